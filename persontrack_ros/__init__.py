@@ -1,0 +1,1 @@
+"""Person tracking in ROS 2 images with OpenVINO and Deep SORT."""

@@ -1,0 +1,56 @@
+"""Images in bags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from persontrack_ros.bags.types import COMPRESSED_IMAGE
+from persontrack_ros.bags.types import IMAGE
+from persontrack_ros.bags.types import new
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.encodings import decode_image
+from persontrack_ros.core.encodings import image_to_bgr
+
+FORMATS = ('png', 'jpeg')
+
+
+def message_to_bgr(message: Any) -> BgrImage:
+    """
+    Decode an image message, compressed or not.
+
+    :returns: uint8 BGR, shape ``(height, width, 3)``; not to be written into.
+    :raises ImageError: if it cannot be decoded.
+    """
+    if message.__msgtype__ == COMPRESSED_IMAGE:
+        return decode_image(message.data)
+    return image_to_bgr(message)
+
+
+def make_image(image: BgrImage, header: Any) -> Any:
+    """Make a ``bgr8`` message of an image."""
+    height, width = image.shape[:2]
+    return new(
+        IMAGE,
+        header=header,
+        height=height,
+        width=width,
+        encoding='bgr8',
+        is_bigendian=0,
+        step=3 * width,
+        data=np.ascontiguousarray(image).reshape(-1),
+    )
+
+
+def make_compressed_image(image: BgrImage, header: Any, format_: str) -> Any:
+    """
+    Make a compressed message of an image, as image_transport does.
+
+    :param format_: one of FORMATS; ``jpeg`` changes the pixels.
+    """
+    data = cv2.imencode(f'.{format_}', image)[1]
+    # How the pixels lay, the format, and how they lie in that.
+    description = f'bgr8; {format_} compressed bgr8'
+    return new(COMPRESSED_IMAGE, header=header, format=description, data=data.reshape(-1))

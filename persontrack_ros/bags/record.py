@@ -1,0 +1,71 @@
+"""Videos and cameras recorded to bags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from persontrack_ros.bags.camera_info import CameraInfo
+from persontrack_ros.bags.images import make_compressed_image
+from persontrack_ros.bags.images import make_image
+from persontrack_ros.bags.types import CAMERA_INFO
+from persontrack_ros.bags.types import COMPRESSED_IMAGE
+from persontrack_ros.bags.types import IMAGE
+from persontrack_ros.bags.types import make_header
+from persontrack_ros.bags.types import serialise
+from persontrack_ros.bags.writer import BagWriter
+from persontrack_ros.core.video import Frame
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """
+    How to record images.
+
+    :ivar topic: of the images; compressed ones get `/compressed` behind it, and the camera's
+        calibration has the topic `camera_info` beside it.
+    :ivar frame_id: of the images.
+    :ivar compression: ``png`` or ``jpeg``; empty for images as they are.
+    :ivar camera_info: calibration of the camera, if it is known.
+    """
+
+    topic: str = '/image_raw'
+    frame_id: str = 'camera'
+    compression: str = ''
+    camera_info: Optional[CameraInfo] = None
+
+
+class ImageRecorder:
+    """Writes the images of a source into a bag, stamped and recorded at the source's own times."""
+
+    def __init__(self, bag: BagWriter, options: RecordOptions) -> None:
+        """Add the topics to the bag."""
+        self._bag = bag
+        self._options = options
+        if options.compression:
+            self._images = bag.add_topic(f'{options.topic}/compressed', COMPRESSED_IMAGE)
+        else:
+            self._images = bag.add_topic(options.topic, IMAGE)
+        if options.camera_info:
+            namespace = options.topic.rpartition('/')[0]
+            self._infos = bag.add_topic(f'{namespace}/camera_info', CAMERA_INFO)
+
+    def write(self, frame: Frame) -> None:
+        """
+        Append an image.
+
+        :raises SourceError: if the calibration is of images of another size.
+        :raises OutputError: if the bag cannot be written.
+        """
+        options = self._options
+        header = make_header(frame.stamp, options.frame_id)
+        if options.camera_info:
+            options.camera_info.check(frame.image.shape[1], frame.image.shape[0])
+        if options.compression:
+            message = make_compressed_image(frame.image, header, options.compression)
+        else:
+            message = make_image(frame.image, header)
+        self._bag.write(self._images, frame.stamp, serialise(message))
+        if options.camera_info:
+            info = options.camera_info.to_message(header)
+            self._bag.write(self._infos, frame.stamp, serialise(info))

@@ -1,0 +1,138 @@
+"""Tracking of the images in a bag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from typing import Optional
+
+from rosbags.interfaces import Connection
+
+from persontrack_ros.bags.images import make_image
+from persontrack_ros.bags.images import message_to_bgr
+from persontrack_ros.bags.reader import BagReader
+from persontrack_ros.bags.reader import warn
+from persontrack_ros.bags.types import IMAGE
+from persontrack_ros.bags.types import TRACKS
+from persontrack_ros.bags.types import deserialise
+from persontrack_ros.bags.types import serialise
+from persontrack_ros.bags.types import tracks_to_message
+from persontrack_ros.bags.writer import BagWriter
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.errors import ImageError
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.tracking.track import Track
+
+
+@dataclass(frozen=True)
+class BagImage:
+    """
+    One image of a bag.
+
+    :ivar number: counted from 1 over the messages of the topic, also those that are damaged.
+    :ivar time: when it was recorded, in nanoseconds.
+    :ivar header: its ``std_msgs/msg/Header``.
+    :ivar image: uint8 BGR, shape ``(height, width, 3)``; not to be written into.
+    """
+
+    number: int
+    time: int
+    header: Any
+    image: BgrImage
+
+    @property
+    def stamp(self) -> int:
+        """The stamp in nanoseconds."""
+        return stamp_to_nanoseconds(self.header)
+
+
+class ImageTopic:
+    """Decodes the messages of one topic; those that are damaged are left out with a warning."""
+
+    def __init__(self, topic: Connection, report: Callable[[str], None] = warn) -> None:
+        """Begin before the first message."""
+        self._topic = topic
+        self._report = report
+        self._count = 0
+
+    def decode(self, time: int, data: bytes) -> Iterator[BagImage]:
+        """Return the image that is in the next message of the topic, or none."""
+        self._count += 1
+        try:
+            message = deserialise(data, self._topic.msgtype)
+            yield BagImage(self._count, time, message.header, message_to_bgr(message))
+        except (ImageError, SourceError) as error:
+            self._report(f'image {self._count} of {self._topic.topic} is left out: {error}')
+
+
+class TracksRecorder:
+    """Copies a bag, and puts the tracks beside the images that they are of."""
+
+    def __init__(
+        self, source: BagReader, bag: BagWriter, tracks_topic: str, annotated_topic: str = ''
+    ) -> None:
+        """
+        Add all topics to the new bag.
+
+        :param annotated_topic: for images with the tracks drawn in; empty for none.
+        """
+        self._bag = bag
+        self._copies = {one.id: bag.copy_topic(one) for one in source.connections}
+        self._tracks = bag.add_topic(tracks_topic, TRACKS)
+        self._annotated = annotated_topic and bag.add_topic(annotated_topic, IMAGE)
+
+    def copy(self, topic: Connection, time: int, data: bytes) -> None:
+        """Copy a message as it is."""
+        self._bag.write(self._copies[topic.id], time, data)
+
+    def write(self, image: BagImage, tracks: list[Track]) -> None:
+        """Append the tracks of an image, at the time at which that was recorded."""
+        message = tracks_to_message(tracks, image.header)
+        self._bag.write(self._tracks, image.time, serialise(message))
+        if self._annotated:
+            # Without the speed, which would make every run another one.
+            annotated = make_image(draw(image.image, tracks, 0.0), image.header)
+            self._bag.write(self._annotated, image.time, serialise(annotated))
+
+
+def check_new_topics(source: BagReader, names: Collection[str]) -> None:
+    """
+    See whether topics can be added to those of a bag.
+
+    :raises SettingsError: if the bag has one of them already.
+    """
+    for name in names:
+        if name in (one.topic for one in source.connections):
+            raise SettingsError(
+                f'{source.path} has a topic {name} already; choose another one with --tracks-topic'
+            )
+
+
+def track_images(
+    source: BagReader,
+    topic: Connection,
+    pipeline: Pipeline,
+    recorder: Optional[TracksRecorder] = None,
+) -> Iterator[tuple[BagImage, list[Track]]]:
+    """
+    Track the persons in every image of a topic.
+
+    :param recorder: gets all messages of the bag and the tracks.
+    """
+    images = ImageTopic(topic)
+    for connection, time, data in source.messages(None if recorder else [topic.topic]):
+        if recorder:
+            recorder.copy(connection, time, data)
+        if connection.id == topic.id:
+            for image in images.decode(time, data):
+                tracks = pipeline.process(image.image, image.stamp).tracks
+                if recorder:
+                    recorder.write(image, tracks)
+                yield image, tracks

@@ -1,0 +1,154 @@
+"""The message types that are read from and written to bags, as classes that need no ROS."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from rosbags.interfaces import Connection
+from rosbags.serde import SerdeError
+from rosbags.typesys import Stores
+from rosbags.typesys import TypesysError
+from rosbags.typesys import get_types_from_idl
+from rosbags.typesys import get_types_from_msg
+from rosbags.typesys import get_typestore
+from rosbags.typesys.store import Typestore
+
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.messages import CLASS_ID
+from persontrack_ros.core.tracking.track import Track
+
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+IMAGE = 'sensor_msgs/msg/Image'
+TRACKS = 'vision_msgs/msg/Detection2DArray'
+
+_IDL_SEPARATOR = '=' * 80 + '\nIDL: '
+
+
+def _make_types() -> Typestore:
+    types = get_typestore(Stores.ROS2_JAZZY)
+    for file in (files(__package__) / 'vision_msgs' / 'msg').iterdir():
+        name = f'vision_msgs/msg/{file.name.removesuffix(".msg")}'
+        types.register(get_types_from_msg(file.read_text(), name))
+    return types
+
+
+# Those of ROS 2 Jazzy and vision_msgs. The ones used here are the same in all distributions.
+TYPES = _make_types()
+
+
+def new(name: str, **fields: Any) -> Any:
+    """Make a message; a name without ``/msg/`` in it is one of ``std_msgs``."""
+    return TYPES.types[name if '/' in name else f'std_msgs/msg/{name}'](**fields)
+
+
+def make_header(stamp: int, frame_id: str) -> Any:
+    """Make the header of an image with a stamp in nanoseconds."""
+    sec, nanosec = divmod(stamp, 1_000_000_000)
+    return new(
+        'Header',
+        stamp=new('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec),
+        frame_id=frame_id,
+    )
+
+
+def tracks_to_message(tracks: Iterable[Track], header: Any) -> Any:
+    """
+    Make the message of the ``tracks`` topic, as the node does.
+
+    :param header: that of the image; it goes into the array and into every detection.
+    """
+    detections = [_track_to_detection(track, header) for track in tracks]
+    return new(TRACKS, header=header, detections=detections)
+
+
+def serialise(message: Any) -> memoryview:
+    """Return the bytes of a message."""
+    return TYPES.serialize_cdr(message, message.__msgtype__)
+
+
+def deserialise(data: bytes, name: str) -> Any:
+    """
+    Return the message that bytes hold.
+
+    :param name: of a type in TYPES.
+    :raises SourceError: if they do not hold it.
+    """
+    try:
+        return TYPES.deserialize_cdr(data, name)
+    # Damaged lengths make the library's generated code stumble in more ways than it names.
+    except (SerdeError, IndexError, MemoryError, OverflowError, AssertionError) as error:
+        raise SourceError(f'a message is no {name}: {error}') from error
+
+
+def stamp_of(data: bytes) -> int:
+    """Return the stamp in nanoseconds of a message that begins with a header, and not the rest."""
+    sec, nanosec = struct.unpack_from('<iI' if data[1] else '>iI', data, 4)
+    return sec * 1_000_000_000 + nanosec
+
+
+def define(connection: Connection) -> tuple[str, str, bool]:
+    """
+    Find the definition of a topic's type.
+
+    :returns: the definition, its hash, and whether it is one: False where neither the bag nor
+        TYPES know the type, or they disagree.
+    """
+    name, text, type_hash = connection.msgtype, connection.msgdef.data, connection.digest
+    try:
+        if not text and name in TYPES.types:
+            text = TYPES.generate_msgdef(name, ros_version=2)[0]
+        parsed = _parse(text, name) if text else {}
+        if name in parsed and type_hash in ('', _hash(parsed, name)):
+            return text, type_hash or _hash(parsed, name), True
+    except (TypesysError, KeyError):
+        pass
+    return '', _hash(get_types_from_msg('', name), name), False
+
+
+def _hash(types: Any, name: str) -> str:
+    store = get_typestore(Stores.EMPTY)
+    store.register(types)
+    return store.hash_rihs01(name)
+
+
+def _parse(definition: str, name: str) -> Any:
+    if not definition.startswith(_IDL_SEPARATOR):
+        return get_types_from_msg(definition, name)
+    parsed = {}
+    for part in definition.split(_IDL_SEPARATOR)[1:]:
+        parsed.update(get_types_from_idl(part.partition('\n')[2]))
+    return parsed
+
+
+def _track_to_detection(track: Track, header: Any) -> Any:
+    left, top, width, height = track.box.tolist()
+    zero = new('geometry_msgs/msg/Point', x=0.0, y=0.0, z=0.0)
+    upright = new('geometry_msgs/msg/Quaternion', x=0.0, y=0.0, z=0.0, w=1.0)
+    hypothesis = new(
+        'vision_msgs/msg/ObjectHypothesisWithPose',
+        hypothesis=new('vision_msgs/msg/ObjectHypothesis', class_id=CLASS_ID, score=track.score),
+        pose=new(
+            'geometry_msgs/msg/PoseWithCovariance',
+            pose=new('geometry_msgs/msg/Pose', position=zero, orientation=upright),
+            covariance=np.zeros(36),
+        ),
+    )
+    center = new('vision_msgs/msg/Point2D', x=left + width / 2, y=top + height / 2)
+    box = new(
+        'vision_msgs/msg/BoundingBox2D',
+        center=new('vision_msgs/msg/Pose2D', position=center, theta=0.0),
+        size_x=width,
+        size_y=height,
+    )
+    return new(
+        'vision_msgs/msg/Detection2D',
+        header=header,
+        results=[hypothesis],
+        bbox=box,
+        id=str(track.id),
+    )

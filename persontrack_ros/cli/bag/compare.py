@@ -1,0 +1,92 @@
+"""``persontrack bag compare``: what differs between two runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from persontrack_ros.cli.bag.options import SCORES
+from persontrack_ros.cli.bag.options import add_force_option
+from persontrack_ros.cli.bag.options import add_image_topic_option
+from persontrack_ros.cli.bag.options import add_score_options
+from persontrack_ros.cli.bag.options import least_scores
+from persontrack_ros.cli.bag.options import pixels
+from persontrack_ros.cli.options import count
+from persontrack_ros.core.errors import SettingsError
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'compare',
+        help='compare the tracks of two bags, or of a bag with the truth',
+        description='Say in which frames the tracks of two runs differ, and which ids. The frames '
+        'of two bags belong together by their stamps, otherwise by their numbers. The exit code '
+        'is 1 if more differs than is allowed.',
+    )
+    what = 'bag with tracks, MOTChallenge file of tracks, or ground truth: gt.txt or the folder '
+    parser.add_argument('a', type=Path, metavar='A', help=f'{what} of a sequence')
+    parser.add_argument('b', type=Path, metavar='B', help='the same')
+    parser.add_argument(
+        '--tolerance',
+        type=pixels,
+        default=0.01,
+        metavar='PX',
+        help='pixels by which boxes with the same id may differ (default: 0.01); of the truth it '
+        'is enough that boxes overlap by half (IoU)',
+    )
+    parser.add_argument(
+        '--allow',
+        type=count,
+        default=0,
+        metavar='N',
+        help='number of frames that may differ (default: 0)',
+    )
+    add_score_options(parser)
+    parser.add_argument(
+        '--picture', type=Path, metavar='FILE', help='draw the first differences (.png or .jpg)'
+    )
+    parser.add_argument(
+        '--show', type=count, default=20, metavar='N', help='list the first N (default: 20)'
+    )
+    parser.add_argument(
+        '--tracks-topic', metavar='TOPIC', help='of both bags (default: the one there is)'
+    )
+    add_image_topic_option(parser)
+    add_force_option(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from persontrack_ros.bags.compare import Comparison
+    from persontrack_ros.bags.compare import read_tracks
+    from persontrack_ros.bags.writer import check_output
+
+    if options.picture:
+        check_output(options.picture, options.force)
+    topics = (options.tracks_topic, options.image_topic)
+    sides = [read_tracks(path, *topics) for path in (options.a, options.b)]
+    minima = least_scores(options)
+    comparison = Comparison(*sides, options.tolerance)
+    if comparison.scores is None and minima:
+        raise SettingsError('least scores need ground truth: gt.txt or the folder of a sequence')
+    differences = comparison.differences
+    for difference in differences[: options.show]:
+        print(f'{comparison.title(difference)}: {difference}')
+    if len(differences) > options.show:
+        print(f'and {len(differences) - options.show} more (--show {len(differences)})')
+    print(f'{len(differences)} of {comparison.count} frames differ')
+    if differences:
+        print(f'ids that differ: {" ".join(map(str, comparison.ids))}')
+    if differences and options.picture:
+        comparison.draw(
+            options.picture, [side.path for side in sides if side.stamps], options.image_topic
+        )
+    if comparison.scores is None:
+        return int(len(differences) > options.allow)
+    values = {name: getattr(comparison.scores, name) for name in SCORES}
+    print(', '.join(f'{name.upper()} {value:.1f}' for name, value in values.items()))
+    if not minima:
+        return int(len(differences) > options.allow)
+    return int(any(values[name] < least for name, least in minima.items()))

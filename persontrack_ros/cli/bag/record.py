@@ -1,0 +1,87 @@
+"""``persontrack bag record``: a video or camera to a bag."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+
+from tqdm import tqdm
+
+from persontrack_ros.cli.bag.options import absolute
+from persontrack_ros.cli.bag.options import add_force_option
+from persontrack_ros.cli.options import count
+from persontrack_ros.core.interrupt import Interrupt
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'record',
+        help='record a video or camera to a bag',
+        description='Record a video, a folder of images or a camera to a bag. The images are '
+        'stamped with the own time of the video, from 0 on, or the time of the camera. Ctrl-C '
+        'ends it, with the bag complete up to there.',
+    )
+    parser.add_argument('source', help='video file, folder of images, or number of a camera')
+    parser.add_argument('-o', '--output', type=Path, required=True, metavar='BAG', help='new bag')
+    parser.add_argument(
+        '--storage', choices=('mcap', 'sqlite3'), default='mcap', help='default: mcap'
+    )
+    parser.add_argument(
+        '--compress', choices=('png', 'jpeg'), help='compressed images; jpeg changes the pixels'
+    )
+    parser.add_argument(
+        '--camera-info',
+        type=Path,
+        metavar='FILE',
+        help='calibration of the camera (YAML of camera_calibration), for a topic camera_info',
+    )
+    parser.add_argument(
+        '--image-topic', default='/image_raw', metavar='TOPIC', help='default: /image_raw'
+    )
+    parser.add_argument('--frame-id', default='camera', help='default: camera')
+    parser.add_argument('--flip', action='store_true', help='mirror the images left to right')
+    parser.add_argument(
+        '--skip-frames', type=count, default=0, metavar='N', help='leave out the first N images'
+    )
+    parser.add_argument(
+        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
+    )
+    add_force_option(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from persontrack_ros.bags.camera_info import CameraInfo
+    from persontrack_ros.bags.record import ImageRecorder
+    from persontrack_ros.bags.record import RecordOptions
+    from persontrack_ros.bags.writer import BagWriter
+    from persontrack_ros.bags.writer import check_output
+
+    check_output(options.output, options.force)
+    record_options = RecordOptions(
+        topic=absolute(options.image_topic),
+        frame_id=options.frame_id,
+        compression=options.compress or '',
+        camera_info=CameraInfo(options.camera_info) if options.camera_info else None,
+    )
+    source_options = SourceOptions(
+        flip=options.flip, skip_frames=options.skip_frames, max_frames=options.max_frames
+    )
+    frames = 0
+    with ExitStack() as stack:
+        source = stack.enter_context(VideoSource(options.source, source_options))
+        interrupt = stack.enter_context(Interrupt())
+        bag = stack.enter_context(BagWriter(options.output, options.storage, options.force))
+        recorder = ImageRecorder(bag, record_options)
+        for frame in tqdm(source, total=source.frame_count, unit='frame', mininterval=0.5):
+            recorder.write(frame)
+            frames = frame.number
+            if interrupt.requested:
+                break
+    print(f'{frames} images recorded to {options.output}')
+    return 0

@@ -1,0 +1,98 @@
+"""``persontrack bag track``: the tracks of a bag, beside its images."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+
+from tqdm import tqdm
+
+from persontrack_ros.cli.bag.options import absolute
+from persontrack_ros.cli.bag.options import add_force_option
+from persontrack_ros.cli.bag.options import add_image_topic_option
+from persontrack_ros.cli.options import add_settings_options
+from persontrack_ros.cli.options import count
+from persontrack_ros.cli.options import settings_from
+from persontrack_ros.core.interrupt import Interrupt
+from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.pipeline import Pipeline
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'track',
+        help='track the persons in the images of a bag',
+        description='Track the persons in every image of a bag. The new bag has all messages of '
+        'the bag as they are, and the tracks with the stamps of the images. Ctrl-C ends it, with '
+        'the files complete up to there.',
+    )
+    parser.add_argument('bag', type=Path, metavar='BAG', help='folder, or .mcap or .db3 file')
+    add_image_topic_option(parser)
+    parser.add_argument('-o', '--output', type=Path, metavar='OUT_BAG', help='new bag')
+    parser.add_argument(
+        '--storage', choices=('mcap', 'sqlite3'), help='of the new bag; default: as BAG'
+    )
+    parser.add_argument(
+        '--tracks-topic', default='/tracks', metavar='TOPIC', help='default: /tracks'
+    )
+    parser.add_argument(
+        '--annotated',
+        action='store_true',
+        help='put images with the tracks drawn in beside them, on the topic annotated_image, for '
+        'rviz2, which has no display for 2D detections',
+    )
+    parser.add_argument(
+        '--mot-output', type=Path, metavar='FILE', help='write the tracks in MOTChallenge format'
+    )
+    parser.add_argument(
+        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
+    )
+    add_force_option(parser)
+    add_settings_options(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from persontrack_ros.bags.reader import BagReader
+    from persontrack_ros.bags.track import TracksRecorder
+    from persontrack_ros.bags.track import check_new_topics
+    from persontrack_ros.bags.track import track_images
+    from persontrack_ros.bags.writer import BagWriter
+    from persontrack_ros.bags.writer import check_output
+
+    settings = settings_from(options)
+    tracks_topic = absolute(options.tracks_topic)
+    annotated_topic = options.annotated and f'{tracks_topic.rpartition("/")[0]}/annotated_image'
+    frames = 0
+    ids: set[int] = set()
+    with ExitStack() as stack:
+        bag = stack.enter_context(BagReader(options.bag))
+        topic = bag.choose_image_topic(options.image_topic)
+        if options.mot_output:
+            check_output(options.mot_output, options.force)
+        if options.output:
+            check_output(options.output, options.force, source=options.bag)
+            check_new_topics(bag, filter(None, (tracks_topic, annotated_topic)))
+        pipeline = Pipeline(settings)
+        interrupt = stack.enter_context(Interrupt())
+        mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
+        recorder = None
+        if options.output:
+            storage = options.storage or bag.storage
+            new_bag = stack.enter_context(BagWriter(options.output, storage, options.force))
+            recorder = TracksRecorder(bag, new_bag, tracks_topic, annotated_topic)
+        total = min(topic.msgcount, options.max_frames or topic.msgcount)
+        progress = stack.enter_context(tqdm(total=total, unit='frame', mininterval=0.5))
+        for image, tracks in track_images(bag, topic, pipeline, recorder):
+            if mot:
+                mot.write(image.number, ((t.id, t.box, t.score) for t in tracks))
+            frames += 1
+            ids.update(track.id for track in tracks)
+            progress.update()
+            if interrupt.requested or frames == options.max_frames:
+                break
+    print(f'{frames} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
+    return 0

@@ -1,0 +1,44 @@
+"""The commands of ``persontrack``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Optional
+
+from persontrack_ros.cli import bag
+from persontrack_ros.cli import compare
+from persontrack_ros.cli import detect
+from persontrack_ros.cli import evaluate
+from persontrack_ros.cli import models
+from persontrack_ros.cli import run
+from persontrack_ros.cli import sample_video
+from persontrack_ros.cli import track
+from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.threads import use_one_thread_beside_inference
+
+COMMANDS = (run, detect, track, evaluate, compare, bag, models, sample_video)
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the command line; return its exit code, 2 for input it cannot work with."""
+    parser = argparse.ArgumentParser(
+        prog='persontrack',
+        description='Track persons in videos and bags and compare them, without ROS.',
+    )
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    for module in COMMANDS:
+        module.add_parser(commands)
+    options = parser.parse_args(arguments)
+    use_one_thread_beside_inference()
+    try:
+        return options.execute(options)
+    except PersontrackError as error:
+        print(f'persontrack: error: {error}', file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader of our output, `head` for example, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,75 @@
+"""What makes the first command of a newcomer work: models without a command to install them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from persontrack_ros.cli.models import install_with_progress
+from persontrack_ros.core.embedding import COLOR
+from persontrack_ros.core.errors import DownloadError
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.models.catalogue import DEFAULT_DETECTOR
+from persontrack_ros.core.models.catalogue import DEFAULT_REID
+from persontrack_ros.core.models.catalogue import EMBEDDED_DETECTOR
+from persontrack_ros.core.models.catalogue import catalogue
+from persontrack_ros.core.models.download import MIRROR_VARIABLE
+from persontrack_ros.core.models.files import find_model
+from persontrack_ros.core.settings import Settings
+
+
+def with_default_models(settings: Settings) -> Settings:
+    """
+    Install the default models where they are wanted and missing, or what can replace them.
+
+    For programs with a user in front of them; the node never downloads. Models that the user
+    chose are left to be found or not.
+
+    :returns: the settings, with other models where the Open Model Zoo cannot be reached.
+    :raises DownloadError: if the replacement cannot be had either.
+    """
+    missing = _missing(settings)
+    if not missing:
+        return settings
+    reason = 'they are not installed'
+    try:
+        # Trying again each time would cost the time that a firewall takes to say nothing.
+        if not _is_installed(EMBEDDED_DETECTOR, ''):
+            for name, model in missing.items():
+                precision = getattr(settings, name).precision
+                mirror = os.environ.get(MIRROR_VARIABLE, '')
+                install_with_progress(catalogue()[model], precision, mirror)
+            return settings
+    except DownloadError as error:
+        reason = str(error)
+        missing = _missing(settings)
+    instead = {'detector': EMBEDDED_DETECTOR, 'reid': COLOR}
+    print(
+        f'using {" and ".join(instead[name] for name in missing)} instead of '
+        f'{" and ".join(missing.values())}: {reason}. Expect more missed persons and changed ids '
+        '(vtest.avi: HOTA 62 instead of 66); "persontrack models download" gets the better ones',
+        file=sys.stderr,
+    )
+    if 'detector' in missing:
+        entry = catalogue()[EMBEDDED_DETECTOR]
+        install_with_progress(entry, next(iter(entry.releases)), '')
+    return Settings.from_values(
+        {f'{name}.model': instead[name] for name in missing}, base=settings
+    )
+
+
+def _missing(settings: Settings) -> dict[str, str]:
+    """Return the default models that are wanted and not installed, by group of parameters."""
+    return {
+        name: model
+        for name, model in (('detector', DEFAULT_DETECTOR), ('reid', DEFAULT_REID))
+        if getattr(settings, name).model == model
+        and not _is_installed(model, getattr(settings, name).precision)
+    }
+
+
+def _is_installed(model: str, precision: str) -> bool:
+    try:
+        return find_model(model, precision).is_file()
+    except ModelError:
+        return False

@@ -1,0 +1,71 @@
+"""``persontrack detect``: store the detections of a video."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from persontrack_ros.cli.options import add_settings_options
+from persontrack_ros.cli.options import count
+from persontrack_ros.cli.options import settings_from
+from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.embedding import make_embedder
+from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'detect',
+        help='store the detections of a video, to track from them',
+        description='Store all detections above detector.score_threshold and their embeddings in '
+        'a file, so that `persontrack track` and `evaluate` take seconds.',
+    )
+    parser.add_argument('source', help='video file, folder of images, or number of a camera')
+    parser.add_argument('output', type=Path, metavar='FILE', help='file to write (.npz)')
+    parser.add_argument(
+        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
+    )
+    add_settings_options(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    recording = record(options)
+    recording.save(options.output)
+    print(f'{len(recording.stamps)} frames, {len(recording.detections)} detections')
+    return 0
+
+
+def record(options: argparse.Namespace) -> Recording:
+    """Detect and embed the persons in all images of ``options.source``."""
+    settings = settings_from(options)
+    stamps: list[int] = []
+    found: list[Detections] = []
+    vectors = []
+    with VideoSource(options.source, SourceOptions(max_frames=options.max_frames)) as source:
+        runtime = Runtime()
+        detector = Detector(settings.detector, runtime)
+        embedder = make_embedder(settings.reid, runtime)
+        for frame in tqdm(source, total=source.frame_count, unit='frame', mininterval=0.5):
+            stamps.append(frame.stamp)
+            found.append(detector.detect(frame.image))
+            vectors.append(embedder.embed(frame.image, found[-1].boxes))
+    detections = Detections(
+        np.concatenate([one.boxes for one in found]),
+        np.concatenate([one.scores for one in found]),
+        np.concatenate(vectors),
+        found[0].image_size,
+    )
+    frames = np.repeat(np.arange(1, len(found) + 1), [len(one) for one in found])
+    return Recording(
+        frames, detections, np.array(stamps, dtype=np.int64), detector.own_score_threshold
+    )

@@ -1,0 +1,158 @@
+"""``persontrack evaluate``: compare tracks with the truth."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from persontrack_ros.cli.options import add_offline_option
+from persontrack_ros.cli.options import add_replay_options
+from persontrack_ros.cli.options import add_settings_options
+from persontrack_ros.cli.options import settings_from
+from persontrack_ros.core.baseline import track_with_sort
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.evaluation import Scores
+from persontrack_ros.core.evaluation import evaluate
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.mot import read_ground_truth
+from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.recording import as_rows
+from persontrack_ros.core.recording import track
+from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.tracking.offline import OfflineTracker
+from persontrack_ros.core.video import VideoSource
+
+COLUMNS = {
+    'HOTA': 'hota',
+    'DetA': 'det_a',
+    'AssA': 'ass_a',
+    'IDF1': 'idf1',
+    'MOTA': 'mota',
+    'IDs': 'id_switches',
+    'Frag': 'fragmentations',
+}
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'evaluate',
+        help='compare tracks with the truth: HOTA, IDF1, MOTA',
+        description='Compare tracks with the ground truth of MOTChallenge sequences. Give tracks, '
+        'stored detections or videos in the order of the sequences; with none of them, the public '
+        'detections det/det.txt of the sequences are tracked.',
+    )
+    parser.add_argument(
+        '--ground-truth',
+        type=Path,
+        nargs='+',
+        required=True,
+        metavar='DIR',
+        help='directories of sequences, each with gt/gt.txt',
+    )
+    inputs = parser.add_mutually_exclusive_group()
+    inputs.add_argument(
+        '--results', type=Path, nargs='+', metavar='FILE', help='tracks in MOTChallenge format'
+    )
+    inputs.add_argument(
+        '--detections',
+        type=Path,
+        nargs='+',
+        metavar='FILE',
+        help='what `persontrack detect` stored, or det.txt',
+    )
+    inputs.add_argument('--video', nargs='+', metavar='FILE', help='videos or folders of images')
+    parser.add_argument(
+        '--baseline',
+        action='store_true',
+        help='also track the detections with SORT (package pyxtrackers) and print its scores',
+    )
+    parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    add_offline_option(parser)
+    add_replay_options(parser)
+    add_settings_options(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    settings = settings_from(options)
+    names = [directory.resolve().name for directory in options.ground_truth]
+    inputs = options.results or options.detections or options.video
+    if inputs is None:
+        inputs = [directory / 'det' / 'det.txt' for directory in options.ground_truth]
+    if len(inputs) != len(names):
+        raise SettingsError(f'{len(names)} sequences but {len(inputs)} files to compare with them')
+    if options.baseline and (options.results or options.video):
+        raise SettingsError('--baseline needs --detections, or the public detections')
+    pairs = []
+    sort_pairs = []
+    for directory, path in zip(options.ground_truth, inputs):
+        truth = read_ground_truth(directory)
+        if options.results:
+            rows = read_mot(path)
+        elif options.video:
+            rows = _track_video(path, settings, options.every, options.offline)
+        else:
+            recording = Recording.load(path, options.rate)
+            threshold = settings.detector.score_threshold
+            rows = track(recording, settings.tracker, threshold, options.every, options.offline)
+        truth, rows = (each[(each[:, 0] - 1) % options.every == 0] for each in (truth, rows))
+        pairs.append((truth, rows))
+        if options.baseline:
+            sort_rows = track_with_sort(recording, threshold, options.every)
+            sort_pairs.append((truth, sort_rows))
+    table = _table(names, pairs)
+    if options.baseline:
+        table |= _table([f'{name} (SORT)' for name in names], sort_pairs, ' (SORT)')
+    print(_as_json(table) if options.json else _as_text(table))
+    return 0
+
+
+def _table(
+    names: list[str], pairs: list[tuple[FloatArray, FloatArray]], suffix: str = ''
+) -> dict[str, Scores]:
+    """Return the scores of each sequence and, if there are several, of all."""
+    table = {name: evaluate([pair]) for name, pair in zip(names, pairs)}
+    if len(pairs) > 1:
+        means = np.mean([dataclasses.astuple(each) for each in table.values()], axis=0)
+        table[f'mean{suffix}'] = Scores(*means.tolist())
+        table[f'overall{suffix}'] = evaluate(pairs)
+    return table
+
+
+def _track_video(source: str, settings: Settings, every: int, offline: bool) -> FloatArray:
+    pipeline = Pipeline(settings)
+    if offline:
+        pipeline.tracker = OfflineTracker(settings.tracker)
+    numbers = []
+    images = []
+    with VideoSource(source) as video:
+        for frame in tqdm(video, total=video.frame_count, unit='frame', mininterval=0.5):
+            if (frame.number - 1) % every == 0:
+                numbers.append(frame.number)
+                images.append(pipeline.process(frame.image, frame.stamp).tracks)
+    if isinstance(pipeline.tracker, OfflineTracker):
+        images = pipeline.tracker.finish()
+    return as_rows(numbers, images)
+
+
+def _as_json(table: dict[str, Scores]) -> str:
+    return json.dumps({name: dataclasses.asdict(row) for name, row in table.items()}, indent=2)
+
+
+def _as_text(table: dict[str, Scores]) -> str:
+    width = max(len(name) for name in table)
+    lines = [' ' * width + ''.join(f'{title:>7}' for title in COLUMNS)]
+    for name, row in table.items():
+        values = (getattr(row, attribute) for attribute in COLUMNS.values())
+        cells = ''.join(f'{v:7d}' if isinstance(v, int) else f'{v:7.1f}' for v in values)
+        lines.append(f'{name:{width}}{cells}')
+    return '\n'.join(lines)

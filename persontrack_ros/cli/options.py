@@ -1,0 +1,104 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from persontrack_ros.core.settings import Settings
+
+
+def count(text: str) -> int:
+    """Convert an option that is a number of something, for argparse."""
+    number = int(text)
+    if number < 0:
+        raise ValueError('negative')
+    return number
+
+
+def positive(text: str) -> int:
+    """Convert an option that is a number of at least 1, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise ValueError('not positive')
+    return number
+
+
+def rate(text: str) -> float:
+    """Convert an option that is a number of images per second, for argparse."""
+    number = float(text)
+    if not 0.001 <= number <= 1000:
+        raise ValueError('not between 0.001 and 1000')
+    return number
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Convert an option NAME=VALUE, the value as YAML has it, for argparse."""
+    name, equals, value = text.partition('=')
+    if not equals:
+        raise ValueError('no =')
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError('no value') from error
+
+
+def add_offline_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option to use the whole video for each image."""
+    parser.add_argument(
+        '--offline',
+        action='store_true',
+        help='use the whole video for each image: join, smooth and complete the tracks at its end',
+    )
+
+
+def add_replay_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how recorded detections are played."""
+    parser.add_argument(
+        '--every', type=positive, default=1, metavar='N', help='use every N-th frame only'
+    )
+    parser.add_argument(
+        '--rate',
+        type=rate,
+        metavar='FPS',
+        help='frames per second of the detections (default: what the file says, else 10)',
+    )
+
+
+def add_settings_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that decide the parameters."""
+    parser.add_argument(
+        '--device',
+        help='OpenVINO device for both models: AUTO, CPU, GPU, NPU (default: AUTO, or what the '
+        'parameter file says)',
+    )
+    parser.add_argument(
+        '--params',
+        type=Path,
+        metavar='FILE',
+        help='parameter file of the node (YAML), see config/persontrack.yaml',
+    )
+    parser.add_argument(
+        '--set',
+        type=assignment,
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        help='one parameter, for example reid.model=color; counts before --params',
+    )
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    """
+    Return the parameters that the options ask for.
+
+    :raises SettingsError: if the parameter file is wrong.
+    """
+    settings = Settings.from_yaml(options.params) if options.params else Settings()
+    if options.device:
+        devices = {'detector.device': options.device, 'reid.device': options.device}
+        settings = Settings.from_values(devices, base=settings)
+    return Settings.from_values(dict(options.set), base=settings)

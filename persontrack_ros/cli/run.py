@@ -1,0 +1,128 @@
+"""``persontrack run``: track the persons in a video."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Optional
+
+from tqdm import tqdm
+
+from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.cli.options import add_offline_option
+from persontrack_ros.cli.options import add_settings_options
+from persontrack_ros.cli.options import count
+from persontrack_ros.cli.options import settings_from
+from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.interrupt import Interrupt
+from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.tracking.offline import OfflineTracker
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.video import VideoWriter
+from persontrack_ros.core.video import Window
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'run',
+        help='track the persons in a video, a folder of images or a camera',
+        description='Track the persons in a video, a folder of images or a camera. Every image '
+        'is processed; the same input gives the same tracks. Ctrl-C ends it, with the files '
+        'complete up to there.',
+    )
+    parser.add_argument('source', help='video file, folder of images, or number of a camera')
+    parser.add_argument(
+        '--output', type=Path, metavar='VIDEO', help='write the annotated video (.mp4 or .avi)'
+    )
+    parser.add_argument(
+        '--mot-output', type=Path, metavar='FILE', help='write the tracks in MOTChallenge format'
+    )
+    parser.add_argument(
+        '--show', action='store_true', help='show a window; Esc or q in it ends the run'
+    )
+    parser.add_argument('--flip', action='store_true', help='mirror the images left to right')
+    parser.add_argument(
+        '--skip-frames', type=count, default=0, metavar='N', help='leave out the first N images'
+    )
+    parser.add_argument(
+        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
+    )
+    add_offline_option(parser)
+    add_settings_options(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    settings = settings_from(options)
+    source_options = SourceOptions(
+        flip=options.flip, skip_frames=options.skip_frames, max_frames=options.max_frames
+    )
+    if options.offline and options.source.isdigit():
+        raise SettingsError('--offline needs a video file or a folder of images, not a camera')
+    frames = 0
+    ids: set[int] = set()
+    with ExitStack() as stack:
+        source = stack.enter_context(VideoSource(options.source, source_options))
+        # Whatever cannot be opened should say so before the models take their time to load.
+        video = options.output and stack.enter_context(VideoWriter(options.output, source.rate))
+        mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
+        window = stack.enter_context(Window('persontrack')) if options.show else None
+        pipeline = Pipeline(with_default_models(settings))
+        if options.offline:
+            pipeline.tracker = OfflineTracker(settings.tracker)
+        progress = stack.enter_context(
+            tqdm(total=source.frame_count, unit='frame', mininterval=0.5)
+        )
+        # Between two frames, so that all files end with the same one.
+        with Interrupt() as interrupt:
+            for frame in source:
+                tracks = pipeline.process(frame.image, frame.stamp).tracks
+                frames = frame.number
+                progress.update()
+                if not options.offline:
+                    if mot:
+                        mot.write(frame.number, ((t.id, t.box, t.score) for t in tracks))
+                    ids.update(track.id for track in tracks)
+                    if video or window:
+                        annotated = draw(frame.image, tracks, pipeline.mean_time)
+                        if video:
+                            video.write(annotated)
+                        if window and not window.show(annotated):
+                            break
+                if interrupt.requested:
+                    progress.write('stopped')
+                    break
+        if isinstance(pipeline.tracker, OfflineTracker):
+            images = pipeline.tracker.finish()
+            ids.update(track.id for tracks in images for track in tracks)
+            for number, tracks in enumerate(images, 1):
+                if mot:
+                    mot.write(number, ((t.id, t.box, t.score) for t in tracks))
+            if video or window:
+                _draw_again(options.source, source_options, images, video, window)
+    print(f'{frames} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
+    return 0
+
+
+def _draw_again(
+    source: str,
+    source_options: SourceOptions,
+    images: list[list[Track]],
+    video: Optional[VideoWriter],
+    window: Optional[Window],
+) -> None:
+    """Read the source a second time and draw the tracks of each image."""
+    with VideoSource(source, source_options) as again:
+        for frame, tracks in zip(again, images):
+            annotated = draw(frame.image, tracks, mean_time=0.0)
+            if video:
+                video.write(annotated)
+            if window and not window.show(annotated):
+                break

@@ -1,0 +1,35 @@
+"""``persontrack sample-video``: a video to try."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from persontrack_ros.core.sample_video import FACTS
+from persontrack_ros.core.sample_video import NAME
+from persontrack_ros.core.sample_video import sample_video
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'sample-video',
+        help='fetch a video to try and print its path',
+        description='Fetch a video of walking persons (8 MB) from OpenCV or, where that cannot be '
+        'reached, from a package of Debian; verified and cached. Prints its path.',
+    )
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    print(sample_video_with_progress())
+    return 0
+
+
+def sample_video_with_progress() -> Path:
+    """Return the sample video, see :func:`sample_video`; show a progress bar if it is fetched."""
+    with tqdm(total=FACTS.size, desc=NAME, unit='B', unit_scale=True, leave=False) as bar:
+        return sample_video(bar.update)

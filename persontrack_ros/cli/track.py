@@ -1,0 +1,42 @@
+"""``persontrack track``: track from stored detections."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from persontrack_ros.cli.options import add_offline_option
+from persontrack_ros.cli.options import add_replay_options
+from persontrack_ros.cli.options import add_settings_options
+from persontrack_ros.cli.options import settings_from
+from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.recording import track
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'track',
+        help='track from stored detections, without a video',
+        description='Track from the detections that `persontrack detect` stored, or from a '
+        'MOTChallenge det.txt, and write the tracks in MOTChallenge format.',
+    )
+    parser.add_argument('detections', type=Path, metavar='DETECTIONS', help='.npz, or det.txt')
+    parser.add_argument('output', type=Path, metavar='FILE', help='file to write')
+    add_offline_option(parser)
+    add_replay_options(parser)
+    add_settings_options(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    settings = settings_from(options)
+    recording = Recording.load(options.detections, options.rate)
+    threshold = settings.detector.score_threshold
+    with MotWriter(options.output) as writer:
+        rows = track(recording, settings.tracker, threshold, options.every, options.offline)
+        for frame, track_id, *box, score in rows:
+            writer.write(int(frame), [(int(track_id), box, score)])
+    return 0

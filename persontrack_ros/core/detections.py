@@ -1,0 +1,68 @@
+"""What a detector finds in one image, with or without embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
+
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.geometry import as_boxes
+
+
+@dataclass(frozen=True)
+class Detections:
+    """
+    Persons detected in one image.
+
+    :ivar boxes: ``[left, top, width, height]`` in pixels of the image, shape ``(N, 4)``, finite,
+        with positive sizes.
+    :ivar scores: confidence in [0, 1], shape ``(N,)``.
+    :ivar embeddings: appearance vector of each, L2-normalised, shape ``(N, D)``; None where they
+        were not computed.
+    :ivar image_size: width and height of the image in pixels; None where it is not known.
+    """
+
+    boxes: FloatArray
+    scores: FloatArray
+    embeddings: Optional[NDArray[np.float32]] = None
+    image_size: Optional[tuple[int, int]] = None
+
+    @classmethod
+    def create(
+        cls,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        embeddings: Optional[ArrayLike] = None,
+        image_size: Optional[tuple[int, int]] = None,
+    ) -> Detections:
+        """
+        Check and convert arrays of any type.
+
+        :raises ValueError: if the lengths differ, a value is not finite or a size not positive.
+        """
+        box_array = as_boxes(boxes)
+        score_array = np.asarray(scores, dtype=np.float64).reshape(-1)
+        if len(score_array) != len(box_array):
+            raise ValueError(f'{len(box_array)} boxes but {len(score_array)} scores')
+        if not (np.isfinite(box_array).all() and np.isfinite(score_array).all()):
+            raise ValueError('boxes and scores must be finite')
+        if not (box_array[:, 2:] > 0).all():
+            raise ValueError('boxes must have a positive width and height')
+        vectors = None
+        if embeddings is not None:
+            vectors = np.asarray(embeddings, dtype=np.float32)
+            if vectors.ndim != 2 or len(vectors) != len(box_array):
+                raise ValueError(
+                    f'embeddings must have shape ({len(box_array)}, D), got {vectors.shape}'
+                )
+            if not np.isfinite(vectors).all():
+                raise ValueError('embeddings must be finite')
+        return cls(box_array, score_array, vectors, image_size)
+
+    def __len__(self) -> int:
+        """Return the number of detections."""
+        return len(self.boxes)

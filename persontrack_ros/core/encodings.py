@@ -1,0 +1,174 @@
+"""
+Pictures as they lie in ROS image messages, converted to BGR with NumPy and OpenCV alone.
+
+What is asked of a message are the attributes of :class:`RawImage`, so that those of rclpy and
+those that are read from a bag without ROS are both welcome.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import NamedTuple
+from typing import Optional
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.errors import ImageError
+
+
+class RawImage(Protocol):
+    """What ``sensor_msgs/msg/Image`` says of its pixels; `data` is a buffer of bytes."""
+
+    encoding: str
+    height: int
+    width: int
+    step: int
+    is_bigendian: int
+    data: Any
+
+
+class UnknownEncodingError(ImageError):
+    """The encoding of an image is not in the table; something else may know it."""
+
+
+class _Layout(NamedTuple):
+    """How an encoding lies in memory, and the OpenCV code that turns it into BGR."""
+
+    code: Optional[int]
+    channels: int = 1
+    sample_bytes: int = 1
+    # Rows of step bytes for every two rows of the picture: planar formats have more than two.
+    rows_per_two: int = 2
+    # What OpenCV needs: multiples of width and height, and a least size (smaller Bayer pictures
+    # would become black).
+    multiple: tuple[int, int] = (1, 1)
+    least: int = 1
+
+
+_UYVY = _Layout(cv2.COLOR_YUV2BGR_UYVY, 2, multiple=(2, 1))
+_YUYV = _Layout(cv2.COLOR_YUV2BGR_YUYV, 2, multiple=(2, 1))
+_LAYOUTS = {
+    '8UC1': _Layout(cv2.COLOR_GRAY2BGR),
+    '8UC3': _Layout(None, 3),
+    '8UC4': _Layout(cv2.COLOR_BGRA2BGR, 4),
+    'uyvy': _UYVY,
+    'yuv422': _UYVY,
+    'yuyv': _YUYV,
+    'yuv422_yuy2': _YUYV,
+    # Height and step are those of the luma plane; the chroma plane follows without a gap.
+    'nv12': _Layout(cv2.COLOR_YUV2BGR_NV12, rows_per_two=3, multiple=(2, 2)),
+    'nv21': _Layout(cv2.COLOR_YUV2BGR_NV21, rows_per_two=3, multiple=(2, 2)),
+    'nv24': _Layout(None, rows_per_two=6),
+}
+for _bytes in (1, 2):
+    _LAYOUTS |= {
+        f'mono{8 * _bytes}': _Layout(cv2.COLOR_GRAY2BGR, 1, _bytes),
+        f'bgr{8 * _bytes}': _Layout(None, 3, _bytes),
+        f'rgb{8 * _bytes}': _Layout(cv2.COLOR_RGB2BGR, 3, _bytes),
+        f'bgra{8 * _bytes}': _Layout(cv2.COLOR_BGRA2BGR, 4, _bytes),
+        f'rgba{8 * _bytes}': _Layout(cv2.COLOR_RGBA2BGR, 4, _bytes),
+        # ROS names a Bayer pattern by its first two rows and columns, OpenCV by the second and
+        # third pixel of the second row.
+        f'bayer_rggb{8 * _bytes}': _Layout(cv2.COLOR_BayerBG2BGR, 1, _bytes, least=3),
+        f'bayer_bggr{8 * _bytes}': _Layout(cv2.COLOR_BayerRG2BGR, 1, _bytes, least=3),
+        f'bayer_gbrg{8 * _bytes}': _Layout(cv2.COLOR_BayerGR2BGR, 1, _bytes, least=3),
+        f'bayer_grbg{8 * _bytes}': _Layout(cv2.COLOR_BayerGB2BGR, 1, _bytes, least=3),
+    }
+
+
+def image_to_bgr(image: RawImage) -> BgrImage:
+    """
+    Convert an image message to BGR; 16-bit samples are scaled from 0-65535 to 0-255.
+
+    :param image: a message in one of the usual encodings.
+    :returns: C-contiguous uint8 array of shape ``(height, width, 3)``, not to be written into:
+        for ``bgr8`` without row padding it is a read-only view that keeps the data alive.
+    :raises UnknownEncodingError: if the encoding is not known.
+    :raises ImageError: if the image has no pixels, or its step or data are too small for its size.
+    """
+    height, width = image.height, image.width
+    if not (height and width):
+        raise ImageError(f'{describe(image)} has no pixels; correct the node that publishes it')
+    layout = _LAYOUTS.get(image.encoding)
+    if layout is None:
+        raise UnknownEncodingError(
+            f'{describe(image)} has an unknown encoding; publish bgr8, rgb8 or mono8 instead'
+        )
+    rows = _check(image, layout)
+    if image.encoding == 'nv24':
+        return _nv24_to_bgr(image)
+    size = layout.sample_bytes
+    # Strides, unlike a reshape, take any step and a last row without padding.
+    pixels = np.ndarray(
+        (rows, width, layout.channels),
+        dtype=f'{">" if image.is_bigendian else "<"}u{size}',
+        buffer=image.data,
+        strides=(image.step, size * layout.channels, size),
+    )
+    if size == 2:
+        # OpenCV reads samples in the machine's byte order only.
+        pixels = cv2.convertScaleAbs(np.require(pixels, np.uint16, ['C', 'A']), alpha=255 / 65535)
+    if layout.code is not None:
+        return cv2.cvtColor(pixels, layout.code)
+    pixels = np.ascontiguousarray(pixels)
+    pixels.flags.writeable = False
+    return pixels
+
+
+def decode_image(data: Any) -> BgrImage:
+    """
+    Decode what ``sensor_msgs/msg/CompressedImage`` holds: a JPEG or PNG file.
+
+    :param data: a buffer of bytes.
+    :raises ImageError: if it is neither, or cut short beyond use.
+    """
+    # A camera's pixels are meant, whatever way up its file says that it was held.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    buffer = np.frombuffer(data, dtype=np.uint8)
+    image: Optional[NDArray[Any]] = cv2.imdecode(buffer, flags) if len(buffer) else None
+    if image is None:
+        raise ImageError(f'a compressed image of {len(buffer)} bytes cannot be decoded')
+    return image
+
+
+def describe(image: RawImage) -> str:
+    """Name an image in an error."""
+    return f'image {image.width}x{image.height} {image.encoding!r}'
+
+
+def _check(image: RawImage, layout: _Layout) -> int:
+    """Return the number of rows of ``step`` bytes, or raise ImageError if they do not fit."""
+    height, width, step = image.height, image.width, image.step
+    across, down = layout.multiple
+    row = width * layout.channels * layout.sample_bytes
+    rows = height * layout.rows_per_two // 2
+    needed = step * (rows - 1) + row
+    if width % across or height % down:
+        fault = 'needs an even width' + (' and height' if down > 1 else '')
+    elif min(width, height) < layout.least:
+        fault = f'is below {layout.least}x{layout.least} pixels'
+    elif step < row:
+        fault = f'has a step of {step} bytes, but a row takes {row}'
+    elif len(image.data) < needed:
+        fault = (
+            f'has {len(image.data)} bytes of data, but {rows} rows with a step of {step} bytes '
+            f'take {needed}'
+        )
+    else:
+        return rows
+    raise ImageError(f'{describe(image)} {fault}; correct the node that publishes it')
+
+
+def _nv24_to_bgr(image: RawImage) -> BgrImage:
+    """Convert planar YUV 4:4:4, whose chroma rows are two steps long."""
+    height, width, step = image.height, image.width, image.step
+    luma = np.ndarray((height, width), np.uint8, image.data, 0, (step, 1))
+    chroma = np.ndarray((height, width, 2), np.uint8, image.data, height * step, (2 * step, 2, 1))
+    # OpenCV has no 4:4:4 of video range, but as YUYV with every pixel doubled it loses nothing.
+    doubled = np.stack([luma, chroma[..., 0], luma, chroma[..., 1]], axis=-1)
+    bgr = cv2.cvtColor(doubled.reshape(height, 2 * width, 2), cv2.COLOR_YUV2BGR_YUYV)
+    return np.ascontiguousarray(bgr[:, ::2])

@@ -1,0 +1,87 @@
+"""
+Boxes and what is computed from them.
+
+A *box* is ``[left, top, width, height]`` in pixels of the input image (x to the right, y down,
+float64); ``boxes`` has shape ``(N, 4)``. A *measurement* is ``[centre x, centre y, aspect,
+height]`` with aspect = width / height, the observation space of the Deep SORT Kalman filter.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def as_boxes(boxes: ArrayLike) -> FloatArray:
+    """
+    Return the boxes as a float64 array of shape ``(N, 4)``; an empty input gives ``(0, 4)``.
+
+    :raises ValueError: if the shape is another one.
+    """
+    array = np.asarray(boxes, dtype=np.float64)
+    if array.size == 0:
+        return array.reshape(0, 4)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise ValueError(f'boxes must have shape (N, 4), got {array.shape}')
+    return array
+
+
+def boxes_to_measurements(boxes: FloatArray) -> FloatArray:
+    """Convert boxes ``(N, 4)`` to measurements ``(N, 4)``."""
+    left, top, width, height = boxes.T
+    return np.stack([left + width / 2, top + height / 2, width / height, height], axis=1)
+
+
+def measurements_to_boxes(measurements: FloatArray) -> FloatArray:
+    """Convert measurements ``(N, 4)`` to boxes ``(N, 4)``."""
+    x, y, aspect, height = measurements.T
+    width = aspect * height
+    return np.stack([x - width / 2, y - height / 2, width, height], axis=1)
+
+
+def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
+    """
+    Compute the intersection over union of every box with every other box.
+
+    :param boxes: shape ``(N, 4)``.
+    :param others: shape ``(M, 4)``.
+    :returns: shape ``(N, M)``, in [0, 1]; 0 where both boxes are empty.
+    """
+    intersection = _intersection(boxes, others)
+    union = np.prod(boxes[:, 2:], axis=1)[:, None] + np.prod(others[:, 2:], axis=1) - intersection
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+
+
+def coverage(boxes: FloatArray, others: FloatArray) -> FloatArray:
+    """Compute the part of every box ``(N, 4)`` that every other one ``(M, 4)`` covers."""
+    return _intersection(boxes, others) / np.prod(boxes[:, 2:], axis=1)[:, None]
+
+
+def _intersection(boxes: FloatArray, others: FloatArray) -> FloatArray:
+    """Return the area that two boxes share, shape ``(N, M)``."""
+    ends, other_ends = boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:]
+    sides = [
+        np.minimum(ends[:, None, axis], other_ends[:, axis])
+        - np.maximum(boxes[:, None, axis], others[:, axis])
+        for axis in (0, 1)
+    ]
+    return np.maximum(sides[0], 0.0) * np.maximum(sides[1], 0.0)
+
+
+def pixel_rectangles(boxes: FloatArray, width: int, height: int) -> NDArray[np.intp]:
+    """
+    Clip boxes to whole pixels of an image.
+
+    A box outside the image becomes the nearest pixel of it, so that every box has at least one
+    pixel and a caller needs no special case.
+
+    :param boxes: shape ``(N, 4)``.
+    :returns: ``[left, top, right, bottom]`` per box, shape ``(N, 4)``, right and bottom exclusive.
+    """
+    size = np.array([width, height])
+    near = np.clip(np.floor(boxes[:, :2]), 0, size - 1)
+    far = np.clip(np.ceil(boxes[:, :2] + boxes[:, 2:]), near + 1, size)
+    return np.concatenate([near, far], axis=1).astype(np.intp)

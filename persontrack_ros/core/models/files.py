@@ -1,0 +1,149 @@
+"""Where the files of models are, and whether they are what was published."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.fetching import cache_directory
+from persontrack_ros.core.models.catalogue import QUANTIZED
+from persontrack_ros.core.models.catalogue import Entry
+from persontrack_ros.core.models.catalogue import Release
+from persontrack_ros.core.models.catalogue import catalogue
+
+SEARCH_VARIABLE = 'PERSONTRACK_MODEL_PATH'
+
+# What OpenVINO reads: its own IR, ONNX, TensorFlow Lite, TensorFlow. A TensorFlow SavedModel is a
+# folder.
+SUFFIXES = ('.xml', '.onnx', '.tflite', '.pb')
+
+
+def installation_directory() -> Path:
+    """Return where downloaded and quantized models are put."""
+    return cache_directory() / 'models'
+
+
+def search_path() -> list[Path]:
+    """Return the directories that models are looked up in, in order."""
+    named = os.environ.get(SEARCH_VARIABLE, '').split(os.pathsep)
+    return [Path(entry).expanduser() for entry in named if entry] + [installation_directory()]
+
+
+def is_path(model: str) -> bool:
+    """Tell the path of a model from its name."""
+    return '/' in model or model.endswith(SUFFIXES)
+
+
+def find_model(model: str, precision: str) -> Path:
+    """
+    Find the file to load.
+
+    :param model: name of a model, or the path of its file.
+    :param precision: folder of the weights, for example FP16; not used with a path.
+    :raises ModelError: if there is no such file; the text says what to do.
+    """
+    if is_path(model):
+        path = Path(model).expanduser()
+        if not path.exists():
+            raise ModelError(f'no model file {path}')
+        return path
+    entry = catalogue().get(model)
+    if entry:
+        precision = published_precision(entry, precision)
+    folders = [
+        directory / publisher / model / precision
+        for directory in search_path()
+        for publisher in ('intel', '')
+    ]
+    for folder in folders:
+        for suffix in SUFFIXES:
+            path = folder / f'{model}{suffix}'
+            if path.is_file():
+                return path
+    looked = f'Looked in {", ".join(map(str, folders))}'
+    if entry is None:
+        raise ModelError(f'{_unknown(model)}. {looked}')
+    command = f'download {model}'
+    if precision == QUANTIZED:
+        command = f'quantize {model} --calibration VIDEO'
+    elif precision != default_precision(entry):
+        command += f' --precision {precision}'
+    raise ModelError(
+        f'the model {model} ({precision}) is not installed. Run "persontrack models {command}", '
+        f'or set {SEARCH_VARIABLE} to a directory that has it. {looked}'
+    )
+
+
+def find_entry(model: str) -> Entry:
+    """
+    Return what the catalogue says of a model.
+
+    :raises ModelError: if it has no such model.
+    """
+    entry = catalogue().get(model)
+    if entry is None:
+        raise ModelError(_unknown(model))
+    return entry
+
+
+def _unknown(model: str) -> str:
+    near = difflib.get_close_matches(model, catalogue(), n=1)
+    return (
+        f'there is no model called {model}'
+        + (f'; did you mean {near[0]}?' if near else ';')
+        + ' "persontrack models list" shows those with a name; others are given by the path of '
+        f'their file ({", ".join(SUFFIXES)})'
+    )
+
+
+def default_precision(entry: Entry) -> str:
+    """Return the precision to use where none is asked for."""
+    return 'FP16' if 'FP16' in entry.releases else next(iter(entry.releases))
+
+
+def published_precision(entry: Entry, precision: str) -> str:
+    """
+    Return the precision to use where one is asked for.
+
+    A model that exists in one precision only is used in that one, so that it needs no setting.
+
+    :raises ModelError: if the model is not published in it.
+    """
+    if len(entry.releases) == 1 and precision != QUANTIZED:
+        return default_precision(entry)
+    if precision not in (*entry.releases, QUANTIZED):
+        raise ModelError(
+            f'there is no {precision} of {entry.name}; there are {", ".join(entry.releases)}'
+        )
+    return precision
+
+
+def check_release(folder: Path, releases: tuple[Release, ...], ending: str = '') -> Release:
+    """
+    Find out which release the files in a folder are.
+
+    :param ending: what follows the names of the files there.
+    :raises ModelError: if they are none; the text says what is wrong with them.
+    """
+    for release in releases:
+        if all(facts.match(folder / (name + ending)) for name, facts in release.files.items()):
+            return release
+    for name in releases[0].files:
+        path = folder / (name + ending)
+        expected = {release.files[name].size for release in releases}
+        if not path.is_file():
+            raise ModelError(f'{folder / name} is missing')
+        size = path.stat().st_size
+        if size not in expected:
+            sizes = ' or '.join(map(str, sorted(expected)))
+            raise ModelError(
+                f'{folder / name} is not a published file: it has {size} bytes, expected {sizes}'
+            )
+        if not any(release.files[name].match(path) for release in releases):
+            raise ModelError(
+                f'{folder / name} is not a published file: its SHA-384 differs; it is damaged or '
+                'was changed'
+            )
+    raise ModelError(f'the files in {folder} are of different releases')

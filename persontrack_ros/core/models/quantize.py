@@ -1,0 +1,244 @@
+"""INT8 versions of models, and how much they agree with the original."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from persontrack_ros.core.detection import GREY
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.detection import Fit
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.embedding import ModelEmbedder
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.fetching import locked
+from persontrack_ros.core.fetching import put
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.geometry import pixel_rectangles
+from persontrack_ros.core.models.catalogue import QUANTIZED
+from persontrack_ros.core.models.files import installation_directory
+from persontrack_ros.core.models.profile import DetectorProfile
+from persontrack_ros.core.models.profile import Profile
+from persontrack_ros.core.models.profile import read_profile
+from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.settings import DetectorSettings
+from persontrack_ros.core.settings import ReidSettings
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+
+# The last part of each video is held out.
+HELD_OUT = 0.2
+MIN_CALIBRATION = 10
+TIMED_RUNS = 50
+
+# A detection of both versions is the same from this IoU on.
+SAME_IOU = 0.5
+
+Crops = list[tuple[BgrImage, FloatArray]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """
+    How an INT8 version compares with the original, on held-out images.
+
+    :ivar path: the file made.
+    :ivar speed: time of the original divided by that of the new one, for one call.
+    :ivar agreement: of detectors, the part of all detections of both versions that have a partner
+        in the other one; of re-identification models, the mean cosine similarity of the vectors.
+    :ivar worst: of detectors, the smallest such part of one image; of re-identification models,
+        the smallest cosine similarity.
+    :ivar count: number of images or crops compared.
+    """
+
+    path: Path
+    speed: float
+    agreement: float
+    worst: float
+    count: int
+
+
+def sample_images(videos: Sequence[str], count: int) -> tuple[list[BgrImage], list[BgrImage]]:
+    """
+    Read images for calibration and, from the last part of each video, for comparison.
+
+    :param count: number of images for calibration, evenly spaced over all videos.
+    :raises SourceError: if a video cannot be read or there are too few images.
+    """
+    calibration: list[BgrImage] = []
+    held_out: list[BgrImage] = []
+    for name in videos:
+        with VideoSource(name, SourceOptions()) as video:
+            total = sum(1 for _ in video)
+        split = round(total * (1 - HELD_OUT))
+        share = -(-count // len(videos))
+        chosen = set(np.linspace(0, split - 1, min(share, split), dtype=int).tolist())
+        others = min(max(1, share // 4), total - split)
+        compared = set(np.linspace(split, total - 1, others, dtype=int).tolist())
+        with VideoSource(name, SourceOptions()) as video:
+            for frame in video:
+                index = frame.number - 1
+                if index in chosen:
+                    calibration.append(frame.image)
+                elif index in compared:
+                    held_out.append(frame.image)
+    if len(calibration) < MIN_CALIBRATION or not held_out:
+        raise SourceError(
+            f'{" and ".join(videos)}: too few images to calibrate with: {len(calibration)}, '
+            f'expected at least {MIN_CALIBRATION}; better a few hundred'
+        )
+    return calibration, held_out
+
+
+def find_crops(images: Sequence[BgrImage], detector: Detector) -> Crops:
+    """Return the images with the boxes of the persons in them, of those that have any."""
+    found = [(image, detector.detect(image).boxes) for image in images]
+    return [(image, boxes) for image, boxes in found if len(boxes)]
+
+
+def quantize_detector(
+    path: Path, device: str, images: Sequence[BgrImage], held_out: Sequence[BgrImage]
+) -> Report:
+    """
+    Make an INT8 version of a detector in the user's cache.
+
+    :param path: file of the original.
+    :raises ModelError: if NNCF is not installed, or the model cannot be used or quantized.
+    :raises OutputError: if the cache cannot be written.
+    """
+    profile = read_profile(path, DetectorProfile) or DetectorProfile()
+
+    def tensor(image: BgrImage, size: tuple[int, int]) -> BgrImage:
+        canvas = np.full((*size, 3), GREY, dtype=np.uint8)
+        Fit(profile.fit, (image.shape[0], image.shape[1]), size).draw(image, canvas)
+        return canvas
+
+    target = _quantize(path, profile, images, tensor)
+    runtime = Runtime()
+    original, quantized = (
+        Detector(DetectorSettings(model=str(file), device=device), runtime)
+        for file in (path, target)
+    )
+    parts = [_partners(original.detect(image), quantized.detect(image)) for image in held_out]
+    partnered, total = np.sum(parts, axis=0)
+    return Report(
+        target,
+        _speed(lambda: original.detect(held_out[0]), lambda: quantized.detect(held_out[0])),
+        partnered / total if total else 1.0,
+        min((part / whole for part, whole in parts if whole), default=1.0),
+        len(held_out),
+    )
+
+
+def quantize_reid(path: Path, device: str, crops: Crops, held_out: Crops) -> Report:
+    """
+    Make an INT8 version of a re-identification model, as :func:`quantize_detector` does.
+
+    :raises SourceError: if there are too few persons in the images.
+    """
+    profile = read_profile(path, Profile) or Profile()
+    images = [
+        image[top:bottom, left:right]
+        for image, boxes in crops
+        for left, top, right, bottom in pixel_rectangles(boxes, image.shape[1], image.shape[0])
+    ]
+    if len(images) < MIN_CALIBRATION or not held_out:
+        raise SourceError(f'too few persons in the videos: {len(images)} to calibrate with')
+    target = _quantize(
+        path, profile, images, lambda image, size: cv2.resize(image, (size[1], size[0]))
+    )
+    runtime = Runtime()
+    original, quantized = (
+        ModelEmbedder(ReidSettings(model=str(file), device=device), runtime)
+        for file in (path, target)
+    )
+    similarity = np.concatenate(
+        [np.sum(original.embed(*crop) * quantized.embed(*crop), axis=1) for crop in held_out]
+    )
+    image, boxes = held_out[0]
+    one = boxes[:1]
+    return Report(
+        target,
+        _speed(lambda: original.embed(image, one), lambda: quantized.embed(image, one)),
+        float(similarity.mean()),
+        float(similarity.min()),
+        len(similarity),
+    )
+
+
+def _quantize(
+    path: Path,
+    profile: Profile,
+    images: Sequence[BgrImage],
+    fit: Callable[[BgrImage, tuple[int, int]], BgrImage],
+) -> Path:
+    """Write the INT8 version of a model; `fit` makes an image of a given (height, width)."""
+    try:
+        import nncf
+    except ImportError as error:
+        raise ModelError(
+            'INT8 versions are made with NNCF, which is not installed: pip install nncf'
+        ) from error
+    model = Runtime().read(path, profile)
+    lengths = dict(zip(profile.layout, model.input().shape))
+
+    def prepare(image: BgrImage) -> NDArray[np.float32]:
+        pixels = fit(image, (lengths['H'], lengths['W']))
+        pixels = pixels if profile.color == 'BGR' else pixels[..., ::-1]
+        values = (pixels.astype(np.float32) - profile.mean) / np.asarray(profile.scale)
+        values = values if profile.layout == 'NHWC' else values.transpose(2, 0, 1)
+        return np.ascontiguousarray(values[None], dtype=np.float32)
+
+    try:
+        quantized = nncf.quantize(
+            model,
+            nncf.Dataset(images, prepare),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(images),
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f'NNCF cannot quantize {path}: {error}') from error
+    folder = installation_directory() / path.stem / QUANTIZED
+    beside = path.with_suffix('.yaml')
+    with locked(folder), tempfile.TemporaryDirectory(dir=folder) as temporary:
+        part = Path(temporary, f'{path.stem}.xml')
+        ov.save_model(quantized, part)
+        if beside.is_file():
+            shutil.copy(beside, part.with_suffix('.yaml'))
+        # The .xml file comes after .bin: it is the one that is looked for.
+        for made in sorted(part.parent.iterdir()):
+            put(made, folder / made.name)
+    return folder / f'{path.stem}.xml'
+
+
+def _partners(one: Detections, other: Detections) -> tuple[int, int]:
+    """Return how many detections of both have a partner in the other, and how many there are."""
+    if not (len(one) and len(other)):
+        return 0, len(one) + len(other)
+    same = iou(one.boxes, other.boxes) >= SAME_IOU
+    return int(same.any(axis=0).sum() + same.any(axis=1).sum()), len(one) + len(other)
+
+
+def _speed(original: Callable[[], object], quantized: Callable[[], object]) -> float:
+    """Return how many times faster the second is, from interleaved runs."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(TIMED_RUNS):
+        for call, measured in zip((original, quantized), times):
+            started = time.perf_counter()
+            call()
+            measured.append(time.perf_counter() - started)
+    return statistics.median(times[0]) / statistics.median(times[1])

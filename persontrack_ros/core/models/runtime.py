@@ -1,0 +1,174 @@
+"""OpenVINO models: reading them and compiling them for a device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+from typing import Union
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.models.files import SUFFIXES
+from persontrack_ros.core.models.profile import Profile
+
+
+class Runtime:
+    """
+    OpenVINO as this package uses it: uint8 BGR images in, arrays out.
+
+    One runtime serves all models of a process.
+    """
+
+    def __init__(self) -> None:
+        """Load OpenVINO's device plug-ins lazily; nothing is compiled yet."""
+        self._core = ov.Core()
+
+    def read(self, path: Path, profile: Profile) -> ov.Model:
+        """
+        Read a model that has one image as input.
+
+        :returns: the model for one image of a fixed size.
+        :raises ModelError: if the file is damaged or holds another kind of model.
+        """
+        if path.suffix == '.xml' and not path.with_suffix('.bin').is_file():
+            raise ModelError(f'{path} has no weights: {path.stem}.bin is missing beside it')
+        try:
+            model = self._core.read_model(path)
+        except RuntimeError as error:
+            raise ModelError(
+                f'cannot read the model {path}: {_reason(error)}. Expected a file that OpenVINO '
+                f'reads ({", ".join(SUFFIXES)})'
+            ) from error
+        shapes = [each.partial_shape for each in model.inputs]
+        image = ov.PartialShape([3 if axis == 'C' else -1 for axis in profile.layout])
+        if len(shapes) != 1 or not shapes[0].compatible(image):
+            inputs = ', '.join(map(str, shapes))
+            raise ModelError(
+                f'{path} has the inputs {inputs or "none"}; expected one image of the layout '
+                f'{profile.layout} with 3 channels'
+            )
+        (shape,) = shapes
+        sides = [shape[profile.layout.index(axis)] for axis in 'HW']
+        if profile.size is None and any(side.is_dynamic for side in sides):
+            raise ModelError(
+                f'{path} takes images of any size ({shape}): write the one to use, as "size: '
+                f'[height, width]", into {path.with_suffix(".yaml").name} beside it'
+            )
+        size = profile.size or [side.get_length() for side in sides]
+        return self._reshape(model, path, profile, 1, size)
+
+    def _reshape(
+        self, model: ov.Model, path: Path, profile: Profile, batch: int, size: Sequence[int]
+    ) -> ov.Model:
+        lengths = dict(zip('NCHW', (batch, 3, *size)))
+        shape = [lengths[axis] for axis in profile.layout]
+        if model.input().partial_shape != ov.PartialShape(shape):
+            try:
+                model.reshape(shape)
+            except RuntimeError as error:
+                raise ModelError(
+                    f'{path} cannot work with images of the shape {shape}: {_reason(error)}'
+                ) from error
+        return model
+
+    def compile(
+        self, model: ov.Model, path: Path, profile: Profile, device: str, batch: int
+    ) -> InferenceModel:
+        """
+        Compile what :meth:`read` returned for a device and a fixed batch size.
+
+        :param path: named in errors.
+        :raises ModelError: if the device is not there or the weights are damaged.
+        """
+        self._check_device(device)
+        lengths = dict(zip(profile.layout, model.input().shape))
+        graph = self._reshape(model.clone(), path, profile, batch, (lengths['H'], lengths['W']))
+        # Pre-processing inside the model: layout and type change run vectorised with the rest of
+        # the graph, and a uint8 image is a quarter of the floats that would be copied otherwise.
+        steps = ov.preprocess.PrePostProcessor(graph)
+        tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout('NHWC'))
+        tensor.set_color_format(ov.preprocess.ColorFormat.BGR)
+        steps.input().model().set_layout(ov.Layout(profile.layout))
+        if profile.color == 'RGB':
+            steps.input().preprocess().convert_color(ov.preprocess.ColorFormat.RGB)
+        if profile.mean != 0 or profile.scale != 1:
+            arithmetic = steps.input().preprocess().convert_element_type(ov.Type.f32)
+            arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
+            arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
+        try:
+            compiled = self._core.compile_model(
+                steps.build(), device, {'PERFORMANCE_HINT': 'LATENCY'}
+            )
+            return InferenceModel(compiled)
+        except RuntimeError as error:
+            raise ModelError(
+                f'cannot compile the model {path} for {device}: {_reason(error)}'
+            ) from error
+
+    def _check_device(self, device: str) -> None:
+        kinds = [name.split('.')[0] for name in self._core.available_devices]
+        wanted = device.split(':')[-1].split(',') if ':' in device else [device]
+        for name in wanted:
+            if name != 'AUTO' and name not in self._core.available_devices + kinds:
+                raise ModelError(
+                    f'device {name} is not available; this machine has AUTO, '
+                    + ', '.join(self._core.available_devices)
+                )
+
+
+class InferenceModel:
+    """A compiled model with one request and one input buffer that is written in place."""
+
+    def __init__(self, compiled: ov.CompiledModel) -> None:
+        """Allocate the buffers."""
+        self._request = compiled.create_infer_request()
+        self._names = list(output_shapes(compiled))
+        self.images: NDArray[np.uint8] = np.zeros(tuple(compiled.input().shape), dtype=np.uint8)
+        self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
+
+    def infer(self) -> dict[str, NDArray[np.float32]]:
+        """
+        Run the model on :attr:`images`, uint8 BGR of shape ``(batch, height, width, 3)``.
+
+        :returns: the outputs by name; valid until the next call.
+        """
+        self._request.infer()
+        return {
+            name: self._request.get_output_tensor(index).data
+            for index, name in enumerate(self._names)
+        }
+
+
+def output_shapes(model: Union[ov.Model, ov.CompiledModel]) -> dict[str, list[Optional[int]]]:
+    """Return the shapes of a model's outputs by name; None is a length that varies."""
+    shapes: dict[str, list[Optional[int]]] = {}
+    for index, output in enumerate(model.outputs):
+        shape = output.partial_shape
+        lengths = [] if shape.rank.is_dynamic else list(shape)
+        shapes[min(output.names, default=f'output {index}')] = [
+            None if length.is_dynamic else length.get_length() for length in lengths
+        ]
+    return shapes
+
+
+def describe_outputs(model: ov.Model) -> str:
+    """Return the outputs of a model in words, for errors."""
+    return ', '.join(
+        f'{name} [{", ".join("N" if length is None else str(length) for length in shape)}]'
+        for name, shape in output_shapes(model).items()
+    )
+
+
+def _reason(error: RuntimeError) -> str:
+    """Pick the telling line of an OpenVINO error, whose first ones name its source files."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [
+        line
+        for line in lines
+        if line and not line.startswith(('Exception from', 'Check ', 'src/', '['))
+    ]
+    return (telling or lines or ['unknown error'])[-1]

@@ -1,0 +1,213 @@
+"""
+Detections of a whole video in a file, so that tracking can be repeated without inference.
+
+A recording is an .npz file of ``frame`` (number of the frame of each detection, counted from 1),
+``tlwh`` (boxes), ``score``, ``embedding`` (absent where there are none), ``num_frames`` and, where
+known, ``stamp`` (of each frame, nanoseconds), ``image_size`` (width, height) and
+``score_threshold`` (what suits the detector).
+"""
+
+from __future__ import annotations
+
+import configparser
+import zipfile
+import zlib
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from typing import Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.tracking.appearance import Embeddings
+from persontrack_ros.core.tracking.appearance import normalise
+from persontrack_ros.core.tracking.offline import OfflineTracker
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.core.video import DEFAULT_RATE
+
+# What NumPy and configparser raise for files that are damaged or something else.
+_DAMAGES = (
+    OSError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+    configparser.Error,
+)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """
+    The detections of a video.
+
+    :ivar frames: number of the frame of each detection, counted from 1, shape ``(N,)``.
+    :ivar detections: all of them, of all frames.
+    :ivar stamps: time of each frame in nanoseconds, shape ``(number of frames,)``.
+    :ivar score_threshold: what suits the detector.
+    """
+
+    frames: NDArray[np.intp]
+    detections: Detections
+    stamps: NDArray[np.int64]
+    score_threshold: float = 0.5
+
+    @classmethod
+    def load(cls, path: Path, rate: Optional[float] = None) -> Recording:
+        """
+        Read a recording or a MOTChallenge ``det.txt``.
+
+        The image size and frame rate of the latter come from the ``seqinfo.ini`` one directory
+        above it, if there is one.
+
+        :param rate: frames per second, instead of the stamps or rate that the file has; of a file
+            without, the default is 10.
+        :raises SourceError: if the file cannot be read or does not hold what it should.
+        """
+        try:
+            return _load_npz(path, rate) if path.suffix == '.npz' else _load_mot(path, rate)
+        except _DAMAGES as error:
+            raise SourceError(f'cannot read the detections {path}: {error}') from error
+
+    def save(self, path: Path) -> None:
+        """
+        Write the recording.
+
+        :raises OutputError: if the file cannot be written.
+        """
+        detections = self.detections
+        arrays: dict[str, Any] = {
+            'frame': self.frames.astype(np.int32),
+            'tlwh': detections.boxes.astype(np.float32),
+            'score': detections.scores.astype(np.float32),
+            'num_frames': len(self.stamps),
+            'stamp': self.stamps,
+            'score_threshold': self.score_threshold,
+        }
+        if detections.embeddings is not None:
+            arrays['embedding'] = detections.embeddings
+        if detections.image_size is not None:
+            arrays['image_size'] = detections.image_size
+        try:
+            np.savez_compressed(path, **arrays)
+        except OSError as error:
+            raise OutputError(f'cannot write {path}: {error.strerror}') from error
+
+    def replay(
+        self, score_threshold: float, every: int = 1
+    ) -> Iterator[tuple[int, int, Detections]]:
+        """
+        Iterate over the frames.
+
+        :param score_threshold: leave out detections below it; 0 means what suits the detector.
+        :param every: deliver the first of each so many frames only.
+        :returns: number, stamp and detections of each frame, also of those without detections.
+        """
+        all_ = self.detections
+        chosen = np.flatnonzero(all_.scores >= (score_threshold or self.score_threshold))
+        order = chosen[np.argsort(self.frames[chosen], kind='stable')]
+        for number in range(1, len(self.stamps) + 1, every):
+            first, last = np.searchsorted(self.frames[order], [number, number + 1])
+            rows = order[first:last]
+            vectors = None if all_.embeddings is None else all_.embeddings[rows]
+            yield (
+                number,
+                int(self.stamps[number - 1]),
+                Detections(all_.boxes[rows], all_.scores[rows], vectors, all_.image_size),
+            )
+
+
+def track(
+    recording: Recording,
+    settings: TrackerSettings,
+    score_threshold: float,
+    every: int = 1,
+    offline: bool = False,
+) -> FloatArray:
+    """
+    Track the persons in a recording.
+
+    :param score_threshold: leave out detections below it; 0 means what suits the detector.
+    :param every: use the first of each so many frames only.
+    :param offline: use the whole recording for each frame.
+    :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
+        frame, shape ``(N, 7)``.
+    """
+    tracker = OfflineTracker(settings) if offline else make_tracker(settings)
+    numbers = []
+    images = []
+    for number, stamp, detections in recording.replay(score_threshold, every):
+        unknown = np.zeros((len(detections), 0), dtype=np.float32)
+        vectors = unknown if detections.embeddings is None else detections.embeddings
+
+        def embed(indices: NDArray[np.intp], vectors: Embeddings = vectors) -> Embeddings:
+            return vectors[indices]
+
+        numbers.append(number)
+        images.append(tracker.update(detections, embed, stamp))
+    if isinstance(tracker, OfflineTracker):
+        images = tracker.finish()
+    return as_rows(numbers, images)
+
+
+def as_rows(numbers: Sequence[int], images: Sequence[Sequence[Track]]) -> FloatArray:
+    """
+    Return tracks as :func:`track` does.
+
+    :param numbers: number of each frame.
+    :param images: the visible tracks in each frame.
+    """
+    rows = [
+        [number, person.id, *person.box, person.score]
+        for number, tracks in zip(numbers, images)
+        for person in tracks
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, 7)
+
+
+def _load_npz(path: Path, rate: Optional[float]) -> Recording:
+    with np.load(path) as arrays:
+        count = int(arrays['num_frames'])
+        vectors = normalise(arrays['embedding']) if 'embedding' in arrays else None
+        size = arrays['image_size'].tolist() if 'image_size' in arrays else None
+        stamps = arrays['stamp'] if 'stamp' in arrays and not rate else _stamps(count, rate)
+        detections = Detections.create(
+            arrays['tlwh'], arrays['score'], vectors, size and (size[0], size[1])
+        )
+        threshold = float(arrays['score_threshold']) if 'score_threshold' in arrays else 0.5
+        return Recording(arrays['frame'].astype(np.intp), detections, stamps, threshold)
+
+
+def _load_mot(path: Path, rate: Optional[float]) -> Recording:
+    rows = read_mot(path)
+    rows = rows[(rows[:, 4:6] > 0).all(axis=1)]
+    frames = rows[:, 0].astype(np.intp)
+    count = int(frames.max(initial=0))
+    size = None
+    info = configparser.ConfigParser()
+    if info.read(path.parent.parent / 'seqinfo.ini'):
+        sequence = info['Sequence']
+        count = int(sequence['seqLength'])
+        size = (int(sequence['imWidth']), int(sequence['imHeight']))
+        rate = rate or float(sequence['frameRate'])
+    scores = np.clip(rows[:, 6], 0.0, 1.0)
+    return Recording(
+        frames, Detections.create(rows[:, 2:6], scores, image_size=size), _stamps(count, rate)
+    )
+
+
+def _stamps(count: int, rate: Optional[float]) -> NDArray[np.int64]:
+    return np.round(np.arange(count) * (1e9 / (rate or DEFAULT_RATE))).astype(np.int64)

@@ -1,0 +1,334 @@
+"""
+The parameters of the tracker: the one place that declares their names, defaults and ranges.
+
+The node's ROS parameters, the YAML file, the command line and the tables in the README are all
+made from, or checked against, what stands here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+from typing import Optional
+from typing import Union
+from typing import cast
+
+import yaml
+
+from persontrack_ros.core.errors import SettingsError
+
+Value = Union[bool, int, float, str]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """
+    Declaration of one parameter.
+
+    :ivar name: dotted name, for example ``tracker.max_age``.
+    :ivar default: its type is the type of the parameter.
+    :ivar minimum: smallest allowed number, included.
+    :ivar maximum: largest allowed number, included.
+    :ivar choices: allowed texts; empty where any text is.
+    :ivar runtime: whether it can change while the tracker runs.
+    """
+
+    name: str
+    default: Value
+    description: str
+    minimum: Optional[float] = None
+    maximum: Optional[float] = None
+    choices: tuple[str, ...] = ()
+    runtime: bool = False
+
+    @property
+    def type(self) -> type:
+        """The Python type of the value."""
+        return type(self.default)
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words; empty where all are allowed."""
+        if self.choices:
+            return ', '.join(self.choices)
+        if self.minimum is not None and self.maximum is not None:
+            return f'{self.minimum:.10g} to {self.maximum:.10g}'
+        return ''
+
+    def check(self, value: Any) -> Value:
+        """
+        Return the value, an integer converted where a float is wanted.
+
+        :raises SettingsError: if it has another type or lies outside the range.
+        """
+        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not self.type:
+            names = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'a text'}
+            raise SettingsError(f'{self.name}: {value!r} is not {names[self.type]}')
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingsError(f'{self.name}: {value} is not a finite number')
+        if self.choices and value not in self.choices:
+            raise SettingsError(f'{self.name}: {value!r} is not one of {self.allowed}')
+        if isinstance(value, (int, float)) and (
+            (self.minimum is not None and value < self.minimum)
+            or (self.maximum is not None and value > self.maximum)
+        ):
+            raise SettingsError(f'{self.name}: {value} is not in the range {self.allowed}')
+        if self.type is str and not value:
+            raise SettingsError(f'{self.name}: must not be empty')
+        return cast(Value, value)
+
+
+def _parameter(default: Any, description: str, **options: Any) -> Any:
+    """Declare a field of a settings class; its parameter is named after class and field."""
+    return field(default=default, metadata={'description': description, **options})
+
+
+_PRECISIONS = ('FP32', 'FP16', 'FP16-INT8', 'INT8')
+_DEVICE = (
+    'OpenVINO device: AUTO, CPU, GPU, NPU or one of several as GPU.0; '
+    'AUTO takes the best one there is.'
+)
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """Parameters ``detector.*``."""
+
+    model: str = _parameter(
+        'person-detection-0202',
+        'Person detection model: a name that `persontrack models list` shows, or a path.',
+    )
+    precision: str = _parameter(
+        'FP16',
+        'Precision of the weights, the folder the model is taken from.',
+        choices=_PRECISIONS,
+    )
+    device: str = _parameter('AUTO', _DEVICE)
+    score_threshold: float = _parameter(
+        0.0,
+        'Detections below this confidence are ignored; 0 takes the threshold of the model, which '
+        'is 0.5 for the default one.',
+        minimum=0.0,
+        maximum=1.0,
+        runtime=True,
+    )
+
+
+@dataclass(frozen=True)
+class ReidSettings:
+    """Parameters ``reid.*``."""
+
+    model: str = _parameter(
+        'person-reidentification-retail-0287',
+        'Re-identification model: a name that `persontrack models list` shows, a path, color '
+        '(colours of the clothes, without a model) or none (motion alone).',
+    )
+    precision: str = _parameter(
+        'FP16',
+        'Precision of the weights, the folder the model is taken from.',
+        choices=_PRECISIONS,
+    )
+    device: str = _parameter('AUTO', _DEVICE)
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """
+    Parameters ``tracker.*``.
+
+    Those that only one of the algorithms has name it at the start of their description.
+    """
+
+    algorithm: str = _parameter(
+        'persistent',
+        'Tracking algorithm: persistent keeps identities best; deep_sort is the one of the paper.',
+        choices=('persistent', 'deep_sort'),
+    )
+    camera_motion: str = _parameter(
+        'none',
+        'affine: shift, rotation and zoom of a moving camera are estimated from the background, '
+        'which takes 1 to 3 ms per image; none: the camera stands still.',
+        choices=('none', 'affine'),
+    )
+    n_init: int = _parameter(
+        3,
+        'A track is confirmed, and published, from this number of detections in a row on; '
+        'persistent confirms some earlier.',
+        minimum=1,
+        maximum=1000,
+        runtime=True,
+    )
+    max_lost_time: float = _parameter(
+        7.0,
+        'persistent: a person who is not detected for longer than this gets a new id; seconds.',
+        minimum=0.0,
+        maximum=3600.0,
+        runtime=True,
+    )
+    forget_at_border: bool = _parameter(
+        True,
+        'persistent: a person who leaves the image and comes back gets a new id.',
+        runtime=True,
+    )
+    refresh_time: float = _parameter(
+        1.0,
+        'persistent: the embedding of a person whom nobody comes near is renewed after this time; '
+        'seconds, 0 for every image.',
+        minimum=0.0,
+        maximum=3600.0,
+        runtime=True,
+    )
+    metric: str = _parameter(
+        'cosine',
+        'deep_sort: distance between embeddings, cosine or euclidean.',
+        choices=('cosine', 'euclidean'),
+    )
+    max_cosine_distance: float = _parameter(
+        0.3,
+        'deep_sort: a detection with a larger cosine distance to all embeddings of a track is not '
+        'matched to it by appearance; also the limit for `persontrack compare`.',
+        minimum=0.0,
+        maximum=2.0,
+        runtime=True,
+    )
+    max_euclidean_distance: float = _parameter(
+        0.75,
+        'deep_sort: the same limit where tracker.metric is euclidean, for embeddings of length 1.',
+        minimum=0.0,
+        maximum=2.0,
+        runtime=True,
+    )
+    max_iou_distance: float = _parameter(
+        0.7,
+        'deep_sort: a detection is matched to a track by overlap where 1 - IoU is at most this.',
+        minimum=0.0,
+        maximum=1.0,
+        runtime=True,
+    )
+    max_age: int = _parameter(
+        70,
+        'deep_sort: a confirmed track is deleted after more than this number of frames without a '
+        'detection.',
+        minimum=1,
+        maximum=100000,
+        runtime=True,
+    )
+    nn_budget: int = _parameter(
+        100,
+        'deep_sort: number of newest embeddings each track keeps.',
+        minimum=1,
+        maximum=10000,
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All parameters of the tracker."""
+
+    detector: DetectorSettings = DetectorSettings()
+    reid: ReidSettings = ReidSettings()
+    tracker: TrackerSettings = TrackerSettings()
+
+    def __post_init__(self) -> None:
+        """
+        Check every value.
+
+        :raises SettingsError: naming the first parameter that is wrong.
+        """
+        for parameter in PARAMETERS:
+            group, name = parameter.name.split('.')
+            settings = getattr(self, group)
+            object.__setattr__(settings, name, parameter.check(getattr(settings, name)))
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], base: Optional[Settings] = None) -> Settings:
+        """
+        Make settings from values by dotted name; the others stay as in `base`, or the defaults.
+
+        :raises SettingsError: if a name is unknown or a value is not allowed.
+        """
+        base = base or cls()
+        changes: dict[str, dict[str, Any]] = {group.name: {} for group in _GROUPS}
+        known = [parameter.name for parameter in PARAMETERS]
+        for name, value in values.items():
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f'; did you mean {near[0]}?' if near else ''
+                raise SettingsError(f'{name}: no such parameter{hint}')
+            group, leaf = name.split('.')
+            changes[group][leaf] = value
+        return cls(
+            **{
+                group: dataclasses.replace(getattr(base, group), **change)
+                for group, change in changes.items()
+            }
+        )
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Settings:
+        """
+        Read a ROS parameter file, the same one that the node is started with.
+
+        Entries are merged in the order of the file, whatever node name they stand under. Names
+        without a group (``use_sim_time``, ``autostart``) concern the node alone and are left out.
+
+        :raises SettingsError: if the file cannot be read, is no parameter file, or holds a wrong
+            value.
+        """
+        try:
+            document = yaml.safe_load(path.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = ' '.join(str(error).split())
+            raise SettingsError(f'cannot read the parameter file {path}: {reason}') from error
+        if not isinstance(document, dict) or not all(
+            isinstance(node, dict) and isinstance(node.get('ros__parameters'), dict)
+            for node in document.values()
+        ):
+            raise SettingsError(
+                f'{path} is no ROS parameter file: expected a node name such as /** with '
+                'ros__parameters below it'
+            )
+        groups = [group.name for group in _GROUPS]
+        values = {
+            name: value
+            for node in document.values()
+            for name, value in _flatten(node['ros__parameters'])
+            if name.split('.')[0] in groups
+        }
+        return cls.from_values(values)
+
+    def values(self) -> dict[str, Value]:
+        """Return all values by dotted name."""
+        return {
+            parameter.name: getattr(getattr(self, parameter.name.split('.')[0]), leaf)
+            for parameter in PARAMETERS
+            for leaf in [parameter.name.split('.')[1]]
+        }
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = '') -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat += _flatten(value, f'{prefix}{name}.')
+        else:
+            flat.append((f'{prefix}{name}', value))
+    return flat
+
+
+# Any: mypy cannot know that all fields have defaults.
+_GROUPS: Any = dataclasses.fields(Settings)
+
+PARAMETERS: tuple[Parameter, ...] = tuple(
+    Parameter(name=f'{group.name}.{leaf.name}', default=leaf.default, **leaf.metadata)
+    for group in _GROUPS
+    for leaf in cast(Any, dataclasses.fields(type(group.default)))
+)

@@ -1,0 +1,64 @@
+"""Assignment of detections to tracks: the Hungarian algorithm behind every association stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from persontrack_ros.core.geometry import FloatArray
+
+IndexArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Association:
+    """
+    Result of one association stage.
+
+    :ivar tracks: indices of matched tracks, shape ``(K,)``.
+    :ivar detections: index of the detection matched to each of them, shape ``(K,)``.
+    :ivar unmatched_tracks: the other track indices.
+    :ivar unmatched_detections: the other detection indices.
+    """
+
+    tracks: IndexArray
+    detections: IndexArray
+    unmatched_tracks: IndexArray
+    unmatched_detections: IndexArray
+
+
+def associate(
+    cost: FloatArray, max_cost: float, tracks: IndexArray, detections: IndexArray
+) -> Association:
+    """
+    Match tracks to detections with the smallest sum of costs.
+
+    A pair above `max_cost` is never matched. As in the reference implementation such pairs are
+    clipped to just above the limit before the assignment, so that one hopeless pair cannot push
+    good ones apart, and the detections of rejected pairs follow the others in the list of
+    unmatched detections (which decides the order of new track ids).
+
+    :param cost: shape ``(len(tracks), len(detections))``; infinite where a pair is gated out.
+    :param tracks: track index of each row.
+    :param detections: detection index of each column.
+    """
+    if cost.size == 0:
+        nothing = np.empty(0, dtype=np.intp)
+        return Association(nothing, nothing, tracks, detections)
+    rows, columns = linear_sum_assignment(np.where(cost > max_cost, max_cost + 1e-5, cost))
+    good = cost[rows, columns] <= max_cost
+    return Association(
+        tracks[rows[good]],
+        detections[columns[good]],
+        _rest(tracks, rows, good),
+        _rest(detections, columns, good),
+    )
+
+
+def _rest(indices: IndexArray, assigned: IndexArray, good: NDArray[np.bool_]) -> IndexArray:
+    never = np.ones(len(indices), dtype=bool)
+    never[assigned] = False
+    return np.concatenate([indices[never], indices[assigned[~good]]])

@@ -1,0 +1,118 @@
+"""
+How the camera moved between two images, seen in the background.
+
+Sources: Shi and Tomasi: Good Features to Track, CVPR 1994; the pyramids of Lucas and Kanade,
+Bouguet, 2001; camera motion compensation of tracks, Aharon et al.: BoT-SORT, arXiv:2206.14651.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Optional
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.geometry import pixel_rectangles
+
+# Images are reduced to this larger side: enough for the motion, and four times as fast as VGA.
+LARGER_SIDE = 320
+
+# Corners of the background that are followed, and how far apart they are; reduced pixels.
+CORNERS = 150
+CORNER_QUALITY = 0.01
+CORNER_DISTANCE = 7
+
+# Side of the patch that is compared around a corner, and number of halvings above the reduced
+# image: motions of a fifth of the image are found.
+PATCH = 15
+LEVELS = 3
+
+# A corner that misses the common motion by more, in reduced pixels, moves by itself.
+TOLERANCE = 1.0
+
+# What is believed: agreement of so many corners, and of this part of those followed, on a motion
+# that changes the size by at most this factor.
+MIN_CORNERS = 10
+MIN_PART = 0.3
+MAX_ZOOM = 1.5
+
+_logger = logging.getLogger(__name__)
+
+
+class CameraMotion:
+    """Estimates the motion of the camera from image to image of one stream."""
+
+    def __init__(self) -> None:
+        """Start without an image."""
+        self._grey: Optional[NDArray[np.uint8]] = None
+        self._corners = np.empty((0, 1, 2), dtype=np.float32)
+        self._size = (0, 0)
+
+    def follow(self, image: BgrImage, persons: FloatArray) -> Optional[FloatArray]:
+        """
+        Compare an image with the one before it.
+
+        :param image: uint8 BGR, shape ``(height, width, 3)``.
+        :param persons: boxes of the persons in it, shape ``(N, 4)``; they are no background.
+        :returns: shift, rotation and zoom of the background since the image before as an affine
+            map of pixels, shape ``(2, 3)``; None if there is no such image or too little in it.
+        """
+        height, width = image.shape[:2]
+        scale = min(1.0, LARGER_SIDE / max(height, width))
+        size = (max(1, round(scale * width)), max(1, round(scale * height)))
+        # Reduced before it is made grey: this way most pixels are touched only once.
+        reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(reduced, cv2.COLOR_BGR2GRAY)
+        motion = self._compare(grey) if self._size == (width, height) else None
+        self._size = (width, height)
+        self._grey = grey
+        ratio = np.array([size[0] / width, size[1] / height])
+        self._corners = _corners(grey, persons * np.tile(ratio, 2))
+        if motion is None:
+            return None
+        # From reduced pixels, whose two sides may differ by rounding, to pixels.
+        motion[:, :2] *= ratio / ratio[:, None]
+        motion[:, 2] /= ratio
+        return motion
+
+    def _compare(self, grey: NDArray[np.uint8]) -> Optional[FloatArray]:
+        """Return the motion of the corners from the last image to this one, reduced pixels."""
+        before = self._corners
+        if len(before) < MIN_CORNERS:
+            _logger.debug('Camera motion unknown: %d corners in the background', len(before))
+            return None
+        after, found, _ = cv2.calcOpticalFlowPyrLK(
+            self._grey, grey, before, None, winSize=(PATCH, PATCH), maxLevel=LEVELS
+        )
+        followed = found[:, 0] == 1
+        before, after = before[followed], after[followed]
+        if len(before) < MIN_CORNERS:
+            _logger.debug('Camera motion unknown: %d corners seen again', len(before))
+            return None
+        motion, agreeing = cv2.estimateAffinePartial2D(
+            before, after, method=cv2.RANSAC, ransacReprojThreshold=TOLERANCE
+        )
+        count = 0 if motion is None else int(agreeing.sum())
+        if count < max(MIN_CORNERS, MIN_PART * len(before)):
+            _logger.debug('Camera motion unknown: %d of %d corners agree', count, len(before))
+            return None
+        zoom = np.hypot(motion[0, 0], motion[1, 0])
+        if not 1 / MAX_ZOOM <= zoom <= MAX_ZOOM:
+            _logger.debug('Camera motion unknown: zoom by %.2f', zoom)
+            return None
+        return np.asarray(motion, dtype=np.float64)
+
+
+def _corners(grey: NDArray[np.uint8], persons: FloatArray) -> NDArray[np.float32]:
+    """Return corners of the background, shape ``(N, 1, 2)``, of a reduced image."""
+    background = np.full(grey.shape, 255, dtype=np.uint8)
+    for left, top, right, bottom in pixel_rectangles(persons, grey.shape[1], grey.shape[0]):
+        background[top:bottom, left:right] = 0
+    found = cv2.goodFeaturesToTrack(
+        grey, CORNERS, CORNER_QUALITY, CORNER_DISTANCE, mask=background
+    )
+    return np.empty((0, 1, 2), dtype=np.float32) if found is None else found

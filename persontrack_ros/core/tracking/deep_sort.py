@@ -1,0 +1,312 @@
+"""
+Deep SORT, faithful to the paper.
+
+Source: Wojke, Bewley, Paulus: Simple Online and Realtime Tracking with a Deep Association Metric,
+ICIP 2017. The numbers in comments are the sections of the paper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+from typing import Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.geometry import boxes_to_measurements
+from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.geometry import measurements_to_boxes
+from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.tracking.appearance import METRICS
+from persontrack_ros.core.tracking.appearance import Embed
+from persontrack_ros.core.tracking.appearance import Embeddings
+from persontrack_ros.core.tracking.appearance import Gallery
+from persontrack_ros.core.tracking.association import Association
+from persontrack_ros.core.tracking.association import IndexArray
+from persontrack_ros.core.tracking.association import associate
+from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
+from persontrack_ros.core.tracking.kalman_filter import States
+from persontrack_ros.core.tracking.kalman_filter import checked
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracking.track import TrackState
+
+NO_DETECTION = -1
+
+# The columns of a table that are plain arrays.
+_COLUMNS = ('ids', 'states', 'hits', 'ages', 'time_since_update', 'detections', 'scores')
+
+
+def _integers() -> NDArray[np.intp]:
+    return np.empty(0, dtype=np.intp)
+
+
+@dataclass
+class _Table:
+    """All tracks, one row each, in the order of their ids."""
+
+    kalman: States = field(default_factory=lambda: States.initiate(np.empty((0, 4))))
+    ids: NDArray[np.intp] = field(default_factory=_integers)
+    states: NDArray[np.intp] = field(default_factory=_integers)
+    hits: NDArray[np.intp] = field(default_factory=_integers)
+    ages: NDArray[np.intp] = field(default_factory=_integers)
+    time_since_update: NDArray[np.intp] = field(default_factory=_integers)
+    detections: NDArray[np.intp] = field(default_factory=_integers)
+    scores: FloatArray = field(default_factory=lambda: np.empty(0))
+    galleries: list[Gallery] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, mask: NDArray[np.bool_]) -> _Table:
+        return _Table(
+            self.kalman[mask],
+            self.ids[mask],
+            self.states[mask],
+            self.hits[mask],
+            self.ages[mask],
+            self.time_since_update[mask],
+            self.detections[mask],
+            self.scores[mask],
+            [gallery for gallery, kept in zip(self.galleries, mask) if kept],
+        )
+
+    def append(self, other: _Table) -> _Table:
+        return _Table(
+            self.kalman.append(other.kalman),
+            np.concatenate([self.ids, other.ids]),
+            np.concatenate([self.states, other.states]),
+            np.concatenate([self.hits, other.hits]),
+            np.concatenate([self.ages, other.ages]),
+            np.concatenate([self.time_since_update, other.time_since_update]),
+            np.concatenate([self.detections, other.detections]),
+            np.concatenate([self.scores, other.scores]),
+            self.galleries + other.galleries,
+        )
+
+
+class DeepSort:
+    """The faithful Deep SORT as a :class:`~persontrack_ros.core.tracking.tracker.Tracker`."""
+
+    def __init__(self, settings: TrackerSettings) -> None:
+        """Start without tracks; the first id is 1."""
+        self.settings = settings
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all tracks and start the ids anew."""
+        self._next_id = 1
+        self._table = _Table()
+        self._stamp: Optional[int] = None
+        self._interval = math.inf
+
+    def update(
+        self,
+        detections: Detections,
+        embed: Embed,
+        stamp: int,
+        motion: Optional[FloatArray] = None,
+    ) -> list[Track]:
+        """
+        Advance by one frame; the time between two frames does not matter to Deep SORT.
+
+        :returns: the visible tracks: confirmed, and matched in this frame or the one before it.
+        """
+        measurements = boxes_to_measurements(detections.boxes)
+        embeddings = embed(np.arange(len(detections)))
+        if self._stamp is not None and stamp > self._stamp:
+            self._interval = (stamp - self._stamp) / 1e9
+        self._stamp = stamp
+        if motion is not None:
+            self._table.kalman = self._table.kalman.move(motion)
+        self._predict()
+        result = self._match(detections.boxes, measurements, embeddings)
+        self._update_matched(result, measurements, embeddings, detections.scores)
+        self._mark_missed(result.unmatched_tracks)
+        self._initiate(result.unmatched_detections, measurements, embeddings, detections.scores)
+        self._table = self._table.select(self._table.states != TrackState.DELETED)
+        return [
+            track
+            for track in self.tracks
+            if track.state == TrackState.CONFIRMED and track.time_since_update <= 1
+        ]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
+        galleries = [gallery.by_age for gallery in self._table.galleries]
+        nothing = np.empty((0, 0), dtype=np.float32)
+        return {
+            'next_id': np.array([self._next_id], dtype=np.int64),
+            'stamp': np.array([] if self._stamp is None else [self._stamp], dtype=np.int64),
+            'interval': np.array([] if self._interval == math.inf else [self._interval]),
+            **self._table.kalman.state(),
+            **{name: getattr(self._table, name).copy() for name in _COLUMNS},
+            'gallery_sizes': np.array([len(each) for each in galleries], dtype=np.int64),
+            'galleries': np.concatenate(galleries) if galleries else nothing,
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """
+        Continue from what :meth:`state` returned.
+
+        :raises KeyError: if an array is missing; the tracker is then as it was.
+        :raises ValueError: if an array has another type or shape than it should; likewise.
+        """
+        count = len(state['ids'])
+        next_id = checked(state, 'next_id', np.int64, (1,))
+        stamp = checked(state, 'stamp', np.int64, (None,))
+        interval = checked(state, 'interval', np.float64, (None,))
+        sizes = checked(state, 'gallery_sizes', np.int64, (count,))
+        embeddings = checked(state, 'galleries', np.float32, (int(sizes.sum()), None))
+        if count and sizes.min() < 1:
+            raise ValueError('gallery_sizes has an empty gallery')
+        columns = {
+            name: checked(state, name, getattr(self._table, name).dtype, (count,))
+            for name in _COLUMNS
+        }
+        galleries = [
+            Gallery.of(self.settings.nn_budget, vectors)
+            for vectors in np.split(embeddings, np.cumsum(sizes)[:-1])[:count]
+        ]
+        kalman = States.restore(state, count)
+        self._table = _Table(kalman=kalman, galleries=galleries, **columns)
+        self._next_id = int(next_id[0])
+        self._stamp = int(stamp[0]) if len(stamp) else None
+        self._interval = float(interval[0]) if len(interval) else math.inf
+
+    @property
+    def tracks(self) -> list[Track]:
+        """All tracks that are not deleted, also tentative and invisible ones, by id."""
+        table = self._table
+        boxes = measurements_to_boxes(table.kalman.position)
+        return [
+            Track(
+                id=int(table.ids[row]),
+                box=boxes[row],
+                velocity=table.kalman.velocity[row, :2] / self._interval,
+                score=float(table.scores[row]),
+                state=TrackState(table.states[row]),
+                age=int(table.ages[row]),
+                hits=int(table.hits[row]),
+                time_since_update=int(table.time_since_update[row]),
+                detection=None
+                if table.detections[row] == NO_DETECTION
+                else int(table.detections[row]),
+            )
+            for row in range(len(table))
+        ]
+
+    def _predict(self) -> None:
+        table = self._table
+        table.kalman = table.kalman.predict()
+        table.ages += 1
+        table.time_since_update += 1
+        table.detections[:] = NO_DETECTION
+
+    def _match(
+        self, boxes: FloatArray, measurements: FloatArray, embeddings: Embeddings
+    ) -> Association:
+        """Run the matching cascade (2.3), then IoU matching of what is left over."""
+        table = self._table
+        confirmed = table.states == TrackState.CONFIRMED
+        unmatched = np.arange(len(boxes))
+        cost = self._appearance_cost(confirmed, measurements, embeddings)
+        cascade: list[Association] = []
+        # Recently seen tracks choose first: the longer a track is lost, the wider its gate, and
+        # it would take detections from tracks that are sure of theirs.
+        for time_since_update in range(1, self.settings.max_age + 1):
+            if not len(unmatched):
+                break
+            level = np.flatnonzero(confirmed & (table.time_since_update == time_since_update))
+            cascade.append(
+                associate(
+                    cost[np.ix_(level, unmatched)], self._max_appearance_cost(), level, unmatched
+                )
+            )
+            unmatched = cascade[-1].unmatched_detections
+        matched = np.concatenate([_integers(), *(stage.tracks for stage in cascade)])
+        lost = np.setdiff1d(np.flatnonzero(confirmed), matched)
+        just_missed = table.time_since_update[lost] == 1
+        candidates = np.concatenate([np.flatnonzero(~confirmed), lost[just_missed]])
+        overlap = iou(measurements_to_boxes(table.kalman.position[candidates]), boxes[unmatched])
+        last = associate(1.0 - overlap, self.settings.max_iou_distance, candidates, unmatched)
+        return Association(
+            np.concatenate([matched, last.tracks]),
+            np.concatenate([*(stage.detections for stage in cascade), last.detections]),
+            np.concatenate([lost[~just_missed], last.unmatched_tracks]),
+            last.unmatched_detections,
+        )
+
+    def _max_appearance_cost(self) -> float:
+        if self.settings.metric == 'cosine':
+            return self.settings.max_cosine_distance
+        return self.settings.max_euclidean_distance**2
+
+    def _appearance_cost(
+        self, confirmed: NDArray[np.bool_], measurements: FloatArray, embeddings: Embeddings
+    ) -> FloatArray:
+        """Smallest appearance distance to each gallery, infinite outside the gate (2.2)."""
+        table = self._table
+        distance = METRICS[self.settings.metric]
+        cost = np.full((len(table), len(measurements)), np.inf)
+        if len(measurements):
+            for row in np.flatnonzero(confirmed):
+                cost[row] = distance(table.galleries[row].embeddings, embeddings).min(axis=0)
+            cost[table.kalman.squared_mahalanobis(measurements) > GATING_THRESHOLD] = np.inf
+        return cost
+
+    def _update_matched(
+        self,
+        result: Association,
+        measurements: FloatArray,
+        embeddings: Embeddings,
+        scores: FloatArray,
+    ) -> None:
+        table, rows, found = self._table, result.tracks, result.detections
+        table.kalman[rows] = table.kalman[rows].update(measurements[found])
+        table.hits[rows] += 1
+        table.time_since_update[rows] = 0
+        table.detections[rows] = found
+        table.scores[rows] = scores[found]
+        table.states[rows[table.hits[rows] >= self.settings.n_init]] = TrackState.CONFIRMED
+        for row, detection in zip(rows, found):
+            table.galleries[row].add(embeddings[detection])
+
+    def _mark_missed(self, rows: IndexArray) -> None:
+        table = self._table
+        tentative = table.states[rows] == TrackState.TENTATIVE
+        too_old = table.time_since_update[rows] > self.settings.max_age
+        table.states[rows[tentative | too_old]] = TrackState.DELETED
+
+    def _initiate(
+        self,
+        found: IndexArray,
+        measurements: FloatArray,
+        embeddings: Embeddings,
+        scores: FloatArray,
+    ) -> None:
+        count = len(found)
+        at_once = self.settings.n_init <= 1
+        state = TrackState.CONFIRMED if at_once else TrackState.TENTATIVE
+        galleries = [Gallery(self.settings.nn_budget) for _ in found]
+        for gallery, detection in zip(galleries, found):
+            gallery.add(embeddings[detection])
+        self._table = self._table.append(
+            _Table(
+                kalman=States.initiate(measurements[found]),
+                ids=np.arange(self._next_id, self._next_id + count),
+                states=np.full(count, state, dtype=np.intp),
+                hits=np.ones(count, dtype=np.intp),
+                ages=np.ones(count, dtype=np.intp),
+                time_since_update=np.zeros(count, dtype=np.intp),
+                detections=found.astype(np.intp),
+                scores=scores[found],
+                galleries=galleries,
+            )
+        )
+        self._next_id += count

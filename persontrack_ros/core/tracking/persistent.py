@@ -1,0 +1,495 @@
+"""
+The default tracker: Deep SORT's vocabulary, changed where identities were lost.
+
+docs/tracking.md says where each idea comes from and what it gains. All times are in seconds of
+the image stamps, all lengths in heights of the person's box, so that neither the frame rate nor
+the size of the image matters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from typing import Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.geometry import boxes_to_measurements
+from persontrack_ros.core.geometry import coverage
+from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.geometry import measurements_to_boxes
+from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.tracking.appearance import Embed
+from persontrack_ros.core.tracking.appearance import Embeddings
+from persontrack_ros.core.tracking.appearance import cosine_distance
+from persontrack_ros.core.tracking.appearance import known
+from persontrack_ros.core.tracking.appearance import normalise
+from persontrack_ros.core.tracking.association import IndexArray
+from persontrack_ros.core.tracking.association import associate
+from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
+from persontrack_ros.core.tracking.kalman_filter import Noise
+from persontrack_ros.core.tracking.kalman_filter import States
+from persontrack_ros.core.tracking.kalman_filter import checked
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracking.track import TrackState
+
+NO_DETECTION = -1
+
+# How people walk and how detectors err: maximum likelihood of detections that were assigned to
+# ground truth, over four detectors and eight sequences. Time in seconds.
+WALKING = Noise(
+    measurement=(0.03, 0.03, 0.05, 0.03),
+    position=(0.08, 0.06, 0.15, 0.1),
+    velocity=(0.2, 0.1, 0.002, 0.01),
+    first_position=(0.05, 0.05, 0.1, 0.05),
+    first_velocity=(0.6, 0.3, 0.01, 0.02),
+)
+
+# The gate is wider than what the filter expects of a well detected person: persons who touch, and
+# are lost because of it, are detected badly. These are Deep SORT's values at 10 frames per second.
+GATE = (0.05, 0.05, 0.1, 0.05)
+
+# Association of confirmed tracks: cost 1 - IoU + weight * cosine distance. Nobody is matched at a
+# cost above that of no overlap and nothing in common.
+APPEARANCE_WEIGHT = 0.75
+MIN_IOU = 0.2
+
+# Cosine distance that a pair may have, by what speaks for it: overlap, the gate of the filter, or
+# the vicinity alone. Different persons in one image are 0.54 or more apart (1st percentile).
+MAX_DISTANCE_OVERLAPPING = 0.6
+MAX_DISTANCE_IN_GATE = 0.5
+MAX_DISTANCE_NEARBY = 0.45
+UNKNOWN_DISTANCE = 0.55
+
+# A lost person is looked for within this many heights times the square root of the time.
+REACH = 1.6
+
+# A detection that overlaps one track by at least the first and nobody else by more than the second
+# is this person's, whatever it looks like.
+UNAMBIGUOUS_IOU = 0.5
+OTHERS_IOU = 0.2
+
+# Weight of the past in the appearance of a track, at each look.
+MEMORY = 0.9
+
+# A track is confirmed after `n_init` detections of which one had the first score, or at once if
+# the first detection has the second one and its looks, by which it is found again, are known.
+CLEAR_SCORE = 0.8
+CERTAIN_SCORE = 0.9
+
+# Without looks, it takes so many detections more.
+EXTRA_HITS = 2
+
+# Cosine distance at which a new person is a lost one nearby.
+REUNION_DISTANCE = 0.5
+
+# A person not detected is shown as predicted for the first time if covered to this part by another
+# one, and for the second one, given a history, in any case.
+COVERED_TIME = 1.0
+COVERED_PART = 0.7
+MISSED_TIME = 0.35
+MISSED_HITS = 20
+
+# Smallest aspect, and height in pixels, of a predicted box.
+MIN_SIZE = 0.01
+
+# Lost for so long within this part of the image's larger side from its border means gone.
+EXIT_TIME = 0.5
+BORDER = 0.02
+
+
+# Cost of matching each of some tracks with each of some detections.
+Cost = Callable[[IndexArray, IndexArray], FloatArray]
+
+
+@dataclass
+class _Table:
+    """All tracks, one row each, in the order of their ids."""
+
+    kalman: States
+    ids: NDArray[np.intp]
+    confirmed: NDArray[np.bool_]
+    ages: NDArray[np.intp]
+    hits: NDArray[np.intp]
+    misses: NDArray[np.intp]
+    seen_at: FloatArray
+    looked_at: FloatArray
+    scores: FloatArray
+    best_scores: FloatArray
+    looks: Embeddings
+    detections: IndexArray
+
+    @classmethod
+    def start(
+        cls,
+        first_id: int,
+        measurements: FloatArray,
+        scores: FloatArray,
+        looks: Embeddings,
+        found: IndexArray,
+        now: float,
+    ) -> _Table:
+        """Make a tentative track of each detection."""
+        count = len(found)
+        return cls(
+            kalman=States.initiate(measurements, WALKING),
+            ids=np.arange(first_id, first_id + count),
+            confirmed=np.zeros(count, dtype=bool),
+            ages=np.ones(count, dtype=np.intp),
+            hits=np.ones(count, dtype=np.intp),
+            misses=np.zeros(count, dtype=np.intp),
+            seen_at=np.full(count, now),
+            looked_at=np.full(count, now),
+            scores=scores,
+            best_scores=scores,
+            looks=looks,
+            detections=found,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: NDArray[Any]) -> _Table:
+        return _Table(self.kalman[index], *(column[index] for column in self._arrays()))
+
+    def append(self, other: _Table) -> _Table:
+        pairs = zip(self._arrays(), other._arrays())
+        return _Table(self.kalman.append(other.kalman), *(np.concatenate(pair) for pair in pairs))
+
+    def _arrays(self) -> list[NDArray[Any]]:
+        return [getattr(self, each.name) for each in dataclasses.fields(self)[1:]]
+
+
+class _Matching:
+    """Pairs of tracks and detections; each stage of the association adds some."""
+
+    def __init__(self, tracks: int, detections: int) -> None:
+        self.detection_of = np.full(tracks, NO_DETECTION, dtype=np.intp)
+        self.free = np.ones(detections, dtype=bool)
+
+    def add(self, tracks: IndexArray, detections: IndexArray) -> None:
+        self.detection_of[tracks] = detections
+        self.free[detections] = False
+
+    def assign(self, tracks: NDArray[np.bool_], cost: Cost, max_cost: float) -> None:
+        """Match free tracks of these with free detections."""
+        rows = np.flatnonzero(tracks & (self.detection_of == NO_DETECTION))
+        columns = np.flatnonzero(self.free)
+        if len(rows) and len(columns):
+            stage = associate(cost(rows, columns), max_cost, rows, columns)
+            self.add(stage.tracks, stage.detections)
+
+
+def _distance(looks: Embeddings, others: Embeddings) -> FloatArray:
+    """Return cosine distances ``(N, M)``; of the unknown, one that neither helps nor forbids."""
+    both = known(looks)[:, None] & known(others)
+    return np.where(both, cosine_distance(looks, others), UNKNOWN_DISTANCE)
+
+
+class Persistent:
+    """Keeps identities; a :class:`~persontrack_ros.core.tracking.tracker.Tracker`."""
+
+    def __init__(self, settings: TrackerSettings) -> None:
+        """Start without tracks; the first id is 1."""
+        self.settings = settings
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all tracks and start the ids anew."""
+        nothing = np.empty(0)
+        self._table = _Table.start(
+            1,
+            np.empty((0, 4)),
+            nothing,
+            np.empty((0, 0), dtype=np.float32),
+            np.empty(0, dtype=np.intp),
+            0.0,
+        )
+        self._next_id = 1
+        self._stamp: Optional[int] = None
+        self._now = 0.0
+
+    def update(
+        self,
+        detections: Detections,
+        embed: Embed,
+        stamp: int,
+        motion: Optional[FloatArray] = None,
+    ) -> list[Track]:
+        """
+        Advance to the next image; a stamp that does not follow the last one counts as no time.
+
+        :returns: the confirmed tracks that are detected, and those that are hidden or were missed
+            for a moment.
+        """
+        elapsed = 0.0 if self._stamp is None else max(0.0, (stamp - self._stamp) / 1e9)
+        self._stamp = stamp
+        self._now += elapsed
+        self._forget(detections.image_size)
+        if motion is not None:
+            self._table.kalman = self._table.kalman.move(motion)
+        self._predict(elapsed)
+        overlap = iou(self._boxes(), detections.boxes)
+        matching = _Matching(*overlap.shape)
+        matching.add(*self._unambiguous(overlap))
+        looks = self._look(np.flatnonzero(matching.free), embed, len(detections))
+        self._match(matching, overlap, detections.boxes, looks)
+        self._correct(matching, detections, looks)
+        self._drop_tentative()
+        self._start(np.flatnonzero(matching.free), detections, looks)
+        self._confirm()
+        return self._visible(detections)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
+        stamp = [] if self._stamp is None else [self._stamp]
+        return {
+            'clock': np.array([self._next_id, self._now], dtype=np.float64),
+            'stamp': np.array(stamp, dtype=np.int64),
+            **self._table.kalman.state(),
+            **{
+                name: array.copy() for name, array in vars(self._table).items() if name != 'kalman'
+            },
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """
+        Continue from what :meth:`state` returned.
+
+        :raises KeyError: if an array is missing; the tracker is then as it was.
+        :raises ValueError: if an array has another type or shape than it should; likewise.
+        """
+        count = len(state['ids'])
+        clock = checked(state, 'clock', np.float64, (2,))
+        stamp = checked(state, 'stamp', np.int64, (None,))
+        columns = {
+            name: checked(state, name, column.dtype, (count, None)[: column.ndim])
+            for name, column in vars(self._table).items()
+            if name != 'kalman'
+        }
+        states = States.restore(state, count)
+        self._table = _Table(kalman=states, **columns)
+        self._next_id = int(clock[0])
+        self._now = float(clock[1])
+        self._stamp = int(stamp[0]) if len(stamp) else None
+
+    @property
+    def tracks(self) -> list[Track]:
+        """All tracks that are not deleted, also tentative and invisible ones, by id."""
+        return self._as_tracks(np.arange(len(self._table)), self._boxes())
+
+    def _boxes(self) -> FloatArray:
+        return measurements_to_boxes(self._table.kalman.position)
+
+    def _lost_time(self) -> FloatArray:
+        return self._now - self._table.seen_at
+
+    def _apart(self, rows: IndexArray, measurements: FloatArray) -> FloatArray:
+        """
+        Return how far measurements are from where tracks should be, shape ``(rows, M)``.
+
+        The unit is how far somebody may get: heights times the square root of the seconds lost.
+        """
+        position = self._table.kalman.position[rows]
+        distance = np.linalg.norm(position[:, None, :2] - measurements[:, :2], axis=2)
+        # Stamps that stand still give nobody time to get anywhere.
+        lost = np.maximum(self._lost_time()[rows], 1e-6)
+        return distance / (position[:, 3] * np.sqrt(lost))[:, None]
+
+    def _forget(self, image_size: Optional[tuple[int, int]]) -> None:
+        """Delete tracks that are lost for too long, or have left the image."""
+        lost = self._lost_time()
+        gone = lost > self.settings.max_lost_time
+        if self.settings.forget_at_border and image_size is not None:
+            gone |= (lost > EXIT_TIME) & self._leaving(image_size)
+        if gone.any():
+            self._table = self._table[~gone]
+
+    def _leaving(self, image_size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Tell which tracks are at the border of the image and move outwards."""
+        near, far = self._edges(image_size)
+        velocity = self._table.kalman.velocity[:, :2]
+        outwards = (near & (velocity < 0)) | (far & (velocity > 0))
+        return outwards[:, 0] | outwards[:, 1]
+
+    def _edges(self, image_size: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Tell which tracks are at the left and top, and at the right and bottom border."""
+        boxes = self._boxes()
+        margin = BORDER * max(image_size)
+        near = boxes[:, :2] <= margin
+        far = boxes[:, :2] + boxes[:, 2:] >= np.array(image_size) - margin
+        return near, far
+
+    def _predict(self, elapsed: float) -> None:
+        table = self._table
+        # What the size of a lost person did last was mostly the fault of who began to cover them.
+        table.kalman.velocity[table.misses > 0, 2:] = 0.0
+        table.kalman = table.kalman.predict(elapsed, WALKING)
+        # A box that shrank fast may not vanish.
+        sizes = table.kalman.position[:, 2:]
+        np.maximum(sizes, MIN_SIZE, out=sizes)
+        table.ages += 1
+        table.misses += 1
+        table.detections[:] = NO_DETECTION
+
+    def _unambiguous(self, overlap: FloatArray) -> tuple[IndexArray, IndexArray]:
+        """Return tracks and detections that overlap each other well and nobody else."""
+        table = self._table
+        touching = overlap > OTHERS_IOU
+        alone = (touching.sum(axis=1) == 1)[:, None] & (touching.sum(axis=0) == 1)
+        fresh = table.confirmed & (table.misses == 1)
+        fresh &= self._now - table.looked_at < self.settings.refresh_time
+        rows, found = np.nonzero(alone & (overlap >= UNAMBIGUOUS_IOU) & fresh[:, None])
+        return rows, found
+
+    def _look(self, wanted: IndexArray, embed: Embed, count: int) -> Embeddings:
+        """Return embeddings of all detections, zero for those that are not wanted."""
+        table = self._table
+        vectors = embed(wanted) if len(wanted) else table.looks[:0]
+        if vectors.shape[1] != table.looks.shape[1]:
+            # The first vectors, or those of another model: the old ones say nothing.
+            table.looks = np.zeros((len(table), vectors.shape[1]), dtype=np.float32)
+        looks = np.zeros((count, vectors.shape[1]), dtype=np.float32)
+        looks[wanted] = vectors
+        return looks
+
+    def _match(
+        self, matching: _Matching, overlap: FloatArray, boxes: FloatArray, looks: Embeddings
+    ) -> None:
+        """Match the tracks and detections that are left."""
+        table = self._table
+        measurements = boxes_to_measurements(boxes)
+
+        def by_everything(rows: IndexArray, columns: IndexArray) -> FloatArray:
+            shared = overlap[np.ix_(rows, columns)]
+            distance = _distance(table.looks[rows], looks[columns])
+            gate = table.kalman[rows].squared_mahalanobis(measurements[columns], GATE)
+            feasible = (shared > MIN_IOU) & (distance <= MAX_DISTANCE_OVERLAPPING)
+            feasible |= (gate <= GATING_THRESHOLD) & (distance <= MAX_DISTANCE_IN_GATE)
+            return np.where(feasible, 1 - shared + APPEARANCE_WEIGHT * distance, np.inf)
+
+        def by_overlap(rows: IndexArray, columns: IndexArray) -> FloatArray:
+            return 1 - overlap[np.ix_(rows, columns)]
+
+        def by_looks(rows: IndexArray, columns: IndexArray) -> FloatArray:
+            distance = _distance(table.looks[rows], looks[columns])
+            distance[self._apart(rows, measurements[columns]) > REACH] = np.inf
+            return distance
+
+        matching.assign(table.confirmed, by_everything, 1 + APPEARANCE_WEIGHT)
+        matching.assign(~table.confirmed | (table.misses == 1), by_overlap, 1 - MIN_IOU)
+        matching.assign(table.confirmed, by_looks, MAX_DISTANCE_NEARBY)
+
+    def _correct(self, matching: _Matching, detections: Detections, looks: Embeddings) -> None:
+        """Update the matched tracks by their detections."""
+        table = self._table
+        rows = np.flatnonzero(matching.detection_of != NO_DETECTION)
+        found = matching.detection_of[rows]
+        measurements = boxes_to_measurements(detections.boxes[found])
+        table.kalman[rows] = table.kalman[rows].update(measurements, WALKING)
+        table.hits[rows] += 1
+        table.misses[rows] = 0
+        table.seen_at[rows] = self._now
+        table.scores[rows] = detections.scores[found]
+        table.best_scores[rows] = np.maximum(table.best_scores[rows], detections.scores[found])
+        table.detections[rows] = found
+        looked = known(looks[found])
+        rows, found = rows[looked], found[looked]
+        # Of nothing to remember, the zero vector, only the new look is left after the scaling.
+        table.looks[rows] = normalise(MEMORY * table.looks[rows] + (1 - MEMORY) * looks[found])
+        table.looked_at[rows] = self._now
+
+    def _drop_tentative(self) -> None:
+        table = self._table
+        kept = table.confirmed | (table.misses == 0)
+        if not kept.all():
+            self._table = table[kept]
+
+    def _start(self, found: IndexArray, detections: Detections, looks: Embeddings) -> None:
+        """Make tentative tracks of the detections that are nobody's."""
+        if not len(found):
+            return
+        measurements = boxes_to_measurements(detections.boxes[found])
+        started = _Table.start(
+            self._next_id, measurements, detections.scores[found], looks[found], found, self._now
+        )
+        self._table = self._table.append(started)
+        self._next_id += len(found)
+
+    def _confirm(self) -> None:
+        """Confirm tracks that were seen often and clearly; those of lost persons join theirs."""
+        table = self._table
+        familiar = known(table.looks)
+        needed = self.settings.n_init + np.where(familiar, 0, EXTRA_HITS)
+        clear = (table.best_scores >= CLEAR_SCORE) & (table.hits >= needed)
+        certain = (table.best_scores >= CERTAIN_SCORE) & (table.hits == 1) & familiar
+        due = np.flatnonzero((clear | certain) & ~table.confirmed)
+        lost = np.flatnonzero(table.confirmed & (table.misses > 0))
+        table.confirmed[due] = True
+        if not (len(due) and len(lost)):
+            return
+        distance = _distance(table.looks[lost], table.looks[due])
+        distance[self._apart(lost, table.kalman.position[due]) > REACH] = np.inf
+        reunion = associate(distance, REUNION_DISTANCE, lost, due)
+        # The new track is right about where the person is, the lost one about who it is.
+        table.ids[reunion.detections] = table.ids[reunion.tracks]
+        table.ages[reunion.detections] = table.ages[reunion.tracks]
+        table.hits[reunion.detections] += table.hits[reunion.tracks]
+        kept = np.ones(len(table), dtype=bool)
+        kept[reunion.tracks] = False
+        table = table[kept]
+        self._table = table[np.argsort(table.ids)]
+
+    def _visible(self, detections: Detections) -> list[Track]:
+        """Return the confirmed tracks of persons who are in the image."""
+        table = self._table
+        boxes = self._boxes()
+        lost = self._lost_time()
+        visible = table.confirmed & (table.misses == 0)
+        # Predictions without looks, by which mistakes are noticed, do more harm than good.
+        coasting = table.confirmed & ~visible & (lost <= COVERED_TIME) & known(table.looks)
+        rows = np.flatnonzero(coasting)
+        if len(rows):
+            shown = np.flatnonzero(visible)
+            bottom = boxes[:, 1] + boxes[:, 3]
+            covered = coverage(boxes[rows], boxes[shown]) >= COVERED_PART
+            covered &= bottom[shown] >= bottom[rows, None]
+            missed = (lost <= MISSED_TIME) & (table.hits >= MISSED_HITS)
+            if detections.image_size is not None:
+                near, far = self._edges(detections.image_size)
+                missed &= ~(near | far).any(axis=1)
+            visible[rows] = covered.any(axis=1) | missed[rows]
+        return self._as_tracks(np.flatnonzero(visible), boxes)
+
+    def _as_tracks(self, rows: IndexArray, boxes: FloatArray) -> list[Track]:
+        table = self._table
+        return [
+            Track(
+                id=id_,
+                box=box,
+                velocity=velocity,
+                score=score,
+                state=TrackState.CONFIRMED if confirmed else TrackState.TENTATIVE,
+                age=age,
+                hits=hits,
+                time_since_update=misses,
+                detection=None if detection == NO_DETECTION else detection,
+            )
+            for id_, box, velocity, score, confirmed, age, hits, misses, detection in zip(
+                table.ids[rows].tolist(),
+                boxes[rows],
+                table.kalman.velocity[rows, :2],
+                table.scores[rows].tolist(),
+                table.confirmed[rows].tolist(),
+                table.ages[rows].tolist(),
+                table.hits[rows].tolist(),
+                table.misses[rows].tolist(),
+                table.detections[rows].tolist(),
+            )
+        ]

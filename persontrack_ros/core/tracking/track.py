@@ -1,0 +1,49 @@
+"""A track as its users see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Optional
+
+from persontrack_ros.core.geometry import FloatArray
+
+
+class TrackState(IntEnum):
+    """
+    Life of a track (Wojke et al., section 2.1).
+
+    A new track is tentative, is confirmed after `n_init` hits in a row and deleted at the first
+    miss before that, or after more than `max_age` misses in a row later.
+    """
+
+    TENTATIVE = 1
+    CONFIRMED = 2
+    DELETED = 3
+
+
+@dataclass(frozen=True)
+class Track:
+    """
+    One person followed through the images, as estimated at the newest image.
+
+    :ivar id: positive number, never given to another person before a reset.
+    :ivar box: ``[left, top, width, height]`` in pixels of the image, not clipped to it.
+    :ivar velocity: of the box's ``[centre x, centre y]``, in pixels per second.
+    :ivar score: confidence of the newest detection matched to the track, in [0, 1].
+    :ivar state: tentative or confirmed.
+    :ivar age: frames since the first detection, which counts as 1.
+    :ivar hits: number of detections matched so far.
+    :ivar time_since_update: frames since the newest matched detection; 0 if it is in this image.
+    :ivar detection: index of the detection matched in this image; None if the box is predicted.
+    """
+
+    id: int
+    box: FloatArray
+    velocity: FloatArray
+    score: float
+    state: TrackState
+    age: int
+    hits: int
+    time_since_update: int
+    detection: Optional[int]

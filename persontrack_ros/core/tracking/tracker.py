@@ -1,0 +1,81 @@
+"""What every tracking algorithm offers, and the choice between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from typing import Optional
+from typing import Protocol
+
+from numpy.typing import NDArray
+
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.tracking.appearance import Embed
+from persontrack_ros.core.tracking.deep_sort import DeepSort
+from persontrack_ros.core.tracking.persistent import Persistent
+from persontrack_ros.core.tracking.track import Track
+
+
+class Tracker(Protocol):
+    """
+    Follows persons from image to image.
+
+    One object serves one image stream; it is not thread-safe.
+    """
+
+    settings: TrackerSettings
+
+    def update(
+        self,
+        detections: Detections,
+        embed: Embed,
+        stamp: int,
+        motion: Optional[FloatArray] = None,
+    ) -> list[Track]:
+        """
+        Advance to the next image.
+
+        Call it once for every processed image, also when nobody was detected in it: the tracks
+        age by it.
+
+        :param detections: the persons found in the image.
+        :param embed: returns the L2-normalised embeddings ``(K, D)`` of the detections with the
+            K given indices. Embeddings are expensive: an algorithm asks for those it needs. A
+            vector of zeros, also one with ``D == 0``, says that nothing is known of the looks.
+        :param stamp: time of the image in nanoseconds.
+        :param motion: where the background went since the last image, as an affine map of pixels,
+            shape ``(2, 3)``; None for a camera that stands still, or where it is not known.
+        :returns: the visible tracks.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget all tracks and start the ids anew."""
+        ...
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """
+        Continue from what :meth:`state` of the same algorithm returned.
+
+        :raises KeyError: if an array is missing; the tracker is then as it was.
+        :raises ValueError: if an array has another type or shape than it should; likewise.
+        """
+        ...
+
+    @property
+    def tracks(self) -> list[Track]:
+        """All tracks that are not deleted, also tentative and invisible ones, by id."""
+        ...
+
+
+def make_tracker(settings: TrackerSettings) -> Tracker:
+    """Return a tracker of the kind that the settings name."""
+    if settings.algorithm == 'deep_sort':
+        return DeepSort(settings)
+    return Persistent(settings)

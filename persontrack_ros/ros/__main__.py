@@ -1,0 +1,46 @@
+"""
+Entries of the executables of the nodes.
+
+Importing ROS, OpenCV and OpenVINO takes a second, and Ctrl-C is quiet there too: therefore this
+module imports nothing of them before it has said so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+
+
+def tracker_node() -> int:
+    """Run the node `person_tracker`."""
+    return _run('tracker_node')
+
+
+def video_publisher() -> int:
+    """Run the node `video_publisher`."""
+    return _run('video_publisher')
+
+
+def bag_player() -> int:
+    """Run the node `bag_player`."""
+    return _run('bag_player')
+
+
+def _run(node: str) -> int:
+    # Until ROS takes over, there is nothing to clean up.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
+    try:
+        return importlib.import_module(f'persontrack_ros.ros.{node}').main()
+    except ModuleNotFoundError as error:
+        print(
+            f'{node}: error: the Python module {error.name} is missing in {sys.executable}; '
+            'see "On a robot" in the README for what to install',
+            file=sys.stderr,
+        )
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(_run(sys.argv.pop(1)))

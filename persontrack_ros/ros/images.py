@@ -1,0 +1,71 @@
+"""
+Conversion between ``sensor_msgs/msg/Image`` and BGR arrays.
+
+The usual encodings are converted by :mod:`persontrack_ros.core.encodings`, because cv_bridge from
+apt does not import beside a NumPy 2 installed by pip; it is asked only for those that are left.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from persontrack_ros.core import encodings
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.encodings import UnknownEncodingError
+from persontrack_ros.core.encodings import describe
+from persontrack_ros.core.errors import ImageError
+
+
+def image_to_bgr(message: Image) -> BgrImage:
+    """
+    Convert an image message to BGR; 16-bit samples are scaled from 0-65535 to 0-255.
+
+    :param message: an image in one of the usual encodings, or one that cv_bridge converts.
+    :returns: see :func:`persontrack_ros.core.encodings.image_to_bgr`.
+    :raises ImageError: if the image has no pixels, its step or data are too small for its size,
+        or its encoding is not known.
+    """
+    try:
+        return encodings.image_to_bgr(message)
+    except UnknownEncodingError:
+        return _convert_with_cv_bridge(message)
+
+
+def bgr_to_image(image: BgrImage, header: Header) -> Image:
+    """
+    Convert a BGR array of shape ``(height, width, 3)`` to a ``bgr8`` message with that header.
+
+    :raises ValueError: if the array is not uint8 or has another shape.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f'expected uint8 of shape (H, W, 3), got {image.dtype} {image.shape}')
+    height, width = image.shape[:2]
+    # rclpy takes an array.array as it is, but checks bytes one by one: half a second in full HD.
+    data = array('B')
+    data.frombytes(np.ascontiguousarray(image).data)
+    return Image(
+        header=header, height=height, width=width, encoding='bgr8', step=3 * width, data=data
+    )
+
+
+def _convert_with_cv_bridge(message: Image) -> BgrImage:
+    """Convert what the table lacks; every failure of cv_bridge becomes an ImageError."""
+    advice = 'publish bgr8, rgb8 or mono8 instead'
+    try:
+        from cv_bridge import CvBridge
+
+        return CvBridge().imgmsg_to_cv2(message, 'bgr8')
+    except Exception as error:  # Boost.Python raises more kinds than cv_bridge documents
+        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+        if isinstance(error, ModuleNotFoundError) and error.name == 'cv_bridge':
+            problem = 'has an encoding unknown to this node, and cv_bridge is not installed'
+        elif isinstance(error, (ImportError, AttributeError)):
+            problem = f'needs cv_bridge, which fails with NumPy {np.__version__} ({reason})'
+            advice += ", or install 'numpy<2' if cv_bridge was built for NumPy 1"
+        else:
+            problem = f'has an encoding that cv_bridge cannot convert to bgr8 ({reason})'
+        raise ImageError(f'{describe(message)} {problem}; {advice}') from error

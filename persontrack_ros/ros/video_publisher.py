@@ -1,0 +1,170 @@
+"""The node ``video_publisher``: a webcam, video file or folder of images as a camera topic."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Optional
+
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.settings import Parameter
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+from persontrack_ros.ros.answers import TrackerAnswers
+from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.parameters import declare
+from persontrack_ros.ros.process import ros
+
+PARAMETERS = (
+    Parameter('source', '0', 'Video file, folder of images, or number of a camera.'),
+    Parameter(
+        'rate',
+        0.0,
+        'Images per second; 0 means as fast as the source says.',
+        minimum=0.0,
+        maximum=1000.0,
+    ),
+    Parameter('loop', False, 'Start again at the end of a file or folder.'),
+    Parameter('flip', False, 'Mirror the images left to right.'),
+    Parameter(
+        'skip_frames', 0, 'Number of first images to leave out.', minimum=0, maximum=1_000_000
+    ),
+    Parameter(
+        'max_frames', 0, 'End after this number of images; 0: never.', minimum=0, maximum=1_000_000
+    ),
+    Parameter(
+        'width',
+        0,
+        'Scale the images to this width in pixels; 0 keeps it, or the aspect ratio if a height is '
+        'given.',
+        minimum=0,
+        maximum=16384,
+    ),
+    Parameter('height', 0, 'The same for the height.', minimum=0, maximum=16384),
+    Parameter('frame_id', 'camera', 'The frame_id of the images.'),
+    Parameter(
+        'stamps',
+        'clock',
+        'Stamp of the images: the ROS clock when they are published, or the own time of the '
+        'source, from 0 at its start.',
+        choices=('clock', 'source'),
+    ),
+    Parameter(
+        'wait_for_tracker',
+        False,
+        'Publish an image only when the tracks of the one before it have come, so that none is '
+        'dropped; rate is not kept then.',
+    ),
+)
+
+
+class VideoPublisher(Node):
+    """Publishes the images of a source on ``image_raw``."""
+
+    def __init__(self, **options: object) -> None:
+        """
+        Declare the parameters and open the source.
+
+        :raises SettingsError: if a parameter is wrong.
+        :raises SourceError: if the source cannot be read.
+        """
+        super().__init__('video_publisher', **options)
+        problems = declare(self, PARAMETERS)
+        for problem in problems.values():
+            raise SettingsError(problem)
+        values = {p.name: p.check(p.type(self.get_parameter(p.name).value)) for p in PARAMETERS}
+        self._frame_id = values['frame_id']
+        self._own_stamps = values['stamps'] == 'source'
+        self._source = VideoSource(
+            values['source'],
+            SourceOptions(
+                **{
+                    name: values[name]
+                    for name in ('flip', 'skip_frames', 'max_frames', 'width', 'height', 'loop')
+                }
+            ),
+        )
+        rate = values['rate'] or self._source.rate
+        # A camera paces itself.
+        self._period = 0.0 if self._source.is_camera and not values['rate'] else 1.0 / rate
+        self._publisher = self.create_publisher(
+            Image,
+            'image_raw',
+            QoSProfile(depth=1),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        self._tracker: Optional[TrackerAnswers] = None
+        if values['wait_for_tracker']:
+            self._period = 0.0
+            self._tracker = TrackerAnswers(self, self._publisher)
+
+    @property
+    def image_topic_name(self) -> str:
+        """The topic of the images."""
+        return self._publisher.topic_name
+
+    def publish_all(self) -> int:
+        """
+        Publish the images until the source or ROS ends.
+
+        :returns: the number of images.
+        :raises SourceError: if an image cannot be read.
+        """
+        if self._tracker is not None:
+            self._tracker.wait_until_connected()
+        due = time.monotonic()
+        published = 0
+        with self._source:
+            for frame in self._source:
+                # An image that is late is published at once, and the schedule starts from there.
+                due = max(due + self._period, time.monotonic())
+                if not self.context.ok():
+                    break
+                stamp = Time(sec=frame.stamp // 1_000_000_000, nanosec=frame.stamp % 1_000_000_000)
+                if not self._own_stamps:
+                    stamp = self.get_clock().now().to_msg()
+                header = Header(stamp=stamp, frame_id=self._frame_id)
+                message = bgr_to_image(frame.image, header)
+                if self._tracker is None:
+                    self._publisher.publish(message)
+                else:
+                    self._tracker.ask(message, stamp_to_nanoseconds(header))
+                published += 1
+                time.sleep(max(0.0, due - time.monotonic()))
+        self.get_logger().info(f'{published} images published')
+        return published
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the node until its source ends; return 2 if the source or a parameter is wrong."""
+    try:
+        with ros(arguments):
+            node = VideoPublisher()
+            spinning = threading.Thread(target=_spin, args=(node,), daemon=True)
+            spinning.start()
+            node.publish_all()
+            rclpy.try_shutdown()
+            spinning.join()
+    except PersontrackError as error:
+        rclpy.logging.get_logger('video_publisher').fatal(str(error))
+        return 2
+    return 0
+
+
+def _spin(node: Node) -> None:
+    try:
+        rclpy.spin(node)
+    except ExternalShutdownException:
+        pass

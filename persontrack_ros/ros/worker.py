@@ -1,0 +1,54 @@
+"""A thread that always works on the newest item."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic
+from typing import Optional
+from typing import TypeVar
+
+Item = TypeVar('Item')
+
+
+class NewestItemWorker(Generic[Item]):
+    """
+    Calls a handler with the newest item, on a thread of its own.
+
+    An item that arrives while the handler is busy replaces one that is still waiting: queued
+    images would only make the results stale.
+    """
+
+    def __init__(self, handle: Callable[[Item], None]) -> None:
+        """Start the thread; `handle` must not raise."""
+        self._handle = handle
+        self._condition = threading.Condition()
+        self._item: Optional[Item] = None
+        self._stopping = False
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
+        self._thread.start()
+
+    def submit(self, item: Item) -> None:
+        """Hand over an item; return at once."""
+        with self._condition:
+            self.dropped += self._item is not None
+            self._item = item
+            self._condition.notify()
+
+    def stop(self) -> None:
+        """Drop what waits, let the handler finish its item and end the thread."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while self._item is None and not self._stopping:
+                    self._condition.wait()
+                if self._stopping:
+                    return
+                item, self._item = self._item, None
+            self._handle(item)

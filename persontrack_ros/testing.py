@@ -1,0 +1,204 @@
+"""
+Replay tests for users of this package, with pytest.
+
+Put ``pytest_plugins = ['persontrack_ros.testing']`` into the ``conftest.py`` at the root of the
+tests; a test then has the fixture :func:`replay`::
+
+    def test_corridor(replay):
+        result = replay('bags/corridor', params_file='config/tracker.yaml')
+        assert result.ids == {1, 2, 3}
+        result.assert_tracks('expected/corridor.txt', tolerance=0.5)
+
+Expected files are bags with tracks, or tracks in MOTChallenge format, as `persontrack bag track`
+and `persontrack run` write them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Union
+
+import pytest
+
+from persontrack_ros.bags.compare import Comparison
+from persontrack_ros.bags.compare import TrackedFrames
+from persontrack_ros.bags.compare import read_tracks
+from persontrack_ros.bags.golden import DATA_VARIABLE
+from persontrack_ros.bags.golden import GoldenCase
+from persontrack_ros.bags.golden import find_cases
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.evaluation import Scores
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.messages import message_to_tracks
+from persontrack_ros.core.messages import stamp_to_nanoseconds
+
+__all__ = ['GoldenCase', 'Replay', 'find_cases', 'replay']
+
+if TYPE_CHECKING:
+    from vision_msgs.msg import Detection2DArray
+
+PathLike = Union[str, Path]
+
+# Differences that a failed assertion names.
+_NAMED = 10
+
+
+class Replay:
+    """
+    What came out of a replay.
+
+    :ivar messages: of the topic ``tracks``, one for each image, in their order.
+    """
+
+    def __init__(self, messages: list[Detection2DArray], source: PathLike) -> None:
+        """Take the messages that came from a source."""
+        self.messages = messages
+        numbered = dict(enumerate(messages, start=1))
+        self._tracks = TrackedFrames(
+            Path(source),
+            {
+                number: {id_: box for id_, box, _ in message_to_tracks(message)}
+                for number, message in numbered.items()
+            },
+            {number: stamp_to_nanoseconds(message.header) for number, message in numbered.items()},
+        )
+
+    @property
+    def frames(self) -> dict[int, dict[int, FloatArray]]:
+        """The boxes ``[left, top, width, height]`` by id, by number of the image from 1 on."""
+        return self._tracks.frames
+
+    @property
+    def ids(self) -> set[int]:
+        """All ids."""
+        return {id_ for boxes in self.frames.values() for id_ in boxes}
+
+    def assert_counts(self, expected: PathLike, allow: int = 0) -> None:
+        """
+        Assert that there are as many persons in each image as expected.
+
+        :param expected: bag with tracks, or file of tracks.
+        :param allow: number of images in which there may be another number.
+        """
+        self._compare('{} persons', expected, len, allow)
+
+    def assert_ids(self, expected: PathLike, allow: int = 0) -> None:
+        """
+        Assert that the ids in each image are those expected.
+
+        :param expected: bag with tracks, or file of tracks.
+        :param allow: number of images in which there may be others.
+        """
+        self._compare('ids {}', expected, sorted, allow)
+
+    def assert_tracks(self, expected: PathLike, tolerance: float = 0.01, allow: int = 0) -> None:
+        """
+        Assert that ids and boxes in each image are those expected.
+
+        :param expected: bag with tracks, or file of tracks.
+        :param tolerance: number of pixels that boxes may differ by.
+        :param allow: number of images in which they may differ by more, or ids differ.
+        """
+        comparison = Comparison(self._tracks, read_tracks(Path(expected)), tolerance)
+        lines = [f'{comparison.title(one)}: {one}' for one in comparison.differences]
+        _check(lines, allow, f'tracks (A: this replay, B: {expected})')
+
+    def scores(self, ground_truth: PathLike) -> Scores:
+        """
+        Compute HOTA, IDF1, MOTA and others.
+
+        :param ground_truth: folder of a MOTChallenge sequence, or gt.txt.
+        """
+        truth = read_tracks(Path(ground_truth))
+        assert truth.is_truth, f'{ground_truth} is neither the folder of a sequence nor gt.txt'
+        scores = Comparison(self._tracks, truth, 0.0).scores
+        assert scores is not None
+        return scores
+
+    def assert_scores(self, ground_truth: PathLike, **minima: float) -> None:
+        """
+        Assert least scores in percent, as ``assert_scores('gt.txt', mota=80, idf1=75)``.
+
+        :param ground_truth: folder of a MOTChallenge sequence, or gt.txt.
+        """
+        scores = self.scores(ground_truth)
+        low = [
+            f'{name} is {getattr(scores, name):.2f}, not {least}'
+            for name, least in minima.items()
+            if getattr(scores, name) < least
+        ]
+        assert not low, '; '.join(low)
+
+    def assert_golden(self, case: GoldenCase) -> None:
+        """Assert what a golden case demands."""
+        self.assert_tracks(case.tracks, case.tolerance, case.allow)
+        if case.minima:
+            self.assert_scores(case.find(case.ground_truth), **case.minima)
+
+    def _compare(
+        self, text: str, expected: PathLike, key: Callable[[Any], Any], allow: int
+    ) -> None:
+        theirs = read_tracks(Path(expected)).frames
+        lines = []
+        for number in sorted({*self.frames, *theirs}):
+            mine, other = (key(frames.get(number, {})) for frames in (self.frames, theirs))
+            if mine != other:
+                lines.append(f'image {number}: {text.format(mine)}, expected {text.format(other)}')
+        _check(lines, allow, f'what is in {expected}')
+
+
+@pytest.fixture(scope='session')
+def replay() -> Callable[..., Replay]:
+    """
+    Replay a bag or video through the node, in a process and ROS domain of its own.
+
+    A function; it publishes each image when the tracks of the one before it have come, and returns
+    a :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.replay.replay`:
+
+    - `source`: a bag, video or folder of images, or a :class:`GoldenCase`, which says the rest;
+    - `parameters`: of the node, by dotted name; they win over
+    - `params_file`: parameter file (YAML) of the node;
+    - `image_topic`: of a bag; needed where there are several;
+    - `max_frames`: end after this number of images; 0: never;
+    - `timeout`: in seconds.
+    """
+
+    def run(source: Union[PathLike, GoldenCase], **options: Any) -> Replay:
+        # Only here, so that what needs no ROS can be tested without.
+        from persontrack_ros.ros.replay import replay as run_replay
+
+        if isinstance(source, GoldenCase):
+            case, source = source, _find_input(source)
+            options = {
+                'params_file': case.params_file,
+                'image_topic': case.image_topic or None,
+                'max_frames': case.max_frames,
+                **options,
+            }
+        return Replay(run_replay(source, **options), source)
+
+    return run
+
+
+def _find_input(case: GoldenCase) -> Path:
+    try:
+        return case.find(case.input)
+    except SourceError as error:
+        if not os.environ.get(DATA_VARIABLE):
+            pytest.skip(f'{case.input} needed: set {DATA_VARIABLE}')
+        # Set but wrong is no reason to skip: a whole suite would pass without having run.
+        return pytest.fail(f'{DATA_VARIABLE} is set, but {error}')
+
+
+def _check(differences: list[str], allow: int, what: str) -> None:
+    if len(differences) > allow:
+        lines = differences[:_NAMED]
+        if len(differences) > _NAMED:
+            lines.append(f'and {len(differences) - _NAMED} more')
+        raise AssertionError(
+            f'{len(differences)} images differ from {what}, {allow} may:\n' + '\n'.join(lines)
+        )

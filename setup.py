@@ -1,0 +1,50 @@
+"""Build of the ROS 2 package persontrack_ros."""
+
+from glob import glob
+
+from setuptools import find_packages
+from setuptools import setup
+
+PACKAGE = 'persontrack_ros'
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={
+        f'{PACKAGE}.bags': ['vision_msgs/type_hashes.json', 'vision_msgs/msg/*.msg'],
+        f'{PACKAGE}.core.models': ['*.yaml'],
+    },
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (f'share/{PACKAGE}', ['package.xml']),
+        (f'share/{PACKAGE}/launch', glob('launch/*.launch.py')),
+        (f'share/{PACKAGE}/config', glob('config/*')),
+    ],
+    # openvino and rosbags come from pip: rosdep has no key for them, see the README.
+    install_requires=[
+        'numpy',
+        'openvino',
+        'pyyaml',
+        'rosbags',
+        'scipy',
+        'setuptools',
+        'threadpoolctl',
+        'tqdm',
+    ],
+    extras_require={'test': ['motrics', 'pytest'], 'int8': ['nncf']},
+    python_requires='>=3.10',
+    zip_safe=True,
+    maintainer='persontrack_ros developers',
+    maintainer_email='maintainers@persontrack-ros.example',
+    description='Tracks persons in ROS 2 images with stable ids',
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            'persontrack = persontrack_ros.cli.__main__:main',
+            'tracker_node = persontrack_ros.ros.__main__:tracker_node',
+            'video_publisher = persontrack_ros.ros.__main__:video_publisher',
+            'bag_player = persontrack_ros.ros.__main__:bag_player',
+        ]
+    },
+)

@@ -1,0 +1,211 @@
+"""Reading of bags: complete, compressed, in parts, cut off."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import struct
+
+import pytest
+from mcap.stream_reader import StreamReader
+from rosbags.rosbag2 import CompressionMode
+
+from persontrack_ros.bags.reader import BagReader
+from persontrack_ros.bags.reader import is_bag
+from persontrack_ros.bags.types import TYPES
+from persontrack_ros.bags.types import define
+from persontrack_ros.core.errors import SourceError
+
+MODES = [
+    ('mcap', CompressionMode.NONE),
+    ('mcap', CompressionMode.STORAGE),
+    ('mcap', CompressionMode.MESSAGE),
+    ('mcap', CompressionMode.FILE),
+    ('sqlite3', CompressionMode.NONE),
+    ('sqlite3', CompressionMode.MESSAGE),
+    ('sqlite3', CompressionMode.FILE),
+]
+
+
+def read(path, warnings=None, topics=None):
+    report = pytest.fail if warnings is None else warnings.append
+    with BagReader(path, report) as bag:
+        return [(one.topic, time, bytes(data)) for one, time, data in bag.messages(topics)]
+
+
+def storage_file(bag):
+    (file,) = (file for file in bag.iterdir() if file.name != 'metadata.yaml')
+    return file
+
+
+@pytest.mark.parametrize(('storage', 'mode'), MODES)
+def test_complete(make_bag, storage, mode):
+    path, messages = make_bag(storage, mode=mode)
+    assert is_bag(path)
+    assert read(path) == messages
+    assert read(path, topics=['/text']) == [one for one in messages if one[0] == '/text']
+    assert read(storage_file(path)) == messages
+    with BagReader(path) as bag:
+        assert bag.storage == storage
+        assert {one.topic: one.msgcount for one in bag.connections} == dict.fromkeys(
+            ('/image', '/text', '/battery'), 40
+        )
+
+
+@pytest.mark.parametrize(('storage', 'mode'), MODES)
+@pytest.mark.parametrize('part', [0.5, 0.75, 0.9, 1.0])
+def test_cut_off(make_bag, warnings, storage, mode, part):
+    """All messages that are whole are read, and nothing else; a warning says how many."""
+    # Compressed as a whole, a bag is lost up to 128 KiB of it.
+    path, messages = make_bag(
+        storage, mode=mode, count=300 if mode == CompressionMode.FILE else 40
+    )
+    file = storage_file(path)
+    content = file.read_bytes()[: int(part * file.stat().st_size) - 1]
+    file.write_bytes(content)
+    found = read(path, warnings)
+    assert found == sorted(set(found) & set(messages), key=lambda one: one[1])
+    assert any('cut off or damaged' in one for one in warnings)
+    if mode == CompressionMode.NONE:
+        assert len(found) > (part - 0.2) * len(messages)
+        for topic, time, data in set(messages) - set(found):
+            assert data not in content, (topic, time)
+
+
+def test_nothing_left(make_bag, storage, warnings):
+    path, _ = make_bag(storage)
+    storage_file(path).write_bytes(b'')
+    with pytest.raises(SourceError, match='cannot be read: .*cut off before its first message'):
+        read(path, warnings)
+
+
+def test_without_metadata(make_bag, storage, warnings):
+    path, messages = make_bag(storage)
+    (path / 'metadata.yaml').unlink()
+    assert read(path, warnings) == messages
+    assert len(warnings) == 1
+    assert 'without its metadata.yaml' in warnings[0]
+
+
+def test_metadata_cut_off(make_bag, storage, warnings):
+    path, messages = make_bag(storage)
+    file = path / 'metadata.yaml'
+    file.write_text(file.read_text()[:150] + '  : : [')
+    assert read(path, warnings) == messages
+    assert 'metadata.yaml' in warnings[0]
+
+
+def test_mcap_without_index_in_any_order(make_bag):
+    """As `--storage-preset-profile fastwrite` has it: no chunks, no index."""
+    path, messages = make_bag('mcap')
+    file = storage_file(path)
+    records = [b'\x01' + struct.pack('<QI4sI', 12, 4, b'ros2', 0)]
+    late = None
+    with file.open('rb') as stream:
+        for record in StreamReader(stream).records:
+            kind = type(record).__name__
+            if kind not in ('Schema', 'Channel', 'Message'):
+                continue
+            if kind == 'Schema':
+                body = struct.pack('<H', record.id)
+                for text in (record.name.encode(), record.encoding.encode(), record.data):
+                    body += struct.pack('<I', len(text)) + text
+                code = 3
+            elif kind == 'Channel':
+                body = struct.pack('<HH', record.id, record.schema_id)
+                for text in (record.topic.encode(), record.message_encoding.encode(), b''):
+                    body += struct.pack('<I', len(text)) + text
+                code = 4
+            else:
+                body = struct.pack(
+                    '<HIQQ', record.channel_id, 0, record.log_time, record.publish_time
+                )
+                body += record.data
+                code = 5
+            packed = struct.pack('<BQ', code, len(body)) + body
+            if code == 5 and late is None:
+                late = packed
+                continue
+            records.append(packed)
+    magic = b'\x89MCAP0\r\n'
+    end = struct.pack('<BQI', 0x0F, 4, 0) + struct.pack('<BQQQI', 2, 20, 0, 0, 0)
+    file.write_bytes(magic + b''.join(records) + late + end + magic)
+    assert read(path) == messages
+
+
+def test_parts(make_bag, warnings):
+    """The parts of a bag are read in the order of the metadata; one that is missing is named."""
+    first, messages = make_bag('mcap', 'first')
+    second, more = make_bag('mcap', 'second')
+    shutil.copy(storage_file(second), first / 'second.mcap')
+    text = (first / 'metadata.yaml').read_text()
+    text = text.replace('- first.mcap\n', '- first.mcap\n  - second.mcap\n  - third.mcap\n')
+    (first / 'metadata.yaml').write_text(text)
+    assert read(first, warnings) == messages + more
+    assert any('third.mcap' in one and 'missing' in one for one in warnings)
+
+
+def test_write_ahead_log_of_a_killed_recorder(make_bag, tmp_path):
+    path, messages = make_bag('sqlite3')
+    file = storage_file(path)
+    database = sqlite3.connect(file)
+    database.execute('PRAGMA journal_mode=WAL')
+    database.execute('PRAGMA wal_autocheckpoint=0')
+    database.execute("INSERT INTO messages (topic_id, timestamp, data) VALUES (2, 9e18, x'00')")
+    database.commit()
+    killed = tmp_path / 'killed'
+    shutil.copytree(path, killed)
+    database.close()
+    (killed / 'metadata.yaml').unlink()
+    before = {one.name: one.read_bytes() for one in killed.iterdir()}
+    found = read(killed, [])
+    assert found[:-1] == messages
+    assert found[-1][0] == '/text'
+    assert {one.name: one.read_bytes() for one in killed.iterdir()} == before
+
+
+@pytest.mark.parametrize('kind', ['nothing', 'folder', 'text', 'zip'])
+def test_no_bag(tmp_path, kind):
+    path = tmp_path / 'x'
+    if kind == 'folder':
+        path.mkdir()
+    elif kind == 'text':
+        path.write_text('hello')
+    elif kind == 'zip':
+        path = path.with_suffix('.mcap')
+        path.write_bytes(b'PK\x03\x04' * 100)
+    with pytest.raises(SourceError, match='x'):
+        BagReader(path)
+
+
+def test_choice_of_images(make_bag):
+    path, _ = make_bag(topics=('/front/image_raw', '/rear/image_raw'))
+    with BagReader(path) as bag:
+        assert bag.choose_image_topic('/rear/image_raw').topic == '/rear/image_raw'
+        assert bag.choose_image_topic('rear/image_raw').topic == '/rear/image_raw'
+        names = '/front/image_raw, /rear/image_raw'
+        with pytest.raises(
+            SourceError, match=f'topics are {names}; choose one with --image-topic'
+        ):
+            bag.choose_image_topic()
+        with pytest.raises(SourceError, match=f'no image topic /text; its image topics.* {names}'):
+            bag.choose_image_topic('/text')
+
+
+def test_no_images(make_bag):
+    path, _ = make_bag(topics=())
+    with BagReader(path) as bag, pytest.raises(SourceError, match='no image topic, only /battery'):
+        bag.choose_image_topic()
+
+
+def test_definitions(make_bag, storage):
+    """Both known and foreign types have the definition and hash that they were written with."""
+    path, _ = make_bag(storage)
+    with BagReader(path) as bag:
+        for topic in bag.connections:
+            text, type_hash, known = define(topic)
+            assert known
+            assert type_hash.startswith('RIHS01_')
+            assert text == topic.msgdef.data
+            if topic.msgtype in TYPES.types:
+                assert type_hash == TYPES.hash_rihs01(topic.msgtype)

@@ -1,0 +1,347 @@
+"""The command line, run as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from persontrack_ros.core.mot import read_ground_truth
+from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.video import VideoSource
+
+# On a machine that is busy with other things; whoever waits this long has failed.
+TIMEOUT = 1200
+FRAMES = 40
+
+
+def lines_until(path, last_frame):
+    """Return the lines of a file of tracks up to a frame."""
+    lines = path.read_text().splitlines()
+    return [line for line in lines if int(line.split(',')[0]) <= last_frame]
+
+
+@pytest.fixture(scope='module')
+def video(data):
+    return data('videos/vtest.avi')
+
+
+@pytest.fixture(scope='module')
+def crops(data, video, tmp_path_factory):
+    """Cut persons out of the video: (id, frame) -> file."""
+    folder = tmp_path_factory.mktemp('crops')
+    rows = read_ground_truth(data('mot/PETS09-S2L1'))
+    capture = cv2.VideoCapture(str(video))
+    files = {}
+    for frame in range(1, 32):
+        image = capture.read()[1]
+        for _, who, *box, _ in rows[rows[:, 0] == frame]:
+            left, top, width, height = (round(value) for value in box)
+            crop = image[max(0, top) : top + height, max(0, left) : left + width]
+            files[int(who), frame] = folder / f'{who:.0f}-{frame}.png'
+            cv2.imwrite(str(files[int(who), frame]), crop)
+    return files
+
+
+def test_two_runs_give_identical_files(persontrack, video, vtest_tracks, tmp_path):
+    """The whole video in one run, and its beginning in another one."""
+    path = tmp_path / 'tracks.txt'
+    done = persontrack('run', video, '--max-frames', FRAMES, '--mot-output', path)
+    assert done.returncode == 0
+    expected = lines_until(vtest_tracks, FRAMES)
+    assert len(expected) > 100
+    assert path.read_text().splitlines() == expected
+    assert re.search(rf'^{FRAMES} frames, \d+ ids, [\d.]+ ms per frame$', done.stdout)
+    assert f'{FRAMES}/{FRAMES}' in done.stderr  # the progress bar
+
+
+def test_annotated_video(persontrack, video, tmp_path):
+    path = tmp_path / 'out put.mp4'
+    done = persontrack('run', video, '--max-frames', 12, '--output', path)
+    assert done.returncode == 0, done.stderr
+    with VideoSource(str(path)) as written, VideoSource(str(video)) as source:
+        assert written.rate == pytest.approx(source.rate)
+        pairs = list(zip(written, source))
+    assert len(pairs) == 12
+    for annotated, plain in pairs:
+        assert annotated.image.shape == plain.image.shape
+    # The speed is on the last image, at the top left: white, where the video is darker.
+    label = pairs[-1][0].image[:16, :100]
+    assert (label.min(axis=2) > 230).mean() > 0.3
+
+
+def test_skip_frames(persontrack, video, tmp_path):
+    """Frames are counted from 1 over those that are processed; what is skipped is not tracked."""
+    path, later = tmp_path / 'tracks.txt', tmp_path / 'later.txt'
+    persontrack('run', video, '--max-frames', 5, '--mot-output', path)
+    done = persontrack(
+        'run', video, '--skip-frames', 100, '--max-frames', 5, '--mot-output', later
+    )
+    assert done.returncode == 0
+    rows = read_mot(later)
+    assert set(rows[:, 0]) <= {1, 2, 3, 4, 5}
+    assert len(rows)
+    assert later.read_text() != path.read_text()
+
+
+def test_flip(persontrack, video, tmp_path):
+    """Mirrored images give mirrored boxes, as exactly as a network is symmetric."""
+    rows = []
+    for options in ([], ['--flip']):
+        path = tmp_path / f'tracks{len(rows)}.txt'
+        persontrack('run', video, '--max-frames', 10, '--mot-output', path, *options)
+        boxes = read_mot(path)
+        rows.append(boxes[boxes[:, 0] == 10, 2:6])
+    plain, mirrored = rows
+    mirrored[:, 0] = 768 - mirrored[:, 0] - mirrored[:, 2]
+    assert len(plain) >= 3
+    for box in plain:
+        assert np.abs(mirrored - box).max(axis=1).min() < 15
+
+
+def test_params(persontrack, video, tmp_path):
+    params = tmp_path / 'params.yaml'
+    params.write_text('/**: {ros__parameters: {detector: {score_threshold: 1.0}}}')
+    path = tmp_path / 'tracks.txt'
+    done = persontrack('run', video, '--max-frames', 5, '--mot-output', path, '--params', params)
+    assert done.returncode == 0
+    assert path.read_text() == ''
+    assert '0 ids' in done.stdout
+
+
+def test_the_parameters_of_the_node_are_the_defaults(persontrack, video, vtest_tracks, tmp_path):
+    params = Path(__file__).resolve().parents[2] / 'config' / 'persontrack.yaml'
+    path = tmp_path / 'tracks.txt'
+    persontrack('run', video, '--max-frames', 10, '--mot-output', path, '--params', params)
+    assert path.read_text().splitlines() == lines_until(vtest_tracks, 10)
+
+
+def test_a_folder_of_images(persontrack, video, vtest_tracks, tmp_path):
+    """Without compression, images give what the video they are from gives."""
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    capture = cv2.VideoCapture(str(video))
+    for number in range(1, 12):
+        cv2.imwrite(str(folder / f'{number}.png'), capture.read()[1])
+    path = tmp_path / 'tracks.txt'
+    done = persontrack('run', folder, '--mot-output', path)
+    assert done.returncode == 0
+    assert path.read_text().splitlines() == lines_until(vtest_tracks, 11)
+
+
+@pytest.mark.parametrize('after', [1, 10])
+def test_ctrl_c_leaves_complete_files(video, models, vtest_tracks, tmp_path, after):
+    tracks, annotated = tmp_path / 'tracks.txt', tmp_path / 'out.mp4'
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video)]
+        + ['--mot-output', str(tracks), '--output', str(annotated)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    end = time.monotonic() + TIMEOUT
+    while not (tracks.exists() and tracks.read_text().count('\n') >= after):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0
+    assert 'Traceback' not in errors
+    frames = int(re.search(r'^(\d+) frames', output, re.M)[1])
+    assert 0 < frames < 795
+    written = tracks.read_text()
+    assert written.endswith('\n')
+    # The image that was being worked on may be in one file already, and in the other not yet.
+    complete = lines_until(vtest_tracks, frames)
+    assert written.splitlines()[: len(complete)] == complete
+    with VideoSource(str(annotated)) as video_written:
+        assert abs(len(list(video_written)) - frames) <= 1
+
+
+@pytest.mark.parametrize('moment', ['libopenvino.so', 'libopenvino_intel_cpu'])
+def test_ctrl_c_while_starting(video, models, tmp_path, moment):
+    """While modules are imported or models compiled, there is no result; but no traceback."""
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    end = time.monotonic() + TIMEOUT
+    while moment not in Path(f'/proc/{process.pid}/maps').read_text():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=TIMEOUT)
+    assert 'Traceback' not in errors
+    assert process.returncode in (0, 130, -signal.SIGINT)
+
+
+def persons_seen_in(crops, *frames):
+    whole = [{who for who, frame in crops if frame == each} for each in frames]
+    return sorted(set.intersection(*whole))
+
+
+def test_compare(persontrack, crops):
+    """The same person in two frames, and two persons of one frame."""
+    first, second = persons_seen_in(crops, 1, 11)[:2]
+    for pair, verdict in (
+        ([crops[first, 1], crops[first, 11]], 'same person'),
+        ([crops[first, 1], crops[second, 1]], 'different persons'),
+        ([crops[first, 1], crops[first, 1]], 'same person'),
+    ):
+        done = persontrack('compare', *pair)
+        assert done.returncode == 0, done.stderr
+        pattern = r'cosine similarity (-?[\d.]+): (.*) \(same from 0\.700 on\)\n'
+        similarity, said = re.fullmatch(pattern, done.stdout).groups()
+        assert said == verdict
+        assert (float(similarity) >= 0.7) == (verdict == 'same person')
+    assert float(similarity) == pytest.approx(1, abs=0.002)
+
+
+def test_compare_takes_the_limit_from_the_parameters(persontrack, crops, tmp_path):
+    params = tmp_path / 'params.yaml'
+    params.write_text('/**: {ros__parameters: {tracker: {max_cosine_distance: 2.0}}}')
+    first, second = persons_seen_in(crops, 1)[:2]
+    done = persontrack('compare', crops[first, 1], crops[second, 1], '--params', params)
+    assert 'same person (same from -1.000 on)' in done.stdout
+
+
+def test_show_without_a_display(persontrack, video):
+    environment = {'DISPLAY': '', 'WAYLAND_DISPLAY': '', 'QT_QPA_PLATFORM': ''}
+    done = persontrack('run', video, '--max-frames', 1, '--show', **environment)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith('persontrack: error: cannot open a window')
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Make files that cannot be used, by a name for each."""
+    (tmp_path / 'empty.mp4').touch()
+    (tmp_path / 'garbage.avi').write_bytes(bytes(range(256)) * 40)
+    (tmp_path / 'garbage.png').write_bytes(b'\x89PNG\r\n\x1a\n' + bytes(100))
+    (tmp_path / 'empty folder').mkdir()
+    (tmp_path / 'bad.yaml').write_text('/**: {ros__parameters: {tracker: {max_age: -3}}}')
+    (tmp_path / 'nan.yaml').write_text(
+        '/**: {ros__parameters: {detector: {score_threshold: .nan}}}'
+    )
+    (tmp_path / 'unknown.yaml').write_text('/**: {ros__parameters: {tracker: {max_aeg: 3}}}')
+    (tmp_path / 'words.yaml').write_text('just: words')
+    (tmp_path / 'damaged.yaml').write_text('/**: {')
+    (tmp_path / 'bad.npz').write_bytes(b'no recording')
+    cv2.imwrite(str(tmp_path / 'good.png'), np.full((120, 50, 3), 90, dtype=np.uint8))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ('run missing.mp4', 'no such video, folder or camera: missing.mp4'),
+        ('run 97', 'camera 97 is not there'),
+        ('run empty.mp4', 'cannot decode the video empty.mp4'),
+        ('run garbage.avi', 'cannot decode the video garbage.avi'),
+        ('run empty?folder', 'no images'),
+        ('run VIDEO --mot-output nowhere/tracks.txt', 'cannot write nowhere/tracks.txt'),
+        ('run VIDEO --output nowhere/out.mp4', 'no directory nowhere'),
+        ('run VIDEO --output out.xyz --max-frames 1', '.mp4 or .avi'),
+        ('run VIDEO --skip-frames 100000 --max-frames 1', 'after the first 100000'),
+        ('run VIDEO --device NOPE', 'device NOPE is not available'),
+        ('run VIDEO --params missing.yaml', 'cannot read the parameter file missing.yaml'),
+        ('run VIDEO --params damaged.yaml', 'cannot read the parameter file damaged.yaml'),
+        ('run VIDEO --params words.yaml', 'words.yaml is no ROS parameter file'),
+        ('run VIDEO --params bad.yaml', 'tracker.max_age: -3 is not in the range'),
+        ('run VIDEO --params nan.yaml', 'not a finite number'),
+        ('run VIDEO --params unknown.yaml', 'did you mean tracker.max_age?'),
+        ('compare good.png missing.png', 'no image file missing.png'),
+        ('compare good.png garbage.png', 'cannot decode the image garbage.png'),
+        ('compare good.png good.png --device NOPE', 'device NOPE is not available'),
+        ('track bad.npz out.txt', 'cannot read the detections bad.npz'),
+        ('track missing.npz out.txt', 'cannot read the detections missing.npz'),
+        ('detect missing.mp4 out.npz', 'no such video'),
+        ('evaluate --ground-truth nowhere', 'cannot read the MOTChallenge file'),
+    ],
+)
+def test_errors_are_one_line_and_code_2(
+    persontrack, video, models, files, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(files)
+    words = [word.replace('?', ' ').replace('VIDEO', str(video)) for word in arguments.split()]
+    done = persontrack(*words)
+    assert done.returncode == 2
+    # A progress bar that was begun stays on a line of its own.
+    bar = re.compile(r'(frame/s|s/frame)\]|^$')
+    lines = [line for line in done.stderr.splitlines() if not bar.search(line)]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith('persontrack: error: ')
+    assert message in lines[0]
+
+
+def test_a_missing_model(persontrack, video, tmp_path):
+    """The error names the model, where it was looked for, and what to do."""
+    params = tmp_path / 'params.yaml'
+    params.write_text('/**: {ros__parameters: {detector: {model: person-detection-0200}}}')
+    places = f'{tmp_path / "one"}{os.pathsep}{tmp_path / "two"}'
+    done = persontrack(
+        *('detect', video, tmp_path / 'out.npz', '--params', params),
+        PERSONTRACK_MODEL_PATH=places,
+        XDG_CACHE_HOME=str(tmp_path / 'cache'),
+    )
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert 'person-detection-0200' in line
+    for place in ('one', 'two', 'cache'):
+        assert str(tmp_path / place) in line
+    assert 'PERSONTRACK_MODEL_PATH' in line
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    ['', 'walk', 'run', 'run a.mp4 --max-frames -3', 'run a.mp4 --skip-frames x', 'compare a.png'],
+)
+def test_wrong_usage(persontrack, arguments):
+    done = persontrack(*arguments.split())
+    assert done.returncode == 2
+    assert done.stderr.startswith('usage: persontrack')
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize('command', ['', 'run', 'compare', 'detect', 'track', 'evaluate'])
+def test_help(persontrack, command):
+    done = persontrack(*command.split(), '--help')
+    assert done.returncode == 0
+    assert done.stdout.startswith(f'usage: persontrack {command}'.rstrip())
+
+
+def test_stored_detections_track_like_the_video(persontrack, video, vtest_tracks, tmp_path):
+    """`detect` and `track` give what `run` gives, within the float32 of the file."""
+    stored, tracks = tmp_path / 'detections.npz', tmp_path / 'tracks.txt'
+    done = persontrack('detect', video, stored, '--max-frames', 15)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('15 frames, ')
+    assert persontrack('track', stored, tracks).returncode == 0
+    rows, expected = read_mot(tracks), read_mot(vtest_tracks)
+    expected = expected[expected[:, 0] <= 15]
+    np.testing.assert_array_equal(rows[:, :2], expected[:, :2])
+    np.testing.assert_allclose(rows[:, 2:6], expected[:, 2:6], atol=0.5)
+
+
+def test_evaluate(persontrack, data, vtest_tracks):
+    done = persontrack(
+        'evaluate', '--ground-truth', data('mot/PETS09-S2L1'), '--results', vtest_tracks
+    )
+    assert done.returncode == 0
+    head, row = done.stdout.splitlines()
+    assert head.split()[0] == 'HOTA'
+    assert row.split()[0] == 'PETS09-S2L1'
+    assert float(row.split()[1]) >= 56

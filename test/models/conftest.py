@@ -1,0 +1,51 @@
+"""Fixtures of the tests with real models."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.embedding import ModelEmbedder
+from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.mot import read_ground_truth
+from persontrack_ros.core.settings import Settings
+
+STEP = 20
+
+
+@pytest.fixture(scope='session')
+def runtime(models):
+    return Runtime()
+
+
+@pytest.fixture(scope='session')
+def detector(runtime):
+    return Detector(Settings().detector, runtime)
+
+
+@pytest.fixture(scope='session')
+def embedder(runtime):
+    return ModelEmbedder(Settings().reid, runtime)
+
+
+@pytest.fixture(scope='session')
+def truth(data):
+    """Return the ground truth of vtest.avi: rows [frame, id, left, top, width, height, 1]."""
+    return read_ground_truth(data('mot/PETS09-S2L1'))
+
+
+@pytest.fixture(scope='session')
+def vtest(data):
+    """Return every 20th image of vtest.avi by the number of its frame, counted from 1."""
+    capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
+    images = {}
+    number = 0
+    while capture.grab():
+        number += 1
+        if number % STEP == 1:
+            images[number] = capture.retrieve()[1]
+    assert number == 795
+    assert all(isinstance(image, np.ndarray) for image in images.values())
+    return images

@@ -1,0 +1,138 @@
+"""Models that are damaged, of another kind, or for a device that is not there."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.embedding import ModelEmbedder
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.settings import Settings
+
+DETECTOR = 'person-detection-0202'
+REID = 'person-reidentification-retail-0287'
+
+
+def load(runtime, kind, path):
+    """Load a file as a detector or as a re-identification model."""
+    if kind is Detector:
+        return Detector(dataclasses.replace(Settings().detector, model=str(path)), runtime)
+    return ModelEmbedder(dataclasses.replace(Settings().reid, model=str(path)), runtime)
+
+
+def assert_refused(runtime, kind, path, *words):
+    with pytest.raises(ModelError) as caught:
+        load(runtime, kind, path)
+    text = str(caught.value)
+    assert str(path) in text
+    assert '\n' not in text
+    for word in words:
+        assert word in text
+
+
+@pytest.fixture(params=[(Detector, DETECTOR), (ModelEmbedder, REID)], ids=['detector', 'reid'])
+def copy(request, models, tmp_path):
+    """Copy a model; return the class that loads it, its .xml and its .bin."""
+    kind, name = request.param
+    for suffix in ('.xml', '.bin'):
+        source = models / 'intel' / name / 'FP16' / f'{name}{suffix}'
+        shutil.copyfile(source, tmp_path / f'{name}{suffix}')
+    return kind, tmp_path / f'{name}.xml', tmp_path / f'{name}.bin'
+
+
+def test_a_copy_loads(runtime, copy):
+    kind, xml, _ = copy
+    load(runtime, kind, xml)
+
+
+def test_missing_weights(runtime, copy):
+    kind, xml, weights = copy
+    weights.unlink()
+    assert_refused(runtime, kind, xml)
+
+
+@pytest.mark.parametrize('part', [0, 0.3, 0.9])
+def test_truncated_weights(runtime, copy, part):
+    kind, xml, weights = copy
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: int(part * len(whole))])
+    assert_refused(runtime, kind, xml)
+
+
+@pytest.mark.parametrize('part', [0, 0.3, 0.9])
+def test_truncated_description(runtime, copy, part):
+    kind, xml, _ = copy
+    whole = xml.read_bytes()
+    xml.write_bytes(whole[: int(part * len(whole))])
+    assert_refused(runtime, kind, xml)
+
+
+@pytest.mark.parametrize('content', [b'no model', b'<net/>', bytes(range(256)) * 10])
+def test_something_else(runtime, copy, content):
+    kind, xml, _ = copy
+    xml.write_bytes(content)
+    assert_refused(runtime, kind, xml)
+
+
+def test_rotten_weights(runtime, models, tmp_path):
+    """
+    OpenVINO takes them without a word; only the vectors they give are impossible.
+
+    Rotten detectors give possible scores, and are told by the checksums of their files alone.
+    """
+    for suffix in ('.xml', '.bin'):
+        source = models / 'intel' / REID / 'FP16' / f'{REID}{suffix}'
+        shutil.copyfile(source, tmp_path / f'{REID}{suffix}')
+    xml, path = tmp_path / f'{REID}.xml', tmp_path / f'{REID}.bin'
+    weights = np.frombuffer(path.read_bytes(), dtype=np.uint8).copy()
+    random = np.random.default_rng(1)
+    for layer in ElementTree.parse(xml).getroot().iter('layer'):
+        if layer.get('type') == 'Const' and layer.find('data').get('element_type') == 'f16':
+            start, size = (int(layer.find('data').get(name)) for name in ('offset', 'size'))
+            high_bytes = weights[start + 1 : start + size : 2]
+            high_bytes[random.random(len(high_bytes)) < 0.01] ^= 0x40
+    path.write_bytes(weights.tobytes())
+    assert_refused(runtime, ModelEmbedder, xml, 'weights are damaged')
+
+
+def test_the_other_kind_of_model(runtime, models):
+    paths = {name: models / 'intel' / name / 'FP16' / f'{name}.xml' for name in (DETECTOR, REID)}
+    assert_refused(runtime, Detector, paths[REID], 'no person detector')
+    assert_refused(runtime, ModelEmbedder, paths[DETECTOR], 'no re-identification model')
+
+
+@pytest.mark.parametrize('device', ['FPGA', 'cpu', 'NOPE.0', 'AUTO:NOPE', ''])
+@pytest.mark.parametrize('group', ['detector', 'reid'])
+def test_unknown_devices(runtime, group, device):
+    """Straight to the class: the settings would refuse the empty name."""
+    settings = dataclasses.replace(getattr(Settings(), group), device=device)
+    with pytest.raises(ModelError, match=r'device .* not available; this machine has AUTO, .*CPU'):
+        (Detector if group == 'detector' else ModelEmbedder)(settings, runtime)
+
+
+@pytest.mark.parametrize('device', ['CPU', 'AUTO', 'AUTO:CPU'])
+def test_devices_of_this_machine(runtime, vtest, device):
+    settings = dataclasses.replace(Settings().detector, device=device)
+    assert len(Detector(settings, runtime).detect(vtest[1])) >= 3
+
+
+@pytest.mark.parametrize('name', ['person-detection-0200', 'pedestrian-detection-adas-0002'])
+def test_other_detectors_of_the_zoo(runtime, vtest, name):
+    settings = dataclasses.replace(Settings().detector, model=name)
+    found = sum(len(Detector(settings, runtime).detect(vtest[n])) for n in (1, 201, 401))
+    assert found >= 5
+
+
+@pytest.mark.parametrize(
+    ('name', 'precision'),
+    [('person-reidentification-retail-0288', 'FP16'), (REID, 'FP16-INT8')],
+)
+def test_other_reid_models_of_the_zoo(runtime, vtest, name, precision):
+    settings = dataclasses.replace(Settings().reid, model=name, precision=precision)
+    boxes = np.array([[100, 100, 50, 120.0]])
+    assert ModelEmbedder(settings, runtime).embed(vtest[1], boxes).shape == (1, 256)

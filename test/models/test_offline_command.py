@@ -1,0 +1,33 @@
+"""Test what `persontrack run --offline` writes, and what it refuses."""
+
+import cv2
+
+from persontrack_ros.core.mot import read_mot
+
+
+def test_offline_writes_tracks_and_video(data, models, tmp_path, persontrack):
+    tracks, video = tmp_path / 'tracks.txt', tmp_path / 'annotated.mp4'
+    arguments = ('--max-frames', 15, '--mot-output', tracks, '--output', video)
+    done = persontrack('run', data('videos/TUD-Campus.mp4'), '--offline', *arguments)
+    assert done.returncode == 0, done.stderr
+    rows = read_mot(tracks)
+    assert len(rows)
+    assert rows[0, 0] == 1
+    capture = cv2.VideoCapture(str(video))
+    count = 0
+    while capture.read()[0]:
+        count += 1
+    assert count == 15
+
+
+def test_offline_needs_a_file(persontrack):
+    done = persontrack('run', '0', '--offline')
+    assert done.returncode == 2
+    assert 'not a camera' in done.stderr
+
+
+def test_baseline_needs_detections(persontrack, tmp_path):
+    arguments = ('--baseline', '--results', tmp_path / 'tracks.txt')
+    done = persontrack('evaluate', '--ground-truth', tmp_path, *arguments)
+    assert done.returncode == 2
+    assert '--baseline needs' in done.stderr

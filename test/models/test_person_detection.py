@@ -1,0 +1,85 @@
+"""Person detection on real video, against the ground truth."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.tracking.association import associate
+
+
+def count(found, true):
+    """Return the number of detections that are persons, each person found once, at IoU 0.5."""
+    cost = 1 - iou(true, found)
+    return len(associate(cost, 0.5, np.arange(len(true)), np.arange(len(found))).tracks)
+
+
+def test_finds_the_persons_of_the_ground_truth(detector, vtest, truth):
+    hits = found = true = 0
+    for number, image in vtest.items():
+        boxes = detector.detect(image).boxes
+        persons = truth[truth[:, 0] == number, 2:6]
+        hits += count(boxes, persons)
+        found += len(boxes)
+        true += len(persons)
+    assert true > 150
+    assert hits / true > 0.85, 'recall'
+    assert hits / found > 0.85, 'precision'
+
+
+def test_detections_are_sorted_and_above_the_threshold(detector, vtest):
+    for image in vtest.values():
+        found = detector.detect(image)
+        assert found.boxes.shape == (len(found), 4)
+        assert (found.boxes[:, 2:] > 0).all()
+        assert (np.diff(found.scores) <= 0).all()
+        assert (found.scores >= 0.5).all()
+        assert (found.scores <= 1).all()
+        assert found.image_size == (768, 576)
+        assert found.embeddings is None
+
+
+def test_a_lower_threshold_finds_more(runtime, detector, vtest):
+    image = vtest[1]
+    settings = dataclasses.replace(Settings().detector, score_threshold=0.1)
+    more, fewer = Detector(settings, runtime).detect(image), detector.detect(image)
+    assert len(more) > len(fewer)
+    np.testing.assert_array_equal(more.boxes[: len(fewer)], fewer.boxes)
+
+
+@pytest.mark.parametrize('size', [(384, 288), (1920, 1440), (3840, 2160), (500, 700)])
+def test_boxes_are_in_pixels_of_the_input_whatever_its_size(detector, vtest, truth, size):
+    width, height = size
+    scale = np.array([width / 768, height / 576] * 2)
+    hits = true = 0
+    for number in list(vtest)[::8]:
+        boxes = detector.detect(cv2.resize(vtest[number], size)).boxes
+        persons = truth[truth[:, 0] == number, 2:6] * scale
+        hits += count(boxes, persons)
+        true += len(persons)
+    assert hits / true > 0.7
+
+
+def test_views_and_read_only_images(detector, vtest):
+    image = vtest[1]
+    expected = detector.detect(image)
+    wide = np.zeros((576, 900, 3), dtype=np.uint8)
+    wide[:, 50:818] = image
+    view = wide[:, 50:818]
+    view.flags.writeable = False
+    assert not view.flags.c_contiguous
+    np.testing.assert_array_equal(detector.detect(view).boxes, expected.boxes)
+
+
+@pytest.mark.parametrize('value', [0, 127, 255])
+@pytest.mark.parametrize('size', [(576, 768), (1, 2), (2, 3000)])
+def test_nobody_in_an_empty_image(detector, size, value):
+    found = detector.detect(np.full((*size, 3), value, dtype=np.uint8))
+    assert len(found) == 0
+    assert found.boxes.shape == (0, 4)

@@ -1,0 +1,79 @@
+"""The whole tracker on real video."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.pipeline import STATISTICS_FRAMES
+from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.settings import Settings
+
+PERIOD = 100_000_000
+
+
+@pytest.fixture(scope='module')
+def pipeline(models):
+    return Pipeline(Settings())
+
+
+def test_hota_with_the_defaults(vtest_tracks, truth):
+    from persontrack_ros.core.evaluation import evaluate
+
+    scores = evaluate([(truth, read_mot(vtest_tracks))])
+    assert scores.hota >= 56
+
+
+def test_hota_of_deep_sort(data, models, truth, tmp_path, persontrack):
+    """Tracked from the stored detections of the reference: the paper's algorithm by name."""
+    from persontrack_ros.core.evaluation import evaluate
+
+    params = tmp_path / 'params.yaml'
+    params.write_text('/**: {ros__parameters: {tracker: {algorithm: deep_sort}}}')
+    tracks = tmp_path / 'tracks.txt'
+    detections = data('reference/deep_sort/PETS09-S2L1.detections.npz')
+    done = persontrack('track', detections, tracks, '--params', params)
+    assert done.returncode == 0, done.stderr
+    assert evaluate([(truth, read_mot(tracks))]).hota == pytest.approx(57.9, abs=0.3)
+
+
+def test_tracks_of_the_whole_video(vtest_tracks):
+    rows = read_mot(vtest_tracks)
+    frames, ids, boxes, scores = rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6]
+    assert frames.max() == 795
+    assert (np.diff(frames) >= 0).all()
+    # An id once in a frame; as many persons as there are.
+    assert len(np.unique(rows[:, :2], axis=0)) == len(rows)
+    assert 19 <= len(np.unique(ids)) <= 60
+    assert (boxes[:, 2:] > 0).all()
+    assert ((scores >= 0.5) & (scores <= 1)).all()
+
+
+def test_times_and_counts_of_one_image(pipeline, vtest):
+    result = pipeline.process(vtest[1], PERIOD)
+    times = result.times
+    assert times.detection > 0
+    assert times.tracking > 0
+    assert times.embedding >= 0
+    assert times.total == times.detection + times.embedding + times.tracking
+    assert 0 <= result.embedded <= len(result.detections)
+    assert len(result.detections) >= 3
+
+
+def test_mean_time_is_that_of_the_newest_images(pipeline, vtest, monkeypatch):
+    pipeline._totals.clear()
+    assert pipeline.mean_time == 0
+    totals = [pipeline.process(vtest[1], PERIOD * i).times.total for i in range(2, 5)]
+    assert pipeline.mean_time == pytest.approx(np.mean(totals))
+    assert STATISTICS_FRAMES == 200
+    pipeline._totals.extend([0.25] * STATISTICS_FRAMES)
+    assert pipeline.mean_time == pytest.approx(0.25)
+
+
+def test_thresholds_change_between_two_images(pipeline, vtest):
+    assert len(pipeline.process(vtest[1], PERIOD * 10).detections) >= 3
+    pipeline.apply(Settings.from_values({'detector.score_threshold': 1.0}))
+    assert len(pipeline.process(vtest[1], PERIOD * 11).detections) == 0
+    pipeline.apply(Settings())
+    assert len(pipeline.process(vtest[1], PERIOD * 12).detections) >= 3

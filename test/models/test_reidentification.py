@@ -1,0 +1,81 @@
+"""Re-identification of real persons on real video."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+
+def test_no_boxes(embedder, vtest):
+    assert embedder.embed(vtest[1], np.empty((0, 4))).shape == (0, 256)
+
+
+@pytest.mark.parametrize('count', [1, 2, 3, 4, 5, 7, 8, 9, 15, 21])
+def test_one_unit_vector_per_box(embedder, vtest, count):
+    """Whatever the number, each vector is the one of its box alone."""
+    random = np.random.default_rng(count)
+    boxes = random.uniform([0, 0, 20, 60], [700, 450, 60, 120], (count, 4))
+    vectors = embedder.embed(vtest[1], boxes)
+    assert vectors.shape == (count, 256)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    for index in (0, count - 1):
+        alone = embedder.embed(vtest[1], boxes[index : index + 1])[0]
+        assert alone @ vectors[index] > 0.995
+
+
+@pytest.mark.parametrize(
+    'box',
+    [
+        [-30, 100, 60, 120],
+        [740, 100, 60, 120],
+        [100, -60, 60, 120],
+        [100, 540, 60, 120],
+        [-100, -100, 50, 50],
+        [900, 700, 60, 120],
+        [-1e6, -1e6, 3e6, 3e6],
+        [100, 100, 0.1, 0.1],
+        [100, 100, 0, 0],
+    ],
+)
+def test_boxes_partly_and_wholly_outside(embedder, vtest, box):
+    vector = embedder.embed(vtest[1], np.array([box], dtype=float))
+    assert vector.shape == (1, 256)
+    assert np.isfinite(vector).all()
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_box_partly_outside_is_clipped(embedder, vtest):
+    clipped, partly = embedder.embed(
+        vtest[1], np.array([[0, 100, 40, 120], [-30, 100, 70, 120.0]])
+    )
+    assert clipped @ partly > 0.995
+
+
+def test_vectors_stay_when_the_embedder_is_used_again(embedder, vtest):
+    boxes = np.array([[100, 100, 50, 120], [300, 200, 50, 120.0]])
+    first = embedder.embed(vtest[1], boxes)
+    kept = first.copy()
+    embedder.embed(vtest[21], boxes + 10)
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_allclose(embedder.embed(vtest[1], boxes), kept, atol=1e-6)
+
+
+def test_persons_are_told_apart(embedder, vtest, truth):
+    """Same person 20 frames later is nearer than any other person of the image."""
+    same, different = [], []
+    for number in list(vtest)[:-1]:
+        rows = [truth[truth[:, 0] == frame] for frame in (number, number + 20)]
+        vectors = [
+            embedder.embed(vtest[frame], each[:, 2:6])
+            for frame, each in zip((number, number + 20), rows)
+        ]
+        similarity = vectors[0] @ vectors[1].T
+        is_same = rows[0][:, 1][:, None] == rows[1][:, 1][None]
+        same += similarity[is_same].tolist()
+        different += similarity[~is_same].tolist()
+    assert len(same) > 100
+    # Of a random pair of each, the same person is nearer: the area under the ROC curve.
+    assert np.mean(np.array(same)[:, None] > np.array(different)[None]) > 0.93
+    assert np.median(same) > 0.7
+    assert np.median(different) < 0.45

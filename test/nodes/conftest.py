@@ -1,0 +1,301 @@
+"""Real nodes in processes of their own, and a node of the test that talks to them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from array import array
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import GetState
+from rcl_interfaces.srv import DescribeParameters
+from rcl_interfaces.srv import GetParameters
+from rcl_interfaces.srv import ListParameters
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray
+
+# On a machine that is busy with other things; whoever waits this long has failed.
+TIMEOUT = 300
+
+EVERYTHING = QoSProfile(history=HistoryPolicy.KEEP_ALL)
+
+
+def free_domain() -> int:
+    """Return a ROS domain in which nobody on this machine is, such as another run of the tests."""
+    for domain in random.sample(range(1, 101), 100):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                # The port of discovery: DDS-RTPS 2.5, section 9.6.2.3.
+                probe.bind(('', 7400 + 250 * domain))
+            except OSError:
+                continue
+            return domain
+    return pytest.fail('no ROS domain is free')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tests apart from robots, from each other and from the user's logs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('ROS_DOMAIN_ID', str(free_domain()))
+        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        patch.setenv('ROS_LOG_DIR', str(tmp_path_factory.mktemp('ros_log')))
+        patch.setenv('PYTHONUNBUFFERED', '1')
+        yield
+
+
+class Process:
+    """A node in a process of its own, whose output is collected."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            with self._changed:
+                self.lines.append(line.rstrip())
+                self._changed.notify_all()
+
+    @property
+    def output(self) -> str:
+        """All that was written so far."""
+        return '\n'.join(self.lines)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_for(self, pattern: str, count: int = 1) -> None:
+        """Wait until so many lines match."""
+
+        def seen() -> bool:
+            return sum(bool(re.search(pattern, line)) for line in self.lines) >= count
+
+        with self._changed:
+            assert self._changed.wait_for(seen, TIMEOUT), f'no {pattern!r} in:\n{self.output}'
+
+    def wait_until_mapped(self, library: str) -> None:
+        """Wait until the process has loaded a library, whose name says what it is doing."""
+        end = time.monotonic() + TIMEOUT
+        while library not in Path(f'/proc/{self.pid}/maps').read_text():
+            assert self.is_alive, self.output
+            assert time.monotonic() < end, f'{library} was not loaded'
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    def wait(self) -> int:
+        """Wait for the end; return the exit code."""
+        try:
+            code = self._process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            pytest.fail(f'did not end:\n{self.output}')
+        self._reader.join()
+        return code
+
+    def end(self) -> None:
+        """End the process as Ctrl-C does, whatever it is doing."""
+        if self.is_alive:
+            self.interrupt()
+            self.wait()
+
+
+Start = Callable[..., Process]
+
+
+def _starter() -> Iterator[Start]:
+    started: list[Process] = []
+
+    def start(node: str, *arguments: str, **parameters: object) -> Process:
+        command = [sys.executable, '-m', 'persontrack_ros.ros', node, '--ros-args', *arguments]
+        for name, value in parameters.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            quoted = f"'{text}'" if isinstance(value, str) else text
+            command += ['-p', f'{name.replace("__", ".")}:={quoted}']
+        started.append(Process(command))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
+    for process in started:
+        assert 'Traceback' not in process.output, process.output
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Return a function that starts a node; it is ended with the test."""
+    yield from _starter()
+
+
+@pytest.fixture(scope='module')
+def start_once() -> Iterator[Start]:
+    """Return a function that starts a node for all tests of a module."""
+    yield from _starter()
+
+
+class Peer:
+    """The test's own node: publishes images, collects results, calls services."""
+
+    def __init__(self) -> None:
+        self._context = Context()
+        rclpy.init(context=self._context, domain_id=int(os.environ['ROS_DOMAIN_ID']))
+        self.node = Node('peer', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self.images = self.node.create_publisher(Image, 'image_raw', QoSProfile(depth=1))
+        self.tracks: list[Detection2DArray] = []
+        self.node.create_subscription(Detection2DArray, 'tracks', self.tracks.append, EVERYTHING)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def spin_once(self) -> None:
+        self._executor.spin_once(timeout_sec=0.1)
+
+    def until(self, condition: Callable[[], Any], what: str = 'event') -> None:
+        """Spin until something holds."""
+        end = time.monotonic() + TIMEOUT
+        while not condition():
+            assert time.monotonic() < end, f'no {what} in {TIMEOUT} s'
+            self.spin_once()
+
+    def until_tracker_listens(self) -> None:
+        self.until(
+            lambda: self.images.get_subscription_count() and self.node.count_publishers('tracks'),
+            'tracker',
+        )
+
+    def track(self, message: Image) -> Detection2DArray:
+        """Publish an image until it is answered: topics of sensors may lose one."""
+        seen = len(self.tracks)
+        stamp = message.header.stamp
+
+        def answered() -> bool:
+            return any(each.header.stamp == stamp for each in self.tracks[seen:])
+
+        end = time.monotonic() + TIMEOUT
+        while not answered():
+            assert time.monotonic() < end, 'no tracks'
+            self.images.publish(message)
+            again = time.monotonic() + 10
+            while not answered() and time.monotonic() < again:
+                self.spin_once()
+        return next(each for each in self.tracks[seen:] if each.header.stamp == stamp)
+
+    def call(self, kind: type, name: str, **fields: object) -> Any:
+        """Call a service of the tracker."""
+        client = self.node.create_client(kind, f'/person_tracker/{name}')
+        try:
+            self.until(client.service_is_ready, f'service {name}')
+            future = client.call_async(kind.Request(**fields))
+            self.until(future.done, f'answer of {name}')
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
+    def state(self) -> str:
+        return self.call(GetState, 'get_state').current_state.label
+
+    def change_state(self, name: str) -> bool:
+        identifier = getattr(Transition, f'TRANSITION_{name.upper()}')
+        return self.call(ChangeState, 'change_state', transition=Transition(id=identifier)).success
+
+    def set(self, **values: object) -> Any:
+        """Set parameters together; the result says whether they were taken, and why not."""
+        parameters = [
+            rclpy.Parameter(name.replace('__', '.'), value=value).to_parameter_msg()
+            for name, value in values.items()
+        ]
+        return self.call(
+            SetParametersAtomically, 'set_parameters_atomically', parameters=parameters
+        ).result
+
+    def get(self, name: str) -> Any:
+        (value,) = self.call(GetParameters, 'get_parameters', names=[name]).values
+        return rclpy.parameter.parameter_value_to_python(value)
+
+    def names(self) -> list[str]:
+        return list(self.call(ListParameters, 'list_parameters').result.names)
+
+    def describe(self, names: list[str]) -> Any:
+        return self.call(DescribeParameters, 'describe_parameters', names=names).descriptors
+
+
+@pytest.fixture
+def peer(isolation: None) -> Iterator[Peer]:
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+@pytest.fixture(scope='module')
+def module_peer(isolation: None) -> Iterator[Peer]:
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+# As of a camera with 10 images per second.
+_stamps = itertools.count(start=5_000_000_007, step=100_000_000)
+
+
+@pytest.fixture(scope='session')
+def to_message() -> Callable[..., Image]:
+    """Return a function that packs a picture into a message, each with a stamp of its own."""
+
+    def pack(picture: np.ndarray, encoding: str = 'bgr8', frame_id: str = 'lens') -> Image:
+        message = Image(height=picture.shape[0], width=picture.shape[1], encoding=encoding)
+        message.header.frame_id = frame_id
+        stamp = next(_stamps)
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
+        message.step = picture[0].nbytes
+        message.data = array('B', np.ascontiguousarray(picture).tobytes())
+        return message
+
+    return pack
+
+
+@pytest.fixture(scope='session')
+def pictures(data: Callable[[str], Path]) -> list[np.ndarray]:
+    """Return the first images of vtest.avi."""
+    capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
+    return [capture.read()[1] for _ in range(12)]

@@ -1,0 +1,70 @@
+"""The demo: three processes joined by topics give what the command line gives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.video import VideoSource
+
+FRAMES = 60
+TIMEOUT = 1200
+
+
+def run(*arguments):
+    # The demo takes a domain of its own.
+    environment = {name: value for name, value in os.environ.items() if name != 'ROS_DOMAIN_ID'}
+    return subprocess.run(
+        [sys.executable, '-m', 'persontrack_ros.ros.demo', *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_demo(data, vtest_tracks, tmp_path):
+    output = tmp_path / 'new' / 'results here'
+    done = run(data('videos/vtest.avi'), '--output', output, '--max-frames', FRAMES)
+    assert done.returncode == 0, done.stderr
+    assert 'Traceback' not in done.stderr
+    rows = read_mot(output / 'tracks.txt')
+    expected = read_mot(vtest_tracks)
+    expected = expected[expected[:, 0] <= FRAMES]
+    assert len(expected) > 100
+    np.testing.assert_array_equal(rows[:, :2], expected[:, :2])
+    np.testing.assert_allclose(rows[:, 2:6], expected[:, 2:6], rtol=0, atol=0.01)
+    np.testing.assert_allclose(rows[:, 6], expected[:, 6], rtol=0, atol=0.001)
+    with VideoSource(str(output / 'annotated.mp4')) as video:
+        assert video.rate == pytest.approx(10)
+        images = [frame.image for frame in video]
+    assert len(images) == FRAMES
+    assert images[0].shape == (576, 768, 3)
+    summary = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines() if '  ' in line)
+    assert int(summary['frames in']) == FRAMES
+    assert int(summary['frames tracked']) == FRAMES
+    assert int(summary['dropped']) == 0
+    assert int(summary['ids seen']) == len(np.unique(expected[:, 1]))
+    assert 'mean latency' in done.stdout
+    assert 'p99 latency' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['missing.mp4'], 'no such video, folder or camera: missing.mp4'),
+        (['97'], 'camera 97 is not there'),
+        ([__file__], 'cannot decode the video'),
+    ],
+)
+def test_wrong_sources(models, tmp_path, arguments, message):
+    done = run(*arguments, '--output', tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert message in line

@@ -1,0 +1,139 @@
+"""Start, states and end of the tracker node."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_all_transitions(models, start, peer, pictures, to_message):
+    process = start('tracker_node', autostart=False, reid__model='none')
+    assert peer.state() == 'unconfigured'
+    assert peer.node.count_publishers('tracks') == 0
+    assert peer.change_state('configure')
+    assert peer.state() == 'inactive'
+    assert peer.images.get_subscription_count() == 0
+    assert peer.change_state('activate')
+    assert peer.state() == 'active'
+    peer.until_tracker_listens()
+    for picture in pictures[:8]:
+        tracks = peer.track(to_message(picture))
+    first = {detection.id for detection in tracks.detections}
+    assert len(first) >= 2
+
+    assert peer.change_state('deactivate')
+    peer.until(lambda: not peer.images.get_subscription_count(), 'end of the subscription')
+    assert peer.change_state('activate')
+    peer.until_tracker_listens()
+    again = {detection.id for detection in peer.track(to_message(pictures[8])).detections}
+    assert len(first & again) >= 2  # the tracks stayed
+
+    assert peer.change_state('deactivate')
+    assert peer.change_state('cleanup')
+    assert peer.state() == 'unconfigured'
+    assert peer.set(tracker__nn_budget=7).successful  # structural ones may change here
+    assert peer.change_state('configure')
+    assert peer.change_state('activate')
+    peer.until_tracker_listens()
+    for picture in pictures[:8]:
+        tracks = peer.track(to_message(picture))
+    assert '1' in {detection.id for detection in tracks.detections}  # ids start anew
+
+    assert peer.change_state('active_shutdown')
+    assert peer.state() == 'finalized'
+    process.interrupt()
+    assert process.wait() == 0
+
+
+def test_a_missing_model_can_be_mended(models, start, peer):
+    process = start('tracker_node', detector__model='person-detection-9999', reid__model='none')
+    process.wait_for('ERROR.*person-detection-9999')
+    process.wait_for('ERROR.*not started')
+    assert peer.state() == 'unconfigured'
+    assert not peer.change_state('configure')
+    assert peer.state() == 'unconfigured'
+    assert peer.set(detector__model='person-detection-0202').successful
+    assert peer.change_state('configure')
+    assert peer.change_state('activate')
+    peer.until_tracker_listens()
+    assert process.is_alive
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'message'),
+    [
+        ({'detector__device': 'NOPE'}, 'device NOPE is not available'),
+        ({'tracker__max_age': -5}, r'tracker\.max_age.*1 to 100000'),
+        ({'tracker__max_age': 'old'}, r'tracker\.max_age'),
+        ({'detector__score_threshold': float('nan')}, r'detector\.score_threshold'),
+        ({'tracker__metric': 'manhattan'}, "'manhattan' is not one of cosine, euclidean"),
+    ],
+)
+def test_wrong_values_at_the_start(models, start, peer, parameters, message):
+    """The node lives, says why on one line, and stays unconfigured until it is mended."""
+    process = start('tracker_node', **parameters, reid__model='none')
+    process.wait_for(f'ERROR.*{message}')
+    process.wait_for('ERROR.*not started')
+    assert peer.state() == 'unconfigured'
+
+
+def test_a_parameter_file(models, start, peer, tmp_path):
+    path = tmp_path / 'params.yaml'
+    path.write_text(
+        '/**:\n  ros__parameters:\n    tracker: {max_age: 12}\n    reid: {model: none}\n'
+    )
+    process = start('tracker_node', '--params-file', str(path))
+    process.wait_for('tracking the persons')
+    assert peer.get('tracker.max_age') == 12
+    assert peer.get('tracker.n_init') == 3
+
+
+def test_wrong_value_in_a_parameter_file(models, start, peer, tmp_path):
+    path = tmp_path / 'params.yaml'
+    path.write_text('/**:\n  ros__parameters:\n    detector: {score_threshold: 7.5}\n')
+    process = start('tracker_node', '--params-file', str(path), reid__model='none')
+    process.wait_for(r'ERROR.*detector\.score_threshold.*0 to 1')
+    assert peer.state() == 'unconfigured'
+    assert peer.set(detector__score_threshold=0.5).successful
+    assert peer.change_state('configure')
+
+
+@pytest.mark.parametrize(
+    'moment',
+    ['_rclpy_pybind11', 'libopenvino.so', 'libopenvino_ir_frontend', 'libopenvino_intel_cpu'],
+)
+def test_interrupted_while_starting(models, start, moment):
+    """Each library is loaded at another moment: importing, importing, reading, compiling."""
+    process = start('tracker_node')
+    process.wait_until_mapped(moment)
+    process.interrupt()
+    assert process.wait() == 0
+    assert 'Traceback' not in process.output
+
+
+def test_interrupted_while_working(models, start, peer, pictures, to_message):
+    process = start('tracker_node', reid__model='none')
+    process.wait_for('tracking the persons')
+    peer.until_tracker_listens()
+    peer.track(to_message(pictures[0]))
+    for picture in pictures:
+        peer.images.publish(to_message(picture))
+    process.interrupt()
+    process.interrupt()  # a terminal and ros2 launch both pass it on
+    assert process.wait() == 0
+    assert 'Traceback' not in process.output
+
+
+def test_interrupted_while_unconfigured(models, start, peer):
+    process = start('tracker_node', autostart=False)
+    assert peer.state() == 'unconfigured'
+    process.interrupt()
+    assert process.wait() == 0
+
+
+def test_remapping_and_namespace(models, start, peer, pictures, to_message):
+    process = start(
+        'tracker_node', '-r', '__ns:=/robot', '-r', 'image_raw:=/lens/picture', reid__model='none'
+    )
+    process.wait_for('tracking the persons in /lens/picture')
+    peer.until(lambda: peer.node.count_publishers('/robot/tracks'), 'topic /robot/tracks')
+    peer.until(lambda: peer.node.count_subscribers('/lens/picture'), 'subscription')

@@ -1,0 +1,181 @@
+"""``persontrack bag`` as a user runs it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+
+from persontrack_ros.bags.reader import BagReader
+from persontrack_ros.core.mot import read_mot
+
+FRAMES = 12
+
+
+@pytest.fixture(scope='session')
+def vtest(data, models, persontrack, tmp_path_factory):
+    """Record and track the beginning of vtest.avi once: a folder of bags and files of tracks."""
+    folder = tmp_path_factory.mktemp('vtest_bags')
+    video = data('videos/vtest.avi')
+
+    def run(*arguments):
+        done = persontrack(*arguments, '--max-frames', FRAMES)
+        assert done.returncode == 0, done.stderr
+        assert f'{FRAMES} ' in done.stdout
+
+    run('run', video, '--mot-output', folder / 'video.txt')
+    run('bag', 'record', video, '-o', folder / 'raw')
+    png = ('--storage', 'sqlite3', '--compress', 'png')
+    run('bag', 'record', video, '-o', folder / 'png', *png)
+    for name in ('raw', 'png'):
+        out = ('-o', folder / f'{name}_tracks', '--mot-output', folder / f'{name}.txt')
+        run('bag', 'track', folder / name, *out)
+    return folder
+
+
+@pytest.mark.parametrize('name', ['raw', 'png'])
+def test_bag_and_video_have_the_same_tracks(vtest, name):
+    assert len(read_mot(vtest / 'video.txt'))
+    assert (vtest / f'{name}.txt').read_text() == (vtest / 'video.txt').read_text()
+
+
+@pytest.mark.parametrize('name', ['raw', 'png'])
+def test_node_has_the_same_tracks(vtest, replay, tmp_path, name):
+    result = replay(vtest / name)
+    assert len(result.messages) == FRAMES
+    result.assert_tracks(vtest / 'video.txt', tolerance=0.01)
+    result.assert_tracks(vtest / f'{name}_tracks', tolerance=0.01)
+    result.assert_ids(vtest / 'video.txt')
+    result.assert_counts(vtest / 'video.txt')
+    rows = read_mot(vtest / 'video.txt')
+    rows[:, 2] += 0.02
+    shifted = tmp_path / 'shifted.txt'
+    np.savetxt(shifted, rows, fmt='%.5f', delimiter=',')
+    result.assert_tracks(shifted, tolerance=0.03)
+    with pytest.raises(AssertionError, match='images differ .*, 0 may:\nframe'):
+        result.assert_tracks(shifted, tolerance=0.01)
+
+
+def test_compare(vtest, persontrack, tmp_path):
+    same = persontrack('bag', 'compare', vtest / 'raw_tracks', vtest / 'png_tracks')
+    assert (same.returncode, same.stdout) == (0, f'0 of {FRAMES} frames differ\n')
+    rows = read_mot(vtest / 'video.txt')
+    rows[rows[:, 0] == FRAMES, 1] += 100
+    other = tmp_path / 'other.txt'
+    np.savetxt(other, rows, fmt='%.4f', delimiter=',')
+    picture = tmp_path / 'picture.png'
+    arguments = ('bag', 'compare', vtest / 'raw_tracks', other)
+    differ = persontrack(*arguments, '--picture', picture)
+    assert differ.returncode == 1
+    assert f'frame {FRAMES} ' in differ.stdout
+    assert '1 is 101 in B' in differ.stdout
+    assert f'1 of {FRAMES} frames differ' in differ.stdout
+    assert picture.stat().st_size > 10_000
+    assert persontrack(*arguments, '--allow', 1).returncode == 0
+    again = persontrack(*arguments, '--picture', picture)
+    assert again.returncode == 2
+    assert 'exists already; --force' in again.stderr
+
+
+def test_compare_with_truth(vtest, data, persontrack):
+    arguments = ('bag', 'compare', vtest / 'raw_tracks', data('mot/PETS09-S2L1'))
+    done = persontrack(*arguments, '--min-mota', 30)
+    assert done.returncode == 0, done.stderr
+    assert 'MOTA' in done.stdout
+    assert persontrack(*arguments, '--min-mota', 99.9).returncode == 1
+    assert persontrack(*arguments).returncode == 1
+    assert persontrack(*arguments, '--allow', FRAMES).returncode == 0
+
+
+def test_track_cut_off_bag(vtest, persontrack, tmp_path):
+    content = (vtest / 'raw' / 'raw.mcap').read_bytes()
+    cut = tmp_path / 'cut.mcap'
+    cut.write_bytes(content[: len(content) // 2])
+    done = persontrack('bag', 'track', cut, '-o', tmp_path / 'out')
+    assert done.returncode == 0
+    assert 'warning: cut.mcap is cut off or damaged; 6 messages' in done.stderr
+    assert done.stdout.startswith('6 frames')
+    same = persontrack(
+        'bag', 'compare', tmp_path / 'out', vtest / 'raw_tracks', '--allow', FRAMES - 6
+    )
+    assert same.returncode == 0, same.stdout
+
+
+def test_bad_input(vtest, persontrack, tmp_path):
+    """One line that says what was wrong, exit code 2, and nothing is written or lost."""
+    for arguments, message in (
+        (('track', vtest / 'raw', '--image-topic', '/wrong'), 'its image topics are /image_raw'),
+        (('track', vtest / 'raw', '-o', vtest / 'png'), 'exists already; --force'),
+        (('track', vtest / 'raw', '-o', vtest / 'raw', '--force'), 'is what is read'),
+        (('track', vtest / 'raw_tracks', '-o', tmp_path / 'x'), 'has a topic /tracks already'),
+        (('track', vtest / 'video.txt'), 'is no bag'),
+        (('track', vtest / 'none'), 'there is no bag'),
+        (('record', vtest / 'raw', '-o', tmp_path / 'x'), 'no images'),
+        (('record', vtest / 'none.avi', '-o', vtest / 'raw', '--force'), 'no such video'),
+        (('compare', vtest / 'raw', vtest / 'png_tracks'), 'has no tracks'),
+        (('play', vtest / 'none'), 'there is no bag'),
+        (('golden', tmp_path / 'x', vtest / 'none'), 'there is no'),
+    ):
+        done = persontrack('bag', *arguments)
+        assert done.returncode == 2, (arguments, done.stderr)
+        assert message in done.stderr, (arguments, done.stderr)
+        assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'x').exists()
+    with BagReader(vtest / 'raw', pytest.fail) as bag:
+        assert bag.choose_image_topic().msgcount == FRAMES
+
+
+def test_camera_info(data, persontrack, tmp_path):
+    calibration = {
+        'image_width': 768,
+        'image_height': 576,
+        'camera_name': 'pets',
+        'camera_matrix': {'rows': 3, 'cols': 3, 'data': [700.0, 0, 384, 0, 700, 288, 0, 0, 1]},
+        'distortion_model': 'plumb_bob',
+        'distortion_coefficients': {'rows': 1, 'cols': 5, 'data': [0.1, 0, 0, 0, 0]},
+        'rectification_matrix': {'rows': 3, 'cols': 3, 'data': [1, 0, 0, 0, 1, 0, 0, 0, 1]},
+        'projection_matrix': {'rows': 3, 'cols': 4, 'data': [7.0] * 12},
+    }
+    file = tmp_path / 'camera.yaml'
+    file.write_text(yaml.safe_dump(calibration))
+    bag = tmp_path / 'bag'
+    video = data('videos/vtest.avi')
+    options = ('-o', bag, '--max-frames', 2, '--image-topic', 'cam/image', '--camera-info', file)
+    done = persontrack('bag', 'record', video, *options)
+    assert done.returncode == 0, done.stderr
+    with BagReader(bag) as reader:
+        topics = {one.topic: one.msgcount for one in reader.connections}
+    assert topics == {'/cam/image': 2, '/cam/camera_info': 2}
+    file.write_text(yaml.safe_dump({**calibration, 'image_width': 640}))
+    done = persontrack('bag', 'record', video, *options, '--force')
+    assert done.returncode == 2
+    assert '640x576 pixels, but these have 768x576' in done.stderr
+
+
+@pytest.mark.parametrize('command', ['record', 'track'])
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_interrupted(data, models, vtest, tmp_path, command, storage):
+    """Ctrl-C leaves a bag that can be read without a warning."""
+    out = tmp_path / 'out'
+    source = data('videos/vtest.avi') if command == 'record' else vtest / 'raw'
+    process = subprocess.Popen(
+        [
+            *(sys.executable, '-m', 'persontrack_ros.cli', 'bag', command, str(source)),
+            *('-o', str(out), '--storage', storage),
+        ],
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 120
+    while not out.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    with BagReader(out, pytest.fail) as bag:
+        assert sum(1 for _ in bag.messages()) >= 1
+    assert (out / 'metadata.yaml').is_file()

@@ -1,0 +1,300 @@
+"""Installing models from a real HTTP server on this machine."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from persontrack_ros.cli.commands import main
+from persontrack_ros.core import fetching
+
+DETECTOR = 'person-detection-0202'
+REID = 'person-reidentification-retail-0287'
+Locate = Callable[[str], Path]
+PART_OF_URL = 'repositories/open_model_zoo/2021.4/models_bin/3'
+
+
+@pytest.fixture(scope='module')
+def models(data: Locate) -> Path:
+    """Return the directory of published models."""
+    return data('models')
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give every test a cache of its own."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.delenv('PERSONTRACK_MODEL_PATH', raising=False)
+    monkeypatch.delenv('PERSONTRACK_MODEL_MIRROR', raising=False)
+    return tmp_path / 'cache' / 'persontrack_ros' / 'models'
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves a directory, with the faults that a test asks for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.fault = ''
+        self.paths: list[str] = []
+        super().__init__(('127.0.0.1', 0), Handler)
+        self.url = f'http://127.0.0.1:{self.server_address[1]}'
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        fault = self.server.fault
+        self.server.paths.append(self.path)
+        path = self.server.root / self.path.lstrip('/')
+        if fault == '503':
+            self.send_error(503)
+            return
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content = path.read_bytes()
+        size = len(content)
+        if path.suffix == '.bin':
+            if fault == 'flipped':
+                content = content[:-1] + bytes([content[-1] ^ 1])
+            elif fault == 'longer':
+                content += bytes(100)
+                size += 100
+            elif fault == 'cut':
+                content = content[: size // 2]
+            elif fault == 'silent':
+                time.sleep(2)
+        self.send_response(200)
+        self.send_header('Content-Length', str(size))
+        self.end_headers()
+        try:
+            self.wfile.write(content)
+        except ConnectionError:
+            pass
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(models: Path) -> Iterator[Server]:
+    """Serve the published models."""
+    with Server(models) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def files_of(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.rglob('*') if path.is_file())
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must fail; return its last line."""
+    assert main(['models', *arguments]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    return last[last.index('persontrack: error: ') :]
+
+
+@pytest.mark.parametrize('kind', ['url', 'directory'])
+def test_the_defaults_are_installed_and_verified(
+    kind: str, models: Path, server: Server, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mirror = server.url if kind == 'url' else str(models)
+    assert main(['models', 'download', '--mirror', mirror]) == 0
+    assert files_of(cache) == [f'{DETECTOR}.bin', f'{DETECTOR}.xml', f'{REID}.bin', f'{REID}.xml']
+    capsys.readouterr()
+    assert main(['models', 'verify']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert f'{DETECTOR} FP16: ok, release 2021.4' in lines[0]
+    assert f'{REID} FP16: ok, release 2023.0' in lines[1]
+    assert main(['models', 'path', DETECTOR]) == 0
+    path = Path(capsys.readouterr().out.strip())
+    assert path.read_bytes() == (models / f'intel/{DETECTOR}/FP16/{DETECTOR}.xml').read_bytes()
+    assert main(['models', 'list']) == 0
+    assert f'FP16          3.9 MB  {path.parent}' in capsys.readouterr().out
+
+
+def test_what_is_installed_is_not_fetched_again(server: Server, cache: Path) -> None:
+    assert main(['models', 'download', DETECTOR, '--mirror', server.url]) == 0
+    requests = len(server.paths)
+    assert main(['models', 'download', DETECTOR, '--mirror', server.url]) == 0
+    assert len(server.paths) == requests
+
+
+@pytest.mark.parametrize('skip', [0, 1, 2])
+def test_a_mirror_may_have_the_paths_of_the_zoo(
+    skip: int, models: Path, tmp_path: Path, cache: Path
+) -> None:
+    inner = '/'.join(PART_OF_URL.split('/')[skip:])
+    folder = tmp_path / 'mirror' / inner / DETECTOR / 'FP16'
+    shutil.copytree(models / 'intel' / DETECTOR / 'FP16', folder)
+    assert main(['models', 'download', DETECTOR, '--mirror', str(tmp_path / 'mirror')]) == 0
+    assert files_of(cache) == [f'{DETECTOR}.bin', f'{DETECTOR}.xml']
+
+
+def test_the_mirror_can_come_from_the_environment(models: Path, cache: Path) -> None:
+    environment = dict(os.environ, PERSONTRACK_MODEL_MIRROR=str(models))
+    command = [sys.executable, '-m', 'persontrack_ros.cli', 'models', 'download', REID]
+    subprocess.run(command, env=environment, check=True)
+    assert files_of(cache) == [f'{REID}.bin', f'{REID}.xml']
+
+
+@pytest.mark.parametrize(
+    ('fault', 'said'),
+    [
+        ('flipped', 'SHA-384 differs'),
+        ('longer', 'larger than the 3634654 bytes expected'),
+        ('cut', 'the connection was cut after 1817313 of 3634626 bytes'),
+        ('silent', 'no answer within 0.5 seconds'),
+        ('503', 'HTTP 503 Service Unavailable'),
+    ],
+)
+def test_a_fault_leaves_nothing_and_the_next_attempt_works(
+    fault: str,
+    said: str,
+    server: Server,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetching, 'TIMEOUT', 0.5)
+    server.fault = fault
+    assert said in error_of(capsys, 'download', DETECTOR, '--mirror', server.url)
+    assert files_of(cache) == []
+    server.fault = ''
+    assert main(['models', 'download', DETECTOR, '--mirror', server.url]) == 0
+
+
+def test_a_mirror_without_the_model(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of(capsys, 'download', 'person-detection-0201', '--mirror', server.url)
+    assert f'{server.url} does not have person-detection-0201 (FP16)' in line
+
+
+def test_a_server_that_is_not_there(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    with Server(Path('/')) as gone:
+        url = gone.url
+    line = error_of(capsys, 'download', DETECTOR, '--mirror', url)
+    assert 'Connection refused' in line
+
+
+def test_a_mirror_that_is_no_directory(capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of(capsys, 'download', DETECTOR, '--mirror', '/nowhere')
+    assert 'the mirror /nowhere is neither a directory nor a URL' in line
+
+
+def test_leftovers_of_a_killed_process_do_no_harm(server: Server, cache: Path) -> None:
+    folder = cache / DETECTOR / 'FP16'
+    folder.mkdir(parents=True)
+    (folder / f'{DETECTOR}.xml.part').write_text('half of a file')
+    (folder / f'{DETECTOR}.bin').write_text('a damaged file')
+    assert main(['models', 'download', DETECTOR, '--mirror', server.url]) == 0
+    assert files_of(cache) == [f'{DETECTOR}.bin', f'{DETECTOR}.xml']
+    assert main(['models', 'verify', DETECTOR]) == 0
+
+
+def test_processes_at_once_do_no_harm(server: Server, cache: Path) -> None:
+    command = [sys.executable, '-m', 'persontrack_ros.cli', 'models', 'download', DETECTOR]
+    processes = [subprocess.Popen([*command, '--mirror', server.url]) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    # One fetched the two files; the others waited for it.
+    assert len(server.paths) == 2
+    assert main(['models', 'verify', DETECTOR]) == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Put the cache on a file system of 1 MB."""
+    if os.geteuid() != 0:
+        pytest.skip('only root can mount a file system')
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip('mounting is not allowed here')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(disk))
+    yield disk
+    subprocess.run(['umount', str(disk)], check=True)
+
+
+def test_a_full_disk(small_disk: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of(capsys, 'download', DETECTOR, '--mirror', server.url)
+    assert f'cannot write to {small_disk}' in line
+    assert 'No space left on device' in line
+    assert files_of(small_disk) == []
+
+
+def test_a_file_size_limit(models: Path, cache: Path) -> None:
+    # What a full disk or a quota does, for users who cannot mount.
+    program = (
+        'import resource, signal, sys; from persontrack_ros.cli.commands import main; '
+        'signal.signal(signal.SIGXFSZ, signal.SIG_IGN); '
+        'resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); '
+        f'sys.exit(main(["models", "download", "{DETECTOR}", "--mirror", "{models}"]))'
+    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert 'cannot write to' in done.stderr
+    assert 'File too large' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert files_of(cache) == []
+
+
+def test_a_read_only_cache(
+    small_disk: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(['mount', '-o', 'remount,ro', str(small_disk)], check=True)
+    line = error_of(capsys, 'download', DETECTOR, '--mirror', server.url)
+    assert f'cannot write to {small_disk}' in line
+    assert 'Read-only file system' in line
+
+
+def test_a_read_only_cache_that_has_the_model(
+    small_disk: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(['mount', '-o', 'remount,size=20m', str(small_disk)], check=True)
+    assert main(['models', 'download', DETECTOR, '--mirror', str(models)]) == 0
+    subprocess.run(['mount', '-o', 'remount,ro', str(small_disk)], check=True)
+    assert main(['models', 'download', DETECTOR]) == 0
+    assert 'is already in' in capsys.readouterr().out
+
+
+def test_a_damaged_model_is_found_and_replaced(
+    models: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(['models', 'download', DETECTOR, '--mirror', str(models)]) == 0
+    weights = cache / DETECTOR / 'FP16' / f'{DETECTOR}.bin'
+    content = bytearray(weights.read_bytes())
+    content[1000] ^= 1
+    weights.write_bytes(content)
+    assert main(['models', 'verify', DETECTOR]) == 1
+    assert f'{weights} is not a published file: its SHA-384 differs' in capsys.readouterr().out
+    assert main(['models', 'download', DETECTOR, '--mirror', str(models)]) == 0
+    assert main(['models', 'verify', DETECTOR]) == 0
+
+
+def test_a_missing_model_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of(capsys, 'path', DETECTOR)
+    assert f'Run "persontrack models download {DETECTOR}"' in line
+    line = error_of(capsys, 'path', DETECTOR, '--precision', 'FP32')
+    assert f'"persontrack models download {DETECTOR} --precision FP32"' in line
+
+
+def test_a_name_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert f'did you mean {DETECTOR}?' in error_of(capsys, 'download', 'person-detektion-0202')

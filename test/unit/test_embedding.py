@@ -1,0 +1,92 @@
+"""Embedders: none, colour, and what a model must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from persontrack_ros.core.embedding import make_embedder
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.settings import ReidSettings
+from persontrack_ros.core.settings import Settings
+
+Locate = Callable[[str], Path]
+BOXES = np.array([[10.0, 10.0, 40.0, 90.0], [-30.0, 5.0, 50.0, 80.0], [500.0, 500.0, 10.0, 20.0]])
+
+
+def person(shirt: tuple[int, int, int], trousers: tuple[int, int, int]) -> np.ndarray:
+    """Draw a person of 90x40 pixels on grey, colours BGR."""
+    image = np.full((90, 40, 3), 128, dtype=np.uint8)
+    image[:45, 8:32] = shirt
+    image[45:, 8:32] = trousers
+    return image
+
+
+@pytest.mark.parametrize(('model', 'dimension'), [('none', 0), ('color', 768)])
+def test_shapes(model: str, dimension: int) -> None:
+    embedder = make_embedder(ReidSettings(model=model), Runtime())
+    image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    assert embedder.dimension == dimension
+    vectors = embedder.embed(image, BOXES)
+    assert vectors.shape == (3, dimension)
+    assert vectors.dtype == np.float32
+    assert embedder.embed(image, np.empty((0, 4))).shape == (0, dimension)
+    if dimension:
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+
+
+def test_colours_tell_persons_apart() -> None:
+    embedder = make_embedder(ReidSettings(model='color'), Runtime())
+    red, blue = (30, 30, 200), (200, 60, 30)
+    whole = np.array([[0.0, 0.0, 40.0, 90.0]])
+
+    def similarity(one: np.ndarray, other: np.ndarray) -> float:
+        return float((embedder.embed(one, whole) @ embedder.embed(other, whole).T)[0, 0])
+
+    assert similarity(person(red, blue), person(red, blue)) == pytest.approx(1)
+    # Twice the size, noise.
+    noise = np.random.default_rng(1).integers(0, 6, (90, 40, 3), dtype=np.uint8)
+    larger = cv2.resize(person(red, blue), (80, 180))[::2, ::2] + noise
+    assert similarity(person(red, blue), larger) > 0.8
+    # The same colours in other places are another person.
+    assert similarity(person(red, blue), person(blue, red)) < 0.5
+
+
+def test_one_colour_by_hand() -> None:
+    # Pure red: hue 0, saturation 255, value 255, so bins 0, 3, 3 in each of six stripes.
+    embedder = make_embedder(ReidSettings(model='color'), Runtime())
+    image = np.zeros((96, 32, 3), dtype=np.uint8)
+    image[..., 2] = 255
+    (vector,) = embedder.embed(image, np.array([[0.0, 0.0, 32.0, 96.0]]))
+    expected = np.zeros((6, 8, 4, 4))
+    expected[:, 0, 3, 3] = np.sqrt(1 / 6)
+    np.testing.assert_allclose(vector, expected.ravel(), rtol=1e-6)
+
+
+@pytest.mark.parametrize('model', ['none', 'color'])
+def test_tracking_without_a_reid_model(
+    model: str, data: Locate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('PERSONTRACK_MODEL_PATH', str(data('models')))
+    settings = Settings.from_values({'reid.model': model, 'detector.device': 'CPU'})
+    pipeline = Pipeline(settings)
+    capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
+    for number in range(20):
+        tracks = pipeline.process(capture.read()[1], number * 100_000_000).tracks
+    # Three to five persons walk by in the first two seconds, and each is given one or two ids.
+    assert 3 <= len(tracks) <= 6
+    assert max(track.id for track in tracks) <= 9
+
+
+def test_a_detector_is_no_reid_model(data: Locate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('PERSONTRACK_MODEL_PATH', str(data('models')))
+    with pytest.raises(ModelError) as caught:
+        make_embedder(ReidSettings(model='person-detection-0202'), Runtime())
+    assert 'is no re-identification model' in str(caught.value)
+    assert '[1, 1, 200, 7], expected [N, D]' in str(caught.value)

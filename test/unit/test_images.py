@@ -1,0 +1,384 @@
+"""
+Tests of the conversion between image messages and arrays.
+
+Every message is packed here by hand from one known picture, never by the code under test.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from array import array
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from persontrack_ros.core.errors import ImageError
+from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.images import image_to_bgr
+
+BLUE, GREEN, RED = 0, 1, 2
+CHANNELS = {'R': RED, 'G': GREEN, 'B': BLUE}
+# Six flat patches (BGR) of 8x8 pixels, two rows of three: no two alike, no channel symmetric.
+PATCH = 8
+COLOURS = np.array(
+    [
+        [[200, 40, 20], [30, 180, 60], [25, 50, 210]],
+        [[90, 90, 90], [220, 200, 40], [10, 120, 230]],
+    ],
+    dtype=np.uint8,
+)
+FLAT = COLOURS.repeat(PATCH, axis=0).repeat(PATCH, axis=1)
+# Every pixel another colour; an odd width, so that neither order nor size can be mixed up.
+NOISE = np.random.default_rng(7).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+NOISE16 = np.random.default_rng(8).integers(0, 65536, (5, 7, 3), dtype=np.uint16)
+
+
+def pack(rows, encoding, height, width, padding=0, is_bigendian=0, pad_last=True):
+    """Build a message from a list of byte rows, with rubbish in the padding."""
+    rows = [np.ascontiguousarray(row).tobytes() for row in rows]
+    data = b''.join(row + b'\xa5' * padding for row in rows)
+    message = Image(height=height, width=width, encoding=encoding, is_bigendian=is_bigendian)
+    message.step = len(rows[0]) + padding
+    message.data = array('B', data if pad_last or not padding else data[:-padding])
+    return message
+
+
+def interleaved(picture, encoding):
+    """Return the samples of a BGR picture in the order that the encoding names."""
+    name = encoding.rstrip('0123456789')
+    order = {'bgr': 'BGR', 'rgb': 'RGB', 'bgra': 'BGRA', 'rgba': 'RGBA'}[name]
+    alpha = np.full(picture.shape[:2], 77, dtype=picture.dtype)
+    return np.stack([alpha if c == 'A' else picture[..., CHANNELS[c]] for c in order], axis=-1)
+
+
+def mosaic(picture, pattern):
+    """Sample a picture as a sensor with this 2x2 Bayer pattern does."""
+    samples = np.empty(picture.shape[:2], dtype=picture.dtype)
+    for index, letter in enumerate(pattern.upper()):
+        row, column = divmod(index, 2)
+        samples[row::2, column::2] = picture[row::2, column::2, CHANNELS[letter]]
+    return samples
+
+
+def to_yuv(picture):
+    """Convert BGR to Y, U and V planes by ITU-R BT.601, video range."""
+    blue, green, red = np.moveaxis(picture.astype(np.float64), -1, 0)
+    luma = 16 + 0.257 * red + 0.504 * green + 0.098 * blue
+    u = 128 - 0.148 * red - 0.291 * green + 0.439 * blue
+    v = 128 + 0.439 * red - 0.368 * green - 0.071 * blue
+    return [np.rint(plane).astype(np.uint8) for plane in (luma, u, v)]
+
+
+def yuv_rows(encoding, picture):
+    """Return the rows of step bytes of a YUV message of the picture."""
+    luma, u, v = to_yuv(picture)
+    height, width = luma.shape
+    if encoding in ('nv12', 'nv21'):
+        pair = (u, v) if encoding == 'nv12' else (v, u)
+        return [*luma, *np.stack([p[::2, ::2] for p in pair], -1).reshape(height // 2, width)]
+    packed = np.empty((height, width, 2), dtype=np.uint8)
+    luma_first = encoding in ('yuyv', 'yuv422_yuy2')
+    packed[..., 0 if luma_first else 1] = luma
+    packed[:, ::2, 1 if luma_first else 0] = u[:, ::2]
+    packed[:, 1::2, 1 if luma_first else 0] = v[:, ::2]
+    return list(packed)
+
+
+def inner(picture):
+    """Cut off the pixels at the borders of the patches, where colours mix."""
+    height, width = picture.shape[:2]
+    keep = np.array([i for i in range(max(height, width)) if 2 <= i % PATCH < PATCH - 2])
+    return picture[np.ix_(keep[keep < height], keep[keep < width])].astype(int)
+
+
+def assert_picture(image, expected, tolerance=0):
+    assert image.dtype == np.uint8
+    assert image.shape == expected.shape
+    assert image.flags.c_contiguous
+    np.testing.assert_allclose(image.astype(int), expected.astype(int), rtol=0, atol=tolerance)
+
+
+padded = pytest.mark.parametrize(
+    'layout',
+    [{}, {'padding': 5}, {'padding': 64}, {'padding': 5, 'pad_last': False}],
+    ids=['tight', 'odd step', 'wide step', 'bare last row'],
+)
+
+
+@padded
+@pytest.mark.parametrize('encoding', ['bgr8', 'rgb8', 'bgra8', 'rgba8'])
+def test_8_bit_colour(encoding, layout):
+    message = pack(interleaved(NOISE, encoding), encoding, 5, 7, **layout)
+    assert_picture(image_to_bgr(message), NOISE)
+
+
+@padded
+@pytest.mark.parametrize('is_bigendian', [0, 1])
+@pytest.mark.parametrize('encoding', ['bgr16', 'rgb16', 'bgra16', 'rgba16'])
+def test_16_bit_colour(encoding, is_bigendian, layout):
+    samples = interleaved(NOISE16, encoding).astype('>u2' if is_bigendian else '<u2')
+    message = pack(samples, encoding, 5, 7, is_bigendian=is_bigendian, **layout)
+    assert_picture(image_to_bgr(message), np.rint(NOISE16 / 257))
+
+
+@padded
+@pytest.mark.parametrize('encoding', ['mono8', '8UC1'])
+def test_mono8(encoding, layout):
+    grey = NOISE[..., 1]
+    message = pack(grey, encoding, 5, 7, **layout)
+    assert_picture(image_to_bgr(message), np.stack([grey] * 3, axis=-1))
+
+
+@padded
+@pytest.mark.parametrize('is_bigendian', [0, 1])
+def test_mono16(is_bigendian, layout):
+    grey = NOISE16[..., 1]
+    samples = grey.astype('>u2' if is_bigendian else '<u2')
+    message = pack(samples, 'mono16', 5, 7, is_bigendian=is_bigendian, **layout)
+    assert_picture(image_to_bgr(message), np.rint(np.stack([grey] * 3, axis=-1) / 257))
+
+
+def test_16_bit_uses_the_whole_8_bit_range():
+    message = pack(np.array([[0, 257, 32768, 65535]], dtype='<u2'), 'mono16', 1, 4)
+    assert image_to_bgr(message)[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+@padded
+@pytest.mark.parametrize(('encoding', 'like'), [('8UC3', 'bgr8'), ('8UC4', 'bgra8')])
+def test_unnamed_channels_are_bgr(encoding, like, layout):
+    message = pack(interleaved(NOISE, like), encoding, 5, 7, **layout)
+    assert_picture(image_to_bgr(message), NOISE)
+
+
+@pytest.mark.parametrize('encoding', ['bgr8', 'rgba8', 'mono8', 'uyvy', 'nv12'])
+def test_byte_order_does_not_concern_8_bit(encoding):
+    height, width = (4, 6) if encoding in ('uyvy', 'nv12') else (5, 7)
+    message = Image(height=height, width=width, encoding=encoding, step=width * 4)
+    message.data = array('B', range(256))
+    little = image_to_bgr(message)
+    message.is_bigendian = 1
+    assert_picture(image_to_bgr(message), little)
+
+
+@padded
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+def test_bayer8(pattern, layout):
+    message = pack(mosaic(FLAT, pattern), f'bayer_{pattern}8', *FLAT.shape[:2], **layout)
+    image = image_to_bgr(message)
+    assert image.shape == FLAT.shape
+    np.testing.assert_array_equal(inner(image), inner(FLAT))
+
+
+@pytest.mark.parametrize('is_bigendian', [0, 1])
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+def test_bayer16(pattern, is_bigendian):
+    samples = (mosaic(FLAT, pattern) * np.uint16(257)).astype('>u2' if is_bigendian else '<u2')
+    message = pack(
+        samples, f'bayer_{pattern}16', *FLAT.shape[:2], padding=6, is_bigendian=is_bigendian
+    )
+    np.testing.assert_array_equal(inner(image_to_bgr(message)), inner(FLAT))
+
+
+@padded
+@pytest.mark.parametrize('encoding', ['uyvy', 'yuv422', 'yuyv', 'yuv422_yuy2', 'nv12', 'nv21'])
+def test_subsampled_yuv(encoding, layout):
+    message = pack(yuv_rows(encoding, FLAT), encoding, *FLAT.shape[:2], **layout)
+    assert_picture(image_to_bgr(message), FLAT, tolerance=4)
+
+
+@pytest.mark.parametrize('padding', [0, 5])
+def test_nv24(padding):
+    # Full resolution chroma: every pixel of its own colour, and odd sizes, come back.
+    picture = np.random.default_rng(9).integers(20, 236, (5, 7, 3), dtype=np.uint8)
+    luma, u, v = to_yuv(picture)
+    message = pack(luma, 'nv24', 5, 7, padding)
+    chroma = pack(np.stack([u, v], axis=-1), '', 5, 7, 2 * padding)
+    message.data.extend(chroma.data)
+    assert_picture(image_to_bgr(message), picture, tolerance=4)
+
+
+def test_trailing_data_is_ignored():
+    # Drivers hand over whole buffers, whose size is rounded up to pages.
+    message = pack(yuv_rows('nv12', FLAT), 'nv12', *FLAT.shape[:2])
+    message.data.extend(b'\xff' * 100)
+    assert_picture(image_to_bgr(message), FLAT, tolerance=4)
+
+
+def test_tight_bgr8_is_a_read_only_view():
+    message = pack(NOISE, 'bgr8', 5, 7)
+    image = image_to_bgr(message)
+    assert np.shares_memory(image, np.frombuffer(message.data, np.uint8))
+    with pytest.raises(ValueError, match='read-only'):
+        image[0, 0] = 0
+    del message
+    assert_picture(image, NOISE)
+
+
+@pytest.mark.parametrize(('height', 'width'), [(0, 7), (5, 0), (0, 0)])
+@pytest.mark.parametrize('encoding', ['bgr8', 'nv12', 'nonsense'])
+def test_no_pixels(encoding, height, width):
+    message = Image(height=height, width=width, encoding=encoding, step=21)
+    with pytest.raises(ImageError, match=f'{width}x{height}.* no pixels'):
+        image_to_bgr(message)
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'row'),
+    [('bgr8', 24), ('rgba8', 32), ('mono16', 16), ('yuyv', 16), ('nv12', 8), ('nv24', 8)],
+)
+def test_step_smaller_than_a_row(encoding, row):
+    message = Image(
+        height=4, width=8, encoding=encoding, step=row - 1, data=array('B', bytes(999))
+    )
+    with pytest.raises(ImageError, match=rf"8x4 '{encoding}'.*step of {row - 1} .*takes {row};"):
+        image_to_bgr(message)
+    message.step = row
+    assert image_to_bgr(message).shape == (4, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'step', 'needed'),
+    [
+        ('bgr8', 24, 96),
+        ('bgr8', 30, 114),
+        ('mono16', 16, 64),
+        ('bayer_rggb8', 8, 32),
+        ('uyvy', 16, 64),
+        ('nv12', 8, 48),
+        ('nv21', 10, 58),
+        ('nv24', 8, 96),
+    ],
+)
+def test_truncated(encoding, step, needed):
+    message = Image(height=4, width=8, encoding=encoding, step=step)
+    for size in (0, needed - 1):
+        message.data = array('B', bytes(size))
+        with pytest.raises(ImageError, match=rf"8x4 '{encoding}' has {size} bytes.* {needed};"):
+            image_to_bgr(message)
+    message.data = array('B', bytes(needed))
+    assert image_to_bgr(message).shape == (4, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'height', 'width', 'fault'),
+    [
+        ('yuyv', 4, 7, 'even width;'),
+        ('yuv422', 4, 7, 'even width;'),
+        ('nv12', 4, 7, 'even width and height'),
+        ('nv21', 5, 8, 'even width and height'),
+        ('bayer_rggb8', 2, 8, '3x3'),
+        ('bayer_gbrg16', 8, 2, '3x3'),
+    ],
+)
+def test_impossible_size(encoding, height, width, fault):
+    message = Image(height=height, width=width, encoding=encoding, step=99)
+    message.data = array('B', bytes(9999))
+    with pytest.raises(ImageError, match=f'{width}x{height}.*{fault}'):
+        image_to_bgr(message)
+
+
+def unknown():
+    return Image(height=1, width=1, encoding='yuv999', step=3, data=array('B', [1, 2, 3]))
+
+
+def fake_cv_bridge(monkeypatch, convert):
+    module = types.ModuleType('cv_bridge')
+    module.CvBridge = type('CvBridge', (), {'imgmsg_to_cv2': staticmethod(convert)})
+    monkeypatch.setitem(sys.modules, 'cv_bridge', module)
+
+
+def test_unknown_encoding_without_cv_bridge(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'cv_bridge', None)
+    with pytest.raises(ImageError, match="'yuv999'.*cv_bridge is not installed; publish bgr8"):
+        image_to_bgr(unknown())
+
+
+@pytest.mark.parametrize('encoding', ['', '16UC1', '32FC1', 'BGR8'])
+def test_encodings_that_are_no_colour_picture(monkeypatch, encoding):
+    monkeypatch.setitem(sys.modules, 'cv_bridge', None)
+    message = Image(height=2, width=2, encoding=encoding, step=8, data=array('B', bytes(16)))
+    with pytest.raises(ImageError, match=f"2x2 '{encoding}'"):
+        image_to_bgr(message)
+
+
+def test_unknown_encoding_goes_to_cv_bridge(monkeypatch):
+    asked = []
+
+    def convert(message, encoding):
+        asked.append((message.encoding, encoding))
+        return NOISE
+
+    fake_cv_bridge(monkeypatch, convert)
+    assert_picture(image_to_bgr(unknown()), NOISE)
+    assert asked == [('yuv999', 'bgr8')]
+
+
+def test_cv_bridge_refuses(monkeypatch):
+    def convert(message, encoding):
+        raise TypeError('Unrecognized image\nencoding [yuv999]')
+
+    fake_cv_bridge(monkeypatch, convert)
+    with pytest.raises(ImageError, match='cannot convert.*Unrecognized image encoding') as caught:
+        image_to_bgr(unknown())
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'error', ['ImportError("multiarray failed to import")', 'AttributeError("_ARRAY_API")']
+)
+def test_cv_bridge_built_for_numpy_1(monkeypatch, tmp_path, error):
+    (tmp_path / 'cv_bridge.py').write_text(f'raise {error}\n')
+    monkeypatch.delitem(sys.modules, 'cv_bridge', raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImageError, match=f'yuv999.*NumPy {np.__version__}.*numpy<2'):
+        image_to_bgr(unknown())
+    # What needs no cv_bridge must not notice that it is broken.
+    assert_picture(image_to_bgr(pack(NOISE, 'bgr8', 5, 7)), NOISE)
+
+
+def test_cv_bridge_imports_numpy_late(monkeypatch):
+    def convert(message, encoding):
+        raise ImportError('numpy.core.multiarray failed to import')
+
+    fake_cv_bridge(monkeypatch, convert)
+    with pytest.raises(ImageError, match='multiarray failed to import.*numpy<2'):
+        image_to_bgr(unknown())
+
+
+def header():
+    result = Header(frame_id='camera')
+    result.stamp.sec, result.stamp.nanosec = 12, 34
+    return result
+
+
+@pytest.mark.parametrize(
+    'image',
+    [NOISE, NOISE[:, ::-1], NOISE[::2, 1:5], np.asfortranarray(NOISE)],
+    ids=['contiguous', 'mirrored', 'cut', 'column-major'],
+)
+def test_bgr_to_image(image):
+    message = bgr_to_image(image, header())
+    height, width = image.shape[:2]
+    assert message.header == header()
+    assert (message.height, message.width, message.step) == (height, width, 3 * width)
+    assert (message.encoding, message.is_bigendian) == ('bgr8', 0)
+    assert isinstance(message.data, array)
+    assert message.data.tolist() == image.ravel().tolist()
+
+
+def test_message_does_not_share_the_picture():
+    image = NOISE.copy()
+    message = bgr_to_image(image, header())
+    image[:] = 0
+    assert message.data.tolist() == NOISE.ravel().tolist()
+
+
+@pytest.mark.parametrize(
+    'image', [NOISE16, NOISE[..., 0], NOISE[..., :2], np.zeros((2, 2, 4), dtype=np.uint8)]
+)
+def test_bgr_to_image_refuses_other_arrays(image):
+    with pytest.raises(ValueError, match='uint8'):
+        bgr_to_image(image, header())

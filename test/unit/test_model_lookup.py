@@ -1,0 +1,97 @@
+"""Where models are looked up, and what is said when they are not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.models.files import find_model
+
+NAME = 'person-detection-0202'
+
+
+@pytest.fixture
+def places(monkeypatch, tmp_path):
+    """Make two directories to look in, and a cache; return all three."""
+    first, second, cache = (tmp_path / name for name in ('first', 'second place', 'cache'))
+    monkeypatch.setenv('PERSONTRACK_MODEL_PATH', f'{first}{os.pathsep}{second}')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(cache))
+    return first, second, cache / 'persontrack_ros' / 'models'
+
+
+def install(directory: Path, publisher='intel', precision='FP16') -> Path:
+    path = directory / publisher / NAME / precision / f'{NAME}.xml'
+    path.parent.mkdir(parents=True)
+    path.touch()
+    path.with_suffix('.bin').touch()
+    return path
+
+
+@pytest.mark.parametrize('publisher', ['intel', ''])
+@pytest.mark.parametrize('place', [0, 1, 2])
+def test_found_in_every_place_and_layout(places, place, publisher):
+    path = install(places[place], publisher)
+    assert find_model(NAME, 'FP16') == path
+
+
+def test_places_in_their_order(places):
+    for place in reversed(places):
+        path = install(place)
+        assert find_model(NAME, 'FP16') == path
+
+
+def test_precision_selects_the_folder(places):
+    paths = {precision: install(places[0], precision=precision) for precision in ('FP16', 'FP32')}
+    for precision, path in paths.items():
+        assert find_model(NAME, precision) == path
+
+
+def test_without_the_variable_the_cache_is_left(places, monkeypatch):
+    monkeypatch.delenv('PERSONTRACK_MODEL_PATH')
+    path = install(places[2])
+    assert find_model(NAME, 'FP16') == path
+
+
+def test_default_cache_is_in_the_home_directory(places, monkeypatch, tmp_path):
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    path = install(tmp_path / 'home' / '.cache' / 'persontrack_ros' / 'models')
+    assert find_model(NAME, 'FP16') == path
+
+
+def test_tilde_and_empty_entries(places, monkeypatch, tmp_path):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.setenv('PERSONTRACK_MODEL_PATH', f'{os.pathsep}~/mine{os.pathsep}')
+    monkeypatch.chdir(tmp_path)
+    install(tmp_path, publisher='')  # an empty entry is not the working directory
+    path = install(tmp_path / 'mine')
+    assert find_model(NAME, 'FP16') == path
+
+
+def test_a_missing_model_is_named_with_places_and_remedy(places):
+    install(places[0], precision='FP32')
+    with pytest.raises(ModelError) as caught:
+        find_model(NAME, 'FP16')
+    text = str(caught.value)
+    assert f'{NAME} (FP16)' in text
+    for place in places:
+        assert str(place) in text
+    assert 'PERSONTRACK_MODEL_PATH' in text
+    assert '\n' not in text
+
+
+def test_a_path_is_taken_as_it_is(places, tmp_path):
+    path = tmp_path / 'own.xml'
+    path.touch()
+    assert find_model(str(path), 'FP16') == path
+    with pytest.raises(ModelError, match=r'no model file .*other\.xml'):
+        find_model(str(tmp_path / 'other.xml'), 'FP16')
+
+
+def test_a_directory_is_no_model(places):
+    (places[0] / 'intel' / NAME / 'FP16' / f'{NAME}.xml').mkdir(parents=True)
+    with pytest.raises(ModelError):
+        find_model(NAME, 'FP16')

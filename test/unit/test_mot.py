@@ -1,0 +1,231 @@
+"""MOTChallenge files, recordings of detections, and scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.mot import read_ground_truth
+from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.recording import Recording
+
+
+def test_a_line_per_track_and_frame(tmp_path):
+    path = tmp_path / 'tracks.txt'
+    with MotWriter(path) as writer:
+        writer.write(1, [])
+        writer.write(2, [(7, np.array([1.25, -2.5, 30.0, 60.00004]), 0.875)])
+        writer.write(3, [(7, np.array([1, 2, 3, 4]), 1.0), (12, np.array([5, 6, 7, 8]), 0.5)])
+    assert path.read_text() == (
+        '2,7,1.2500,-2.5000,30.0000,60.0000,0.8750,-1,-1,-1\n'
+        '3,7,1.0000,2.0000,3.0000,4.0000,1.0000,-1,-1,-1\n'
+        '3,12,5.0000,6.0000,7.0000,8.0000,0.5000,-1,-1,-1\n'
+    )
+    assert read_mot(path).tolist() == [
+        [2, 7, 1.25, -2.5, 30, 60, 0.875],
+        [3, 7, 1, 2, 3, 4, 1],
+        [3, 12, 5, 6, 7, 8, 0.5],
+    ]
+
+
+def test_every_frame_is_on_disk_at_once(tmp_path):
+    path = tmp_path / 'tracks.txt'
+    with MotWriter(path) as writer:
+        writer.write(1, [(1, np.array([1, 2, 3, 4]), 1.0)])
+        assert len(read_mot(path)) == 1
+
+
+def test_a_file_that_cannot_be_written(tmp_path):
+    for path in (tmp_path, tmp_path / 'nowhere' / 'tracks.txt'):
+        with pytest.raises(OutputError, match='cannot write') as caught:
+            MotWriter(path)
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'content', ['1,2,3\n', 'a,b,c,d,e,f,g\n', '1,1,nan,2,3,4,1\n', '1,1,1,2,3,inf,1\n', None]
+)
+def test_files_that_are_no_mot_files(tmp_path, content):
+    path = tmp_path / 'tracks.txt'
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SourceError, match=r'tracks\.txt') as caught:
+        read_mot(path)
+    assert '\n' not in str(caught.value)
+
+
+def test_an_empty_file_has_no_rows(tmp_path):
+    path = tmp_path / 'tracks.txt'
+    path.write_text('\n')
+    assert read_mot(path).shape == (0, 7)
+
+
+def test_ground_truth_leaves_out_what_does_not_count(tmp_path):
+    (tmp_path / 'gt').mkdir()
+    file = tmp_path / 'gt' / 'gt.txt'
+    file.write_text('1,1,0,0,5,5,1,-1,-1,-1\n1,2,9,9,5,5,0,-1,-1,-1\n')
+    assert read_ground_truth(tmp_path)[:, 1].tolist() == [1]
+    file.write_text('1,2,9,9,5,5,0,-1,-1,-1\n')
+    with pytest.raises(SourceError, match='counts'):
+        read_ground_truth(tmp_path)
+
+
+def recording(embeddings=True):
+    boxes = [[1, 2, 30, 60], [5, 6, 30, 60], [9, 9, 30, 60]]
+    vectors = np.eye(3, 4, dtype=np.float32) if embeddings else None
+    return Recording(
+        np.array([1, 3, 3]),
+        Detections.create(boxes, [0.9, 0.8, 0.3], vectors, (640, 480)),
+        np.array([0, 100, 250, 300], dtype=np.int64),
+    )
+
+
+@pytest.mark.parametrize('embeddings', [True, False])
+def test_recordings_come_back(tmp_path, embeddings):
+    stored = recording(embeddings)
+    stored.save(tmp_path / 'detections.npz')
+    loaded = Recording.load(tmp_path / 'detections.npz')
+    assert loaded.frames.tolist() == stored.frames.tolist()
+    assert loaded.stamps.tolist() == stored.stamps.tolist()
+    assert loaded.detections.image_size == (640, 480)
+    np.testing.assert_allclose(loaded.detections.boxes, stored.detections.boxes)
+    np.testing.assert_allclose(loaded.detections.scores, stored.detections.scores)
+    if embeddings:
+        np.testing.assert_allclose(loaded.detections.embeddings, np.eye(3, 4))
+    else:
+        assert loaded.detections.embeddings is None
+
+
+def test_replay_gives_every_frame_with_its_detections():
+    frames = list(recording().replay(score_threshold=0.5))
+    assert [(number, stamp) for number, stamp, _ in frames] == [
+        (1, 0),
+        (2, 100),
+        (3, 250),
+        (4, 300),
+    ]
+    assert [found.scores.tolist() for _, _, found in frames] == [[0.9], [], [0.8], []]
+    assert frames[2][2].embeddings.tolist() == [[0, 1, 0, 0]]
+    every = list(recording().replay(score_threshold=0.1, every=2))
+    assert [number for number, _, _ in every] == [1, 3]
+    assert [len(found) for _, _, found in every] == [1, 2]
+
+
+def test_rate_replaces_the_stamps(tmp_path):
+    recording().save(tmp_path / 'detections.npz')
+    stamps = Recording.load(tmp_path / 'detections.npz', rate=20.0).stamps
+    assert stamps.tolist() == [0, 50_000_000, 100_000_000, 150_000_000]
+
+
+def test_public_detections_with_their_sequence(tmp_path):
+    (tmp_path / 'det').mkdir()
+    path = tmp_path / 'det' / 'det.txt'
+    path.write_text('2,-1,10,20,30,60,0.7,-1,-1,-1\n2,-1,10,20,0,60,0.7,-1,-1,-1\n')
+    loaded = Recording.load(path)
+    assert (len(loaded.stamps), loaded.stamps[1]) == (2, 100_000_000)
+    (tmp_path / 'seqinfo.ini').write_text(
+        '[Sequence]\nname=x\nframeRate=25\nseqLength=5\nimWidth=640\nimHeight=480\n'
+    )
+    loaded = Recording.load(path)
+    assert loaded.frames.tolist() == [2]  # a box without width is none
+    assert (len(loaded.stamps), loaded.stamps[1]) == (5, 40_000_000)
+    assert loaded.detections.image_size == (640, 480)
+
+
+@pytest.mark.parametrize(
+    'arrays',
+    [
+        {},
+        {'num_frames': 1, 'frame': [1], 'score': [0.5]},
+        {'num_frames': 1, 'frame': [1], 'score': [0.5], 'tlwh': [[1, 2, 3, -4]]},
+        {'num_frames': 1, 'frame': [1], 'score': [np.nan], 'tlwh': [[1, 2, 3, 4]]},
+        {'num_frames': 1, 'frame': [1], 'score': [0.5, 0.6], 'tlwh': [[1, 2, 3, 4]]},
+        {'num_frames': 1, 'frame': [1], 'score': [0.5], 'tlwh': [[1, 2, 3]]},
+    ],
+)
+def test_files_that_are_no_recordings(tmp_path, arrays):
+    path = tmp_path / 'detections.npz'
+    np.savez(path, **{name: np.array(value) for name, value in arrays.items()})
+    with pytest.raises(SourceError, match=r'detections\.npz'):
+        Recording.load(path)
+
+
+@pytest.mark.parametrize('content', [None, b'', b'PK nonsense'])
+def test_recordings_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / 'detections.npz'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=r'cannot read the detections .*detections\.npz'):
+        Recording.load(path)
+
+
+def test_scores_of_tracks():
+    motrics = pytest.importorskip('motrics')
+    assert motrics
+    from persontrack_ros.core.evaluation import evaluate
+
+    truth = np.array(
+        [
+            [frame, who, 100 * who + frame, 50, 30, 60, 1]
+            for frame in range(1, 21)
+            for who in (1, 2)
+        ],
+        dtype=float,
+    )
+    perfect = evaluate([(truth, truth)])
+    assert (perfect.hota, perfect.idf1, perfect.mota) == pytest.approx((100, 100, 100))
+    assert (perfect.id_switches, perfect.fragmentations) == (0, 0)
+
+    swapped = truth.copy()
+    late = swapped[:, 0] > 10
+    swapped[late, 1] = 3 - swapped[late, 1]
+    scores = evaluate([(truth, swapped)])
+    assert scores.id_switches == 2
+    assert scores.idf1 == pytest.approx(50)
+    assert scores.mota == pytest.approx(95)
+    assert scores.det_a == pytest.approx(100)
+
+    half = evaluate([(truth, truth[truth[:, 1] == 1])])
+    assert half.mota == pytest.approx(50)
+    # Nobody appears in two sequences: the same ids again are other persons.
+    assert evaluate([(truth, truth), (truth, truth)]).hota == pytest.approx(100)
+    assert evaluate([(truth, truth), (truth, truth[:0])]).mota == pytest.approx(50)
+
+
+@pytest.mark.parametrize(
+    ('boxes', 'scores', 'embeddings'),
+    [
+        ([[1, 2, 3, 4]], [], None),
+        ([[1, 2, 0, 4]], [0.5], None),
+        ([[1, 2, 3, -4]], [0.5], None),
+        ([[1, np.nan, 3, 4]], [0.5], None),
+        ([[1, 2, np.inf, 4]], [0.5], None),
+        ([[1, 2, 3, 4]], [np.nan], None),
+        ([[1, 2, 3, 4]], [0.5], [1, 2]),
+        ([[1, 2, 3, 4]], [0.5], [[1, 2], [3, 4]]),
+        ([[1, 2, 3, 4]], [0.5], [[np.nan, 0]]),
+        ([[1, 2, 3]], [0.5], None),
+    ],
+)
+def test_detections_that_contradict_themselves(boxes, scores, embeddings):
+    with pytest.raises(ValueError, match=r'boxes|embeddings'):
+        Detections.create(boxes, scores, embeddings)
+
+
+def test_a_damaged_recording(tmp_path):
+    path = tmp_path / 'detections.npz'
+    recording().save(path)
+    whole = bytearray(path.read_bytes())
+    for position in range(0, len(whole), 7):
+        damaged = whole.copy()
+        damaged[position] ^= 0xFF
+        path.write_bytes(damaged)
+        # Some bytes mean nothing; the others must not end in another error.
+        try:
+            Recording.load(path)
+        except SourceError as error:
+            assert str(path) in str(error)

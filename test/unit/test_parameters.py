@@ -1,0 +1,122 @@
+"""Parameters are the same in the declarations, the YAML file, the README and the launch files."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from persontrack_ros.core.settings import PARAMETERS
+from persontrack_ros.core.settings import Settings
+from persontrack_ros.ros.tracker_node import NODE_PARAMETERS
+from persontrack_ros.ros.video_publisher import PARAMETERS as PUBLISHER_PARAMETERS
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DECLARED = {
+    'tracker_node': (*NODE_PARAMETERS, *PARAMETERS),
+    'video_publisher': PUBLISHER_PARAMETERS,
+}
+
+
+def flatten(tree, prefix=''):
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f'{prefix}{name}.')
+        else:
+            yield f'{prefix}{name}', value
+
+
+def test_yaml_has_all_parameters_with_their_defaults():
+    path = CHECKOUT / 'config' / 'persontrack.yaml'
+    (node,) = yaml.safe_load(path.read_text()).values()
+    written = dict(flatten(node['ros__parameters']))
+    assert written == {one.name: one.default for one in DECLARED['tracker_node']}
+    # ROS takes 1 for an integer where a float is declared, and refuses it.
+    types = {name: type(value) for name, value in written.items()}
+    assert types == {one.name: one.type for one in DECLARED['tracker_node']}
+    assert Settings.from_yaml(path) == Settings()
+
+
+def literal(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def table(parameters):
+    """Return the rows that belong into the README."""
+    return [
+        f'| `{one.name}` | {one.type.__name__} | `{literal(one.default)}` | '
+        f'{one.allowed or "any"} | {one.description} |'
+        for one in parameters
+    ]
+
+
+@pytest.mark.parametrize('node', DECLARED)
+def test_readme_has_all_parameters(node):
+    text = (CHECKOUT / 'README.md').read_text()
+    (block,) = re.findall(rf'<!-- parameters:{node} -->\n(.*?)<!-- /parameters -->', text, re.S)
+    _, _, *rows = block.splitlines()
+    expected = table(DECLARED[node])
+    assert rows == expected, 'the README should say:\n' + '\n'.join(expected)
+
+
+def call_of(path, function):
+    """Return the calls of a function in a launch file; launch itself need not be installed."""
+    return [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, 'id', '') == function
+    ]
+
+
+def test_launch_arguments_are_parameters_of_the_publisher():
+    tree = ast.parse((CHECKOUT / 'launch' / 'video.launch.py').read_text())
+    (arguments,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == 'PUBLISHER_ARGUMENTS'
+    )
+    declared = {one.name: one for one in PUBLISHER_PARAMETERS}
+    assert arguments.elts
+    for argument in arguments.elts:
+        name, default, kind, description = argument.elts
+        parameter = declared[name.value]
+        assert kind.id == parameter.type.__name__
+        assert default.value == literal(parameter.default)
+        assert description.value.endswith('.')
+
+
+@pytest.mark.parametrize('name', ['persontrack', 'video'])
+def test_launch_arguments_are_described(name):
+    declarations = call_of(CHECKOUT / 'launch' / f'{name}.launch.py', 'DeclareLaunchArgument')
+    assert declarations
+    for declaration in declarations:
+        assert {'default_value', 'description'} <= {key.arg for key in declaration.keywords}
+
+
+def test_launch_files_start_executables_of_the_package():
+    executables = re.findall(r"'(\w+) = persontrack_ros", (CHECKOUT / 'setup.py').read_text())
+    started = {
+        keyword.value.value
+        for path in CHECKOUT.glob('launch/*.launch.py')
+        for node in call_of(path, 'Node')
+        for keyword in node.keywords
+        if keyword.arg == 'executable'
+    }
+    assert started == {'tracker_node', 'video_publisher'}
+    assert started < set(executables)
+
+
+def test_autostart_of_launch_is_that_of_the_node():
+    defaults = {
+        declaration.args[0].value: next(
+            key.value.value for key in declaration.keywords if key.arg == 'default_value'
+        )
+        for declaration in call_of(
+            CHECKOUT / 'launch' / 'persontrack.launch.py', 'DeclareLaunchArgument'
+        )
+        if declaration.args[0].value == 'autostart'
+    }
+    assert defaults == {'autostart': literal(NODE_PARAMETERS[0].default)}

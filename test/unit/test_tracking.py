@@ -1,0 +1,310 @@
+"""Test both trackers with any input, and the persistent one with people whose way is known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.tracking.appearance import normalise
+from persontrack_ros.core.tracking.state import load_tracker
+from persontrack_ros.core.tracking.state import save_tracker
+from persontrack_ros.core.tracking.tracker import make_tracker
+
+SIZE = (640, 480)
+SECOND = 10**9
+ALGORITHMS = ('persistent', 'deep_sort')
+
+
+def looks_of(*people, dimension=8):
+    """Return embeddings of which those of different people are orthogonal."""
+    return np.eye(dimension, dtype=np.float32)[list(people)]
+
+
+def step(tracker, boxes, people, stamp, scores=0.95, asked=None):
+    looks = looks_of(*people)
+
+    def embed(indices):
+        if asked is not None:
+            asked.extend(indices.tolist())
+        return looks[indices]
+
+    detections = Detections.create(boxes, np.full(len(boxes), scores), image_size=SIZE)
+    return tracker.update(detections, embed, stamp)
+
+
+def persistent(**changes):
+    return make_tracker(TrackerSettings(**changes))
+
+
+coordinates = st.floats(-1e5, 1e5, allow_nan=False)
+sizes = st.floats(1e-3, 1e5, allow_nan=False)
+boxes_of_one = st.tuples(coordinates, coordinates, sizes, sizes)
+common_boxes = st.sampled_from([(10.0, 10.0, 1.0, 1.0), (100.0, 100.0, 40.0, 100.0)])
+stamps = st.one_of(
+    st.integers(0, 10 * SECOND), st.integers(-(2**62), 2**62), st.just(SECOND), st.just(-1)
+)
+frames = st.lists(
+    st.tuples(
+        st.lists(
+            st.tuples(st.one_of(boxes_of_one, common_boxes), st.floats(0, 1), st.integers(0, 8)),
+            max_size=6,
+        ),
+        stamps,
+    ),
+    max_size=12,
+)
+
+
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+@given(frames=frames, known=st.booleans())
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def test_any_input_gives_finite_tracks_with_unique_ids(algorithm, frames, known):
+    tracker = make_tracker(TrackerSettings(algorithm=algorithm))
+    basis = np.vstack([np.eye(8), np.zeros(8)]).astype(np.float32)
+    with np.errstate(all='raise', under='ignore'):
+        for found, stamp in frames:
+            boxes = [box for box, _, _ in found]
+            detections = Detections.create(
+                boxes, [score for _, score, _ in found], image_size=SIZE
+            )
+            looks = basis[[look for _, _, look in found]].reshape(-1, 8)[:, : 8 * known]
+            tracks = tracker.update(detections, looks.__getitem__, stamp)
+            for track in tracks + tracker.tracks:
+                assert np.isfinite(track.box).all()
+                assert np.isfinite(track.velocity).all()
+                assert (track.box[2:] > 0).all() or algorithm == 'deep_sort'
+                assert track.detection is None or 0 <= track.detection < len(found)
+            for group in (tracks, tracker.tracks):
+                assert len({track.id for track in group}) == len(group)
+            assert [track.id for track in tracks] == sorted(track.id for track in tracks)
+
+
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+def test_thousands_of_detections(algorithm):
+    tracker = make_tracker(TrackerSettings(algorithm=algorithm))
+    random = np.random.default_rng(1)
+    boxes = np.concatenate([random.uniform(0, 4000, (1500, 2)), np.full((1500, 2), 40.0)], axis=1)
+    looks = normalise(random.normal(size=(1500, 16)).astype(np.float32))
+    detections = Detections.create(boxes, np.full(1500, 0.95), image_size=(4000, 4000))
+    for frame in range(4):
+        tracks = tracker.update(detections, looks.__getitem__, frame * SECOND // 10)
+    assert len(tracks) > 1000
+
+
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+def test_reset_starts_anew(algorithm):
+    tracker = make_tracker(TrackerSettings(algorithm=algorithm))
+    for _ in range(2):
+        for frame in range(5):
+            tracks = step(tracker, [[100, 100, 40, 100]], [0], frame * SECOND // 10)
+        assert [track.id for track in tracks] == [1]
+        tracker.reset()
+        assert tracker.tracks == []
+
+
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+@pytest.mark.parametrize('rate', [7, 30])
+def test_velocity_is_in_pixels_per_second(algorithm, rate):
+    tracker = make_tracker(TrackerSettings(algorithm=algorithm))
+    for frame in range(3 * rate):
+        box = [[100 + 60 * frame / rate, 100, 40, 100]]
+        tracks = step(tracker, box, [0], frame * SECOND // rate)
+    assert tracks[0].velocity == pytest.approx([60, 0], abs=6)
+
+
+@pytest.mark.parametrize('rate', [5, 10, 30])
+def test_people_who_cross_keep_their_ids(rate):
+    tracker = persistent()
+    ids = set()
+    for frame in range(4 * rate):
+        time = frame / rate
+        boxes = [[100 + 90 * time, 100, 40, 100], [460 - 90 * time, 104, 40, 100]]
+        ids.add(tuple(t.id for t in step(tracker, boxes, [0, 1], frame * SECOND // rate)))
+        shown = {t.detection: t.id for t in step_tracks(tracker)}
+        assert shown in ({0: 1, 1: 2}, {})
+    assert ids == {(1, 2)}
+
+
+def step_tracks(tracker):
+    return [track for track in tracker.tracks if track.detection is not None]
+
+
+def test_a_person_lost_in_the_middle_comes_back_with_the_same_id():
+    tracker = persistent()
+    for frame in range(60):
+        seen = not 20 <= frame < 40
+        boxes = [[300, 200, 40, 100]] if seen else []
+        tracks = step(tracker, boxes, [0] * len(boxes), frame * SECOND // 10)
+        if 25 <= frame < 40:
+            assert tracks == []
+    assert [track.id for track in tracks] == [1]
+
+
+def test_a_person_lost_for_too_long_gets_a_new_id():
+    tracker = persistent(max_lost_time=1.0)
+    for frame in range(60):
+        boxes = [] if 20 <= frame < 40 else [[300, 200, 40, 100]]
+        tracks = step(tracker, boxes, [0] * len(boxes), frame * SECOND // 10)
+    assert [track.id for track in tracks] == [2]
+
+
+@pytest.mark.parametrize(('forget', 'expected'), [(True, 2), (False, 1)])
+def test_a_person_who_leaves_and_returns(forget, expected):
+    tracker = persistent(forget_at_border=forget)
+    for frame in range(60):
+        left = 40 - 40 * frame / 10 if frame < 20 else -40 + 40 * (frame - 40) / 10
+        boxes = [[left, 200, 40, 100]] if left > -30 else []
+        tracks = step(tracker, boxes, [0] * len(boxes), frame * SECOND // 10)
+    assert [track.id for track in tracks] == [expected]
+
+
+def test_nobody_takes_over_the_id_of_a_hidden_person_of_other_looks():
+    tracker = persistent()
+    for frame in range(40):
+        person = 0 if frame < 20 else 1
+        boxes = [] if 17 <= frame < 23 else [[300, 200, 40, 100]]
+        tracks = step(tracker, boxes, [person] * len(boxes), frame * SECOND // 10)
+    assert [track.id for track in tracks] == [2]
+
+
+def test_embeddings_are_asked_for_only_where_they_matter():
+    tracker = persistent()
+    asked: list[int] = []
+    for frame in range(50):
+        # Two of them cross, one stands alone.
+        boxes = [
+            [100 + 8 * frame, 100, 40, 100],
+            [460 - 8 * frame, 100, 40, 100],
+            [300, 300, 40, 100],
+        ]
+        step(tracker, boxes, [0, 1, 2], frame * SECOND // 10, asked=asked)
+    counts = np.bincount(asked, minlength=3)
+    assert counts[2] <= 6
+    assert (counts[:2] > counts[2]).all()
+    assert sum(counts) < 60
+
+
+def test_refresh_time_zero_embeds_everything():
+    tracker = persistent(refresh_time=0.0)
+    asked: list[int] = []
+    for frame in range(10):
+        step(tracker, [[300, 300, 40, 100]], [0], frame * SECOND // 10, asked=asked)
+    assert len(asked) == 10
+
+
+@pytest.mark.parametrize('stamps', [[0] * 30, [10**18, *range(29)], [0, *[3600 * SECOND] * 29]])
+def test_odd_stamps_do_not_stop_it(stamps):
+    tracker = persistent()
+    for stamp in stamps:
+        tracks = step(tracker, [[300, 300, 40, 100]], [0], stamp)
+    assert len(tracks) == 1
+
+
+def test_the_model_may_change():
+    tracker = persistent()
+    for frame in range(30):
+        looks = looks_of(0, dimension=8 if frame < 15 else 16)
+        detections = Detections.create([[300, 300, 40, 100]], [0.95], image_size=SIZE)
+        tracks = tracker.update(detections, looks.__getitem__, frame * SECOND // 10)
+    assert [track.id for track in tracks] == [1]
+
+
+def test_settings_can_change_while_it_runs():
+    tracker = persistent()
+    step(tracker, [[300, 300, 40, 100]], [0], 0)
+    tracker.settings = dataclasses.replace(tracker.settings, max_lost_time=0.0)
+    assert step(tracker, [], [], SECOND) == []
+    assert tracker.tracks == []
+
+
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+def test_a_restored_tracker_goes_on_as_if_nothing_had_happened(algorithm, tmp_path):
+    def people(frame):
+        return [[100 + 9 * frame, 100, 40, 100], [460 - 9 * frame, 104, 40, 100]]
+
+    # The galleries of deep_sort are full, and have turned over, when they are stored.
+    first, second = (persistent(algorithm=algorithm, nn_budget=6) for _ in range(2))
+    for frame in range(15):
+        step(first, people(frame), [0, 1], frame * SECOND // 10)
+    save_tracker(first, tmp_path / 'state.npz')
+    step(second, people(3), [5, 6], 0)
+    load_tracker(second, tmp_path / 'state.npz')
+    for frame in range(15, 40):
+        stamp = frame * SECOND // 10
+        expected = step(first, people(frame), [0, 1], stamp)
+        found = step(second, people(frame), [0, 1], stamp)
+        assert [track.id for track in found] == [track.id for track in expected]
+        np.testing.assert_array_equal(
+            [track.box for track in found], [track.box for track in expected]
+        )
+    assert {track.id for track in first.tracks} == {1, 2}
+    for name, array in first.state().items():
+        np.testing.assert_array_equal(second.state()[name], array)
+
+
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+def test_an_empty_tracker_can_be_stored(algorithm, tmp_path):
+    tracker = persistent(algorithm=algorithm)
+    save_tracker(tracker, tmp_path / 'state')
+    step(tracker, [[300, 300, 40, 100]], [0], 0)
+    load_tracker(tracker, tmp_path / 'state')
+    assert tracker.tracks == []
+    step(tracker, [[300, 300, 40, 100]], [0], 0)
+    assert [track.id for track in tracker.tracks] == [1]
+
+
+def wrong_states(path):
+    """Yield files that are no state, and a part of what is said about each."""
+    save_tracker(persistent(), path)
+    good = path.read_bytes()
+    with np.load(path) as file:
+        arrays = dict(file)
+    for content in (b'', b'PK', b'hello', good[: len(good) // 2], good[:-30]):
+        path.write_bytes(content)
+        yield 'cannot read'
+    path.unlink()
+    yield 'cannot read'
+    with path.open('wb') as file:
+        np.save(file, np.zeros(3))
+    yield 'no state of a tracker'
+    for change, words in [
+        ({'format': np.array('something')}, 'no state of a tracker'),
+        ({'format': np.array('persontrack state 99')}, 'persontrack state 99'),
+        ({'algorithm': np.array('deep_sort')}, 'of the algorithm deep_sort'),
+        ({'ids': np.arange(2)}, 'damaged'),
+        ({'clock': np.array([1.0, np.nan])}, 'damaged'),
+        ({'kalman_position': np.array(['a'])}, 'damaged'),
+    ]:
+        with path.open('wb') as file:
+            np.savez(file, **{**arrays, **change})
+        yield words
+    del arrays['looks']
+    with path.open('wb') as file:
+        np.savez(file, **arrays)
+    yield 'damaged'
+
+
+def test_files_that_are_no_state_change_nothing(tmp_path):
+    tracker = persistent()
+    step(tracker, [[300, 300, 40, 100]], [0], 0)
+    for words in wrong_states(tmp_path / 'state.npz'):
+        with pytest.raises(SourceError, match=words):
+            load_tracker(tracker, tmp_path / 'state.npz')
+        assert [track.id for track in tracker.tracks] == [1]
+
+
+def test_a_state_that_cannot_be_written(tmp_path):
+    with pytest.raises(OutputError, match='cannot write the state'):
+        save_tracker(persistent(), tmp_path / 'missing' / 'state.npz')
+    (tmp_path / 'folder').mkdir()
+    with pytest.raises(OutputError, match='cannot write the state'):
+        save_tracker(persistent(), tmp_path / 'folder')
+    assert [path.name for path in tmp_path.iterdir()] == ['folder']

@@ -1,0 +1,73 @@
+"""Test the trackers on recorded detections: faithfulness of Deep SORT, identities of the other."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from persontrack_ros.core.evaluation import evaluate
+from persontrack_ros.core.mot import read_ground_truth
+from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.recording import track
+from persontrack_ros.core.settings import TrackerSettings
+
+DATA = os.environ.get('PERSONTRACK_TEST_DATA')
+
+pytestmark = pytest.mark.skipif(DATA is None, reason='PERSONTRACK_TEST_DATA is not set')
+
+SIZES = {'PETS09-S2L1': (768, 576), 'TUD-Campus': (640, 480)}
+
+
+def recording_of(sequence, rate=None):
+    path = Path(DATA) / 'reference' / 'deep_sort' / f'{sequence}.detections.npz'
+    recording = Recording.load(path, rate)
+    detections = dataclasses.replace(recording.detections, image_size=SIZES[sequence])
+    return dataclasses.replace(recording, detections=detections)
+
+
+def scores_of(sequence, rows, every=1):
+    truth = read_ground_truth(Path(DATA) / 'mot' / sequence)
+    return evaluate([(truth[(truth[:, 0] - 1) % every == 0], rows)])
+
+
+@pytest.mark.parametrize('sequence', SIZES)
+@pytest.mark.parametrize('distance', [0.3, 0.6])
+def test_deep_sort_equals_the_reference(sequence, distance):
+    settings = TrackerSettings(algorithm='deep_sort', max_cosine_distance=distance)
+    rows = track(recording_of(sequence), settings, score_threshold=0.0)
+    name = f'{sequence}.expected_max_cosine_distance_{distance}.txt'
+    expected = read_mot(Path(DATA) / 'reference' / 'deep_sort' / name)
+    np.testing.assert_array_equal(rows[:, :2], expected[:, :2])
+    np.testing.assert_allclose(rows[:, 2:6], expected[:, 2:6], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ('sequence', 'rate', 'every', 'floor'),
+    [
+        # The video file says 10 frames per second, the sequence's description 7.
+        ('PETS09-S2L1', 7, 1, (65, 90, 80)),
+        ('PETS09-S2L1', 10, 1, (65, 90, 80)),
+        ('PETS09-S2L1', 7, 2, (62, 86, 76)),
+        ('PETS09-S2L1', 10, 2, (62, 86, 76)),
+        ('TUD-Campus', 25, 1, (64, 88, 80)),
+    ],
+)
+def test_identities_persist(sequence, rate, every, floor):
+    rows = track(recording_of(sequence, rate), TrackerSettings(), 0.5, every)
+    scores = scores_of(sequence, rows, every)
+    assert (scores.hota, scores.idf1, scores.mota) >= floor
+    assert scores.idf1 >= floor[1]
+    assert scores.mota >= floor[2]
+
+
+def test_public_detections_without_looks():
+    found = []
+    for directory in sorted((Path(DATA) / 'mot').iterdir()):
+        rows = track(Recording.load(directory / 'det' / 'det.txt'), TrackerSettings(), 0.5)
+        scores = evaluate([(read_ground_truth(directory), rows)])
+        found.append((scores.hota, scores.idf1, scores.mota))
+    # SORT (maximum age 1, 3 hits, IoU 0.3) has a mean of 42.6/57.3/54.4 on the same detections.
+    assert (np.mean(found, axis=0) > (42.6, 57.3, 54.4)).all()

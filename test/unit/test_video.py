@@ -1,0 +1,288 @@
+"""Video files, folders of images and cameras as sources; files of video as output."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.video import VideoWriter
+from persontrack_ros.core.video import read_image
+
+FRAMES = 8
+RATE = 25.0
+
+
+def picture(number, height=48, width=64):
+    """Return a picture whose left half says its number and whose right half is white."""
+    image = np.full((height, width, 3), 255, dtype=np.uint8)
+    image[:, : width // 2] = 20 * number
+    return image
+
+
+def numbers(frames):
+    return [round(float(frame.image[:, 4:24].mean()) / 20) for frame in frames]
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / 'a video.avi'
+    with VideoWriter(path, RATE) as writer:
+        for number in range(1, FRAMES + 1):
+            writer.write(picture(number))
+    return str(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / 'images'
+    path.mkdir()
+    for number in range(1, FRAMES + 1):
+        cv2.imwrite(str(path / f'img{number + 2}.png'), picture(number))
+    (path / 'notes.txt').write_text('no image')
+    return str(path)
+
+
+@pytest.fixture(params=['video', 'folder'])
+def source(request):
+    return request.getfixturevalue(request.param)
+
+
+def read(source, **options):
+    with VideoSource(source, SourceOptions(**options)) as opened:
+        return list(opened)
+
+
+def assert_increasing(frames):
+    assert (np.diff([frame.stamp for frame in frames]) > 0).all()
+
+
+def test_every_image_once_and_in_order(source):
+    frames = read(source)
+    assert numbers(frames) == list(range(1, FRAMES + 1))
+    assert [frame.number for frame in frames] == list(range(1, FRAMES + 1))
+    assert_increasing(frames)
+    assert all(frame.image.shape == (48, 64, 3) for frame in frames)
+    assert all(frame.image.dtype == np.uint8 for frame in frames)
+
+
+def test_numbers_in_names_count_as_numbers(tmp_path):
+    names = ['f2.png', 'f10.png', 'f9.PNG', 'f1.png', 'g0.png', 'f03.jpg', '1.png', 'f2b.png']
+    wanted = ['1.png', 'f1.png', 'f2.png', 'f2b.png', 'f03.jpg', 'f9.PNG', 'f10.png', 'g0.png']
+    for number, name in enumerate(wanted, start=1):
+        assert name in names
+        cv2.imwrite(str(tmp_path / name), picture(number))
+    assert numbers(read(str(tmp_path))) == list(range(1, len(names) + 1))
+
+
+def test_stamps_of_a_video_are_its_own_time(video):
+    stamps = [frame.stamp for frame in read(video)]
+    np.testing.assert_allclose(np.diff(stamps), 1e9 / RATE, atol=2e6)
+    assert stamps[0] == 0
+
+
+@pytest.mark.parametrize('skip', [1, 5])
+def test_skipped_frames(source, skip):
+    frames = read(source, skip_frames=skip)
+    assert numbers(frames) == list(range(skip + 1, FRAMES + 1))
+    # Delivered frames are counted, but their time is that of the source.
+    assert frames[0].number == 1
+    assert frames[0].stamp == read(source)[skip].stamp
+
+
+def test_max_frames_counts_after_the_skipped_ones(source):
+    assert numbers(read(source, skip_frames=2, max_frames=3)) == [3, 4, 5]
+    assert len(read(source, max_frames=FRAMES + 5)) == FRAMES
+
+
+@pytest.mark.parametrize('skip', [FRAMES, FRAMES + 5])
+def test_skipping_everything_is_an_error(source, skip):
+    with pytest.raises(SourceError, match=f'no image .* after the first {skip}'):
+        read(source, skip_frames=skip)
+
+
+def test_flip_mirrors_left_to_right(source):
+    plain, mirrored = (read(source, flip=flip)[0].image for flip in (False, True))
+    np.testing.assert_array_equal(mirrored, plain[:, ::-1])
+    assert mirrored[:, :20].mean() > 240
+
+
+@pytest.mark.parametrize(
+    ('width', 'height', 'shape'),
+    [
+        (32, 24, (24, 32, 3)),
+        (32, 0, (24, 32, 3)),
+        (0, 96, (96, 128, 3)),
+        (10, 40, (40, 10, 3)),
+        (1, 0, (1, 1, 3)),
+        (0, 0, (48, 64, 3)),
+    ],
+)
+def test_size(source, width, height, shape):
+    assert {frame.image.shape for frame in read(source, width=width, height=height)} == {shape}
+
+
+def test_loop_goes_on_with_the_time(source):
+    frames = read(source, loop=True, max_frames=3 * FRAMES - 2)
+    expected = 3 * list(range(1, FRAMES + 1))
+    assert numbers(frames) == expected[:-2]
+    assert_increasing(frames)
+    gaps = np.diff([frame.stamp for frame in frames])
+    np.testing.assert_allclose(gaps, gaps[0], rtol=0.1)
+
+
+def test_loop_skips_the_first_frames_once(source):
+    frames = read(source, loop=True, skip_frames=6, max_frames=4)
+    assert numbers(frames) == [7, 8, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ('options', 'count'),
+    [
+        ({}, FRAMES),
+        ({'skip_frames': 3}, FRAMES - 3),
+        ({'max_frames': 3}, 3),
+        ({'skip_frames': 6, 'max_frames': 5}, 2),
+        ({'loop': True}, None),
+        ({'loop': True, 'max_frames': 100}, 100),
+    ],
+)
+def test_frame_count_is_what_comes(source, options, count):
+    with VideoSource(source, SourceOptions(**options)) as opened:
+        assert opened.frame_count == count
+        if count:
+            assert len(list(opened)) == count
+
+
+def test_rate(video, folder):
+    for source, rate in ((video, RATE), (folder, 10.0)):
+        with VideoSource(source) as opened:
+            assert opened.rate == pytest.approx(rate)
+
+
+def test_a_raw_stream_has_increasing_stamps(data):
+    """A .264 file has neither times nor a number of frames."""
+    with VideoSource(
+        str(data('videos/people-detection.264')), SourceOptions(max_frames=60)
+    ) as opened:
+        assert opened.frame_count in (None, 60)
+        assert 1 <= opened.rate <= 1000
+        frames = list(opened)
+    assert len(frames) == 60
+    assert_increasing(frames)
+    np.testing.assert_allclose(
+        np.diff([frame.stamp for frame in frames]), 1e9 / opened.rate, rtol=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ('name', 'frames', 'rate'), [('vtest.avi', 795, 10.0), ('TUD-Campus.mp4', 71, 25.0)]
+)
+def test_real_videos(data, name, frames, rate):
+    with VideoSource(str(data(f'videos/{name}'))) as opened:
+        assert opened.frame_count == frames
+        assert opened.rate == pytest.approx(rate)
+        stamps = [frame.stamp for frame in opened]
+    assert len(stamps) == frames
+    np.testing.assert_allclose(np.diff(stamps), 1e9 / rate, rtol=0.05)
+
+
+def test_a_truncated_video_ends_early_but_well(data, tmp_path):
+    whole = data('videos/vtest.avi').read_bytes()
+    cut = tmp_path / 'cut.avi'
+    cut.write_bytes(whole[: len(whole) // 20])
+    frames = read(str(cut))
+    assert 5 < len(frames) < 100
+    assert_increasing(frames)
+
+
+@pytest.mark.parametrize(
+    ('make', 'problem'),
+    [
+        (lambda path: None, 'no such video, folder or camera'),
+        (lambda path: path.write_bytes(b''), 'cannot decode the video'),
+        (lambda path: path.write_bytes(bytes(range(256)) * 50), 'cannot decode the video'),
+        (lambda path: path.write_text('no video'), 'cannot decode the video'),
+        (lambda path: path.mkdir(), 'no images'),
+    ],
+    ids=['missing', 'empty', 'garbage', 'text', 'empty folder'],
+)
+def test_sources_that_cannot_be_read(tmp_path, make, problem):
+    path = tmp_path / 'source.mp4'
+    make(path)
+    with pytest.raises(SourceError) as caught:
+        read(str(path))
+    assert problem in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_camera_that_is_not_there():
+    with pytest.raises(SourceError, match='camera 97 is not there'):
+        VideoSource('97')
+
+
+def test_a_damaged_image_in_a_folder_is_named(folder, tmp_path):
+    broken = tmp_path / 'images' / 'img5.png'
+    broken.write_bytes(broken.read_bytes()[:20])
+    with pytest.raises(SourceError, match=r'cannot decode the image .*img5\.png'):
+        read(folder)
+
+
+def test_images_of_other_kinds_become_bgr(tmp_path):
+    grey = tmp_path / 'grey.png'
+    cv2.imwrite(str(grey), picture(3)[..., 0])
+    alpha = tmp_path / 'alpha.png'
+    cv2.imwrite(str(alpha), np.full((4, 6, 4), (10, 20, 30, 128), dtype=np.uint8))
+    deep = tmp_path / 'deep.png'
+    cv2.imwrite(str(deep), np.full((4, 6), 40 * 257, dtype=np.uint16))
+    assert read_image(grey).shape == (48, 64, 3)
+    assert read_image(alpha)[0, 0].tolist() == [10, 20, 30]
+    assert read_image(deep)[0, 0].tolist() == [40, 40, 40]
+    assert read_image(deep).dtype == np.uint8
+
+
+@pytest.mark.parametrize('content', [None, b'', b'GIF89a nonsense'])
+def test_images_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / 'image.png'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=r'image.*image\.png'):
+        read_image(path)
+
+
+@pytest.mark.parametrize('name', ['out.mp4', 'out.avi', 'OUT.AVI'])
+def test_written_videos_can_be_read(tmp_path, name):
+    path = tmp_path / name
+    with VideoWriter(path, 12.5) as writer:
+        for number in range(1, 11):
+            writer.write(picture(number, 240, 320))
+    with VideoSource(str(path)) as opened:
+        assert opened.rate == pytest.approx(12.5)
+        frames = list(opened)
+    assert len(frames) == 10
+    assert {frame.image.shape for frame in frames} == {(240, 320, 3)}
+    assert [round(f.image[:, 40:120].mean() / 20) for f in frames] == list(range(1, 11))
+
+
+def test_the_first_image_decides_the_size_of_a_video(tmp_path):
+    path = tmp_path / 'out.mp4'
+    with VideoWriter(path, 10) as writer:
+        for height, width in ((48, 64), (96, 128), (24, 64)):
+            writer.write(picture(3, height, width))
+    assert [frame.image.shape for frame in read(str(path))] == [(48, 64, 3)] * 3
+
+
+def test_videos_that_cannot_be_written(tmp_path):
+    with pytest.raises(OutputError, match=r'no directory .*nowhere'):
+        VideoWriter(tmp_path / 'nowhere' / 'out.mp4', 10)
+    for name in ('out.xyz', 'out'):
+        with (
+            pytest.raises(OutputError, match=r'\.mp4 or \.avi'),
+            VideoWriter(tmp_path / name, 10) as writer,
+        ):
+            writer.write(picture(1))
