@@ -32,7 +32,11 @@ setup(
         'threadpoolctl',
         'tqdm',
     ],
-    extras_require={'test': ['motrics', 'pytest'], 'int8': ['nncf']},
+    extras_require={
+        'evaluation': ['matplotlib', 'motrics', 'psutil', 'pyxtrackers'],
+        'int8': ['nncf'],
+        'test': ['motrics', 'pytest'],
+    },
     python_requires='>=3.10',
     zip_safe=True,
     maintainer='persontrack_ros developers',
