@@ -471,15 +471,15 @@ class Persistent:
         table = self._table
         return [
             Track(
-                id=id_,
-                box=box,
-                velocity=velocity,
-                score=score,
-                state=TrackState.CONFIRMED if confirmed else TrackState.TENTATIVE,
-                age=age,
-                hits=hits,
-                time_since_update=misses,
-                detection=None if detection == NO_DETECTION else detection,
+                id_,
+                box,
+                velocity,
+                score,
+                TrackState.CONFIRMED if confirmed else TrackState.TENTATIVE,
+                age,
+                hits,
+                misses,
+                None if detection == NO_DETECTION else detection,
             )
             for id_, box, velocity, score, confirmed, age, hits, misses, detection in zip(
                 table.ids[rows].tolist(),

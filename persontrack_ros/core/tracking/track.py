@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 from typing import Optional
 
 from persontrack_ros.core.geometry import FloatArray
@@ -22,8 +22,7 @@ class TrackState(IntEnum):
     DELETED = 3
 
 
-@dataclass(frozen=True)
-class Track:
+class Track(NamedTuple):
     """
     One person followed through the images, as estimated at the newest image.
 
