@@ -75,9 +75,7 @@ def _intersection(boxes: FloatArray, others: FloatArray) -> FloatArray:
     starts, other_starts = boxes[:, :2], others[:, :2]
     ends, other_ends = starts + boxes[:, 2:], other_starts + others[:, 2:]
     # In place: new arrays cost more time than the arithmetic.
-    width, height = (
-        np.minimum.outer(ends[:, axis], other_ends[:, axis]) for axis in (0, 1)
-    )
+    width, height = (np.minimum.outer(ends[:, axis], other_ends[:, axis]) for axis in (0, 1))
     buffer = np.empty_like(width)
     for axis, side in enumerate((width, height)):
         side -= np.maximum.outer(starts[:, axis], other_starts[:, axis], out=buffer)

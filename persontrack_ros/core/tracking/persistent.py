@@ -83,6 +83,12 @@ MEMORY = 0.9
 CLEAR_SCORE = 0.8
 CERTAIN_SCORE = 0.9
 
+# A score means something else in every detector. These parts of the mean over so many newest
+# detections will do, where they are less.
+CLEAR_PART = 0.95
+CERTAIN_PART = 1.0
+SCORES = 500
+
 # Without looks, it takes so many detections more.
 EXTRA_HITS = 2
 
@@ -214,6 +220,8 @@ class Persistent:
         self._next_id = 1
         self._stamp: Optional[int] = None
         self._now = 0.0
+        self._score_count = 0.0
+        self._mean_score = 0.0
 
     def update(
         self,
@@ -231,6 +239,7 @@ class Persistent:
         elapsed = 0.0 if self._stamp is None else max(0.0, (stamp - self._stamp) / 1e9)
         self._stamp = stamp
         self._now += elapsed
+        self._weigh(detections.scores)
         self._forget(detections.image_size)
         if motion is not None:
             self._table.kalman = self._table.kalman.move(motion)
@@ -250,7 +259,9 @@ class Persistent:
         """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
         stamp = [] if self._stamp is None else [self._stamp]
         return {
-            'clock': np.array([self._next_id, self._now], dtype=np.float64),
+            'clock': np.array(
+                [self._next_id, self._now, self._score_count, self._mean_score], dtype=np.float64
+            ),
             'stamp': np.array(stamp, dtype=np.int64),
             **self._table.kalman.state(),
             **{
@@ -266,7 +277,7 @@ class Persistent:
         :raises ValueError: if an array has another type or shape than it should; likewise.
         """
         count = len(state['ids'])
-        clock = checked(state, 'clock', np.float64, (2,))
+        clock = checked(state, 'clock', np.float64, (4,))
         stamp = checked(state, 'stamp', np.int64, (None,))
         columns = {
             name: checked(state, name, column.dtype, (count, None)[: column.ndim])
@@ -276,7 +287,7 @@ class Persistent:
         states = States.restore(state, count)
         self._table = _Table(kalman=states, **columns)
         self._next_id = int(clock[0])
-        self._now = float(clock[1])
+        self._now, self._score_count, self._mean_score = clock[1:].tolist()
         self._stamp = int(stamp[0]) if len(stamp) else None
 
     @property
@@ -301,6 +312,14 @@ class Persistent:
         # Stamps that stand still give nobody time to get anywhere.
         lost = np.maximum(self._lost_time()[rows], 1e-6)
         return distance / (position[:, 3] * np.sqrt(lost))[:, None]
+
+    def _weigh(self, scores: FloatArray) -> None:
+        """Keep the mean of the newest scores."""
+        if len(scores):
+            self._score_count = min(self._score_count + len(scores), max(SCORES, len(scores)))
+            self._mean_score += (
+                len(scores) / self._score_count * (scores.mean() - self._mean_score)
+            )
 
     def _forget(self, image_size: Optional[tuple[int, int]]) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
@@ -427,8 +446,10 @@ class Persistent:
         table = self._table
         familiar = known(table.looks)
         needed = self.settings.n_init + np.where(familiar, 0, EXTRA_HITS)
-        clear = (table.best_scores >= CLEAR_SCORE) & (table.hits >= needed)
-        certain = (table.best_scores >= CERTAIN_SCORE) & (table.hits == 1) & familiar
+        clear_score = min(CLEAR_SCORE, CLEAR_PART * self._mean_score)
+        certain_score = min(CERTAIN_SCORE, CERTAIN_PART * self._mean_score)
+        clear = (table.best_scores >= clear_score) & (table.hits >= needed)
+        certain = (table.best_scores >= certain_score) & (table.hits == 1) & familiar
         due = np.flatnonzero((clear | certain) & ~table.confirmed)
         lost = np.flatnonzero(table.confirmed & (table.misses > 0))
         table.confirmed[due] = True
