@@ -114,6 +114,15 @@ BORDER = 0.02
 Cost = Callable[[IndexArray, IndexArray], FloatArray]
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The detections of an image; their looks are zero where nobody asked for them."""
+
+    measurements: FloatArray
+    scores: FloatArray
+    looks: Embeddings
+
+
 @dataclass
 class _Table:
     """All tracks, one row each, in the order of their ids."""
@@ -194,8 +203,10 @@ class _Matching:
 
 def _distance(looks: Embeddings, others: Embeddings) -> FloatArray:
     """Return cosine distances ``(N, M)``; of the unknown, one that neither helps nor forbids."""
-    both = known(looks)[:, None] & known(others)
-    return np.where(both, cosine_distance(looks, others), UNKNOWN_DISTANCE)
+    distance = cosine_distance(looks, others)
+    distance[~known(looks)] = UNKNOWN_DISTANCE
+    distance[:, ~known(others)] = UNKNOWN_DISTANCE
+    return distance
 
 
 class Persistent:
@@ -248,10 +259,11 @@ class Persistent:
         matching = _Matching(*overlap.shape)
         matching.add(*self._unambiguous(overlap))
         looks = self._look(np.flatnonzero(matching.free), embed, len(detections))
-        self._match(matching, overlap, detections.boxes, looks)
-        self._correct(matching, detections, looks)
+        found = _Found(boxes_to_measurements(detections.boxes), detections.scores, looks)
+        self._match(matching, overlap, found)
+        self._correct(matching, found)
         self._drop_tentative()
-        self._start(np.flatnonzero(matching.free), detections, looks)
+        self._start(np.flatnonzero(matching.free), found)
         self._confirm()
         return self._visible(detections)
 
@@ -325,8 +337,9 @@ class Persistent:
         """Delete tracks that are lost for too long, or have left the image."""
         lost = self._lost_time()
         gone = lost > self.settings.max_lost_time
-        if self.settings.forget_at_border and image_size is not None:
-            gone |= (lost > EXIT_TIME) & self._leaving(image_size)
+        away = lost > EXIT_TIME
+        if self.settings.forget_at_border and image_size is not None and away.any():
+            gone |= away & self._leaving(image_size)
         if gone.any():
             self._table = self._table[~gone]
 
@@ -360,12 +373,14 @@ class Persistent:
     def _unambiguous(self, overlap: FloatArray) -> tuple[IndexArray, IndexArray]:
         """Return tracks and detections that overlap each other well and nobody else."""
         table = self._table
-        touching = overlap > OTHERS_IOU
-        alone = (touching.sum(axis=1) == 1)[:, None] & (touching.sum(axis=0) == 1)
+        rows, found = np.nonzero(overlap > OTHERS_IOU)
+        alone = np.bincount(rows, minlength=overlap.shape[0])[rows] == 1
+        alone &= np.bincount(found, minlength=overlap.shape[1])[found] == 1
+        alone &= overlap[rows, found] >= UNAMBIGUOUS_IOU
         fresh = table.confirmed & (table.misses == 1)
         fresh &= self._now - table.looked_at < self.settings.refresh_time
-        rows, found = np.nonzero(alone & (overlap >= UNAMBIGUOUS_IOU) & fresh[:, None])
-        return rows, found
+        alone &= fresh[rows]
+        return rows[alone], found[alone]
 
     def _look(self, wanted: IndexArray, embed: Embed, count: int) -> Embeddings:
         """Return embeddings of all detections, zero for those that are not wanted."""
@@ -378,12 +393,9 @@ class Persistent:
         looks[wanted] = vectors
         return looks
 
-    def _match(
-        self, matching: _Matching, overlap: FloatArray, boxes: FloatArray, looks: Embeddings
-    ) -> None:
+    def _match(self, matching: _Matching, overlap: FloatArray, found: _Found) -> None:
         """Match the tracks and detections that are left."""
-        table = self._table
-        measurements = boxes_to_measurements(boxes)
+        table, measurements, looks = self._table, found.measurements, found.looks
 
         def by_everything(rows: IndexArray, columns: IndexArray) -> FloatArray:
             shared = overlap[np.ix_(rows, columns)]
@@ -405,23 +417,24 @@ class Persistent:
         matching.assign(~table.confirmed | (table.misses == 1), by_overlap, 1 - MIN_IOU)
         matching.assign(table.confirmed, by_looks, MAX_DISTANCE_NEARBY)
 
-    def _correct(self, matching: _Matching, detections: Detections, looks: Embeddings) -> None:
+    def _correct(self, matching: _Matching, found: _Found) -> None:
         """Update the matched tracks by their detections."""
         table = self._table
         rows = np.flatnonzero(matching.detection_of != NO_DETECTION)
-        found = matching.detection_of[rows]
-        measurements = boxes_to_measurements(detections.boxes[found])
-        table.kalman[rows] = table.kalman[rows].update(measurements, WALKING)
+        columns = matching.detection_of[rows]
+        scores = found.scores[columns]
+        table.kalman[rows] = table.kalman[rows].update(found.measurements[columns], WALKING)
         table.hits[rows] += 1
         table.misses[rows] = 0
         table.seen_at[rows] = self._now
-        table.scores[rows] = detections.scores[found]
-        table.best_scores[rows] = np.maximum(table.best_scores[rows], detections.scores[found])
-        table.detections[rows] = found
-        looked = known(looks[found])
-        rows, found = rows[looked], found[looked]
+        table.scores[rows] = scores
+        table.best_scores[rows] = np.maximum(table.best_scores[rows], scores)
+        table.detections[rows] = columns
+        looked = known(found.looks)[columns]
+        rows, columns = rows[looked], columns[looked]
         # Of nothing to remember, the zero vector, only the new look is left after the scaling.
-        table.looks[rows] = normalise(MEMORY * table.looks[rows] + (1 - MEMORY) * looks[found])
+        looks = MEMORY * table.looks[rows] + (1 - MEMORY) * found.looks[columns]
+        table.looks[rows] = normalise(looks)
         table.looked_at[rows] = self._now
 
     def _drop_tentative(self) -> None:
@@ -430,27 +443,32 @@ class Persistent:
         if not kept.all():
             self._table = table[kept]
 
-    def _start(self, found: IndexArray, detections: Detections, looks: Embeddings) -> None:
+    def _start(self, columns: IndexArray, found: _Found) -> None:
         """Make tentative tracks of the detections that are nobody's."""
-        if not len(found):
+        if not len(columns):
             return
-        measurements = boxes_to_measurements(detections.boxes[found])
         started = _Table.start(
-            self._next_id, measurements, detections.scores[found], looks[found], found, self._now
+            self._next_id,
+            found.measurements[columns],
+            found.scores[columns],
+            found.looks[columns],
+            columns,
+            self._now,
         )
         self._table = self._table.append(started)
-        self._next_id += len(found)
+        self._next_id += len(columns)
 
     def _confirm(self) -> None:
         """Confirm tracks that were seen often and clearly; those of lost persons join theirs."""
         table = self._table
-        familiar = known(table.looks)
+        due = np.flatnonzero(~table.confirmed)
+        familiar, hits, scores = known(table.looks[due]), table.hits[due], table.best_scores[due]
         needed = self.settings.n_init + np.where(familiar, 0, EXTRA_HITS)
         clear_score = min(CLEAR_SCORE, CLEAR_PART * self._mean_score)
         certain_score = min(CERTAIN_SCORE, CERTAIN_PART * self._mean_score)
-        clear = (table.best_scores >= clear_score) & (table.hits >= needed)
-        certain = (table.best_scores >= certain_score) & (table.hits == 1) & familiar
-        due = np.flatnonzero((clear | certain) & ~table.confirmed)
+        clear = (scores >= clear_score) & (hits >= needed)
+        certain = (scores >= certain_score) & (hits == 1) & familiar
+        due = due[clear | certain]
         lost = np.flatnonzero(table.confirmed & (table.misses > 0))
         table.confirmed[due] = True
         if not (len(due) and len(lost)):
@@ -473,9 +491,9 @@ class Persistent:
         boxes = self._boxes()
         lost = self._lost_time()
         visible = table.confirmed & (table.misses == 0)
+        rows = np.flatnonzero(table.confirmed & ~visible & (lost <= COVERED_TIME))
         # Predictions without looks, by which mistakes are noticed, do more harm than good.
-        coasting = table.confirmed & ~visible & (lost <= COVERED_TIME) & known(table.looks)
-        rows = np.flatnonzero(coasting)
+        rows = rows[known(table.looks[rows])]
         if len(rows):
             shown = np.flatnonzero(visible)
             bottom = boxes[:, 1] + boxes[:, 3]
