@@ -105,9 +105,11 @@ MISSED_HITS = 20
 # Smallest aspect, and height in pixels, of a predicted box.
 MIN_SIZE = 0.01
 
-# Lost for so long within this part of the image's larger side from its border means gone.
+# Lost for so long within this part of the image's larger side from its border means gone, if on
+# the way out, and faster than the camera, in the mean over the last time, can have done it.
 EXIT_TIME = 0.5
 BORDER = 0.02
+DRIFT_TIME = 1.0
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ class _Table:
     best_scores: FloatArray
     looks: Embeddings
     detections: IndexArray
+    drifts: FloatArray
 
     @classmethod
     def start(
@@ -173,6 +176,7 @@ class _Table:
             best_scores=scores,
             looks=looks,
             detections=found,
+            drifts=np.zeros((count, 2)),
         )
 
     def __len__(self) -> int:
@@ -263,7 +267,7 @@ class Persistent:
         self._weigh(detections.scores)
         self._forget(detections.image_size)
         if motion is not None:
-            self._table.kalman = self._table.kalman.move(motion)
+            self._move(motion, elapsed)
         self._predict(elapsed)
         pairs = self._near(detections.boxes)
         matching = _Matching(len(self._table), len(detections))
@@ -354,10 +358,11 @@ class Persistent:
             self._table = self._table[~gone]
 
     def _leaving(self, image_size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Tell which tracks are at the border of the image and move outwards."""
+        """Tell which tracks are at the border of the image and move outwards by themselves."""
         near, far = self._edges(image_size)
         velocity = self._table.kalman.velocity[:, :2]
-        outwards = (near & (velocity < 0)) | (far & (velocity > 0))
+        drift = np.abs(self._table.drifts)
+        outwards = (near & (velocity < -drift)) | (far & (velocity > drift))
         return outwards[:, 0] | outwards[:, 1]
 
     def _edges(self, image_size: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -367,6 +372,18 @@ class Persistent:
         near = boxes[:, :2] <= margin
         far = boxes[:, :2] + boxes[:, 2:] >= np.array(image_size) - margin
         return near, far
+
+    def _move(self, motion: FloatArray, elapsed: float) -> None:
+        """Take the tracks along with the background; of those just seen, note how fast it goes."""
+        table = self._table
+        moved = table.kalman.move(motion)
+        shift = moved.position[:, :2] - table.kalman.position[:, :2]
+        table.kalman = moved
+        seen = table.misses == 0
+        if elapsed > 0:
+            kept = np.exp(-elapsed / DRIFT_TIME)
+            table.drifts[seen] *= kept
+            table.drifts[seen] += (1 - kept) / elapsed * shift[seen]
 
     def _predict(self, elapsed: float) -> None:
         table = self._table
