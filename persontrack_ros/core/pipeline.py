@@ -66,7 +66,7 @@ class Pipeline:
 
         :raises ModelError: if a model or device cannot be used.
         """
-        runtime = Runtime()
+        runtime = Runtime(settings.inference)
         self._detector = Detector(settings.detector, runtime)
         self._embedder = make_embedder(settings.reid, runtime)
         self.tracker = make_tracker(settings.tracker)
