@@ -43,17 +43,17 @@ class Notebook:
         self._reid = core.compile_model(model, 'AUTO')
         self._tracker = ReferenceTracker(MAX_COSINE_DISTANCE)
 
-    def process(self, image: BgrImage) -> tuple[int, int, StageTimes]:
-        """Track the persons; return how many were detected and tracked, and the times."""
+    def process(self, image: BgrImage) -> tuple[int, StageTimes]:
+        """Track the persons; return how many there are, and the times."""
         started = time.perf_counter()
         boxes = self._detect(image)
         detected = time.perf_counter()
         embeddings = self._embed(image, boxes)
         embedded = time.perf_counter()
-        tracks = self._tracker.update(boxes, embeddings)
+        self._tracker.update(boxes, embeddings)
         ended = time.perf_counter()
         times = StageTimes(detected - started, embedded - detected, ended - embedded)
-        return len(boxes), len(tracks), times
+        return len(boxes), times
 
     def _detect(self, image: BgrImage) -> FloatArray:
         _, _, rows, columns = self._detector.input(0).shape
