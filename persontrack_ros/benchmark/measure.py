@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
@@ -36,16 +36,14 @@ class Usage:
 
     def __sub__(self, other: Usage) -> Usage:
         """Return the time between two points."""
-        return Usage(
-            self.wall - other.wall, self.cpu - other.cpu, self.machine - other.machine
-        )
+        return Usage(self.wall - other.wall, self.cpu - other.cpu, self.machine - other.machine)
 
 
 def machine_time() -> float:
     """Return how many seconds the processors of this machine have worked since it was started."""
-    fields = Path('/proc/stat').read_text().splitlines()[0].split()[1:9]
-    user, nice, system, idle, waiting, interrupts, soft, stolen = map(int, fields)
-    return (user + nice + system + interrupts + soft + stolen) / os.sysconf('SC_CLK_TCK')
+    # User, nice, system, idle, waiting, interrupts, soft interrupts, stolen; proc(5).
+    ticks = [int(field) for field in Path('/proc/stat').read_text().split(maxsplit=9)[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf('SC_CLK_TCK')
 
 
 def cpu_time(process: int) -> float:
@@ -55,14 +53,20 @@ def cpu_time(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
-def peak_memory(process: int = 0) -> float:
+def peak_memory(process: Optional[int] = None) -> float:
     """Return the largest resident size of a process so far, by default this one; megabytes."""
-    if not process:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    for line in Path(f'/proc/{process}/status').read_text().splitlines():
-        if line.startswith('VmHWM:'):
-            return int(line.split()[1]) / 1024
-    raise ProcessLookupError(process)
+    return _status('VmHWM', process)
+
+
+def memory(process: Optional[int] = None) -> float:
+    """Return the resident size of a process, by default this one; megabytes."""
+    return _status('VmRSS', process)
+
+
+def _status(name: str, process: Optional[int]) -> float:
+    text = Path(f'/proc/{process or "self"}/status').read_text()
+    (value,) = (line.split()[1] for line in text.splitlines() if line.startswith(f'{name}:'))
+    return int(value) / 1024
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:

@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -56,23 +58,37 @@ class Chunk:
 class Worker:
     """A variant in a process of its own; a context manager that ends it."""
 
-    def __init__(self, variant: str, settings: dict[str, Any], video: str) -> None:
-        """Start to load the variant."""
-        command = [sys.executable, '-m', __name__, variant, json.dumps(settings), video]
+    def __init__(
+        self,
+        variant: str,
+        settings: Mapping[str, Any],
+        video: str,
+        size: tuple[int, int] = (0, 0),
+    ) -> None:
+        """
+        Start to load the variant.
+
+        :param settings: values of parameters by name.
+        :param size: to scale the images to; 0 keeps theirs.
+        """
+        arguments = [variant, json.dumps(settings), video, *map(str, size)]
+        command = [sys.executable, '-m', __name__, *arguments]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, frames: int) -> Chunk:
+    def run(self, frames: int, embeddings: Sequence[int] = ()) -> Chunk:
         """
         Process the next frames of the video, which begins anew after its end.
 
+        :param embeddings: for the variant `bound`, how many to compute in each frame.
         :raises PersontrackError: if the process ended.
         """
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         time.sleep(_REST)
         try:
-            self._process.stdin.write(f'{frames}\n')
+            self._process.stdin.write(f'{json.dumps([frames, embeddings])}\n')
             self._process.stdin.flush()
         except BrokenPipeError:
             pass
@@ -105,10 +121,11 @@ def main() -> int:
     from persontrack_ros.core.video import SourceOptions
     from persontrack_ros.core.video import VideoSource
 
-    name, values, video = sys.argv[1:]
+    name, values, video, width, height = sys.argv[1:]
+    options = SourceOptions(loop=True, width=int(width), height=int(height))
     try:
         variant = make_variant(name, Settings.from_values(json.loads(values)))
-        source = iter(VideoSource(video, SourceOptions(loop=True)))
+        source = iter(VideoSource(video, options))
     except PersontrackError as error:
         print(f'persontrack: error: {error}', file=sys.stderr)
         return 2
@@ -122,10 +139,11 @@ def main() -> int:
 
     for line in sys.stdin:
         begun.clear()
+        count, embeddings = json.loads(line)
         before = Usage.now()
         done = []
         ended = []
-        for each in variant.run(timed(itertools.islice(source, int(line)))):
+        for each in variant.run(timed(itertools.islice(source, count)), embeddings):
             ended.append(time.perf_counter())
             done.append(each)
         used = Usage.now() - before

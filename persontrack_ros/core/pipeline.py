@@ -21,6 +21,7 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import make_embedder
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
@@ -77,8 +78,13 @@ class Pipeline:
         :raises ModelError: if a model or device cannot be used.
         """
         runtime = Runtime(settings.inference)
-        self._detector = Detector(settings.detector, runtime, pipelined)
-        self._embedder = make_embedder(settings.reid, runtime)
+        # At once, because a node that starts has nothing better to do with the other cores.
+        with ThreadPoolExecutor() as pool:
+            preparation = pool.submit(association.prepare)
+            embedder = pool.submit(make_embedder, settings.reid, runtime)
+            self._detector = Detector(settings.detector, runtime, pipelined)
+            self._embedder = embedder.result()
+            preparation.result()
         self.tracker = make_tracker(settings.tracker)
         moving = settings.tracker.camera_motion != 'none'
         self._camera = CameraMotion() if moving else None

@@ -25,6 +25,16 @@ _PREFERENCES = {
     'NPU': 'there is nothing else',
 }
 
+# The arithmetic that a device can have, and the properties that say how fast it will be.
+_NUMBERS = ('FP32', 'FP16', 'BF16', 'INT8')
+_TELLING = (
+    'PERFORMANCE_HINT',
+    'INFERENCE_PRECISION_HINT',
+    'INFERENCE_NUM_THREADS',
+    'NUM_STREAMS',
+    'ENABLE_CPU_PINNING',
+)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -96,6 +106,32 @@ def options(device: str, settings: InferenceSettings, pipelined: bool) -> dict[s
         if settings.precision != 'auto':
             properties['INFERENCE_PRECISION_HINT'] = settings.precision
     return properties
+
+
+def describe(core: ov.Core, device: str) -> str:
+    """Return the name of a device that its maker gave it, and what it computes in."""
+    capabilities = core.get_property(device, 'OPTIMIZATION_CAPABILITIES')
+    kinds_of_numbers = [each for each in capabilities if each in _NUMBERS]
+    return f'{core.get_property(device, "FULL_DEVICE_NAME")} ({", ".join(kinds_of_numbers)})'
+
+
+def effective(core: ov.Core, device: str, properties: Mapping[str, Any]) -> dict[str, str]:
+    """
+    Return what a model compiled with some properties gets, also what they leave to OpenVINO.
+
+    :returns: the properties that say how fast it will be, as far as the device has them.
+    """
+    value = ov.opset13.parameter([1, 3, 8, 8], ov.Type.f32)
+    model = ov.Model([ov.opset13.relu(value)], [value])
+    compiled = core.compile_model(model, device, dict(properties))
+    known = compiled.get_property('SUPPORTED_PROPERTIES')
+    return {name: _in_words(compiled.get_property(name)) for name in _TELLING if name in known}
+
+
+def _in_words(value: Any) -> str:
+    return (
+        value.get_type_name() if isinstance(value, ov.Type) else getattr(value, 'name', str(value))
+    )
 
 
 def _matching(name: str, available: Mapping[str, str]) -> bool:
