@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Optional
+
+import numpy as np
 
 from persontrack_ros.core.geometry import FloatArray
 
@@ -47,3 +50,14 @@ class Track:
     hits: int
     time_since_update: int
     detection: Optional[int]
+
+    def predicted(self, seconds: float, frames: int) -> Track:
+        """Return the person as expected some time later, after frames without a detection."""
+        shift = np.append(self.velocity * seconds, (0.0, 0.0))
+        return dataclasses.replace(
+            self,
+            box=self.box + shift,
+            age=self.age + frames,
+            time_since_update=self.time_since_update + frames,
+            detection=None,
+        )
