@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -270,6 +271,8 @@ def files(tmp_path):
         ('track missing.npz out.txt', 'cannot read the detections missing.npz'),
         ('detect missing.mp4 out.npz', 'no such video'),
         ('evaluate --ground-truth nowhere', 'cannot read the MOTChallenge file'),
+        ('evaluate --ground-truth a b --video a', '2 sequences but 1'),
+        ('evaluate --ground-truth a --results a --video a', 'is for --plot'),
     ],
 )
 def test_errors_are_one_line_and_code_2(
@@ -345,3 +348,29 @@ def test_evaluate(persontrack, data, vtest_tracks):
     assert head.split()[0] == 'HOTA'
     assert row.split()[0] == 'PETS09-S2L1'
     assert float(row.split()[1]) >= 56
+
+
+def test_evaluate_draws_the_failures(persontrack, data, video, vtest_tracks, tmp_path):
+    pytest.importorskip('matplotlib')
+    # Everybody gets a new id after 20 frames.
+    rows = [row for row in vtest_tracks.read_text().splitlines() if int(row.split(',')[0]) <= 40]
+    results = tmp_path / 'results.txt'
+    results.write_text(
+        '\n'.join(
+            ','.join([frame, str(int(id_) + 100 * (int(frame) > 20)), *rest])
+            for frame, id_, *rest in (row.split(',') for row in rows)
+        )
+    )
+    call = ('evaluate', '--ground-truth', data('mot/PETS09-S2L1'), '--results', results, '--json')
+    done = persontrack(*call, '--plot', tmp_path / 'plots')
+    assert done.returncode == 0, done.stderr
+    assert 'they need --video' in done.stderr
+    assert [path.name for path in (tmp_path / 'plots').iterdir()] == ['PETS09-S2L1.tracks.png']
+    done = persontrack(*call, '--plot', tmp_path / 'plots', '--video', video)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)['PETS09-S2L1']['id_switches'] >= 3
+    sheet = cv2.imread(str(tmp_path / 'plots' / 'PETS09-S2L1.switches.png'))
+    assert sheet.shape[1] > 1000
+    blocked = persontrack(*call, '--plot', results)
+    assert blocked.returncode == 2
+    assert 'cannot make the directory' in blocked.stderr

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 from typing import Optional
 
 import numpy as np
@@ -25,8 +24,7 @@ class TrackState(IntEnum):
     DELETED = 3
 
 
-@dataclass(frozen=True)
-class Track:
+class Track(NamedTuple):
     """
     One person followed through the images, as estimated at the newest image.
 
@@ -54,8 +52,7 @@ class Track:
     def predicted(self, seconds: float, frames: int) -> Track:
         """Return the person as expected some time later, after frames without a detection."""
         shift = np.append(self.velocity * seconds, (0.0, 0.0))
-        return dataclasses.replace(
-            self,
+        return self._replace(
             box=self.box + shift,
             age=self.age + frames,
             time_since_update=self.time_since_update + frames,
