@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persontrack_ros.core.detection import GREY
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray
@@ -140,6 +141,7 @@ class ModelEmbedder:
         self._models: dict[int, InferenceModel] = {}
         for batch in BATCH_SIZES:
             compiled = runtime.compile(model, path, profile, settings.device, batch)
+            compiled.images.fill(GREY)  # a black image may have no features, and rightly so
             (output,) = compiled.infer().values()
             if not np.isfinite(output).all() or np.abs(output).max() > 1e4 or not output.any():
                 raise ModelError(f'{path} gives impossible vectors: its weights are damaged')
@@ -150,14 +152,21 @@ class ModelEmbedder:
         embeddings = np.empty((len(boxes), self.dimension), dtype=np.float32)
         crops = _crops(image, boxes)
         done = 0
-        while done < len(boxes):
-            batch = next(size for size in BATCH_SIZES if size <= len(boxes) - done)
+        for batch in batches(len(boxes)):
             model = self._models[batch]
             for target, crop in zip(model.images, crops[done : done + batch]):
                 cv2.resize(crop, target.shape[1::-1], dst=target)
             (embeddings[done : done + batch],) = model.infer().values()
             done += batch
         return normalise(embeddings)
+
+
+def batches(count: int) -> list[int]:
+    """Return the batch sizes in which so many embeddings are computed."""
+    sizes: list[int] = []
+    while count > sum(sizes):
+        sizes.append(next(size for size in BATCH_SIZES if size <= count - sum(sizes)))
+    return sizes
 
 
 def _crops(image: BgrImage, boxes: FloatArray) -> list[BgrImage]:

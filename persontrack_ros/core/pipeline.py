@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
+from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Optional
 
 import numpy as np
 
@@ -14,11 +21,13 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import make_embedder
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.core.video import Frame
 
 STATISTICS_FRAMES = 200
 
@@ -44,6 +53,7 @@ class Result:
 
     :ivar tracks: the visible tracks.
     :ivar detections: all detections, without embeddings; `Track.detection` is an index of them.
+        None are in an image that `detector.interval` leaves out.
     :ivar embedded: number of detections whose embedding was computed.
     """
 
@@ -60,19 +70,30 @@ class Pipeline:
     Not thread-safe: one thread at a time may call its methods.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pipelined: bool = False) -> None:
         """
         Load and warm up the models.
 
+        :param pipelined: prepare for :meth:`process_all`.
         :raises ModelError: if a model or device cannot be used.
         """
-        runtime = Runtime()
-        self._detector = Detector(settings.detector, runtime)
-        self._embedder = make_embedder(settings.reid, runtime)
+        runtime = Runtime(settings.inference)
+        # At once, because a node that starts has nothing better to do with the other cores.
+        with ThreadPoolExecutor() as pool:
+            preparation = pool.submit(association.prepare)
+            embedder = pool.submit(make_embedder, settings.reid, runtime)
+            self._detector = Detector(settings.detector, runtime, pipelined)
+            self._embedder = embedder.result()
+            preparation.result()
         self.tracker = make_tracker(settings.tracker)
         moving = settings.tracker.camera_motion != 'none'
         self._camera = CameraMotion() if moving else None
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
+        self.apply(settings)
+        self._wait = 0
+        self._tracks: list[Track] = []
+        self._stamp = 0
+        self._skipped = 0
 
     def process(self, image: BgrImage, stamp: int) -> Result:
         """
@@ -81,6 +102,83 @@ class Pipeline:
         :param image: uint8 BGR, shape ``(height, width, 3)``.
         :param stamp: time of the image in nanoseconds.
         """
+        started = time.perf_counter()
+        detections = self._detector.detect(image) if self._turn() else None
+        detected = time.perf_counter()
+        result = self._follow(image, stamp, detections, detected - started)
+        self._totals.append(result.times.total)
+        return result
+
+    def process_all(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Result]]:
+        """
+        Process a stream of which the next images are there before they are asked for.
+
+        Persons are detected in some images at once while those of an earlier one are tracked,
+        which makes the most of a processor and delays each result by that many images.
+
+        :returns: each frame with its result, in their order.
+        """
+        started = time.perf_counter()
+        for frame, detections, duration in self._detect_ahead(frames):
+            result = self._follow(frame.image, frame.stamp, detections, duration)
+            self._totals.append(time.perf_counter() - started)
+            yield frame, result
+            started = time.perf_counter()
+
+    def _detect_ahead(
+        self, frames: Iterable[Frame]
+    ) -> Iterator[tuple[Frame, Optional[Detections], float]]:
+        """Detect persons in some frames at once; return them in order, with the time it took."""
+        team = self._detector.team()
+        idle: SimpleQueue[Detector] = SimpleQueue()
+        for detector in team:
+            idle.put(detector)
+
+        def detect(image: BgrImage) -> tuple[Detections, float]:
+            detector = idle.get()
+            started = time.perf_counter()
+            detections = detector.detect(image)
+            idle.put(detector)
+            return detections, time.perf_counter() - started
+
+        waiting: deque[tuple[Frame, Optional[Future[tuple[Detections, float]]]]] = deque()
+
+        def first() -> tuple[Frame, Optional[Detections], float]:
+            frame, detection = waiting.popleft()
+            return (frame, *(detection.result() if detection else (None, 0.0)))
+
+        with ThreadPoolExecutor(len(team)) as pool:
+            for frame in frames:
+                job = pool.submit(detect, frame.image) if self._turn() else None
+                waiting.append((frame, job))
+                # One more than are worked on, so that nobody waits for the tracker.
+                if len(waiting) > len(team) + 1:
+                    yield first()
+            while waiting:
+                yield first()
+
+    def _turn(self) -> bool:
+        """Tell whether persons are to be detected in the next image."""
+        due = self._wait == 0
+        self._wait = self._interval - 1 if due else self._wait - 1
+        return due
+
+    def _follow(
+        self,
+        image: BgrImage,
+        stamp: int,
+        detections: Optional[Detections],
+        detection_time: float,
+    ) -> Result:
+        """Track the persons in an image, as predicted where there are no detections."""
+        started = time.perf_counter()
+        if detections is None:
+            self._skipped += 1
+            elapsed = max(0, stamp - self._stamp) / 1e9
+            tracks = [track.predicted(elapsed, self._skipped) for track in self._tracks]
+            nobody = Detections.create([], [], image_size=(image.shape[1], image.shape[0]))
+            times = StageTimes(detection_time, 0.0, time.perf_counter() - started)
+            return Result(tracks, nobody, 0, times)
         embedded = 0
         embedding_time = 0.0
 
@@ -92,20 +190,27 @@ class Pipeline:
             embedding_time += time.perf_counter() - began
             return embeddings
 
-        started = time.perf_counter()
-        detections = self._detector.detect(image)
-        detected = time.perf_counter()
         motion = self._camera.follow(image, detections.boxes) if self._camera else None
         tracks = self.tracker.update(detections, embed, stamp, motion)
-        tracking_time = time.perf_counter() - detected - embedding_time
-        times = StageTimes(detected - started, embedding_time, tracking_time)
-        self._totals.append(times.total)
+        self._tracks, self._stamp, self._skipped = tracks, stamp, 0
+        tracking_time = time.perf_counter() - started - embedding_time
+        times = StageTimes(detection_time, embedding_time, tracking_time)
         return Result(tracks, detections, embedded, times)
 
     def apply(self, settings: Settings) -> None:
         """Take over the parameters that can change between two images, the `runtime` ones."""
         self._detector.set_score_threshold(settings.detector.score_threshold)
-        self.tracker.settings = settings.tracker
+        self._interval = settings.detector.interval
+        tracker = settings.tracker
+        if settings.reid.every_frame:
+            tracker = dataclasses.replace(tracker, refresh_time=0.0)
+        self.tracker.settings = tracker
+
+    def reset(self) -> None:
+        """Forget all tracks and start the ids anew."""
+        self.tracker.reset()
+        self._wait = 0
+        self._tracks = []
 
     @property
     def mean_time(self) -> float:
