@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.evaluation import evaluate
 from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.mot import read_ground_truth
 from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.recording import track
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
 from persontrack_ros.core.tracking.kalman_filter import States
@@ -241,3 +243,30 @@ def test_the_exit_rule_asks_who_moved(own, forgotten):
         if left < -60:
             break
     assert (tracker.tracks == []) == forgotten
+
+
+@pytest.mark.parametrize('every', [1, 3])
+def test_a_recording_keeps_the_motion(tmp_path, every):
+    """The camera turns while somebody who stands still is not seen for a second."""
+    boxes = [[20 if frame < 30 else 420, 200, 40, 100] for frame in range(60)]
+    boxes = boxes[:30] + boxes[40:]
+    frames = np.array([frame + 1 for frame in range(60) if not 30 <= frame < 40])
+    looks = np.zeros((50, 4), dtype=np.float32)
+    detections = Detections.create(boxes, np.full(50, 0.95), looks, WINDOW)
+    shift, rest = np.array([[1.0, 0.0, 40.0], [0.0, 1.0, 0.0]]), np.eye(2, 3)
+    motions = np.array([np.full((2, 3), np.nan)] + [rest] * 29 + [shift] * 10 + [rest] * 20)
+    stamps = np.arange(60) * 10**8
+    Recording(frames, detections, stamps, 0.5, motions).save(tmp_path / 'moving.npz')
+    moving = Recording.load(tmp_path / 'moving.npz')
+    np.testing.assert_array_equal(moving.motions, motions)
+    assert moving.motion(1, every) is None
+    np.testing.assert_allclose(moving.motion(37, every), [[1, 0, 40 * every], [0, 1, 0]])
+    rows = track(moving, TrackerSettings(camera_motion='affine'), 0.0, every)
+    assert set(rows[rows[:, 0] > 50, 1]) == {1}
+    assert set(track(moving, TrackerSettings(), 0.0, every)[:, 1]) != {1}
+
+
+def test_a_recording_without_the_motion_is_refused():
+    recording = Recording(np.array([1]), Detections.create([[1, 1, 9, 9]], [1.0]), np.array([0]))
+    with pytest.raises(SourceError, match='tracker.camera_motion=affine'):
+        track(recording, TrackerSettings(camera_motion='affine'), 0.0)

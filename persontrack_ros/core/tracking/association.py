@@ -87,6 +87,8 @@ def associate_pairs(
     rest = np.flatnonzero(~alone)
     if not len(rest):
         return chosen
+    from scipy.optimize import linear_sum_assignment
+
     own, row = np.unique(rows[rest], return_inverse=True)
     others, column = np.unique(columns[rest], return_inverse=True)
     pair = np.full((len(own), len(others)), -1)
