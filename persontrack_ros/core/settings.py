@@ -145,6 +145,18 @@ class ReidSettings:
 
 
 @dataclass(frozen=True)
+class InferenceSettings:
+    """Parameters ``inference.*``, of all models."""
+
+    precision: str = _parameter(
+        'auto',
+        'Precision that the device calculates in: auto takes its fastest, which is bf16 on newer '
+        'CPUs and f16 on GPUs; f32 gives the same tracks on every CPU.',
+        choices=('auto', 'f32', 'bf16', 'f16'),
+    )
+
+
+@dataclass(frozen=True)
 class TrackerSettings:
     """
     Parameters ``tracker.*``.
@@ -264,6 +276,7 @@ class Settings:
 
     detector: DetectorSettings = DetectorSettings()
     reid: ReidSettings = ReidSettings()
+    inference: InferenceSettings = InferenceSettings()
     tracker: TrackerSettings = TrackerSettings()
     drawing: DrawingSettings = DrawingSettings()
 

@@ -261,11 +261,12 @@ class TrackerNode(LifecycleNode):
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the node until it is interrupted."""
     use_one_thread_beside_inference()
-    with ros(arguments):
+    with ros(arguments) as executor:
         node = TrackerNode()
+        executor.add_node(node)
         try:
             node.autostart()
-            rclpy.spin(node)
+            executor.spin()
         finally:
             node.destroy_node()
     return 0

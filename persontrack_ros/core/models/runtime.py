@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.files import SUFFIXES
 from persontrack_ros.core.models.profile import Profile
+from persontrack_ros.core.settings import InferenceSettings
 
 
 class Runtime:
@@ -23,9 +24,12 @@ class Runtime:
     One runtime serves all models of a process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: InferenceSettings = InferenceSettings()) -> None:
         """Load OpenVINO's device plug-ins lazily; nothing is compiled yet."""
         self._core = ov.Core()
+        self._hints = {'PERFORMANCE_HINT': 'LATENCY'}
+        if settings.precision != 'auto':
+            self._hints['INFERENCE_PRECISION_HINT'] = settings.precision
 
     def read(self, path: Path, profile: Profile) -> ov.Model:
         """
@@ -100,10 +104,7 @@ class Runtime:
             arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
             arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
         try:
-            compiled = self._core.compile_model(
-                steps.build(), device, {'PERFORMANCE_HINT': 'LATENCY'}
-            )
-            return InferenceModel(compiled)
+            return InferenceModel(self._core.compile_model(steps.build(), device, self._hints))
         except RuntimeError as error:
             raise ModelError(
                 f'cannot compile the model {path} for {device}: {_reason(error)}'
