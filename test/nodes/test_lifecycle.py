@@ -77,7 +77,6 @@ def anonymous_memory(process):
 def test_cleanup_frees_the_memory(models, start, peer, pictures, to_message):
     process = start('tracker_node', autostart=False)
     assert peer.state() == 'unconfigured'
-    # The first time, libraries take some that they keep.
     used, freed = [], []
     for _ in range(3):
         assert peer.change_state('configure')
@@ -88,19 +87,18 @@ def test_cleanup_frees_the_memory(models, start, peer, pictures, to_message):
         assert peer.change_state('deactivate')
         assert peer.change_state('cleanup')
         freed.append(anonymous_memory(process))
-    assert freed[-1] < freed[0] + 20e6
-    assert freed[-1] < used[-1] - 50e6
+    assert max(freed) < min(used) - 50e6
 
 
-def test_an_unforeseen_error_leaves_it_unconfigured(models, start, peer, tmp_path):
-    """Nothing of the first half of a configuration stays, and the next one works."""
+def test_an_unforeseen_error_leaves_it_unconfigured(models, start, peer):
+    """Nothing of the first half of a configuration stays."""
     process = start(
         'tracker_node',
         '-p',
         'qos_overrides./annotated_image/compressed.publisher.depth:=-3',
         reid__model='none',
     )
-    process.wait_for('ERROR.*depth')
+    process.wait_for('ERROR.*RCLError: Failed to create publisher')
     process.wait_for('ERROR.*not started')
     assert peer.state() == 'unconfigured'
     peer.until(lambda: not peer.node.count_publishers('tracks'), 'end of the publisher')

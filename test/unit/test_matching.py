@@ -48,7 +48,7 @@ def test_what_is_older_than_a_pair_is_dropped():
 def test_waiting_ends():
     lonely = [('image', second) for second in range(WAITING + 5)]
     assert matched(*lonely) == ([], 5)
-    assert matched(*lonely, ('detections', 0), ('detections', 10)) == ([10], 5 + 1 + 5)
+    assert matched(*lonely, ('detections', 0), ('detections', 10)) == ([10], 5 + 1 + 4)
 
 
 def test_one_topic():
