@@ -78,7 +78,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding='utf-8',
             start_new_session=True,
         )
         self.pid = self._process.pid
