@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from typing import Optional
 from typing import Union
@@ -14,6 +15,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -93,21 +95,25 @@ class Inputs:
     """
     Subscribes to what the parameters `input` and `image_transport` name.
 
-    :ivar subscriptions: all of them.
+    :ivar subscriptions: by what they bring, `image` or `detections`.
     """
 
-    def __init__(
-        self, node: Node, options: Mapping[str, Any], submit: Callable[[Frame], None]
-    ) -> None:
+    def __init__(self, node: Node) -> None:
+        """Subscribe to nothing yet."""
+        self._node = node
+        self._matcher = StampMatcher((), lambda: None)
+        self._heard: dict[str, float] = {}
+        self.subscriptions: dict[str, Subscription] = {}
+
+    def subscribe(self, options: Mapping[str, Any], submit: Callable[[Frame], None]) -> None:
         """
-        Subscribe.
+        Make the subscriptions; if that fails, those that were made wait for :meth:`destroy`.
 
         :param submit: called with what belongs together.
         """
-        self._node = node
         kinds: dict[str, tuple[type, str]] = {}
         if options['input'] != DETECTIONS:
-            topic = node.resolve_topic_name('image_raw')
+            topic = self._node.resolve_topic_name('image_raw')
             if options['image_transport'] == 'compressed':
                 # As image_transport does: who remaps the image remaps all of its transports.
                 kinds['image'] = (CompressedImage, f'{topic}/compressed')
@@ -122,16 +128,14 @@ class Inputs:
         # Of images alone, only the newest one is of use; others must not get lost while the one
         # that they belong to is on its way.
         depth = 1 if list(kinds) == ['image'] else WAITING
-        self.subscriptions = {
-            name: node.create_subscription(
+        for name, (kind, topic) in kinds.items():
+            self.subscriptions[name] = self._node.create_subscription(
                 kind,
                 topic,
-                lambda message, name=name: self._on_message(name, message),
+                partial(self._on_message, name),
                 QoSProfile(depth=depth, reliability=qos_profile_sensor_data.reliability),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
-            for name, (kind, topic) in kinds.items()
-        }
 
     @property
     def topics(self) -> list[str]:
