@@ -162,7 +162,7 @@ def track(
     :param score_threshold: leave out detections below it; 0 means what suits the detector.
     :param every: use the first of each so many frames only.
     :param offline: use the whole recording for each frame.
-    :raises SourceError: if the settings ask for the camera's motion, which is not in the recording.
+    :raises SourceError: if the settings ask for a camera motion that was not recorded.
     :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
         frame, shape ``(N, 7)``.
     """
@@ -215,7 +215,7 @@ def _load_npz(path: Path, rate: Optional[float]) -> Recording:
             arrays['tlwh'], arrays['score'], vectors, size and (size[0], size[1])
         )
         threshold = float(arrays['score_threshold']) if 'score_threshold' in arrays else 0.5
-        motions = arrays['camera_motion'] if 'camera_motion' in arrays else None
+        motions = arrays.get('camera_motion')
         if motions is not None and (motions.shape != (count, 2, 3) or motions.dtype.kind != 'f'):
             raise ValueError(f'camera_motion of shape {motions.shape}')
         return Recording(arrays['frame'].astype(np.intp), detections, stamps, threshold, motions)
