@@ -61,7 +61,8 @@ APPEARANCE_WEIGHT = 0.75
 MIN_IOU = 0.2
 
 # Cosine distance that a pair may have, by what speaks for it: overlap, the gate of the filter, or
-# the vicinity alone. Different persons in one image are 0.54 or more apart (1st percentile).
+# the vicinity alone. Different persons in one image are 0.54 or more apart (1st percentile). Of
+# unknown looks the distance is one that the last alone forbids.
 MAX_DISTANCE_OVERLAPPING = 0.6
 MAX_DISTANCE_IN_GATE = 0.6
 MAX_DISTANCE_NEARBY = 0.45
