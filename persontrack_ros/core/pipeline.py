@@ -19,13 +19,16 @@ from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.detection import Detector
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import make_embedder
+from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
 from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracking.tracker import Tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.core.video import Frame
 
@@ -76,13 +79,16 @@ class Pipeline:
 
         :param pipelined: prepare for :meth:`process_all`.
         :raises ModelError: if a model or device cannot be used.
+        :raises SettingsError: if the settings name no tracking algorithm.
         """
         runtime = Runtime(settings.inference)
         # At once, because a node that starts has nothing better to do with the other cores.
         with ThreadPoolExecutor() as pool:
             preparation = pool.submit(association.prepare)
             embedder = pool.submit(make_embedder, settings.reid, runtime)
-            self._detector = Detector(settings.detector, runtime, pipelined)
+            self._detector: Optional[Detector] = None
+            if settings.detector.model != NONE:
+                self._detector = Detector(settings.detector, runtime, pipelined)
             self._embedder = embedder.result()
             preparation.result()
         self.tracker = make_tracker(settings.tracker)
@@ -101,13 +107,27 @@ class Pipeline:
 
         :param image: uint8 BGR, shape ``(height, width, 3)``.
         :param stamp: time of the image in nanoseconds.
+        :raises SettingsError: if the settings name no detector.
         """
         started = time.perf_counter()
-        detections = self._detector.detect(image) if self._turn() else None
-        detected = time.perf_counter()
-        result = self._follow(image, stamp, detections, detected - started)
+        detections = self.detect(image)
+        result = self.track(detections, image, stamp, time.perf_counter() - started)
         self._totals.append(result.times.total)
         return result
+
+    def detect(self, image: BgrImage) -> Optional[Detections]:
+        """
+        Find the persons in the next image, or return None where it is not its turn.
+
+        :raises SettingsError: if the settings name no detector.
+        """
+        return self._own_detector.detect(image) if self._turn() else None
+
+    @property
+    def _own_detector(self) -> Detector:
+        if self._detector is None:
+            raise SettingsError('detector.model is none, and there is no other detector')
+        return self._detector
 
     def process_all(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Result]]:
         """
@@ -120,7 +140,7 @@ class Pipeline:
         """
         started = time.perf_counter()
         for frame, detections, duration in self._detect_ahead(frames):
-            result = self._follow(frame.image, frame.stamp, detections, duration)
+            result = self.track(detections, frame.image, frame.stamp, duration)
             self._totals.append(time.perf_counter() - started)
             yield frame, result
             started = time.perf_counter()
@@ -129,7 +149,7 @@ class Pipeline:
         self, frames: Iterable[Frame]
     ) -> Iterator[tuple[Frame, Optional[Detections], float]]:
         """Detect persons in some frames at once; return them in order, with the time it took."""
-        team = self._detector.team()
+        team = self._own_detector.team()
         idle: SimpleQueue[Detector] = SimpleQueue()
         for detector in team:
             idle.put(detector)
@@ -163,20 +183,28 @@ class Pipeline:
         self._wait = self._interval - 1 if due else self._wait - 1
         return due
 
-    def _follow(
+    def track(
         self,
-        image: BgrImage,
-        stamp: int,
         detections: Optional[Detections],
-        detection_time: float,
+        image: Optional[BgrImage],
+        stamp: int,
+        detection_time: float = 0.0,
     ) -> Result:
-        """Track the persons in an image, as predicted where there are no detections."""
+        """
+        Advance the tracks to the next image.
+
+        :param detections: the persons found in it, by whomever; None: the tracks are predicted.
+        :param image: uint8 BGR, shape ``(height, width, 3)``; None where there is none: then
+            nothing is known of the looks of the persons, nor of the motion of the camera.
+        :param stamp: time of the image in nanoseconds.
+        :param detection_time: what it took to find them, for the statistics; seconds.
+        """
         started = time.perf_counter()
         if detections is None:
             self._skipped += 1
             elapsed = max(0, stamp - self._stamp) / 1e9
             tracks = [track.predicted(elapsed, self._skipped) for track in self._tracks]
-            nobody = Detections.create([], [], image_size=(image.shape[1], image.shape[0]))
+            nobody = Detections.create([], [])
             times = StageTimes(detection_time, 0.0, time.perf_counter() - started)
             return Result(tracks, nobody, 0, times)
         embedded = 0
@@ -184,13 +212,17 @@ class Pipeline:
 
         def embed(indices: IndexArray) -> Embeddings:
             nonlocal embedded, embedding_time
+            if image is None:
+                return np.empty((len(indices), 0), dtype=np.float32)
             began = time.perf_counter()
             embeddings = self._embedder.embed(image, detections.boxes[indices])
             embedded += len(indices)
             embedding_time += time.perf_counter() - began
             return embeddings
 
-        motion = self._camera.follow(image, detections.boxes) if self._camera else None
+        motion = None
+        if self._camera is not None and image is not None:
+            motion = self._camera.follow(image, detections.boxes)
         tracks = self.tracker.update(detections, embed, stamp, motion)
         self._tracks, self._stamp, self._skipped = tracks, stamp, 0
         tracking_time = time.perf_counter() - started - embedding_time
@@ -199,7 +231,8 @@ class Pipeline:
 
     def apply(self, settings: Settings) -> None:
         """Take over the parameters that can change between two images, the `runtime` ones."""
-        self._detector.set_score_threshold(settings.detector.score_threshold)
+        if self._detector is not None:
+            self._detector.set_score_threshold(settings.detector.score_threshold)
         self._interval = settings.detector.interval
         tracker = settings.tracker
         if settings.reid.every_frame:
@@ -209,6 +242,11 @@ class Pipeline:
     def reset(self) -> None:
         """Forget all tracks and start the ids anew."""
         self.tracker.reset()
+        self.use(self.tracker)
+
+    def use(self, tracker: Tracker) -> None:
+        """Go on with another tracker, or one that was changed; the next image is detected in."""
+        self.tracker = tracker
         self._wait = 0
         self._tracks = []
 

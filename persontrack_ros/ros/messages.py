@@ -1,14 +1,20 @@
-"""Tracks as ROS messages."""
+"""Detections and tracks as ROS messages."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Optional
 
 from std_msgs.msg import Header
+from std_msgs.msg import String
 from vision_msgs.msg import Detection2D
 from vision_msgs.msg import Detection2DArray
 from vision_msgs.msg import ObjectHypothesisWithPose
 
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.messages import CLASS_ID
 from persontrack_ros.core.tracking.track import Track
 
@@ -20,13 +26,55 @@ def tracks_to_message(tracks: Iterable[Track], header: Header) -> Detection2DArr
     :param header: that of the image; it goes into the array and into every detection.
     """
     return Detection2DArray(
-        header=header, detections=[_track_to_detection(track, header) for track in tracks]
+        header=header,
+        detections=[_detection(track.box, track.score, header, str(track.id)) for track in tracks],
     )
 
 
-def _track_to_detection(track: Track, header: Header) -> Detection2D:
-    left, top, width, height = track.box.tolist()
-    detection = Detection2D(header=header, id=str(track.id))
+def detections_to_message(detections: Detections, header: Header) -> Detection2DArray:
+    """Fill the message of the ``detections`` topic, in the same way; nobody has an id."""
+    return Detection2DArray(
+        header=header,
+        detections=[
+            _detection(box, score, header)
+            for box, score in zip(detections.boxes, detections.scores.tolist())
+        ],
+    )
+
+
+def tracks_to_info(
+    tracks: Iterable[Track], sources: Sequence[Optional[int]], header: Header
+) -> String:
+    """
+    Fill the message of the ``track_info`` topic: JSON, see docs/nodes/tracker_node.md.
+
+    :param sources: index in the message of the ``detections`` topic, of each detection.
+    """
+    return String(
+        data=json.dumps(
+            {
+                'stamp': {'sec': header.stamp.sec, 'nanosec': header.stamp.nanosec},
+                'frame_id': header.frame_id,
+                'tracks': [
+                    {
+                        'id': str(track.id),
+                        'velocity': track.velocity.tolist(),
+                        'age': track.age,
+                        'hits': track.hits,
+                        'time_since_update': track.time_since_update,
+                        'state': track.state.name.lower(),
+                        'detection': None if track.detection is None else sources[track.detection],
+                    }
+                    for track in tracks
+                ],
+            }
+        )
+    )
+
+
+def _detection(box: FloatArray, score: float, header: Header, identifier: str = '') -> Detection2D:
+    left, top, width, height = box.tolist()
+    detection = Detection2D(header=header, id=identifier)
     # x, y and theta of the centre have moved between versions of vision_msgs; 4.x, which all
     # supported distributions have, knows `position`.
     detection.bbox.center.position.x = left + width / 2
@@ -35,6 +83,6 @@ def _track_to_detection(track: Track, header: Header) -> Detection2D:
     detection.bbox.size_y = height
     hypothesis = ObjectHypothesisWithPose()
     hypothesis.hypothesis.class_id = CLASS_ID
-    hypothesis.hypothesis.score = track.score
+    hypothesis.hypothesis.score = score
     detection.results = [hypothesis]
     return detection

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -35,6 +36,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 # On a machine that is busy with other things; whoever waits this long has failed.
@@ -82,6 +84,7 @@ class Process:
         self.pid = self._process.pid
         self.lines: list[str] = []
         self._changed = threading.Condition()
+        self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -90,6 +93,9 @@ class Process:
             with self._changed:
                 self.lines.append(line.rstrip())
                 self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
     @property
     def output(self) -> str:
@@ -107,7 +113,8 @@ class Process:
             return sum(bool(re.search(pattern, line)) for line in self.lines) >= count
 
         with self._changed:
-            assert self._changed.wait_for(seen, TIMEOUT), f'no {pattern!r} in:\n{self.output}'
+            self._changed.wait_for(lambda: seen() or self._ended, TIMEOUT)
+            assert seen(), f'no {pattern!r} in:\n{self.output}'
 
     def wait_until_mapped(self, library: str) -> None:
         """Wait until the process has loaded a library, whose name says what it is doing."""
@@ -206,20 +213,33 @@ class Peer:
 
     def track(self, message: Image) -> Detection2DArray:
         """Publish an image until it is answered: topics of sensors may lose one."""
-        seen = len(self.tracks)
-        stamp = message.header.stamp
+        return self.ask(lambda: self.images.publish(message), message.header)
+
+    def ask(
+        self, publish: Callable[[], None], header: Header, answers: Optional[list[Any]] = None
+    ) -> Any:
+        """Publish until there is an answer with the same stamp; tracks if nothing else is said."""
+        answers = self.tracks if answers is None else answers
+        seen = len(answers)
 
         def answered() -> bool:
-            return any(each.header.stamp == stamp for each in self.tracks[seen:])
+            return any(each.header.stamp == header.stamp for each in answers[seen:])
 
         end = time.monotonic() + TIMEOUT
         while not answered():
-            assert time.monotonic() < end, 'no tracks'
-            self.images.publish(message)
+            assert time.monotonic() < end, 'no answer'
+            publish()
             again = time.monotonic() + 10
             while not answered() and time.monotonic() < again:
                 self.spin_once()
-        return next(each for each in self.tracks[seen:] if each.header.stamp == stamp)
+        return next(each for each in answers[seen:] if each.header.stamp == header.stamp)
+
+    def collect(self, kind: type, topic: str, qos: QoSProfile = EVERYTHING) -> list[Any]:
+        """Return a list that gets the messages of a topic from now on."""
+        messages: list[Any] = []
+        subscription = self.node.create_subscription(kind, topic, messages.append, qos)
+        self.until(subscription.get_publisher_count, f'publisher of {topic}')
+        return messages
 
     def call(self, kind: type, name: str, **fields: object) -> Any:
         """Call a service of the tracker."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 
@@ -42,6 +45,69 @@ def test_all_transitions(models, start, peer, pictures, to_message):
     assert peer.state() == 'finalized'
     process.interrupt()
     assert process.wait() == 0
+
+
+def test_impossible_transitions_are_refused(start, peer):
+    process = start('tracker_node', autostart=False)
+    for name in ('activate', 'deactivate', 'cleanup', 'inactive_shutdown'):
+        assert not peer.change_state(name)
+        assert peer.state() == 'unconfigured'
+    assert process.is_alive
+
+
+@pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active'])
+def test_shutdown_from_every_state(models, start, peer, state):
+    process = start('tracker_node', autostart=False, reid__model='none')
+    for name in ['configure', 'activate'][: ['unconfigured', 'inactive', 'active'].index(state)]:
+        assert peer.change_state(name)
+    assert peer.state() == state
+    assert peer.change_state(f'{state}_shutdown')
+    assert peer.state() == 'finalized'
+    peer.until(lambda: not peer.node.count_publishers('tracks'), 'end of the publisher')
+    process.interrupt()
+    assert process.wait() == 0
+
+
+def anonymous_memory(process):
+    """Return the memory of a process that is no file's, in bytes."""
+    rollup = Path(f'/proc/{process.pid}/smaps_rollup').read_text()
+    return 1024 * int(re.search(r'Pss_Anon:\s*(\d+) kB', rollup)[1])
+
+
+def test_cleanup_frees_the_memory(models, start, peer, pictures, to_message):
+    process = start('tracker_node', autostart=False)
+    assert peer.state() == 'unconfigured'
+    used, freed = [], []
+    for _ in range(3):
+        assert peer.change_state('configure')
+        assert peer.change_state('activate')
+        peer.until_tracker_listens()
+        peer.track(to_message(pictures[0]))
+        used.append(anonymous_memory(process))
+        assert peer.change_state('deactivate')
+        assert peer.change_state('cleanup')
+        freed.append(anonymous_memory(process))
+    assert max(freed) < min(used) - 50e6
+
+
+@pytest.mark.parametrize(
+    ('path', 'state'),
+    [
+        ('annotated_image/compressed.publisher', 'unconfigured'),
+        ('image_raw.subscription', 'inactive'),
+    ],
+)
+def test_unforeseen_errors_leave_it_in_the_state_before(models, start, peer, path, state):
+    """Of a transition that fails half-way, nothing stays."""
+    depth = f'qos_overrides./{path}.depth:=-3'
+    process = start('tracker_node', '-p', depth, reid__model='none')
+    process.wait_for('ERROR.*Failed to create')
+    process.wait_for('ERROR.*not started')
+    assert peer.state() == state
+    expected = 1 if state == 'inactive' else 0
+    peer.until(lambda: peer.node.count_publishers('tracks') == expected, 'publishers')
+    assert not peer.change_state({'unconfigured': 'configure', 'inactive': 'activate'}[state])
+    assert peer.state() == state
 
 
 def test_a_missing_model_can_be_mended(models, start, peer):

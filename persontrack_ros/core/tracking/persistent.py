@@ -243,18 +243,18 @@ class Persistent:
         self.settings = settings
         self.reset()
 
-    def reset(self) -> None:
-        """Forget all tracks and start the ids anew."""
+    def reset(self, first_id: int = 1) -> None:
+        """Forget all tracks; the next one gets this id."""
         nothing = np.empty(0)
         self._table = _Table.start(
-            1,
+            first_id,
             np.empty((0, 4)),
             nothing,
             np.empty((0, 0), dtype=np.float32),
             np.empty(0, dtype=np.intp),
             0.0,
         )
-        self._next_id = 1
+        self.next_id = first_id
         self._stamp: Optional[int] = None
         self._now = 0.0
         self._score_count = 0.0
@@ -299,7 +299,7 @@ class Persistent:
         stamp = [] if self._stamp is None else [self._stamp]
         return {
             'clock': np.array(
-                [self._next_id, self._now, self._score_count, self._mean_score], dtype=np.float64
+                [self.next_id, self._now, self._score_count, self._mean_score], dtype=np.float64
             ),
             'stamp': np.array(stamp, dtype=np.int64),
             **self._table.kalman.state(),
@@ -325,7 +325,7 @@ class Persistent:
         }
         states = States.restore(state, count)
         self._table = _Table(kalman=states, **columns)
-        self._next_id = int(clock[0])
+        self.next_id = int(clock[0])
         self._now, self._score_count, self._mean_score = clock[1:].tolist()
         self._stamp = int(stamp[0]) if len(stamp) else None
 
@@ -525,7 +525,7 @@ class Persistent:
         if not len(columns):
             return
         started = _Table.start(
-            self._next_id,
+            self.next_id,
             found.measurements[columns],
             found.scores[columns],
             found.looks[columns],
@@ -533,7 +533,7 @@ class Persistent:
             self._now,
         )
         self._table = self._table.append(started)
-        self._next_id += len(columns)
+        self.next_id += len(columns)
 
     def _confirm(self) -> None:
         """Confirm tracks that were seen often and clearly; those of lost persons join theirs."""
