@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from typing import Optional
 from typing import Union
+from weakref import WeakValueDictionary
 
 import numpy as np
 import openvino as ov
@@ -15,12 +18,17 @@ from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.files import SUFFIXES
 from persontrack_ros.core.models.profile import Profile
 
+# What is compiled in the same way is compiled once in a process, and shared for as long as
+# somebody uses it. The key: file and its time, profile, device and batch size.
+_compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
+_compiling = threading.Lock()
+
 
 class Runtime:
     """
     OpenVINO as this package uses it: uint8 BGR images in, arrays out.
 
-    One runtime serves all models of a process.
+    Several in one process share what they compile.
     """
 
     def __init__(self) -> None:
@@ -81,10 +89,27 @@ class Runtime:
         """
         Compile what :meth:`read` returned for a device and a fixed batch size.
 
-        :param path: named in errors.
+        :param path: of the model; it is also named in errors.
+        :returns: the model with a request and buffers of its own, for one thread at a time.
         :raises ModelError: if the device is not there or the weights are damaged.
         """
         self._check_device(device)
+        key = (path.resolve(), path.stat().st_mtime_ns, profile, device, batch)
+        try:
+            with _compiling:
+                compiled = _compiled.get(key)
+                if compiled is None:
+                    compiled = self._compile(model, path, profile, device, batch)
+                    _compiled[key] = compiled
+            return InferenceModel(compiled)
+        except RuntimeError as error:
+            raise ModelError(
+                f'cannot compile the model {path} for {device}: {_reason(error)}'
+            ) from error
+
+    def _compile(
+        self, model: ov.Model, path: Path, profile: Profile, device: str, batch: int
+    ) -> ov.CompiledModel:
         lengths = dict(zip(profile.layout, model.input().shape))
         graph = self._reshape(model.clone(), path, profile, batch, (lengths['H'], lengths['W']))
         # Pre-processing inside the model: layout and type change run vectorised with the rest of
@@ -99,15 +124,7 @@ class Runtime:
             arithmetic = steps.input().preprocess().convert_element_type(ov.Type.f32)
             arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
             arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
-        try:
-            compiled = self._core.compile_model(
-                steps.build(), device, {'PERFORMANCE_HINT': 'LATENCY'}
-            )
-            return InferenceModel(compiled)
-        except RuntimeError as error:
-            raise ModelError(
-                f'cannot compile the model {path} for {device}: {_reason(error)}'
-            ) from error
+        return self._core.compile_model(steps.build(), device, {'PERFORMANCE_HINT': 'LATENCY'})
 
     def _check_device(self, device: str) -> None:
         kinds = [name.split('.')[0] for name in self._core.available_devices]
@@ -125,6 +142,7 @@ class InferenceModel:
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
         """Allocate the buffers."""
+        self._model = compiled
         self._request = compiled.create_infer_request()
         self._names = list(output_shapes(compiled))
         self.images: NDArray[np.uint8] = np.zeros(tuple(compiled.input().shape), dtype=np.uint8)
