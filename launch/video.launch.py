@@ -51,6 +51,7 @@ def generate_launch_description():
                         for name, _, kind, _ in PUBLISHER_ARGUMENTS
                     }
                 ],
+                remappings=[('image_raw', LaunchConfiguration('image'))],
                 output='screen',
             ),
         ]

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.tracking.track import Track
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -25,7 +26,12 @@ def track_color(track_id: int) -> tuple[int, int, int]:
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
-def draw(image: BgrImage, tracks: Sequence[Track], mean_time: float) -> BgrImage:
+def draw(
+    image: BgrImage,
+    tracks: Sequence[Track],
+    mean_time: float,
+    settings: DrawingSettings = DrawingSettings(),
+) -> BgrImage:
     """
     Draw the tracks and the speed into a copy of the image.
 
@@ -35,15 +41,16 @@ def draw(image: BgrImage, tracks: Sequence[Track], mean_time: float) -> BgrImage
     canvas = image.copy()
     height, width = canvas.shape[:2]
     # Text and lines grow with the image, so that both 320x240 and 4K are legible on a screen.
-    scale = max(0.4, min(height / 900, width / 1200))
+    scale = max(0.4, min(height / 900, width / 1200)) * settings.scale
     line = max(1, round(2 * scale))
     for track in tracks:
         left, top, box_width, height_ = np.round(track.box).astype(int).tolist()
         color = track_color(track.id)
         corner = (left + box_width, top + height_)
         cv2.rectangle(canvas, (left, top), corner, color, line + (scale > 0.6))
-        label(canvas, str(track.id), (left, top), scale, color)
-    if mean_time > 0:
+        text = f'{track.id} {track.score:.2f}' if settings.scores else str(track.id)
+        label(canvas, text, (left, top), scale, color)
+    if mean_time > 0 and settings.speed:
         text = f'Inference time: {1e3 * mean_time:.1f} ms ({1 / mean_time:.1f} FPS)'
         label(canvas, text, (0, 0), scale, (255, 255, 255))
     return canvas

@@ -19,11 +19,11 @@ from persontrack_ros.core.models.runtime import InferenceModel
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.models.runtime import describe_outputs
 from persontrack_ros.core.models.runtime import output_shapes
+from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import ReidSettings
 from persontrack_ros.core.tracking.appearance import normalise
 
-# Values of `reid.model` that are no model.
-NONE = 'none'
+# The other value of `reid.model` that is no model.
 COLOR = 'color'
 
 # Compiled and warmed at the start: a new input shape would stall its first inference by 10 to

@@ -1,15 +1,18 @@
 """
-What is read from messages of tracks, be they of rclpy or from a bag.
+What is read from messages of tracks and detections, be they of rclpy or from a bag.
 
 A message is whatever has the attributes of its ROS type.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
+from typing import Optional
 
 import numpy as np
 
+from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.geometry import FloatArray
 
@@ -37,3 +40,36 @@ def message_to_tracks(message: Any) -> list[tuple[int, FloatArray, float]]:
         score = detection.results[0].hypothesis.score if detection.results else 0.0
         tracks.append((int(detection.id), np.array(box), float(score)))
     return tracks
+
+
+def message_to_detections(
+    message: Any,
+    class_id: Optional[str],
+    score_threshold: float = 0.0,
+    image_size: Optional[tuple[int, int]] = None,
+) -> tuple[Detections, list[int]]:
+    """
+    Return what another detector found, and the index of each detection in the message.
+
+    Left out is what has another class, a lower score, or no finite box with a positive size.
+
+    :param message: a ``vision_msgs/msg/Detection2DArray``.
+    :param class_id: None takes detections of all classes, and those of none with the score 1.
+    :param image_size: width and height of the image in pixels, if known.
+    """
+    boxes, scores, sources = [], [], []
+    for index, detection in enumerate(message.detections):
+        hypotheses = [each.hypothesis for each in detection.results]
+        found = [each.score for each in hypotheses if class_id in (None, each.class_id)]
+        if class_id is None and not hypotheses:
+            found = [1.0]
+        center, width, height = detection.bbox.center, detection.bbox.size_x, detection.bbox.size_y
+        box = [center.position.x - width / 2, center.position.y - height / 2, width, height]
+        score = max(found, default=math.nan)
+        if not (np.isfinite([*box, score]).all() and min(width, height) > 0):
+            continue
+        if score >= score_threshold:
+            boxes.append(box)
+            scores.append(min(max(score, 0.0), 1.0))
+            sources.append(index)
+    return Detections.create(boxes, scores, image_size=image_size), sources

@@ -81,7 +81,8 @@ class Parameter:
             or (self.maximum is not None and value > self.maximum)
         ):
             raise SettingsError(f'{self.name}: {value} is not in the range {self.allowed}')
-        if self.type is str and not value:
+        # A text may be empty where that is the default, and then means that there is none.
+        if self.type is str and not value and self.default:
             raise SettingsError(f'{self.name}: must not be empty')
         return cast(Value, value)
 
@@ -90,6 +91,9 @@ def _parameter(default: Any, description: str, **options: Any) -> Any:
     """Declare a field of a settings class; its parameter is named after class and field."""
     return field(default=default, metadata={'description': description, **options})
 
+
+# The value of `detector.model`, `reid.model` and `tracker.algorithm` that leaves this stage out.
+NONE = 'none'
 
 _PRECISIONS = ('FP32', 'FP16', 'FP16-INT8', 'INT8')
 _DEVICE = (
@@ -104,7 +108,8 @@ class DetectorSettings:
 
     model: str = _parameter(
         'person-detection-0202',
-        'Person detection model: a name that `persontrack models list` shows, or a path.',
+        'Person detection model: a name that `persontrack models list` shows, a path, or none '
+        '(the node then tracks the detections of another one, see input).',
     )
     precision: str = _parameter(
         'FP16',
@@ -149,8 +154,9 @@ class TrackerSettings:
 
     algorithm: str = _parameter(
         'persistent',
-        'Tracking algorithm: persistent keeps identities best; deep_sort is the one of the paper.',
-        choices=('persistent', 'deep_sort'),
+        'Tracking algorithm: persistent keeps identities best; deep_sort is the one of the paper; '
+        'none: the node only detects.',
+        choices=('persistent', 'deep_sort', NONE),
     )
     camera_motion: str = _parameter(
         'none',
@@ -230,12 +236,36 @@ class TrackerSettings:
 
 
 @dataclass(frozen=True)
+class DrawingSettings:
+    """Parameters ``drawing.*``: the annotated image."""
+
+    speed: bool = _parameter(
+        True,
+        'Write the mean processing time and the images per second into the corner.',
+        runtime=True,
+    )
+    scores: bool = _parameter(
+        False,
+        'Write the score of the newest detection beside the id of each person.',
+        runtime=True,
+    )
+    scale: float = _parameter(
+        1.0,
+        'Size of text and lines, relative to what suits the image.',
+        minimum=0.25,
+        maximum=4.0,
+        runtime=True,
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """All parameters of the tracker."""
 
     detector: DetectorSettings = DetectorSettings()
     reid: ReidSettings = ReidSettings()
     tracker: TrackerSettings = TrackerSettings()
+    drawing: DrawingSettings = DrawingSettings()
 
     def __post_init__(self) -> None:
         """

@@ -21,7 +21,7 @@ class Argument:
     choices: tuple[str, ...] = ()
 
 
-_BOOL = ('', 'true', 'false')
+_BOOL = ('true', 'false', 'True', 'False')
 
 # Of persontrack.launch.py; the others have them too.
 TRACKER = (
@@ -43,12 +43,14 @@ TRACKER = (
         'camera_info',
         'Topic of the calibration, needed with depth; empty: camera_info beside the images.',
     ),
-    Argument('use_sim_time', 'Take the time from /clock; empty: as in params_file.', '', _BOOL),
+    Argument(
+        'use_sim_time', 'Take the time from /clock; empty: as in params_file.', '', ('', *_BOOL)
+    ),
     Argument(
         'autostart',
         'Configure and activate the node at the start; empty: as in params_file.',
         '',
-        _BOOL,
+        ('', *_BOOL),
     ),
     Argument(
         'log_level',
@@ -56,9 +58,7 @@ TRACKER = (
         'info',
         ('debug', 'info', 'warn', 'error', 'fatal'),
     ),
-    Argument(
-        'rviz', 'Start rviz2 with image, boxes and trails as well.', 'false', ('true', 'false')
-    ),
+    Argument('rviz', 'Start rviz2 with image, boxes and trails as well.', 'false', _BOOL),
 )
 
 # What cameras.launch.py has besides. Topics are relative to the namespace of each camera there.

@@ -61,7 +61,9 @@ def start_tracker(
     def start(context: LaunchContext) -> list[Action]:
         values = {one.name: LaunchConfiguration(one.name).perform(context) for one in TRACKER}
         parameters: dict[str, Any] = {
-            flag: values[flag] == 'true' for flag in ('use_sim_time', 'autostart') if values[flag]
+            flag: values[flag].lower() == 'true'
+            for flag in ('use_sim_time', 'autostart')
+            if values[flag]
         }
         if values['image_transport']:
             parameters['image_transport'] = values['image_transport']
@@ -92,7 +94,7 @@ def start_tracker(
             arguments=['--ros-args', '--log-level', values['log_level']],
             output='screen',
         )
-        return [tracker, *(map(rviz, namespaces) if values['rviz'] == 'true' else [])]
+        return [tracker, *(map(rviz, namespaces) if values['rviz'].lower() == 'true' else [])]
 
     def rviz(namespace: str) -> Node:
         # The configuration names topics without a namespace.

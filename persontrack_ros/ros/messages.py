@@ -1,11 +1,15 @@
-"""Tracks as ROS messages."""
+"""Detections and tracks as ROS messages."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Optional
 
 from std_msgs.msg import Header
+from std_msgs.msg import String
 from vision_msgs.msg import Detection2D
 from vision_msgs.msg import Detection2DArray
 from vision_msgs.msg import Detection3D
@@ -13,6 +17,8 @@ from vision_msgs.msg import Detection3DArray
 from vision_msgs.msg import ObjectHypothesisWithPose
 
 from persontrack_ros.core.depth import Place
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.messages import CLASS_ID
 from persontrack_ros.core.tracking.track import Track
 
@@ -24,20 +30,62 @@ def tracks_to_message(tracks: Iterable[Track], header: Header) -> Detection2DArr
     :param header: that of the image; it goes into the array and into every detection.
     """
     return Detection2DArray(
-        header=header, detections=[_track_to_detection(track, header) for track in tracks]
+        header=header,
+        detections=[_detection(track.box, track.score, header, str(track.id)) for track in tracks],
     )
 
 
-def _track_to_detection(track: Track, header: Header) -> Detection2D:
-    left, top, width, height = track.box.tolist()
-    detection = Detection2D(header=header, id=str(track.id))
+def detections_to_message(detections: Detections, header: Header) -> Detection2DArray:
+    """Fill the message of the ``detections`` topic, in the same way; nobody has an id."""
+    return Detection2DArray(
+        header=header,
+        detections=[
+            _detection(box, score, header)
+            for box, score in zip(detections.boxes, detections.scores.tolist())
+        ],
+    )
+
+
+def tracks_to_info(
+    tracks: Iterable[Track], sources: Sequence[Optional[int]], header: Header
+) -> String:
+    """
+    Fill the message of the ``track_info`` topic: JSON, see docs/nodes/tracker_node.md.
+
+    :param sources: index in the message of the ``detections`` topic, of each detection.
+    """
+    return String(
+        data=json.dumps(
+            {
+                'stamp': {'sec': header.stamp.sec, 'nanosec': header.stamp.nanosec},
+                'frame_id': header.frame_id,
+                'tracks': [
+                    {
+                        'id': str(track.id),
+                        'velocity': track.velocity.tolist(),
+                        'age': track.age,
+                        'hits': track.hits,
+                        'time_since_update': track.time_since_update,
+                        'state': track.state.name.lower(),
+                        'detection': None if track.detection is None else sources[track.detection],
+                    }
+                    for track in tracks
+                ],
+            }
+        )
+    )
+
+
+def _detection(box: FloatArray, score: float, header: Header, identifier: str = '') -> Detection2D:
+    left, top, width, height = box.tolist()
+    detection = Detection2D(header=header, id=identifier)
     # x, y and theta of the centre have moved between versions of vision_msgs; 4.x, which all
     # supported distributions have, knows `position`.
     detection.bbox.center.position.x = left + width / 2
     detection.bbox.center.position.y = top + height / 2
     detection.bbox.size_x = width
     detection.bbox.size_y = height
-    detection.results = [_hypothesis(track)]
+    detection.results = [_hypothesis(score)]
     return detection
 
 
@@ -62,7 +110,7 @@ def places_to_message(
 
 def _place_to_detection(track: Track, place: Place, header: Header) -> Detection3D:
     detection = Detection3D(header=header, id=str(track.id))
-    center, size, result = detection.bbox.center, detection.bbox.size, _hypothesis(track)
+    center, size, result = detection.bbox.center, detection.bbox.size, _hypothesis(track.score)
     center.position.x, center.position.y, center.position.z = place.position.tolist()
     size.x, size.y, size.z = place.size.tolist()
     result.pose.pose = center
@@ -70,8 +118,8 @@ def _place_to_detection(track: Track, place: Place, header: Header) -> Detection
     return detection
 
 
-def _hypothesis(track: Track) -> ObjectHypothesisWithPose:
+def _hypothesis(score: float) -> ObjectHypothesisWithPose:
     result = ObjectHypothesisWithPose()
     result.hypothesis.class_id = CLASS_ID
-    result.hypothesis.score = track.score
+    result.hypothesis.score = score
     return result

@@ -28,6 +28,7 @@ from vision_msgs.msg import Detection2DArray
 from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.ros.bag_player import BagPlayer
+from persontrack_ros.ros.compat import local_discovery
 from persontrack_ros.ros.node_process import NodeProcess
 from persontrack_ros.ros.video_publisher import VideoPublisher
 
@@ -69,10 +70,8 @@ def replay(
         variables = {
             'ROS_DOMAIN_ID': str(random.randint(1, 101)),
             'ROS_LOG_DIR': str(directory),
-            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+            **local_discovery(),
         }
-        if os.environ.get('ROS_DISTRO') == 'humble':
-            variables['ROS_LOCALHOST_ONLY'] = '1'
         stack.enter_context(patch.dict(os.environ, variables))
         context = Context()
         rclpy.init(args=[], context=context)

@@ -1,46 +1,44 @@
-"""The node ``person_tracker``: images in, tracks out."""
+"""The node ``person_tracker``: images (or detections) in, tracks out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Optional
 
 import rclpy
-from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock
+from rclpy.clock import ClockType
+from rclpy.clock import JumpThreshold
+from rclpy.clock import TimeJump
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.qos import QoSProfile
-from rclpy.qos import qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image
-from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.settings import PARAMETERS
-from persontrack_ros.core.settings import Parameter
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.threads import use_one_thread_beside_inference
-from persontrack_ros.ros.images import bgr_to_image
-from persontrack_ros.ros.images import image_to_bgr
-from persontrack_ros.ros.messages import tracks_to_message
-from persontrack_ros.ros.parameters import declare
+from persontrack_ros.ros.diagnostics import publish_diagnostics
+from persontrack_ros.ros.endpoints import QosWatch
+from persontrack_ros.ros.endpoints import describe
+from persontrack_ros.ros.inputs import Frame
+from persontrack_ros.ros.inputs import Inputs
+from persontrack_ros.ros.outputs import Outputs
+from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import ros
+from persontrack_ros.ros.processing import Processor
+from persontrack_ros.ros.services import Services
+from persontrack_ros.ros.session import Session
+from persontrack_ros.ros.statistics import Level
+from persontrack_ros.ros.statistics import Report
+from persontrack_ros.ros.statistics import Statistics
+from persontrack_ros.ros.timeline import FORWARD_JUMP
 from persontrack_ros.ros.worker import NewestItemWorker
 
-NODE_PARAMETERS = (
-    Parameter(
-        'autostart',
-        True,
-        'Configure and activate at the start; switch it off where a lifecycle manager does that.',
-    ),
-)
-
 _ERROR_PERIOD = 5.0
+_WATCH_PERIOD = 1.0
 
 
 class TrackerNode(LifecycleNode):
@@ -53,16 +51,32 @@ class TrackerNode(LifecycleNode):
     """
 
     def __init__(self, **options: object) -> None:
-        """Declare the parameters; nothing is loaded yet."""
-        self._settings = Settings()
-        self._pipeline: Optional[Pipeline] = None
-        self._worker: Optional[NewestItemWorker[Image]] = None
-        self._subscription: Optional[rclpy.subscription.Subscription] = None
-        self._tracks_publisher: Optional[rclpy.publisher.Publisher] = None
-        self._image_publisher: Optional[rclpy.publisher.Publisher] = None
+        """Declare the parameters and offer the services; nothing is loaded yet."""
+        self._processor: Optional[Processor] = None
+        self._worker: Optional[NewestItemWorker[Frame]] = None
+        self._inputs: Optional[Inputs] = None
+        self._outputs: Optional[Outputs] = None
+        self._enabled = True
+        self._dropped = 0
+        self._problem = ''
+        self._silent: set[str] = set()
         super().__init__('person_tracker', **options)
-        self._problems = declare(self, (*NODE_PARAMETERS, *PARAMETERS))
-        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._configuration = NodeParameters(self)
+        self._statistics = Statistics()
+        self._qos = QosWatch(self)
+        Services(self, self._reset, self._enable, self._save, self._load)
+        publish_diagnostics(self, self._report)
+        self.create_timer(
+            _WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._jumps = self.get_clock().create_jump_callback(
+            JumpThreshold(
+                min_forward=Duration(seconds=FORWARD_JUMP),
+                min_backward=Duration(nanoseconds=-1),
+                on_clock_change=False,
+            ),
+            post_callback=self._on_clock_jump,
+        )
 
     def autostart(self) -> None:
         """Configure and activate, if the parameter `autostart` says so."""
@@ -77,43 +91,33 @@ class TrackerNode(LifecycleNode):
                 )
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load and warm up the models."""
+        """Load and warm up the models, and advertise what they can give."""
         try:
-            for problem in self._problems.values():
-                raise SettingsError(problem)
-            self._settings = Settings.from_values(
-                {
-                    parameter.name: self.get_parameter(parameter.name).value
-                    for parameter in PARAMETERS
-                }
-            )
-            self._pipeline = Pipeline(self._settings)
-        except PersontrackError as error:
-            self.get_logger().error(str(error))
+            self._configuration.configure()
+            settings, options = self._configuration.current
+            self._processor = Processor(settings, options)
+            self._outputs = Outputs(self, settings, options)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the node must stay usable
+            expected = isinstance(error, PersontrackError)
+            self._problem = str(error) if expected else f'{type(error).__name__}: {error}'
+            self.get_logger().error(self._problem)
+            self._free()
             return TransitionCallbackReturn.FAILURE
-        # Plain publishers, made and destroyed with the state: what a worker still has in hand at
-        # deactivation is published rather than lost with a warning.
-        overriding = QoSOverridingOptions.with_default_policies()
-        self._tracks_publisher = self.create_publisher(
-            Detection2DArray, 'tracks', QoSProfile(depth=10), qos_overriding_options=overriding
-        )
-        self._image_publisher = self.create_publisher(
-            Image, 'annotated_image', QoSProfile(depth=1), qos_overriding_options=overriding
-        )
+        self._problem = ''
+        self._statistics.begin()
+        self._dropped = 0
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start to work."""
         self._worker = NewestItemWorker(self._process)
-        # Depth 1: an older image would only make the boxes stale.
-        self._subscription = self.create_subscription(
-            Image,
-            'image_raw',
-            self._worker.submit,
-            QoSProfile(depth=1, reliability=qos_profile_sensor_data.reliability),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        self._inputs = Inputs(self, self._configuration.current.options, self._submit)
+        self._silent.clear()
+        tracks = self._configuration.current.settings.tracker.algorithm != NONE
+        self.get_logger().info(
+            f'{"tracking" if tracks else "detecting"} the persons in '
+            + ' and '.join(self._inputs.topics)
         )
-        self.get_logger().info(f'tracking the persons in {self._subscription.topic_name}')
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -138,60 +142,120 @@ class TrackerNode(LifecycleNode):
         super().destroy_node()
 
     def _stop(self) -> None:
-        self.destroy_subscription(self._subscription)
-        self._subscription = None
+        if self._inputs is not None:
+            self._inputs.destroy()
+            self._inputs = None
         if self._worker is not None:
             self._worker.stop()
+            self._dropped += self._worker.dropped
             self._worker = None
 
     def _free(self) -> None:
-        self.destroy_publisher(self._tracks_publisher)
-        self.destroy_publisher(self._image_publisher)
-        self._tracks_publisher = self._image_publisher = None
-        self._pipeline = None
+        if self._outputs is not None:
+            self._outputs.destroy()
+            self._outputs = None
+        self._processor = None
+        self._enabled = True
+        self._configuration.configured = False
 
-    def _on_set_parameters(self, parameters: Sequence[rclpy.Parameter]) -> SetParametersResult:
-        """Accept a set of parameters as a whole, or refuse it as a whole."""
-        declared = {parameter.name: parameter for parameter in PARAMETERS}
-        changes = {p.name: p.value for p in parameters if p.name in declared}
-        configured = self._pipeline is not None
-        try:
-            settings = Settings.from_values(changes, base=self._settings)
-            for name, value in changes.items():
-                if (
-                    configured
-                    and not declared[name].runtime
-                    and value != self._settings.values()[name]
-                ):
-                    raise SettingsError(
-                        f'{name} takes effect in configure: deactivate and cleanup the node first'
-                    )
-        except SettingsError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        for name in changes:
-            self._problems.pop(name, None)
-        if configured:
-            # The worker takes it over before its next image.
-            self._settings = settings
-        return SetParametersResult(successful=True)
+    def _submit(self, frame: Frame) -> None:
+        if self._enabled:
+            self._worker.submit(frame)
 
-    def _process(self, message: Image) -> None:
-        """Track the persons in one image and publish the result; runs on the worker's thread."""
+    def _process(self, frame: Frame) -> None:
+        """Publish what is in a frame; runs on the worker's thread."""
+        settings, options = self._configuration.current
         try:
-            image = image_to_bgr(message)
-            self._pipeline.apply(self._settings)
-            tracks = self._pipeline.process(image, stamp_to_nanoseconds(message.header)).tracks
-            if not self.context.ok():
-                return
-            self._tracks_publisher.publish(tracks_to_message(tracks, message.header))
-            if self._image_publisher.get_subscription_count():
-                annotated = draw(image, tracks, self._pipeline.mean_time)
-                self._image_publisher.publish(bgr_to_image(annotated, message.header))
+            outcome = self._processor.process(
+                frame, settings, options, self._outputs, self._tell_of_jump
+            )
         except Exception as error:  # noqa: BLE001 - one bad image must not end the tracking
             if self.context.ok():
+                self._statistics.failed(f'image skipped: {error}')
                 self.get_logger().error(
                     f'image skipped: {error}', throttle_duration_sec=_ERROR_PERIOD
                 )
+            return
+        people = len(outcome.tracks if settings.tracker.algorithm != NONE else outcome.detections)
+        self._statistics.processed(frame.received, people, (track.id for track in outcome.tracks))
+
+    def _tell_of_jump(self, what: str) -> None:
+        ids = 'start at 1' if self._configuration.current.options['time.restart_ids'] else 'go on'
+        self.get_logger().warning(f'{what}: the tracks end here, ids {ids}')
+
+    def _on_clock_jump(self, jump: TimeJump) -> None:
+        if self._processor is None:
+            return
+        delta = jump.delta.nanoseconds / 1e9
+        threshold = self._configuration.current.options['time.jump_threshold']
+        now = self.get_clock().now().nanoseconds
+        if self._processor.timeline.clock_jumped(delta, now, threshold):
+            self._tell_of_jump(f'the clock jumped by {delta:.3f} s')
+
+    def _session(self) -> Session:
+        """
+        Return the tracker of the stream.
+
+        :raises SettingsError: if there is none.
+        """
+        settings = self._configuration.current.settings.tracker
+        if self._processor is None:
+            raise SettingsError('the node is not configured: there is no tracker')
+        if settings.algorithm == NONE:
+            raise SettingsError('tracker.algorithm is none: there is no tracker')
+        return self._processor.session
+
+    def _reset(self) -> None:
+        self._session().restart(self._configuration.current.settings.tracker)
+        self._statistics.forget_ids()
+
+    def _enable(self, enabled: bool) -> None:
+        self._enabled = enabled
+
+    def _save(self, path: Path) -> None:
+        self._session().save(self._configuration.current.settings.tracker, path)
+
+    def _load(self, path: Path) -> None:
+        self._session().load(self._configuration.current.settings.tracker, path)
+
+    def _watch(self) -> None:
+        """Warn of topics over which nothing comes, and why."""
+        if self._outputs is None:
+            return
+        inputs = self._inputs
+        subscriptions = [] if inputs is None else inputs.subscriptions.values()
+        self._qos.check(subscriptions, self._outputs.publishers)
+        limit = self._configuration.current.options['diagnostics.silence_warn']
+        for topic, silence in {} if inputs is None else inputs.silence.items():
+            if not limit or silence <= limit:
+                self._silent.discard(topic)
+            elif topic not in self._silent:
+                self._silent.add(topic)
+                publishers = describe(self.get_publishers_info_by_topic(topic))
+                self.get_logger().warning(
+                    f'nothing came over {topic} for {silence:.0f} s; '
+                    + (f'it is published by {publishers}' if publishers else 'nobody publishes it')
+                )
+
+    def _report(self) -> Report:
+        """Tell how things are, for the diagnostics."""
+        settings, options = self._configuration.current
+        inputs, worker = self._inputs, self._worker
+        silence = max(inputs.silence.values()) if inputs is not None else 0.0
+        report = self._statistics.report(options, silence)
+        report.values['dropped'] = str(self._dropped + (worker.dropped if worker else 0))
+        report.values['unmatched'] = str(inputs.unmatched if inputs else 0)
+        for group in ('detector', 'reid'):
+            for name in ('model', 'device'):
+                report.values[f'{group} {name}'] = getattr(getattr(settings, group), name)
+        if self._problem:
+            report.values['last error'] = self._problem
+            return Report(Level.ERROR, f'not configured: {self._problem}', report.values)
+        if inputs is None:
+            return Report(Level.OK, 'inactive', report.values)
+        if not self._enabled:
+            return Report(Level.OK, 'paused', report.values)
+        return report
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:

@@ -82,6 +82,7 @@ class Process:
         self.pid = self._process.pid
         self.lines: list[str] = []
         self._changed = threading.Condition()
+        self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -90,6 +91,9 @@ class Process:
             with self._changed:
                 self.lines.append(line.rstrip())
                 self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
     @property
     def output(self) -> str:
@@ -107,7 +111,8 @@ class Process:
             return sum(bool(re.search(pattern, line)) for line in self.lines) >= count
 
         with self._changed:
-            assert self._changed.wait_for(seen, TIMEOUT), f'no {pattern!r} in:\n{self.output}'
+            self._changed.wait_for(lambda: seen() or self._ended, TIMEOUT)
+            assert seen(), f'no {pattern!r} in:\n{self.output}'
 
     def wait_until_mapped(self, library: str) -> None:
         """Wait until the process has loaded a library, whose name says what it is doing."""

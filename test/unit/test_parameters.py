@@ -11,7 +11,7 @@ import yaml
 
 from persontrack_ros.core.settings import PARAMETERS
 from persontrack_ros.core.settings import Settings
-from persontrack_ros.ros.tracker_node import NODE_PARAMETERS
+from persontrack_ros.ros.options import NODE_PARAMETERS
 from persontrack_ros.ros.video_publisher import PARAMETERS as PUBLISHER_PARAMETERS
 
 CHECKOUT = Path(__file__).resolve().parents[2]

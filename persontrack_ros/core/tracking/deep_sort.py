@@ -98,9 +98,9 @@ class DeepSort:
         self.settings = settings
         self.reset()
 
-    def reset(self) -> None:
-        """Forget all tracks and start the ids anew."""
-        self._next_id = 1
+    def reset(self, first_id: int = 1) -> None:
+        """Forget all tracks; the next one gets this id."""
+        self.next_id = first_id
         self._table = _Table()
         self._stamp: Optional[int] = None
         self._interval = math.inf
@@ -141,7 +141,7 @@ class DeepSort:
         galleries = [gallery.by_age for gallery in self._table.galleries]
         nothing = np.empty((0, 0), dtype=np.float32)
         return {
-            'next_id': np.array([self._next_id], dtype=np.int64),
+            'next_id': np.array([self.next_id], dtype=np.int64),
             'stamp': np.array([] if self._stamp is None else [self._stamp], dtype=np.int64),
             'interval': np.array([] if self._interval == math.inf else [self._interval]),
             **self._table.kalman.state(),
@@ -175,7 +175,7 @@ class DeepSort:
         ]
         kalman = States.restore(state, count)
         self._table = _Table(kalman=kalman, galleries=galleries, **columns)
-        self._next_id = int(next_id[0])
+        self.next_id = int(next_id[0])
         self._stamp = int(stamp[0]) if len(stamp) else None
         self._interval = float(interval[0]) if len(interval) else math.inf
 
@@ -299,7 +299,7 @@ class DeepSort:
         self._table = self._table.append(
             _Table(
                 kalman=States.initiate(measurements[found]),
-                ids=np.arange(self._next_id, self._next_id + count),
+                ids=np.arange(self.next_id, self.next_id + count),
                 states=np.full(count, state, dtype=np.intp),
                 hits=np.ones(count, dtype=np.intp),
                 ages=np.ones(count, dtype=np.intp),
@@ -309,4 +309,4 @@ class DeepSort:
                 galleries=galleries,
             )
         )
-        self._next_id += count
+        self.next_id += count

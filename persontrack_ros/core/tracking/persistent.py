@@ -200,18 +200,18 @@ class Persistent:
         self.settings = settings
         self.reset()
 
-    def reset(self) -> None:
-        """Forget all tracks and start the ids anew."""
+    def reset(self, first_id: int = 1) -> None:
+        """Forget all tracks; the next one gets this id."""
         nothing = np.empty(0)
         self._table = _Table.start(
-            1,
+            first_id,
             np.empty((0, 4)),
             nothing,
             np.empty((0, 0), dtype=np.float32),
             np.empty(0, dtype=np.intp),
             0.0,
         )
-        self._next_id = 1
+        self.next_id = first_id
         self._stamp: Optional[int] = None
         self._now = 0.0
 
@@ -250,7 +250,7 @@ class Persistent:
         """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
         stamp = [] if self._stamp is None else [self._stamp]
         return {
-            'clock': np.array([self._next_id, self._now], dtype=np.float64),
+            'clock': np.array([self.next_id, self._now], dtype=np.float64),
             'stamp': np.array(stamp, dtype=np.int64),
             **self._table.kalman.state(),
             **{
@@ -275,7 +275,7 @@ class Persistent:
         }
         states = States.restore(state, count)
         self._table = _Table(kalman=states, **columns)
-        self._next_id = int(clock[0])
+        self.next_id = int(clock[0])
         self._now = float(clock[1])
         self._stamp = int(stamp[0]) if len(stamp) else None
 
@@ -417,10 +417,10 @@ class Persistent:
             return
         measurements = boxes_to_measurements(detections.boxes[found])
         started = _Table.start(
-            self._next_id, measurements, detections.scores[found], looks[found], found, self._now
+            self.next_id, measurements, detections.scores[found], looks[found], found, self._now
         )
         self._table = self._table.append(started)
-        self._next_id += len(found)
+        self.next_id += len(found)
 
     def _confirm(self) -> None:
         """Confirm tracks that were seen often and clearly; those of lost persons join theirs."""

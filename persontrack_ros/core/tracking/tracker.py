@@ -10,7 +10,9 @@ from typing import Protocol
 from numpy.typing import NDArray
 
 from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.deep_sort import DeepSort
@@ -23,9 +25,12 @@ class Tracker(Protocol):
     Follows persons from image to image.
 
     One object serves one image stream; it is not thread-safe.
+
+    :ivar next_id: the id that the next new track gets.
     """
 
     settings: TrackerSettings
+    next_id: int
 
     def update(
         self,
@@ -51,8 +56,8 @@ class Tracker(Protocol):
         """
         ...
 
-    def reset(self) -> None:
-        """Forget all tracks and start the ids anew."""
+    def reset(self, first_id: int = 1) -> None:
+        """Forget all tracks; the next one gets this id."""
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -75,7 +80,13 @@ class Tracker(Protocol):
 
 
 def make_tracker(settings: TrackerSettings) -> Tracker:
-    """Return a tracker of the kind that the settings name."""
+    """
+    Return a tracker of the kind that the settings name.
+
+    :raises SettingsError: if that is none.
+    """
+    if settings.algorithm == NONE:
+        raise SettingsError('tracker.algorithm: none is for the node alone, which then detects')
     if settings.algorithm == 'deep_sort':
         return DeepSort(settings)
     return Persistent(settings)

@@ -1,0 +1,46 @@
+"""
+What differs between the distributions of ROS 2, from Humble on.
+
+All differences are here and in docs/distributions.md; the rest of the package knows of none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import rclpy
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.node import Node
+
+Check = Callable[[Sequence[rclpy.Parameter]], SetParametersResult]
+Take = Callable[[Sequence[rclpy.Parameter]], None]
+
+
+def on_parameters_set(node: Node, check: Check, take: Take) -> None:
+    """
+    Let `check` judge new parameters together, and call `take` when they are set.
+
+    Humble has no callback for the latter: there, they are taken once they are found good.
+    """
+    if hasattr(node, 'add_post_set_parameters_callback'):
+        node.add_on_set_parameters_callback(check)
+        node.add_post_set_parameters_callback(take)
+        return
+
+    def check_and_take(parameters: Sequence[rclpy.Parameter]) -> SetParametersResult:
+        result = check(parameters)
+        if result.successful:
+            take(parameters)
+        return result
+
+    node.add_on_set_parameters_callback(check_and_take)
+
+
+def local_discovery() -> dict[str, str]:
+    """Return the variables that keep ROS on this machine; the second is all that Humble knows."""
+    variables = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    if os.environ.get('ROS_DISTRO') == 'humble':
+        variables['ROS_LOCALHOST_ONLY'] = '1'
+    return variables

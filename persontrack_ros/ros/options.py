@@ -1,0 +1,108 @@
+"""The parameters that only the node `person_tracker` has; those of the tracker are in the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.settings import Parameter
+
+# Values of `input`.
+IMAGE = 'image'
+IMAGE_AND_DETECTIONS = 'image+detections'
+DETECTIONS = 'detections'
+
+# The value of `detections.class_id` that takes detections of all classes.
+ANY_CLASS = 'any'
+
+# What can be judged: name, unit, default of warn, largest value, description. True: low is bad.
+_JUDGED = (
+    ('silence', False, 5.0, 3600.0, 'seconds without an image (or detections)'),
+    ('latency', False, 0.0, 3600.0, '99 % quantile of the seconds from its arrival to its tracks'),
+    ('rate', True, 0.0, 1000.0, 'number of images processed per second'),
+)
+
+NODE_PARAMETERS = (
+    Parameter(
+        'autostart',
+        True,
+        'Configure and activate at the start; switch it off where a lifecycle manager does that.',
+    ),
+    Parameter(
+        'input',
+        IMAGE,
+        'What is subscribed: image; image+detections, where detections of another node replace '
+        'those of the built-in detector if detector.model is none, and are added to them if not; '
+        'or detections alone, without images.',
+        choices=(IMAGE, IMAGE_AND_DETECTIONS, DETECTIONS),
+    ),
+    Parameter(
+        'image_transport',
+        'raw',
+        'raw: image_raw is subscribed; compressed: image_raw/compressed.',
+        choices=('raw', 'compressed'),
+    ),
+    Parameter(
+        'detections.class_id',
+        'person',
+        'Of the detections of another node, those of this class are tracked; any: all.',
+        runtime=True,
+    ),
+    Parameter(
+        'jpeg_quality',
+        80,
+        'Quality of annotated_image/compressed.',
+        minimum=1,
+        maximum=100,
+        runtime=True,
+    ),
+    Parameter(
+        'state_file',
+        '',
+        'File of the services ~/save_state and ~/load_state; they refuse where it is empty.',
+        runtime=True,
+    ),
+    Parameter(
+        'time.jump_threshold',
+        1.0,
+        'Stamps (or the ROS clock) that go back by more than this reset the tracker; seconds.',
+        minimum=0.0,
+        maximum=3600.0,
+        runtime=True,
+    ),
+    Parameter(
+        'time.restart_ids',
+        False,
+        'Ids start at 1 again when time goes back, instead of continuing upward.',
+        runtime=True,
+    ),
+    *(
+        Parameter(
+            f'diagnostics.{name}_{level}',
+            default if level == 'warn' else 0.0,
+            f'The level is {level.upper()} {"below" if low else "above"} this '
+            f'{description}; 0: never.',
+            minimum=0.0,
+            maximum=maximum,
+            runtime=True,
+        )
+        for name, low, default, maximum, description in _JUDGED
+        for level in ('warn', 'error')
+    ),
+)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """
+    Check what the parameters of the node mean together.
+
+    :raises SettingsError: if an error would come before its warning.
+    """
+    for name, low, *_ in _JUDGED:
+        warn, error = (options[f'diagnostics.{name}_{level}'] for level in ('warn', 'error'))
+        if warn and error and (error > warn if low else error < warn):
+            raise SettingsError(
+                f'diagnostics.{name}_error ({error:g}) must not be {"above" if low else "below"} '
+                f'diagnostics.{name}_warn ({warn:g})'
+            )

@@ -1,0 +1,130 @@
+"""The publishers of the node."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from typing import Optional
+
+import cv2
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from std_msgs.msg import String
+from vision_msgs.msg import Detection2DArray
+
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.settings import NONE
+from persontrack_ros.core.settings import DrawingSettings
+from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.messages import detections_to_message
+from persontrack_ros.ros.messages import tracks_to_info
+from persontrack_ros.ros.messages import tracks_to_message
+from persontrack_ros.ros.options import DETECTIONS
+from persontrack_ros.ros.options import IMAGE
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What came of one frame.
+
+    :ivar sources: index of each detection in the message of the topic `detections`; None for those
+        that are not in it.
+    :ivar tracks: the visible ones.
+    :ivar mean_time: of the newest images, in seconds.
+    """
+
+    header: Header
+    image: Optional[BgrImage]
+    detections: Detections
+    sources: Sequence[Optional[int]]
+    tracks: Sequence[Track]
+    mean_time: float
+
+
+class Outputs:
+    """
+    Publishes what the configuration of the node can give.
+
+    Plain publishers, made and destroyed with the state of the node: what a worker still has in
+    hand at deactivation is published rather than lost with a warning.
+    """
+
+    def __init__(self, node: Node, settings: Settings, options: Mapping[str, Any]) -> None:
+        """Advertise the topics."""
+        self._node = node
+        self._publishers: dict[str, Publisher] = {}
+        if options['input'] == IMAGE:
+            self._advertise('detections', Detection2DArray, 10)
+        if settings.tracker.algorithm != NONE:
+            self._advertise('tracks', Detection2DArray, 10)
+            self._advertise('track_info', String, 10)
+            if options['input'] != DETECTIONS:
+                self._advertise('annotated_image', Image, 1)
+                topic = node.resolve_topic_name('annotated_image')
+                self._advertise('compressed', CompressedImage, 1, f'{topic}/compressed')
+
+    def _advertise(self, name: str, kind: type, depth: int, topic: str = '') -> None:
+        self._publishers[name] = self._node.create_publisher(
+            kind,
+            topic or name,
+            QoSProfile(depth=depth),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    @property
+    def publishers(self) -> list[Publisher]:
+        """All publishers."""
+        return list(self._publishers.values())
+
+    def publish_tracks(self, tracks: Sequence[Track], header: Header) -> None:
+        """Publish the tracks of a frame, also where there are none."""
+        self._publishers['tracks'].publish(tracks_to_message(tracks, header))
+
+    def publish_rest(
+        self, outcome: Outcome, drawing: DrawingSettings, options: Mapping[str, Any]
+    ) -> None:
+        """Publish everything else that somebody subscribes to."""
+        header = outcome.header
+        if self._wanted('detections'):
+            self._publishers['detections'].publish(
+                detections_to_message(outcome.detections, header)
+            )
+        if self._wanted('track_info'):
+            self._publishers['track_info'].publish(
+                tracks_to_info(outcome.tracks, outcome.sources, header)
+            )
+        raw, compressed = self._wanted('annotated_image'), self._wanted('compressed')
+        if not (raw or compressed):
+            return
+        annotated = draw(outcome.image, outcome.tracks, outcome.mean_time, drawing)
+        if raw:
+            self._publishers['annotated_image'].publish(bgr_to_image(annotated, header))
+        if compressed:
+            quality = [cv2.IMWRITE_JPEG_QUALITY, options['jpeg_quality']]
+            _, data = cv2.imencode('.jpg', annotated, quality)
+            message = CompressedImage(header=header, format='bgr8; jpeg compressed bgr8')
+            # Of an array.array, rclpy need not check each byte.
+            message.data = array('B', data.tobytes())
+            self._publishers['compressed'].publish(message)
+
+    def _wanted(self, name: str) -> bool:
+        publisher = self._publishers.get(name)
+        return publisher is not None and publisher.get_subscription_count() > 0
+
+    def destroy(self) -> None:
+        """End the publishers."""
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)

@@ -1,0 +1,127 @@
+"""What the node did lately, and how good that is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+from typing import Optional
+
+import numpy as np
+
+# Latencies that the quantiles are taken of, and seconds that the rate is taken over.
+LATENCIES = 500
+RATE_WINDOW = 5.0
+# The level is ERROR for so many seconds after an error.
+ERROR_TIME = 5.0
+
+
+class Level(IntEnum):
+    """Levels of diagnostic_msgs/msg/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class Report:
+    """
+    One diagnostic status.
+
+    :ivar values: what is told, by name.
+    """
+
+    level: Level
+    message: str
+    values: dict[str, str]
+
+
+class Statistics:
+    """Counts and times of the work of one node; all methods can be called from any thread."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._lock = threading.Lock()
+        self._last_error = ''
+        self._error_at: Optional[float] = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget all but the last error."""
+        with self._lock:
+            self._processed = 0
+            self._done: deque[float] = deque()
+            self._latencies: deque[float] = deque(maxlen=LATENCIES)
+            self._people = 0
+            self._ids: set[int] = set()
+
+    def forget_ids(self) -> None:
+        """Count the persons anew."""
+        with self._lock:
+            self._ids.clear()
+
+    def processed(self, received: float, people: int, ids: Iterable[int]) -> None:
+        """Take note of an image that was received at that time (`time.monotonic`), and is done."""
+        with self._lock:
+            now = time.monotonic()
+            self._processed += 1
+            self._done.append(now)
+            self._latencies.append(now - received)
+            self._people = people
+            self._ids.update(ids)
+
+    def failed(self, error: str) -> None:
+        """Take note of an error."""
+        with self._lock:
+            self._last_error = error
+            self._error_at = time.monotonic()
+
+    def report(self, limits: Mapping[str, Any], silence: float) -> Report:
+        """
+        Judge by the parameters ``diagnostics.*``.
+
+        :param silence: seconds since the last input.
+        """
+        with self._lock:
+            now = time.monotonic()
+            while self._done and self._done[0] < now - RATE_WINDOW:
+                self._done.popleft()
+            rate = len(self._done) / RATE_WINDOW
+            p50, p99 = np.quantile(self._latencies or [0.0], [0.5, 0.99])
+            faults = [
+                _judge(limits, 'silence', silence, f'no input for {silence:.1f} s'),
+                _judge(limits, 'latency', p99, f'latency {p99:.3f} s (p99)'),
+                # Low is bad.
+                _judge(limits, 'rate', -rate, f'{rate:.1f} images per second', sign=-1),
+            ]
+            if self._error_at is not None and now - self._error_at < ERROR_TIME:
+                faults.append((Level.ERROR, self._last_error))
+            values = {
+                'rate (1/s)': f'{rate:.1f}',
+                'latency p50 (ms)': f'{1e3 * p50:.1f}',
+                'latency p99 (ms)': f'{1e3 * p99:.1f}',
+                'time since last input (s)': f'{silence:.1f}',
+                'processed': str(self._processed),
+                'people now': str(self._people),
+                'ids so far': str(len(self._ids)),
+                'last error': self._last_error,
+            }
+        level = max(level for level, _ in faults)
+        message = '; '.join(text for fault, text in faults if fault == level != Level.OK)
+        return Report(level, message or 'tracking', values)
+
+
+def _judge(
+    limits: Mapping[str, Any], name: str, value: float, text: str, sign: int = 1
+) -> tuple[Level, str]:
+    for level in (Level.ERROR, Level.WARN):
+        limit = limits[f'diagnostics.{name}_{level.name.lower()}']
+        if limit and value > sign * limit:
+            return level, text
+    return Level.OK, ''
