@@ -6,14 +6,20 @@ Importing OpenCV and OpenVINO takes a second. Here is what must work in that tim
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 
 def main() -> int:
     """Run the command line; return its exit code, 2 for input it cannot work with."""
+    # An interrupt inside a library that is being imported is an ImportError with a traceback;
+    # and there is nothing to clean up yet. The code is the shells' for a program ended by Ctrl-C.
+    handler = signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
     try:
         from persontrack_ros.cli import commands
 
+        signal.signal(signal.SIGINT, handler)
         return commands.main()
     except ModuleNotFoundError as error:
         print(
@@ -23,7 +29,7 @@ def main() -> int:
         )
         return 2
     except KeyboardInterrupt:
-        # The shells' code for a program ended by Ctrl-C; `run` catches it where it has results.
+        # `run` catches it where it has results.
         return 130
 
 

@@ -33,7 +33,7 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
     images = [read_image(path) for path in (options.image_a, options.image_b)]
-    embedder = make_embedder(settings.reid, Runtime())
+    embedder = make_embedder(settings.reid, Runtime(settings.inference))
     if not embedder.dimension:
         raise SettingsError(f'reid.model {settings.reid.model} has no looks to compare by')
     vectors = [

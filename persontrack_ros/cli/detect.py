@@ -52,7 +52,7 @@ def record(options: argparse.Namespace) -> Recording:
     found: list[Detections] = []
     vectors = []
     with VideoSource(options.source, SourceOptions(max_frames=options.max_frames)) as source:
-        runtime = Runtime()
+        runtime = Runtime(settings.inference)
         detector = Detector(settings.detector, runtime)
         embedder = make_embedder(settings.reid, runtime)
         for frame in tqdm(source, total=source.frame_count, unit='frame', mininterval=0.5):

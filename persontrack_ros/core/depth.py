@@ -10,6 +10,7 @@ Messages are whatever has the attributes of their ROS types.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import Optional
@@ -23,6 +24,7 @@ from persontrack_ros.core.encodings import depth_to_metres
 from persontrack_ros.core.encodings import image_to_depth
 from persontrack_ros.core.errors import ImageError
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.tracking.track import Track
 
 # The part of a box, from left and top, in which depths are looked at: the trunk rather than
 # what is beside it, and the floor at the feet.
@@ -184,6 +186,34 @@ def _quantiles(
     """Return quantiles of sorted depths from `first` to `end`, given the sums of weights."""
     wanted = sums[first] + np.array(which) * (sums[end] - sums[first])
     return depths[np.searchsorted(sums, wanted) - 1].tolist()
+
+
+class Locator:
+    """Finds the places of tracks from image to image."""
+
+    def __init__(self) -> None:
+        """Start without tracks."""
+        self._distances: dict[int, float] = {}
+
+    def locate(self, tracks: Sequence[Track], scene: Scene) -> dict[int, Place]:
+        """
+        Find the places of the tracks of the next image.
+
+        :returns: by id, of those whose place is known; that of a track which is not detected is,
+            where somebody is about as far away as the person was.
+        """
+        distances, places = {}, {}
+        for track in tracks:
+            last = self._distances.get(track.id)
+            if track.detection is None and last is None:
+                continue
+            place = scene.locate(track.box, last if track.detection is None else None)
+            if place is not None:
+                places[track.id], last = place, float(place.position[2])
+            if last is not None:
+                distances[track.id] = last
+        self._distances = distances
+        return places
 
 
 def _scale(what: str, size: tuple[int, ...], image_size: tuple[int, int]) -> FloatArray:

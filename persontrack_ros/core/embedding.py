@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persontrack_ros.core.detection import GREY
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray
@@ -140,6 +141,7 @@ class ModelEmbedder:
         self._models: dict[int, InferenceModel] = {}
         for batch in BATCH_SIZES:
             compiled = runtime.compile(model, path, profile, settings.device, batch)
+            compiled.images.fill(GREY)  # a black image may have no features, and rightly so
             (output,) = compiled.infer().values()
             if not np.isfinite(output).all() or np.abs(output).max() > 1e4 or not output.any():
                 raise ModelError(f'{path} gives impossible vectors: its weights are damaged')

@@ -70,7 +70,7 @@ class Pipeline:
         :raises ModelError: if a model or device cannot be used.
         :raises SettingsError: if the settings name no tracking algorithm.
         """
-        runtime = Runtime()
+        runtime = Runtime(settings.inference)
         self._detector = (
             None if settings.detector.model == NONE else Detector(settings.detector, runtime)
         )

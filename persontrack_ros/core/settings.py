@@ -142,6 +142,23 @@ class ReidSettings:
         choices=_PRECISIONS,
     )
     device: str = _parameter('AUTO', _DEVICE)
+    shared_gallery: bool = _parameter(
+        False,
+        'Persons keep their ids from camera to camera of a cameras_node, and when they come back '
+        'later, if they look the same; needs a re-identification model.',
+    )
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """Parameters ``inference.*``, of all models."""
+
+    precision: str = _parameter(
+        'auto',
+        'Precision that the device calculates in: auto takes its fastest, which is bf16 on newer '
+        'CPUs and f16 on GPUs; f32 gives the same tracks on every CPU.',
+        choices=('auto', 'f32', 'bf16', 'f16'),
+    )
 
 
 @dataclass(frozen=True)
@@ -264,6 +281,7 @@ class Settings:
 
     detector: DetectorSettings = DetectorSettings()
     reid: ReidSettings = ReidSettings()
+    inference: InferenceSettings = InferenceSettings()
     tracker: TrackerSettings = TrackerSettings()
     drawing: DrawingSettings = DrawingSettings()
 
@@ -271,12 +289,14 @@ class Settings:
         """
         Check every value.
 
-        :raises SettingsError: naming the first parameter that is wrong.
+        :raises SettingsError: naming the first parameter that is wrong, or where two contradict.
         """
         for parameter in PARAMETERS:
             group, name = parameter.name.split('.')
             settings = getattr(self, group)
             object.__setattr__(settings, name, parameter.check(getattr(settings, name)))
+        if self.reid.shared_gallery and self.reid.model == NONE:
+            raise SettingsError('reid.shared_gallery knows persons by their looks: set reid.model')
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], base: Optional[Settings] = None) -> Settings:

@@ -18,6 +18,11 @@ def tracker_node() -> int:
     return _run('tracker_node')
 
 
+def cameras_node() -> int:
+    """Run a node `person_tracker` for each of several cameras."""
+    return _run('cameras_node')
+
+
 def video_publisher() -> int:
     """Run the node `video_publisher`."""
     return _run('video_publisher')

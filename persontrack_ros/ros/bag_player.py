@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Optional
 
 import rclpy
 from builtin_interfaces.msg import Time
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy
@@ -40,6 +38,7 @@ from persontrack_ros.ros.answers import SETTLING_TIME
 from persontrack_ros.ros.answers import TrackerAnswers
 from persontrack_ros.ros.parameters import declare
 from persontrack_ros.ros.process import ros
+from persontrack_ros.ros.process import spinning
 
 PARAMETERS = (
     Parameter('bag', '.', 'Folder of the bag, or one of its files (.mcap, .db3).'),
@@ -94,6 +93,7 @@ class BagPlayer(Node):
         :raises SettingsError: if a parameter is wrong.
         :raises SourceError: if the bag cannot be read, or has not the topics that are wanted.
         """
+        self._bag: Optional[BagReader] = None
         super().__init__('bag_player', **options)
         problems = declare(self, PARAMETERS)
         for problem in problems.values():
@@ -137,7 +137,8 @@ class BagPlayer(Node):
 
     def destroy_node(self) -> None:
         """Close the bag and destroy the node."""
-        self._bag.close()
+        if self._bag is not None:
+            self._bag.close()
         super().destroy_node()
 
     def _publish_round(self) -> int:
@@ -252,24 +253,15 @@ class BagPlayer(Node):
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the node until its bag ends; return 2 if the bag or a parameter is wrong."""
     try:
-        with ros(arguments):
+        with ros(arguments) as executor:
             node = BagPlayer()
-            spinning = threading.Thread(target=_spin, args=(node,), daemon=True)
-            spinning.start()
-            node.publish_all()
-            rclpy.try_shutdown()
-            spinning.join()
+            executor.add_node(node)
+            with spinning(executor):
+                node.publish_all()
     except PersontrackError as error:
         rclpy.logging.get_logger('bag_player').fatal(str(error))
         return 2
     return 0
-
-
-def _spin(node: Node) -> None:
-    try:
-        rclpy.spin(node)
-    except ExternalShutdownException:
-        pass
 
 
 def _find_type(name: str) -> Optional[type]:

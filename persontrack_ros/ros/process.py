@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Optional
 
 import rclpy
+from rclpy.executors import Executor
+from rclpy.executors import ExternalShutdownException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from rclpy.signals import install_signal_handlers
 
 
 @contextmanager
-def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[None]:
+def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[Executor]:
     """
-    Initialise ROS, and shut it down at the end of the block.
+    Initialise ROS and yield an executor; shut ROS down at the end of the block.
 
     Ctrl-C shuts it down too, which ends spinning; it never raises KeyboardInterrupt. A terminal
     sends SIGINT to all processes it started and ros2 launch passes it on, so that a node gets two
     or three, and one of them would interrupt its cleaning up.
     """
+    # Until here Ctrl-C ends the process on the spot. rclpy's handler comes only after the
+    # executor, which cannot be made in a ROS that has been shut down.
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    executor = SingleThreadedExecutor()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # rclpy's own handler shuts ROS down and then calls this one.
     signal.signal(signal.SIGINT, lambda number, frame: None)
-    rclpy.init(args=arguments)
+    install_signal_handlers()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
-        yield
+        yield executor
     except Exception:
         # Whatever is being done with ROS when it is shut down fails, and means nothing.
         if rclpy.ok():
@@ -33,3 +45,22 @@ def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[None]:
         rclpy.try_shutdown()
         # Python would restore the default, and a late signal would still end us with an error.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def spinning(executor: Executor) -> Iterator[None]:
+    """Spin on a thread during the block, at the end of which ROS is shut down."""
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        executor.context.try_shutdown()
+        thread.join()

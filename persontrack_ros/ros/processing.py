@@ -21,6 +21,8 @@ from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.tracking.gallery import Camera
+from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.ros.inputs import Frame
 from persontrack_ros.ros.options import ANY_CLASS
 from persontrack_ros.ros.options import DETECTIONS
@@ -41,22 +43,30 @@ class Processor:
     :ivar timeline: the time of the stream.
     """
 
-    def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Settings, options: Mapping[str, Any], camera: Camera) -> None:
         """
         Load and warm up the models that are needed.
 
+        :param camera: of the gallery that is used if `reid.shared_gallery` says so.
         :raises ModelError: if a model or device cannot be used.
         """
         unused = {}
         self._tracks = settings.tracker.algorithm != NONE
         if not self._tracks:
             # A pipeline has a tracker; this one stays idle.
-            unused |= {'tracker.algorithm': TrackerSettings().algorithm, 'reid.model': NONE}
+            unused |= {
+                'tracker.algorithm': TrackerSettings().algorithm,
+                'reid.model': NONE,
+                'reid.shared_gallery': False,
+            }
         if options['input'] == DETECTIONS:
             unused |= {'detector.model': NONE, 'reid.model': NONE}
         self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
         self._pipeline = Pipeline(Settings.from_values(unused, base=settings))
-        self.session = Session(self._pipeline.tracker)
+        shared = settings.reid.shared_gallery
+        self.session = Session(
+            self._pipeline.tracker.settings, camera.make_tracker if shared else make_tracker
+        )
         self.timeline = Timeline()
 
     def process(
@@ -78,6 +88,7 @@ class Processor:
         restart, back = self.timeline.advance(stamp, options['time.jump_threshold'])
         if restart:
             self._restart(settings, options)
+            outputs.clear()
         if back:
             tell(f'the stamps went back by {back:.3f} s')
         started = time.perf_counter()
@@ -91,7 +102,13 @@ class Processor:
             if self.session.finish(tracker, partial(outputs.publish_tracks, tracks, frame.header)):
                 break
         outcome = Outcome(
-            frame.header, image, detections, sources, tracks, self._pipeline.mean_time
+            frame.header,
+            image,
+            detections,
+            sources,
+            tracks,
+            self._pipeline.mean_time,
+            frame.depth,
         )
         outputs.publish_rest(outcome, settings.drawing, options)
         return outcome

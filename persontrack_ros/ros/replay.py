@@ -17,7 +17,6 @@ from unittest.mock import patch
 
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -30,6 +29,7 @@ from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.ros.bag_player import BagPlayer
 from persontrack_ros.ros.compat import local_discovery
 from persontrack_ros.ros.node_process import NodeProcess
+from persontrack_ros.ros.process import spinning
 from persontrack_ros.ros.video_publisher import VideoPublisher
 
 # What the node wrote is told with an error up to this number of characters.
@@ -78,10 +78,11 @@ def replay(
         stack.callback(context.try_shutdown)
         player = _make_player(Path(source), image_topic, max_frames, context)
         collector = _Collector(player.resolve_topic_name('tracks'), context)
-        spinning = _spin(context, player, collector)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(player)
+        executor.add_node(collector)
         stack.callback(player.destroy_node)
-        stack.callback(spinning.join)
-        stack.callback(context.try_shutdown)
+        stack.enter_context(spinning(executor))
 
         topic = player.image_topic_name
         log = stack.enter_context((directory / 'node.log').open('w+'))
@@ -151,22 +152,6 @@ def _make_player(
         values |= {'source': str(source), 'stamps': 'source'}
     overrides = [Parameter(name, value=value) for name, value in values.items()]
     return kind(context=context, parameter_overrides=overrides)
-
-
-def _spin(context: Context, *nodes: Node) -> threading.Thread:
-    executor = SingleThreadedExecutor(context=context)
-    for node in nodes:
-        executor.add_node(node)
-
-    def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            pass
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
-    return thread
 
 
 def _shut_down_after(node: NodeProcess, context: Context, timeout: float) -> None:

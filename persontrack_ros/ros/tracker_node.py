@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-import rclpy
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
 from rclpy.clock import JumpThreshold
@@ -20,6 +19,8 @@ from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.threads import use_one_thread_beside_inference
+from persontrack_ros.core.tracking.gallery import Camera
+from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.ros.diagnostics import publish_diagnostics
 from persontrack_ros.ros.endpoints import QosWatch
 from persontrack_ros.ros.endpoints import describe
@@ -50,8 +51,13 @@ class TrackerNode(LifecycleNode):
     their own, always the newest one, so that services and parameters answer at once.
     """
 
-    def __init__(self, **options: object) -> None:
-        """Declare the parameters and offer the services; nothing is loaded yet."""
+    def __init__(self, gallery: Optional[Gallery] = None, **options: object) -> None:
+        """
+        Declare the parameters and offer the services; nothing is loaded yet.
+
+        :param gallery: shared with other cameras.
+        """
+        self._camera = Camera(gallery or Gallery())
         self._processor: Optional[Processor] = None
         self._worker: Optional[NewestItemWorker[Frame]] = None
         self._inputs: Optional[Inputs] = None
@@ -95,7 +101,7 @@ class TrackerNode(LifecycleNode):
         try:
             self._configuration.configure()
             settings, options = self._configuration.current
-            self._processor = Processor(settings, options)
+            self._processor = Processor(settings, options, self._camera)
             self._outputs = Outputs(self, settings, options)
         except Exception as error:  # noqa: BLE001 - whatever it is, the node must stay usable
             expected = isinstance(error, PersontrackError)
@@ -149,12 +155,14 @@ class TrackerNode(LifecycleNode):
             self._worker.stop()
             self._dropped += self._worker.dropped
             self._worker = None
+            self._outputs.clear()
 
     def _free(self) -> None:
         if self._outputs is not None:
             self._outputs.destroy()
             self._outputs = None
         self._processor = None
+        self._camera.forget()
         self._enabled = True
         self._configuration.configured = False
 
@@ -207,6 +215,7 @@ class TrackerNode(LifecycleNode):
 
     def _reset(self) -> None:
         self._session().restart(self._configuration.current.settings.tracker)
+        self._outputs.clear()
         self._statistics.forget_ids()
 
     def _enable(self, enabled: bool) -> None:
@@ -217,6 +226,7 @@ class TrackerNode(LifecycleNode):
 
     def _load(self, path: Path) -> None:
         self._session().load(self._configuration.current.settings.tracker, path)
+        self._outputs.clear()
 
     def _watch(self) -> None:
         """Warn of topics over which nothing comes, and why."""
@@ -261,11 +271,12 @@ class TrackerNode(LifecycleNode):
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the node until it is interrupted."""
     use_one_thread_beside_inference()
-    with ros(arguments):
+    with ros(arguments) as executor:
         node = TrackerNode()
+        executor.add_node(node)
         try:
             node.autostart()
-            rclpy.spin(node)
+            executor.spin()
         finally:
             node.destroy_node()
     return 0

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from typing import Optional
 
 import rclpy
 from builtin_interfaces.msg import Time
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -26,6 +24,7 @@ from persontrack_ros.ros.answers import TrackerAnswers
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.parameters import declare
 from persontrack_ros.ros.process import ros
+from persontrack_ros.ros.process import spinning
 
 PARAMETERS = (
     Parameter('source', '0', 'Video file, folder of images, or number of a camera.'),
@@ -150,21 +149,12 @@ class VideoPublisher(Node):
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the node until its source ends; return 2 if the source or a parameter is wrong."""
     try:
-        with ros(arguments):
+        with ros(arguments) as executor:
             node = VideoPublisher()
-            spinning = threading.Thread(target=_spin, args=(node,), daemon=True)
-            spinning.start()
-            node.publish_all()
-            rclpy.try_shutdown()
-            spinning.join()
+            executor.add_node(node)
+            with spinning(executor):
+                node.publish_all()
     except PersontrackError as error:
         rclpy.logging.get_logger('video_publisher').fatal(str(error))
         return 2
     return 0
-
-
-def _spin(node: Node) -> None:
-    try:
-        rclpy.spin(node)
-    except ExternalShutdownException:
-        pass

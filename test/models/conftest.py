@@ -10,6 +10,7 @@ from persontrack_ros.core.detection import Detector
 from persontrack_ros.core.embedding import ModelEmbedder
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.mot import read_ground_truth
+from persontrack_ros.core.settings import InferenceSettings
 from persontrack_ros.core.settings import Settings
 
 STEP = 20
@@ -17,7 +18,7 @@ STEP = 20
 
 @pytest.fixture(scope='session')
 def runtime(models):
-    return Runtime()
+    return Runtime(InferenceSettings(precision='f32'))
 
 
 @pytest.fixture(scope='session')

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.files import SUFFIXES
 from persontrack_ros.core.models.profile import Profile
+from persontrack_ros.core.settings import InferenceSettings
 
 # What is compiled in the same way is compiled once in a process, and shared for as long as
-# somebody uses it. The key: file and its time, profile, device and batch size.
+# somebody uses it. The key: file and its time, profile, device, batch size and hints.
 _compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
 _compiling = threading.Lock()
 
@@ -31,9 +32,12 @@ class Runtime:
     Several in one process share what they compile.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: InferenceSettings = InferenceSettings()) -> None:
         """Load OpenVINO's device plug-ins lazily; nothing is compiled yet."""
         self._core = ov.Core()
+        self._hints = {'PERFORMANCE_HINT': 'LATENCY'}
+        if settings.precision != 'auto':
+            self._hints['INFERENCE_PRECISION_HINT'] = settings.precision
 
     def read(self, path: Path, profile: Profile) -> ov.Model:
         """
@@ -94,7 +98,8 @@ class Runtime:
         :raises ModelError: if the device is not there or the weights are damaged.
         """
         self._check_device(device)
-        key = (path.resolve(), path.stat().st_mtime_ns, profile, device, batch)
+        hints = frozenset(self._hints.items())
+        key = (path.resolve(), path.stat().st_mtime_ns, profile, device, batch, hints)
         try:
             with _compiling:
                 compiled = _compiled.get(key)
@@ -124,7 +129,7 @@ class Runtime:
             arithmetic = steps.input().preprocess().convert_element_type(ov.Type.f32)
             arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
             arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
-        return self._core.compile_model(steps.build(), device, {'PERFORMANCE_HINT': 'LATENCY'})
+        return self._core.compile_model(steps.build(), device, self._hints)
 
     def _check_device(self, device: str) -> None:
         kinds = [name.split('.')[0] for name in self._core.available_devices]
