@@ -15,7 +15,6 @@ from typing import Optional
 
 import rclpy
 from rclpy.executors import Executor
-from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
@@ -81,6 +80,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
                     target=_run, args=(tracker, SingleThreadedExecutor()), name=tracker.get_name()
                 )
                 stack.callback(thread.join)
+                # Whatever ends this thread has to end that one.
+                stack.callback(rclpy.try_shutdown)
                 thread.start()
             executor.add_node(cameras)
             executor.spin()
@@ -96,7 +97,9 @@ def _run(tracker: TrackerNode, executor: Executor) -> None:
     try:
         tracker.autostart()
         executor.spin()
-    except ExternalShutdownException:
-        pass
+    except Exception:
+        # Whatever is being done with ROS when it is shut down fails, and means nothing.
+        if tracker.context.ok():
+            raise
     finally:
         tracker.destroy_node()

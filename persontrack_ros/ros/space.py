@@ -76,20 +76,20 @@ class Space:
         image_size: tuple[int, int],
         depth: Future[Depth],
     ) -> None:
+        logger = self._node.get_logger()
         places = {}
+        # Each throttled on its own.
         if depth.cancelled():
-            self._warn('no depth image was taken at the time of the image')
+            logger.warning(
+                'no tracks_3d: no depth image was taken at the time of the image',
+                throttle_duration_sec=_WARNING_PERIOD,
+            )
         else:
             try:
                 places = self._locator.locate(tracks, Scene(*depth.result(), image_size))
             except ImageError as error:
-                self._warn(str(error))
+                logger.warning(f'no tracks_3d: {error}', throttle_duration_sec=_WARNING_PERIOD)
             else:
                 self._tracks_publisher.publish(places_to_message(tracks, places, header))
         markers = self._markers.update([track.id for track in tracks], places, header)
         self._markers_publisher.publish(markers)
-
-    def _warn(self, text: str) -> None:
-        self._node.get_logger().warning(
-            f'no tracks_3d: {text}', throttle_duration_sec=_WARNING_PERIOD
-        )
