@@ -28,6 +28,7 @@ from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.tracking.track import Track
 
 
@@ -76,7 +77,12 @@ class TracksRecorder:
     """Copies a bag, and puts the tracks beside the images that they are of."""
 
     def __init__(
-        self, source: BagReader, bag: BagWriter, tracks_topic: str, annotated_topic: str = ''
+        self,
+        source: BagReader,
+        bag: BagWriter,
+        tracks_topic: str,
+        annotated_topic: str = '',
+        drawing: DrawingSettings = DrawingSettings(),
     ) -> None:
         """
         Add all topics to the new bag.
@@ -84,6 +90,7 @@ class TracksRecorder:
         :param annotated_topic: for images with the tracks drawn in; empty for none.
         """
         self._bag = bag
+        self._drawing = drawing
         self._copies = {one.id: bag.copy_topic(one) for one in source.connections}
         self._tracks = bag.add_topic(tracks_topic, TRACKS)
         self._annotated = annotated_topic and bag.add_topic(annotated_topic, IMAGE)
@@ -98,7 +105,7 @@ class TracksRecorder:
         self._bag.write(self._tracks, image.time, serialise(message))
         if self._annotated:
             # Without the speed, which would make every run another one.
-            annotated = make_image(draw(image.image, tracks, 0.0), image.header)
+            annotated = make_image(draw(image.image, tracks, 0.0, self._drawing), image.header)
             self._bag.write(self._annotated, image.time, serialise(annotated))
 
 

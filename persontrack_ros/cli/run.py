@@ -19,6 +19,7 @@ from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.mot import MotWriter
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.video import SourceOptions
@@ -91,7 +92,7 @@ def execute(options: argparse.Namespace) -> int:
                         mot.write(frame.number, ((t.id, t.box, t.score) for t in tracks))
                     ids.update(track.id for track in tracks)
                     if video or window:
-                        annotated = draw(frame.image, tracks, pipeline.mean_time)
+                        annotated = draw(frame.image, tracks, pipeline.mean_time, settings.drawing)
                         if video:
                             video.write(annotated)
                         if window and not window.show(annotated):
@@ -106,7 +107,9 @@ def execute(options: argparse.Namespace) -> int:
                 if mot:
                     mot.write(number, ((t.id, t.box, t.score) for t in tracks))
             if video or window:
-                _draw_again(options.source, source_options, images, video, window)
+                _draw_again(
+                    options.source, source_options, images, settings.drawing, video, window
+                )
     print(f'{frames} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
     return 0
 
@@ -115,13 +118,14 @@ def _draw_again(
     source: str,
     source_options: SourceOptions,
     images: list[list[Track]],
+    drawing: DrawingSettings,
     video: Optional[VideoWriter],
     window: Optional[Window],
 ) -> None:
     """Read the source a second time and draw the tracks of each image."""
     with VideoSource(source, source_options) as again:
         for frame, tracks in zip(again, images):
-            annotated = draw(frame.image, tracks, mean_time=0.0)
+            annotated = draw(frame.image, tracks, 0.0, drawing)
             if video:
                 video.write(annotated)
             if window and not window.show(annotated):

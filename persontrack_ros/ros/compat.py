@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
+from rclpy._rclpy_pybind11 import RCLError
+from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 
 Check = Callable[[Sequence[rclpy.Parameter]], SetParametersResult]
@@ -36,6 +39,26 @@ def on_parameters_set(node: Node, check: Check, take: Take) -> None:
         return result
 
     node.add_on_set_parameters_callback(check_and_take)
+
+
+def refuse_impossible_transitions(node: LifecycleNode) -> None:
+    """
+    Answer a transition that the state of the node does not have with success = false.
+
+    Before Kilted, its exception would end the node.
+    """
+    (service,) = (each for each in node.services if each.srv_name.endswith('/change_state'))
+    change = service.callback
+
+    def change_or_refuse(request: Any, response: Any) -> Any:
+        try:
+            return change(request, response)
+        except RCLError as error:
+            node.get_logger().warning(f'no such transition in this state: {error}')
+            response.success = False
+            return response
+
+    service.callback = change_or_refuse
 
 
 def local_discovery() -> dict[str, str]:

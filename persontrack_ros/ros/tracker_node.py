@@ -21,6 +21,7 @@ from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.ros.compat import refuse_impossible_transitions
 from persontrack_ros.ros.diagnostics import publish_diagnostics
 from persontrack_ros.ros.endpoints import QosWatch
 from persontrack_ros.ros.endpoints import describe
@@ -70,6 +71,7 @@ class TrackerNode(LifecycleNode):
         self._configuration = NodeParameters(self)
         self._statistics = Statistics()
         self._qos = QosWatch(self)
+        refuse_impossible_transitions(self)
         Services(self, self._reset, self._enable, self._save, self._load)
         publish_diagnostics(self, self._report)
         self.create_timer(
@@ -89,7 +91,7 @@ class TrackerNode(LifecycleNode):
         if self.get_parameter('autostart').value:
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
-            else:
+            elif self.context.ok():
                 self.get_logger().error(
                     'not started. Mend what is said above, then '
                     f'"ros2 lifecycle set {self.get_fully_qualified_name()} configure" and '
@@ -106,7 +108,9 @@ class TrackerNode(LifecycleNode):
         except Exception as error:  # noqa: BLE001 - whatever it is, the node must stay usable
             expected = isinstance(error, PersontrackError)
             self._problem = str(error) if expected else f'{type(error).__name__}: {error}'
-            self.get_logger().error(self._problem)
+            # Whatever fails because of Ctrl-C means nothing.
+            if self.context.ok():
+                self.get_logger().error(self._problem)
             self._free()
             return TransitionCallbackReturn.FAILURE
         self._problem = ''
@@ -117,7 +121,8 @@ class TrackerNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start to work."""
         self._worker = NewestItemWorker(self._process)
-        self._inputs = Inputs(self, self._configuration.current.options, self._submit)
+        self._inputs = Inputs(self, self._configuration.current.options, self._worker.submit)
+        self._statistics.resume()
         self._silent.clear()
         tracks = self._configuration.current.settings.tracker.algorithm != NONE
         self.get_logger().info(
@@ -166,12 +171,10 @@ class TrackerNode(LifecycleNode):
         self._enabled = True
         self._configuration.configured = False
 
-    def _submit(self, frame: Frame) -> None:
-        if self._enabled:
-            self._worker.submit(frame)
-
     def _process(self, frame: Frame) -> None:
         """Publish what is in a frame; runs on the worker's thread."""
+        if not self._enabled:
+            return
         settings, options = self._configuration.current
         try:
             outcome = self._processor.process(

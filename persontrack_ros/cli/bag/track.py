@@ -83,7 +83,9 @@ def execute(options: argparse.Namespace) -> int:
         if options.output:
             storage = options.storage or bag.storage
             new_bag = stack.enter_context(BagWriter(options.output, storage, options.force))
-            recorder = TracksRecorder(bag, new_bag, tracks_topic, annotated_topic)
+            recorder = TracksRecorder(
+                bag, new_bag, tracks_topic, annotated_topic, settings.drawing
+            )
         total = min(topic.msgcount, options.max_frames or topic.msgcount)
         progress = stack.enter_context(tqdm(total=total, unit='frame', mininterval=0.5))
         for image, tracks in track_images(bag, topic, pipeline, recorder):
