@@ -75,7 +75,7 @@ def test_two_cameras_see_the_same_persons(models, data, truth):
     """
     same = {19: 1, 13: 2, 11: 3, 12: 4, 9: 5, 10: 6, 14: 8, 15: 8, 18: 8}
     capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
-    pictures = [capture.read()[1] for _ in range(120)]
+    pictures = [capture.read()[1] for _ in range(95)]
     darker = (255 * (np.arange(256) / 255) ** 1.3).astype(np.uint8)
     gallery = Gallery()
 
@@ -102,10 +102,9 @@ def test_two_cameras_see_the_same_persons(models, data, truth):
         left, top, width, height = box / 0.8
         return np.array([768 - left - width, top, width, height])
 
-    left = watch(range(0, 60), lambda picture: picture[:, :500].copy(), lambda box: box)
-    right = watch(range(60, 120), mirrored, unmirrored)
+    left = watch(range(0, 45), lambda picture: picture[:, :500].copy(), lambda box: box)
+    right = watch(range(60, 95), mirrored, unmirrored)
     known = {id_: person for id_, person in right.items() if person in left.values()}
-    print(left, right)
     again = {id_ for id_ in known if id_ in left}
     assert {id_: left[id_] for id_ in again} == {id_: known[id_] for id_ in again}
     assert len(again) >= 2
