@@ -104,6 +104,7 @@ def start_tracker(
             namespace=namespace,
             arguments=['-d', str(share / 'config' / 'persontrack.rviz')],
             remappings=[(f'/{topic}', topic) for topic in RVIZ_TOPICS],
+            output='screen',
         )
 
     return OpaqueFunction(function=start)
