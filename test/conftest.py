@@ -59,7 +59,7 @@ def run_command(
     return subprocess.run(
         [sys.executable, '-m', module, *map(str, arguments)],
         capture_output=True,
-        text=True,
+        encoding='utf-8',
         timeout=TIMEOUT,
         env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Optional
 
 from persontrack_ros.cli import bag
+from persontrack_ros.cli import benchmark
 from persontrack_ros.cli import compare
 from persontrack_ros.cli import detect
+from persontrack_ros.cli import devices
 from persontrack_ros.cli import evaluate
 from persontrack_ros.cli import models
 from persontrack_ros.cli import run
@@ -19,7 +21,7 @@ from persontrack_ros.cli import track
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 
-COMMANDS = (run, detect, track, evaluate, compare, bag, models, sample_video)
+COMMANDS = (run, detect, track, evaluate, compare, bag, models, devices, benchmark, sample_video)
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:

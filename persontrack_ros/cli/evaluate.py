@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import sys
 from pathlib import Path
+from typing import Optional
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -15,9 +18,17 @@ from persontrack_ros.cli.options import add_replay_options
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import settings_from
 from persontrack_ros.core.baseline import track_with_sort
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.evaluation import Scores
 from persontrack_ros.core.evaluation import evaluate
+from persontrack_ros.core.failures import MAX_SWITCHES
+from persontrack_ros.core.failures import contact_sheet
+from persontrack_ros.core.failures import follow
+from persontrack_ros.core.failures import plot
+from persontrack_ros.core.failures import switches
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.mot import read_ground_truth
 from persontrack_ros.core.mot import read_mot
@@ -27,6 +38,7 @@ from persontrack_ros.core.recording import as_rows
 from persontrack_ros.core.recording import track
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.offline import OfflineTracker
+from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
 
 COLUMNS = {
@@ -68,7 +80,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar='FILE',
         help='what `persontrack detect` stored, or det.txt',
     )
-    inputs.add_argument('--video', nargs='+', metavar='FILE', help='videos or folders of images')
+    parser.add_argument(
+        '--video',
+        nargs='+',
+        metavar='FILE',
+        help='videos or folders of images: to track, or for the pictures of --plot',
+    )
+    parser.add_argument(
+        '--plot',
+        type=Path,
+        metavar='DIR',
+        help='also draw the ids of each person over the frames (package matplotlib) and, with '
+        '--video, pictures of the id switches, into NAME.tracks.png and NAME.switches.png there',
+    )
     parser.add_argument(
         '--baseline',
         action='store_true',
@@ -90,7 +114,11 @@ def execute(options: argparse.Namespace) -> int:
         inputs = [directory / 'det' / 'det.txt' for directory in options.ground_truth]
     if len(inputs) != len(names):
         raise SettingsError(f'{len(names)} sequences but {len(inputs)} files to compare with them')
-    if options.baseline and (options.results or options.video):
+    if options.video and len(options.video) != len(names):
+        raise SettingsError(f'{len(names)} sequences but {len(options.video)} videos')
+    if options.video and (options.results or options.detections) and not options.plot:
+        raise SettingsError('--video beside --results or --detections is for --plot')
+    if options.baseline and inputs in (options.results, options.video):
         raise SettingsError('--baseline needs --detections, or the public detections')
     pairs = []
     sort_pairs = []
@@ -98,7 +126,7 @@ def execute(options: argparse.Namespace) -> int:
         truth = read_ground_truth(directory)
         if options.results:
             rows = read_mot(path)
-        elif options.video:
+        elif not options.detections and options.video:
             rows = _track_video(path, settings, options.every, options.offline)
         else:
             recording = Recording.load(path, options.rate)
@@ -110,6 +138,10 @@ def execute(options: argparse.Namespace) -> int:
             sort_rows = track_with_sort(recording, threshold, options.every)
             sort_pairs.append((truth, sort_rows))
     table = _table(names, pairs)
+    if options.plot:
+        videos = options.video or [None] * len(names)
+        for name, pair, video in zip(names, pairs, videos):
+            _plot(options.plot, name, *pair, video)
     if options.baseline:
         table |= _table([f'{name} (SORT)' for name in names], sort_pairs, ' (SORT)')
     print(_as_json(table) if options.json else _as_text(table))
@@ -142,6 +174,40 @@ def _track_video(source: str, settings: Settings, every: int, offline: bool) -> 
     if isinstance(pipeline.tracker, OfflineTracker):
         images = pipeline.tracker.finish()
     return as_rows(numbers, images)
+
+
+def _plot(
+    directory: Path, name: str, truth: FloatArray, rows: FloatArray, video: Optional[str]
+) -> None:
+    """Draw who was followed under which id, and pictures of the id switches."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f'cannot make the directory {directory}: {error.strerror}') from error
+    persons = follow(truth, rows)
+    found = switches(persons)
+    plot(persons, name, directory / f'{name}.tracks.png')
+    if not found or video is None:
+        reason = 'there is none' if not found else 'they need --video'
+        print(f'{name}: no pictures of id switches, {reason}', file=sys.stderr)
+        return
+    if len(found) > MAX_SWITCHES:
+        print(f'{name}: pictures of the first {MAX_SWITCHES} id switches only', file=sys.stderr)
+        found = found[:MAX_SWITCHES]
+    images = _images(video, {frame for switch in found for frame in switch.frames})
+    sheet = directory / f'{name}.switches.png'
+    if not cv2.imwrite(str(sheet), contact_sheet(found, truth, rows, images)):
+        raise OutputError(f'cannot write {sheet}')
+
+
+def _images(source: str, wanted: set[int]) -> dict[int, BgrImage]:
+    """Read the frames of these numbers."""
+    with VideoSource(source, SourceOptions(max_frames=max(wanted))) as video:
+        images = {frame.number: frame.image for frame in video if frame.number in wanted}
+    missing = wanted - set(images)
+    if missing:
+        raise SourceError(f'{source} has no frame {min(missing)}, so it is of another sequence')
+    return images
 
 
 def _as_json(table: dict[str, Scores]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +34,13 @@ GREY = 114
 class Detector:
     """Finds persons with any model that a :class:`DetectorProfile` describes."""
 
-    def __init__(self, settings: DetectorSettings, runtime: Runtime) -> None:
+    def __init__(
+        self, settings: DetectorSettings, runtime: Runtime, pipelined: bool = False
+    ) -> None:
         """
         Load, compile and warm up the model.
 
+        :param pipelined: whether several images are to be worked on at once, see :meth:`team`.
         :raises ModelError: if it is missing, damaged or of another kind.
         """
         path = find_model(settings.model, settings.precision)
@@ -45,7 +49,9 @@ class Detector:
         self._profile = profile or DetectorProfile()
         self._decoder = DECODERS[self._profile.decoder]
         model = runtime.read(path, self._profile)
-        self._model = runtime.compile(model, path, self._profile, settings.device, batch=1)
+        self._model = runtime.compile(
+            model, path, self._profile, settings.device, batch=1, pipelined=pipelined
+        )
         self._size = (self._model.images.shape[1], self._model.images.shape[2])
         self._fit = Fit(self._profile.fit, (0, 0), self._size)
         if not self._decoder.accepts(output_shapes(model), self._profile, self._size):
@@ -93,6 +99,16 @@ class Detector:
         return Detections.create(
             boxes, np.minimum(scores[keep[order]], 1.0), image_size=(width, height)
         )
+
+    def team(self) -> list[Detector]:
+        """Return this detector and as many copies, to work beside it, as can usefully do so."""
+        team = [self]
+        for _ in range(self._model.useful_requests - 1):
+            other = copy.copy(self)
+            other._model = self._model.another()
+            other._fit = Fit(self._profile.fit, (0, 0), self._size)
+            team.append(other)
+        return team
 
     def _infer(self) -> tuple[FloatArray, FloatArray]:
         return self._decoder.decode(self._model.infer(), self._profile, self._size)

@@ -152,14 +152,21 @@ class ModelEmbedder:
         embeddings = np.empty((len(boxes), self.dimension), dtype=np.float32)
         crops = _crops(image, boxes)
         done = 0
-        while done < len(boxes):
-            batch = next(size for size in BATCH_SIZES if size <= len(boxes) - done)
+        for batch in batches(len(boxes)):
             model = self._models[batch]
             for target, crop in zip(model.images, crops[done : done + batch]):
                 cv2.resize(crop, target.shape[1::-1], dst=target)
             (embeddings[done : done + batch],) = model.infer().values()
             done += batch
         return normalise(embeddings)
+
+
+def batches(count: int) -> list[int]:
+    """Return the batch sizes in which so many embeddings are computed."""
+    sizes: list[int] = []
+    while count > sum(sizes):
+        sizes.append(next(size for size in BATCH_SIZES if size <= count - sum(sizes)))
+    return sizes
 
 
 def _crops(image: BgrImage, boxes: FloatArray) -> list[BgrImage]:

@@ -31,15 +31,18 @@ def as_boxes(boxes: ArrayLike) -> FloatArray:
 
 def boxes_to_measurements(boxes: FloatArray) -> FloatArray:
     """Convert boxes ``(N, 4)`` to measurements ``(N, 4)``."""
-    left, top, width, height = boxes.T
-    return np.stack([left + width / 2, top + height / 2, width / height, height], axis=1)
+    measurements = boxes.copy()
+    measurements[:, :2] += boxes[:, 2:] / 2
+    measurements[:, 2] /= boxes[:, 3]
+    return measurements
 
 
 def measurements_to_boxes(measurements: FloatArray) -> FloatArray:
     """Convert measurements ``(N, 4)`` to boxes ``(N, 4)``."""
-    x, y, aspect, height = measurements.T
-    width = aspect * height
-    return np.stack([x - width / 2, y - height / 2, width, height], axis=1)
+    boxes = measurements.copy()
+    boxes[:, 2] *= measurements[:, 3]
+    boxes[:, :2] -= boxes[:, 2:] / 2
+    return boxes
 
 
 def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
@@ -50,25 +53,35 @@ def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
     :param others: shape ``(M, 4)``.
     :returns: shape ``(N, M)``, in [0, 1]; 0 where both boxes are empty.
     """
-    intersection = _intersection(boxes, others)
-    union = np.prod(boxes[:, 2:], axis=1)[:, None] + np.prod(others[:, 2:], axis=1) - intersection
-    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    shared = _intersection(boxes, others)
+    union = np.add.outer(_areas(boxes), _areas(others))
+    union -= shared
+    # Far from the origin, rounding can make the shared area larger than either box.
+    np.maximum(union, shared, out=union)
+    return np.divide(shared, union, out=shared, where=shared > 0)
 
 
 def coverage(boxes: FloatArray, others: FloatArray) -> FloatArray:
     """Compute the part of every box ``(N, 4)`` that every other one ``(M, 4)`` covers."""
-    return _intersection(boxes, others) / np.prod(boxes[:, 2:], axis=1)[:, None]
+    return _intersection(boxes, others) / _areas(boxes)[:, None]
+
+
+def _areas(boxes: FloatArray) -> FloatArray:
+    return boxes[:, 2] * boxes[:, 3]
 
 
 def _intersection(boxes: FloatArray, others: FloatArray) -> FloatArray:
     """Return the area that two boxes share, shape ``(N, M)``."""
-    ends, other_ends = boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:]
-    sides = [
-        np.minimum(ends[:, None, axis], other_ends[:, axis])
-        - np.maximum(boxes[:, None, axis], others[:, axis])
-        for axis in (0, 1)
-    ]
-    return np.maximum(sides[0], 0.0) * np.maximum(sides[1], 0.0)
+    starts, other_starts = boxes[:, :2], others[:, :2]
+    ends, other_ends = starts + boxes[:, 2:], other_starts + others[:, 2:]
+    # In place: new arrays cost more time than the arithmetic.
+    width, height = (np.minimum.outer(ends[:, axis], other_ends[:, axis]) for axis in (0, 1))
+    buffer = np.empty_like(width)
+    for axis, side in enumerate((width, height)):
+        side -= np.maximum.outer(starts[:, axis], other_starts[:, axis], out=buffer)
+        np.maximum(side, 0.0, out=side)
+    width *= height
+    return width
 
 
 def pixel_rectangles(boxes: FloatArray, width: int, height: int) -> NDArray[np.intp]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
+from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Optional
 
 import numpy as np
@@ -17,11 +23,14 @@ from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
 from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracking.tracker import Tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.core.video import Frame
 
 STATISTICS_FRAMES = 200
 
@@ -47,6 +56,7 @@ class Result:
 
     :ivar tracks: the visible tracks.
     :ivar detections: all detections, without embeddings; `Track.detection` is an index of them.
+        None are in an image that `detector.interval` leaves out.
     :ivar embedded: number of detections whose embedding was computed.
     """
 
@@ -63,22 +73,33 @@ class Pipeline:
     Not thread-safe: one thread at a time may call its methods.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pipelined: bool = False) -> None:
         """
         Load and warm up the models.
 
+        :param pipelined: prepare for :meth:`process_all`.
         :raises ModelError: if a model or device cannot be used.
         :raises SettingsError: if the settings name no tracking algorithm.
         """
         runtime = Runtime(settings.inference)
-        self._detector = (
-            None if settings.detector.model == NONE else Detector(settings.detector, runtime)
-        )
-        self._embedder = make_embedder(settings.reid, runtime)
+        # At once, because a node that starts has nothing better to do with the other cores.
+        with ThreadPoolExecutor() as pool:
+            preparation = pool.submit(association.prepare)
+            embedder = pool.submit(make_embedder, settings.reid, runtime)
+            self._detector: Optional[Detector] = None
+            if settings.detector.model != NONE:
+                self._detector = Detector(settings.detector, runtime, pipelined)
+            self._embedder = embedder.result()
+            preparation.result()
         self.tracker = make_tracker(settings.tracker)
         moving = settings.tracker.camera_motion != 'none'
         self._camera = CameraMotion() if moving else None
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
+        self.apply(settings)
+        self._wait = 0
+        self._tracks: list[Track] = []
+        self._stamp = 0
+        self._skipped = 0
 
     def process(self, image: BgrImage, stamp: int) -> Result:
         """
@@ -90,33 +111,102 @@ class Pipeline:
         """
         started = time.perf_counter()
         detections = self.detect(image)
-        return self.track(detections, image, stamp, time.perf_counter() - started)
+        result = self.track(detections, image, stamp, time.perf_counter() - started)
+        self._totals.append(result.times.total)
+        return result
 
-    def detect(self, image: BgrImage) -> Detections:
+    def detect(self, image: BgrImage) -> Optional[Detections]:
         """
-        Find the persons in an image, see :meth:`Detector.detect`.
+        Find the persons in the next image, or return None where it is not its turn.
 
         :raises SettingsError: if the settings name no detector.
         """
+        return self._own_detector.detect(image) if self._turn() else None
+
+    @property
+    def _own_detector(self) -> Detector:
         if self._detector is None:
-            raise SettingsError('detector.model: none finds nobody')
-        return self._detector.detect(image)
+            raise SettingsError('detector.model is none, and there is no other detector')
+        return self._detector
+
+    def process_all(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Result]]:
+        """
+        Process a stream of which the next images are there before they are asked for.
+
+        Persons are detected in some images at once while those of an earlier one are tracked,
+        which makes the most of a processor and delays each result by that many images.
+
+        :returns: each frame with its result, in their order.
+        """
+        started = time.perf_counter()
+        for frame, detections, duration in self._detect_ahead(frames):
+            result = self.track(detections, frame.image, frame.stamp, duration)
+            self._totals.append(time.perf_counter() - started)
+            yield frame, result
+            started = time.perf_counter()
+
+    def _detect_ahead(
+        self, frames: Iterable[Frame]
+    ) -> Iterator[tuple[Frame, Optional[Detections], float]]:
+        """Detect persons in some frames at once; return them in order, with the time it took."""
+        team = self._own_detector.team()
+        idle: SimpleQueue[Detector] = SimpleQueue()
+        for detector in team:
+            idle.put(detector)
+
+        def detect(image: BgrImage) -> tuple[Detections, float]:
+            detector = idle.get()
+            started = time.perf_counter()
+            detections = detector.detect(image)
+            idle.put(detector)
+            return detections, time.perf_counter() - started
+
+        waiting: deque[tuple[Frame, Optional[Future[tuple[Detections, float]]]]] = deque()
+
+        def first() -> tuple[Frame, Optional[Detections], float]:
+            frame, detection = waiting.popleft()
+            return (frame, *(detection.result() if detection else (None, 0.0)))
+
+        with ThreadPoolExecutor(len(team)) as pool:
+            for frame in frames:
+                job = pool.submit(detect, frame.image) if self._turn() else None
+                waiting.append((frame, job))
+                # One more than are worked on, so that nobody waits for the tracker.
+                if len(waiting) > len(team) + 1:
+                    yield first()
+            while waiting:
+                yield first()
+
+    def _turn(self) -> bool:
+        """Tell whether persons are to be detected in the next image."""
+        due = self._wait == 0
+        self._wait = self._interval - 1 if due else self._wait - 1
+        return due
 
     def track(
         self,
-        detections: Detections,
+        detections: Optional[Detections],
         image: Optional[BgrImage],
         stamp: int,
         detection_time: float = 0.0,
     ) -> Result:
         """
-        Advance the tracks by the persons found in the next image, by whomever.
+        Advance the tracks to the next image.
 
+        :param detections: the persons found in it, by whomever; None: the tracks are predicted.
         :param image: uint8 BGR, shape ``(height, width, 3)``; None where there is none: then
             nothing is known of the looks of the persons, nor of the motion of the camera.
         :param stamp: time of the image in nanoseconds.
         :param detection_time: what it took to find them, for the statistics; seconds.
         """
+        started = time.perf_counter()
+        if detections is None:
+            self._skipped += 1
+            elapsed = max(0, stamp - self._stamp) / 1e9
+            tracks = [track.predicted(elapsed, self._skipped) for track in self._tracks]
+            nobody = Detections.create([], [])
+            times = StageTimes(detection_time, 0.0, time.perf_counter() - started)
+            return Result(tracks, nobody, 0, times)
         embedded = 0
         embedding_time = 0.0
 
@@ -130,21 +220,35 @@ class Pipeline:
             embedding_time += time.perf_counter() - began
             return embeddings
 
-        started = time.perf_counter()
         motion = None
         if self._camera is not None and image is not None:
             motion = self._camera.follow(image, detections.boxes)
         tracks = self.tracker.update(detections, embed, stamp, motion)
+        self._tracks, self._stamp, self._skipped = tracks, stamp, 0
         tracking_time = time.perf_counter() - started - embedding_time
         times = StageTimes(detection_time, embedding_time, tracking_time)
-        self._totals.append(times.total)
         return Result(tracks, detections, embedded, times)
 
     def apply(self, settings: Settings) -> None:
         """Take over the parameters that can change between two images, the `runtime` ones."""
         if self._detector is not None:
             self._detector.set_score_threshold(settings.detector.score_threshold)
-        self.tracker.settings = settings.tracker
+        self._interval = settings.detector.interval
+        tracker = settings.tracker
+        if settings.reid.every_frame:
+            tracker = dataclasses.replace(tracker, refresh_time=0.0)
+        self.tracker.settings = tracker
+
+    def reset(self) -> None:
+        """Forget all tracks and start the ids anew."""
+        self.tracker.reset()
+        self.use(self.tracker)
+
+    def use(self, tracker: Tracker) -> None:
+        """Go on with another tracker, or one that was changed; the next image is detected in."""
+        self.tracker = tracker
+        self._wait = 0
+        self._tracks = []
 
     @property
     def mean_time(self) -> float:

@@ -98,7 +98,8 @@ NONE = 'none'
 _PRECISIONS = ('FP32', 'FP16', 'FP16-INT8', 'INT8')
 _DEVICE = (
     'OpenVINO device: AUTO, CPU, GPU, NPU or one of several as GPU.0; '
-    'AUTO takes the best one there is.'
+    'AUTO takes the best one there is, AUTO:NPU,CPU the first of these that there is; see '
+    '`persontrack devices`.'
 )
 
 
@@ -125,6 +126,14 @@ class DetectorSettings:
         maximum=1.0,
         runtime=True,
     )
+    interval: int = _parameter(
+        1,
+        'Persons are detected in every so many images, 1 for all; in those between, the tracks '
+        'are published as predicted, which costs next to nothing.',
+        minimum=1,
+        maximum=100,
+        runtime=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -142,6 +151,12 @@ class ReidSettings:
         choices=_PRECISIONS,
     )
     device: str = _parameter('AUTO', _DEVICE)
+    every_frame: bool = _parameter(
+        False,
+        'Compute the embedding of every person in every image, not only where somebody is near or '
+        'tracker.refresh_time is over; about half as fast.',
+        runtime=True,
+    )
     shared_gallery: bool = _parameter(
         False,
         'Persons keep their ids from camera to camera of a cameras_node, and when they come back '
@@ -151,13 +166,36 @@ class ReidSettings:
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """Parameters ``inference.*``, of all models."""
+    """Parameters ``inference.*``, for the models of both kinds."""
 
+    hint: str = _parameter(
+        'auto',
+        'What OpenVINO makes fast: latency, one image, or throughput, many; auto is latency, but '
+        'throughput where `persontrack run` reads a file.',
+        choices=('auto', 'latency', 'throughput'),
+    )
+    threads: int = _parameter(
+        0,
+        'Threads of a CPU for each model; 0 takes what suits the hint, all cores.',
+        minimum=0,
+        maximum=1024,
+    )
+    streams: int = _parameter(
+        0,
+        'Images that a CPU or GPU works on at once; 0 takes what suits the hint.',
+        minimum=0,
+        maximum=1024,
+    )
     precision: str = _parameter(
         'auto',
-        'Precision that the device calculates in: auto takes its fastest, which is bf16 on newer '
-        'CPUs and f16 on GPUs; f32 gives the same tracks on every CPU.',
-        choices=('auto', 'f32', 'bf16', 'f16'),
+        'Arithmetic: auto is what the device is fastest with, bf16 on newer CPUs and f16 on GPUs; '
+        'f32 gives the same tracks on every CPU.',
+        choices=('auto', 'f32', 'f16', 'bf16'),
+    )
+    cache_dir: str = _parameter(
+        'auto',
+        'Directory of compiled models, which shorten the next start; auto is one in the cache of '
+        'the user, none keeps nothing.',
     )
 
 
@@ -204,7 +242,7 @@ class TrackerSettings:
     refresh_time: float = _parameter(
         1.0,
         'persistent: the embedding of a person whom nobody comes near is renewed after this time; '
-        'seconds, 0 for every image.',
+        'seconds.',
         minimum=0.0,
         maximum=3600.0,
         runtime=True,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -14,6 +14,9 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+# What middlewares give for it differs by less than a second.
+_INFINITE = 2**63 - 10**9
 
 
 def mismatches(offered: QoSProfile, requested: QoSProfile) -> list[tuple[str, str, str]]:
@@ -115,7 +118,6 @@ def _node_of(endpoint: TopicEndpointInfo) -> str:
     return f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
 
 
-def _seconds(duration: Any) -> float:
-    """Return a duration in seconds; 0, which is the default, means infinity."""
-    nanoseconds = duration.nanoseconds if isinstance(duration, Duration) else 0
-    return nanoseconds / 1e9 if nanoseconds else float('inf')
+def _seconds(duration: Duration) -> float:
+    """Return a duration in seconds; 0, which is the default, and the largest mean infinity."""
+    return duration.nanoseconds / 1e9 if 0 < duration.nanoseconds < _INFINITE else math.inf

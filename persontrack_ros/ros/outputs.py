@@ -45,6 +45,7 @@ class Outcome:
     """
     What came of one frame.
 
+    :ivar detections: None where the tracks are predicted.
     :ivar sources: index of each detection in the message of the topic `detections`; None for those
         that are not in it.
     :ivar tracks: the visible ones.
@@ -54,7 +55,7 @@ class Outcome:
 
     header: Header
     image: Optional[BgrImage]
-    detections: Detections
+    detections: Optional[Detections]
     sources: Sequence[Optional[int]]
     tracks: Sequence[Track]
     mean_time: float
@@ -111,7 +112,7 @@ class Outputs:
     ) -> None:
         """Publish everything else that somebody subscribes to."""
         header = outcome.header
-        if self._wanted('detections'):
+        if outcome.detections is not None and self._wanted('detections'):
             self._publishers['detections'].publish(
                 detections_to_message(outcome.detections, header)
             )

@@ -15,6 +15,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.signals import install_signal_handlers
+from rclpy.task import Future
 
 
 @contextmanager
@@ -49,11 +50,12 @@ def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[Executor]:
 
 @contextmanager
 def spinning(executor: Executor) -> Iterator[None]:
-    """Spin on a thread during the block, at the end of which ROS is shut down."""
+    """Spin on a thread during the block."""
+    end: Future[None] = Future()
 
     def spin() -> None:
         try:
-            executor.spin()
+            executor.spin_until_future_complete(end)
         except ExternalShutdownException:
             pass
 
@@ -62,5 +64,5 @@ def spinning(executor: Executor) -> Iterator[None]:
     try:
         yield
     finally:
-        executor.context.try_shutdown()
+        end.set_result(None)
         thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -17,11 +18,13 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.messages import message_to_detections
 from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.pipeline import STATISTICS_FRAMES
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.gallery import Camera
+from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.ros.inputs import Frame
 from persontrack_ros.ros.options import ANY_CLASS
@@ -63,10 +66,12 @@ class Processor:
             unused |= {'detector.model': NONE, 'reid.model': NONE}
         self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
         self._pipeline = Pipeline(Settings.from_values(unused, base=settings))
+        self._times: deque[float] = deque(maxlen=STATISTICS_FRAMES)
         shared = settings.reid.shared_gallery
         self.session = Session(
             self._pipeline.tracker.settings, camera.make_tracker if shared else make_tracker
         )
+        self._pipeline.use(self.session.tracker)
         self.timeline = Timeline()
 
     def process(
@@ -92,24 +97,21 @@ class Processor:
         if back:
             tell(f'the stamps went back by {back:.3f} s')
         started = time.perf_counter()
+        self._pipeline.apply(settings)
         detections, sources = self._detect(frame, image, settings, options)
         elapsed = time.perf_counter() - started
-        tracks = []
+        tracks: list[Track] = []
         while self._tracks:
-            tracker = self._pipeline.tracker = self.session.tracker
-            self._pipeline.apply(settings)
+            tracker = self.session.tracker
+            if tracker is not self._pipeline.tracker:
+                self._pipeline.use(tracker)
+                self._pipeline.apply(settings)
             tracks = self._pipeline.track(detections, image, stamp, elapsed).tracks
             if self.session.finish(tracker, partial(outputs.publish_tracks, tracks, frame.header)):
                 break
-        outcome = Outcome(
-            frame.header,
-            image,
-            detections,
-            sources,
-            tracks,
-            self._pipeline.mean_time,
-            frame.depth,
-        )
+        self._times.append(time.perf_counter() - started)
+        mean_time = sum(self._times) / len(self._times)
+        outcome = Outcome(frame.header, image, detections, sources, tracks, mean_time, frame.depth)
         outputs.publish_rest(outcome, settings.drawing, options)
         return outcome
 
@@ -123,12 +125,13 @@ class Processor:
         image: Optional[BgrImage],
         settings: Settings,
         options: Mapping[str, Any],
-    ) -> tuple[Detections, Sequence[Optional[int]]]:
-        """Return the detections, and the index of each in the message of their topic."""
+    ) -> tuple[Optional[Detections], Sequence[Optional[int]]]:
+        """Return the detections, and the index of each in the message of their topic; or None."""
         own = None
         if self._detects:
-            self._pipeline.apply(settings)
             own = self._pipeline.detect(image)
+            if own is None:
+                return None, ()
             if frame.detections is None:
                 return own, range(len(own))
         wanted = options['detections.class_id']

@@ -22,7 +22,7 @@ class Timeline:
         self._lock = threading.Lock()
         self._newest: Optional[int] = None
         self._jumped = False
-        self._stale = False
+        self._stale = False  # whether images from before a jump back may still come
 
     def clock_jumped(self, delta: float, now: int, threshold: float) -> bool:
         """
@@ -37,6 +37,7 @@ class Timeline:
             if delta < 0 and self._newest <= now + threshold * 1e9:
                 return False
             self._jumped = True
+            self._stale = delta < 0
             return True
 
     def advance(self, stamp: int, threshold: float) -> tuple[bool, float]:
@@ -51,12 +52,6 @@ class Timeline:
             back = 0.0 if self._newest is None else (self._newest - stamp) / 1e9
             self._newest = stamp
             went_back = back > threshold
-            if self._jumped:
-                self._jumped = False
-                # An image from before the jump may still have been on its way.
-                self._stale = not went_back
-                return True, 0.0
-            if went_back and self._stale:
-                self._stale = False
-                return True, 0.0
-            return went_back, back if went_back else 0.0
+            told, self._jumped = self._jumped or (went_back and self._stale), False
+            self._stale &= not went_back
+            return told or went_back, back if went_back and not told else 0.0

@@ -187,7 +187,8 @@ class TrackerNode(LifecycleNode):
                     f'image skipped: {error}', throttle_duration_sec=_ERROR_PERIOD
                 )
             return
-        people = len(outcome.tracks if settings.tracker.algorithm != NONE else outcome.detections)
+        tracked = settings.tracker.algorithm != NONE
+        people = len(outcome.tracks if tracked else outcome.detections or ())
         self._statistics.processed(frame.received, people, (track.id for track in outcome.tracks))
 
     def _tell_of_jump(self, what: str) -> None:

@@ -40,7 +40,7 @@ class Listener:
             [sys.executable, '-m', 'persontrack_ros.cli', 'bag', 'play', bag, *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding='utf-8',
             env=os.environ,
         )
         deadline = time.monotonic() + TIMEOUT

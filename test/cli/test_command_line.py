@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -145,7 +146,7 @@ def test_ctrl_c_leaves_complete_files(video, models, vtest_tracks, tmp_path, aft
         + ['--mot-output', str(tracks), '--output', str(annotated)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding='utf-8',
     )
     end = time.monotonic() + TIMEOUT
     while not (tracks.exists() and tracks.read_text().count('\n') >= after):
@@ -174,7 +175,7 @@ def test_ctrl_c_while_starting(video, models, tmp_path, moment):
         [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding='utf-8',
     )
     end = time.monotonic() + TIMEOUT
     while moment not in Path(f'/proc/{process.pid}/maps').read_text():
@@ -270,6 +271,8 @@ def files(tmp_path):
         ('track missing.npz out.txt', 'cannot read the detections missing.npz'),
         ('detect missing.mp4 out.npz', 'no such video'),
         ('evaluate --ground-truth nowhere', 'cannot read the MOTChallenge file'),
+        ('evaluate --ground-truth a b --video a', '2 sequences but 1'),
+        ('evaluate --ground-truth a --results a --video a', 'is for --plot'),
     ],
 )
 def test_errors_are_one_line_and_code_2(
@@ -279,9 +282,9 @@ def test_errors_are_one_line_and_code_2(
     words = [word.replace('?', ' ').replace('VIDEO', str(video)) for word in arguments.split()]
     done = persontrack(*words)
     assert done.returncode == 2
-    # A progress bar that was begun stays on a line of its own.
-    bar = re.compile(r'(frame/s|s/frame)\]|^$')
-    lines = [line for line in done.stderr.splitlines() if not bar.search(line)]
+    # A progress bar that was begun stays on a line of its own; older decoders write one, too.
+    other = re.compile(r'(frame/s|s/frame)\]|^$|^\[mov,mp4|^libpng')
+    lines = [line for line in done.stderr.splitlines() if not other.search(line)]
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith('persontrack: error: ')
     assert message in lines[0]
@@ -345,3 +348,29 @@ def test_evaluate(persontrack, data, vtest_tracks):
     assert head.split()[0] == 'HOTA'
     assert row.split()[0] == 'PETS09-S2L1'
     assert float(row.split()[1]) >= 56
+
+
+def test_evaluate_draws_the_failures(persontrack, data, video, vtest_tracks, tmp_path):
+    pytest.importorskip('matplotlib')
+    # Everybody gets a new id after 20 frames.
+    rows = [row for row in vtest_tracks.read_text().splitlines() if int(row.split(',')[0]) <= 40]
+    results = tmp_path / 'results.txt'
+    results.write_text(
+        '\n'.join(
+            ','.join([frame, str(int(id_) + 100 * (int(frame) > 20)), *rest])
+            for frame, id_, *rest in (row.split(',') for row in rows)
+        )
+    )
+    call = ('evaluate', '--ground-truth', data('mot/PETS09-S2L1'), '--results', results, '--json')
+    done = persontrack(*call, '--plot', tmp_path / 'plots')
+    assert done.returncode == 0, done.stderr
+    assert 'they need --video' in done.stderr
+    assert [path.name for path in (tmp_path / 'plots').iterdir()] == ['PETS09-S2L1.tracks.png']
+    done = persontrack(*call, '--plot', tmp_path / 'plots', '--video', video)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)['PETS09-S2L1']['id_switches'] >= 3
+    sheet = cv2.imread(str(tmp_path / 'plots' / 'PETS09-S2L1.switches.png'))
+    assert sheet.shape[1] > 1000
+    blocked = persontrack(*call, '--plot', results)
+    assert blocked.returncode == 2
+    assert 'cannot make the directory' in blocked.stderr

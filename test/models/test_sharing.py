@@ -45,7 +45,7 @@ def test_compiled_once_for_all_cameras(compiled):
     second = Pipeline(SETTINGS)
     assert len(compiled) == 1 + len(BATCH_SIZES)
     # Another way of compiling is another model.
-    third = Pipeline(Settings.from_values({'reid.model': 'color', 'detector.device': 'AUTO:CPU'}))
+    third = Pipeline(Settings.from_values({'reid.model': 'color', 'inference.streams': 2}))
     assert len(compiled) == 2 + len(BATCH_SIZES)
     del first, second, third
     gc.collect()

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -35,6 +36,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 # On a machine that is busy with other things; whoever waits this long has failed.
@@ -76,7 +78,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding='utf-8',
             start_new_session=True,
         )
         self.pid = self._process.pid
@@ -211,20 +213,33 @@ class Peer:
 
     def track(self, message: Image) -> Detection2DArray:
         """Publish an image until it is answered: topics of sensors may lose one."""
-        seen = len(self.tracks)
-        stamp = message.header.stamp
+        return self.ask(lambda: self.images.publish(message), message.header)
+
+    def ask(
+        self, publish: Callable[[], None], header: Header, answers: Optional[list[Any]] = None
+    ) -> Any:
+        """Publish until there is an answer with the same stamp; tracks if nothing else is said."""
+        answers = self.tracks if answers is None else answers
+        seen = len(answers)
 
         def answered() -> bool:
-            return any(each.header.stamp == stamp for each in self.tracks[seen:])
+            return any(each.header.stamp == header.stamp for each in answers[seen:])
 
         end = time.monotonic() + TIMEOUT
         while not answered():
-            assert time.monotonic() < end, 'no tracks'
-            self.images.publish(message)
+            assert time.monotonic() < end, 'no answer'
+            publish()
             again = time.monotonic() + 10
             while not answered() and time.monotonic() < again:
                 self.spin_once()
-        return next(each for each in self.tracks[seen:] if each.header.stamp == stamp)
+        return next(each for each in answers[seen:] if each.header.stamp == header.stamp)
+
+    def collect(self, kind: type, topic: str, qos: QoSProfile = EVERYTHING) -> list[Any]:
+        """Return a list that gets the messages of a topic from now on."""
+        messages: list[Any] = []
+        subscription = self.node.create_subscription(kind, topic, messages.append, qos)
+        self.until(subscription.get_publisher_count, f'publisher of {topic}')
+        return messages
 
     def call(self, kind: type, name: str, **fields: object) -> Any:
         """Call a service of the tracker."""

@@ -22,7 +22,7 @@ def run(*arguments):
     return subprocess.run(
         [sys.executable, '-m', 'persontrack_ros.ros.demo', *map(str, arguments)],
         capture_output=True,
-        text=True,
+        encoding='utf-8',
         timeout=TIMEOUT,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 
@@ -42,6 +45,65 @@ def test_all_transitions(models, start, peer, pictures, to_message):
     assert peer.state() == 'finalized'
     process.interrupt()
     assert process.wait() == 0
+
+
+def test_impossible_transitions_are_refused(start, peer):
+    process = start('tracker_node', autostart=False)
+    for name in ('activate', 'deactivate', 'cleanup', 'inactive_shutdown'):
+        assert not peer.change_state(name)
+        assert peer.state() == 'unconfigured'
+    assert process.is_alive
+
+
+@pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active'])
+def test_shutdown_from_every_state(models, start, peer, state):
+    process = start('tracker_node', autostart=False, reid__model='none')
+    for name in ['configure', 'activate'][: ['unconfigured', 'inactive', 'active'].index(state)]:
+        assert peer.change_state(name)
+    assert peer.state() == state
+    assert peer.change_state(f'{state}_shutdown')
+    assert peer.state() == 'finalized'
+    peer.until(lambda: not peer.node.count_publishers('tracks'), 'end of the publisher')
+    process.interrupt()
+    assert process.wait() == 0
+
+
+def anonymous_memory(process):
+    """Return the memory of a process that is no file's, in bytes."""
+    rollup = Path(f'/proc/{process.pid}/smaps_rollup').read_text()
+    return 1024 * int(re.search(r'Pss_Anon:\s*(\d+) kB', rollup)[1])
+
+
+def test_cleanup_frees_the_memory(models, start, peer, pictures, to_message):
+    process = start('tracker_node', autostart=False)
+    assert peer.state() == 'unconfigured'
+    used, freed = [], []
+    for _ in range(3):
+        assert peer.change_state('configure')
+        assert peer.change_state('activate')
+        peer.until_tracker_listens()
+        peer.track(to_message(pictures[0]))
+        used.append(anonymous_memory(process))
+        assert peer.change_state('deactivate')
+        assert peer.change_state('cleanup')
+        freed.append(anonymous_memory(process))
+    assert max(freed) < min(used) - 50e6
+
+
+def test_an_unforeseen_error_leaves_it_unconfigured(models, start, peer):
+    """Nothing of the first half of a configuration stays."""
+    process = start(
+        'tracker_node',
+        '-p',
+        'qos_overrides./annotated_image/compressed.publisher.depth:=-3',
+        reid__model='none',
+    )
+    process.wait_for('ERROR.*RCLError: Failed to create publisher')
+    process.wait_for('ERROR.*not started')
+    assert peer.state() == 'unconfigured'
+    peer.until(lambda: not peer.node.count_publishers('tracks'), 'end of the publisher')
+    assert not peer.change_state('configure')
+    assert process.is_alive
 
 
 def test_a_missing_model_can_be_mended(models, start, peer):

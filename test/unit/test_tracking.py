@@ -217,6 +217,21 @@ def test_the_model_may_change():
     assert [track.id for track in tracks] == [1]
 
 
+@pytest.mark.parametrize('usual', [0.05, 0.4, 0.7, 0.99])
+def test_scores_count_by_what_is_usual_for_the_detector(usual):
+    tracker = persistent()
+    for frame in range(60):
+        boxes = [[300, 300, 40, 100]]
+        scores = [usual]
+        if frame >= 40:
+            # Half as sure as usual is no person; as sure as usual is one.
+            boxes += [[100, 100, 40, 100], [500, 100, 40, 100]]
+            scores += [usual / 2, usual]
+        people = range(len(boxes))
+        tracks = step(tracker, boxes, people, frame * SECOND // 10, np.array(scores))
+    assert [track.detection for track in tracks] == [0, 2]
+
+
 def test_settings_can_change_while_it_runs():
     tracker = persistent()
     step(tracker, [[300, 300, 40, 100]], [0], 0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import tempfile
 import threading
+from collections.abc import Mapping
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from typing import Optional
@@ -15,14 +19,20 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.fetching import cache_directory
+from persontrack_ros.core.models.devices import choose
+from persontrack_ros.core.models.devices import kinds
+from persontrack_ros.core.models.devices import options
 from persontrack_ros.core.models.files import SUFFIXES
 from persontrack_ros.core.models.profile import Profile
 from persontrack_ros.core.settings import InferenceSettings
 
+_logger = logging.getLogger(__name__)
+
 # What is compiled in the same way is compiled once in a process, and shared for as long as
-# somebody uses it. The key: file and its time, profile, device, batch size and hints.
+# somebody uses it. The key: file and its time, profile, device, batch size and options.
 _compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
-_compiling = threading.Lock()
+_compiling: dict[tuple[Any, ...], threading.Lock] = {}
 
 
 class Runtime:
@@ -35,9 +45,38 @@ class Runtime:
     def __init__(self, settings: InferenceSettings = InferenceSettings()) -> None:
         """Load OpenVINO's device plug-ins lazily; nothing is compiled yet."""
         self._core = ov.Core()
-        self._hints = {'PERFORMANCE_HINT': 'LATENCY'}
-        if settings.precision != 'auto':
-            self._hints['INFERENCE_PRECISION_HINT'] = settings.precision
+        self._settings = settings
+        self._use_cache()
+
+    def _use_cache(self) -> None:
+        """
+        Keep compiled models where the settings say.
+
+        OpenVINO compiles what is damaged there anew, but a directory that cannot be written to is
+        an error to it. It costs time only.
+        """
+        if self._settings.cache_dir == 'none':
+            return
+        directory = Path(self._settings.cache_dir).expanduser()
+        if self._settings.cache_dir == 'auto':
+            directory = cache_directory() / 'compiled'
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=directory):
+                pass
+        except OSError as error:
+            _logger.warning(
+                'compiled models are not kept, which makes each start longer: cannot write to %s: '
+                '%s',
+                directory,
+                error.strerror,
+            )
+            return
+        self._core.set_property({'CACHE_DIR': str(directory)})
+
+    @cached_property
+    def _devices(self) -> dict[str, str]:
+        return kinds(self._core)
 
     def read(self, path: Path, profile: Profile) -> ov.Model:
         """
@@ -88,23 +127,31 @@ class Runtime:
         return model
 
     def compile(
-        self, model: ov.Model, path: Path, profile: Profile, device: str, batch: int
+        self,
+        model: ov.Model,
+        path: Path,
+        profile: Profile,
+        device: str,
+        batch: int,
+        pipelined: bool = False,
     ) -> InferenceModel:
         """
         Compile what :meth:`read` returned for a device and a fixed batch size.
 
         :param path: of the model; it is also named in errors.
+        :param pipelined: whether several images are to be worked on at once.
         :returns: the model with a request and buffers of its own, for one thread at a time.
         :raises ModelError: if the device is not there or the weights are damaged.
         """
-        self._check_device(device)
-        hints = frozenset(self._hints.items())
-        key = (path.resolve(), path.stat().st_mtime_ns, profile, device, batch, hints)
+        device = choose(device, self._devices).device
+        hints = options(device, self._settings, pipelined)
+        time = path.stat().st_mtime_ns
+        key = (path.resolve(), time, profile, device, batch, frozenset(hints.items()))
         try:
-            with _compiling:
+            with _compiling.setdefault(key, threading.Lock()):
                 compiled = _compiled.get(key)
                 if compiled is None:
-                    compiled = self._compile(model, path, profile, device, batch)
+                    compiled = self._compile(model, path, profile, device, batch, hints)
                     _compiled[key] = compiled
             return InferenceModel(compiled)
         except RuntimeError as error:
@@ -113,7 +160,13 @@ class Runtime:
             ) from error
 
     def _compile(
-        self, model: ov.Model, path: Path, profile: Profile, device: str, batch: int
+        self,
+        model: ov.Model,
+        path: Path,
+        profile: Profile,
+        device: str,
+        batch: int,
+        hints: Mapping[str, Any],
     ) -> ov.CompiledModel:
         lengths = dict(zip(profile.layout, model.input().shape))
         graph = self._reshape(model.clone(), path, profile, batch, (lengths['H'], lengths['W']))
@@ -129,17 +182,7 @@ class Runtime:
             arithmetic = steps.input().preprocess().convert_element_type(ov.Type.f32)
             arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
             arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
-        return self._core.compile_model(steps.build(), device, self._hints)
-
-    def _check_device(self, device: str) -> None:
-        kinds = [name.split('.')[0] for name in self._core.available_devices]
-        wanted = device.split(':')[-1].split(',') if ':' in device else [device]
-        for name in wanted:
-            if name != 'AUTO' and name not in self._core.available_devices + kinds:
-                raise ModelError(
-                    f'device {name} is not available; this machine has AUTO, '
-                    + ', '.join(self._core.available_devices)
-                )
+        return self._core.compile_model(steps.build(), device, hints)
 
 
 class InferenceModel:
@@ -147,11 +190,20 @@ class InferenceModel:
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
         """Allocate the buffers."""
-        self._model = compiled
+        self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._names = list(output_shapes(compiled))
         self.images: NDArray[np.uint8] = np.zeros(tuple(compiled.input().shape), dtype=np.uint8)
         self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
+
+    @property
+    def useful_requests(self) -> int:
+        """How many images can usefully be worked on at once, each in an object of its own."""
+        return int(self._compiled.get_property('OPTIMAL_NUMBER_OF_INFER_REQUESTS'))
+
+    def another(self) -> InferenceModel:
+        """Return the same model with a request and buffer of its own."""
+        return InferenceModel(self._compiled)
 
     def infer(self) -> dict[str, NDArray[np.float32]]:
         """

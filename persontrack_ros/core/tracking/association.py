@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from persontrack_ros.core.geometry import FloatArray
 
@@ -30,6 +30,15 @@ class Association:
     unmatched_detections: IndexArray
 
 
+def prepare() -> None:
+    """
+    Import SciPy's optimizers, which takes as long as to load the models.
+
+    This can be done on another thread meanwhile; otherwise the first association does it.
+    """
+    importlib.import_module('scipy.optimize')
+
+
 def associate(
     cost: FloatArray, max_cost: float, tracks: IndexArray, detections: IndexArray
 ) -> Association:
@@ -48,6 +57,8 @@ def associate(
     if cost.size == 0:
         nothing = np.empty(0, dtype=np.intp)
         return Association(nothing, nothing, tracks, detections)
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(np.where(cost > max_cost, max_cost + 1e-5, cost))
     good = cost[rows, columns] <= max_cost
     return Association(

@@ -8,7 +8,6 @@ holds for as long as the track lives: its id does not change.
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -173,9 +172,7 @@ class GalleryTracker:
 
     def _renamed(self, tracks: Sequence[Track]) -> list[Track]:
         return [
-            dataclasses.replace(track, id=self._ids[track.id])
-            for track in tracks
-            if track.id in self._ids
+            track._replace(id=self._ids[track.id]) for track in tracks if track.id in self._ids
         ]
 
     def _remember(self, looks: Mapping[int, Embeddings]) -> None:

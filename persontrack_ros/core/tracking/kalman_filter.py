@@ -7,7 +7,6 @@ ICIP 2017, section 2.1.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,15 @@ from numpy.typing import DTypeLike
 from numpy.typing import NDArray
 
 from persontrack_ros.core.geometry import FloatArray
+
+# What is known of each track, and the names it is stored under.
+_MOMENTS = (
+    'position',
+    'velocity',
+    'position_variance',
+    'cross_covariance',
+    'velocity_variance',
+)
 
 # 95 % quantile of the chi-square distribution with 4 degrees of freedom.
 GATING_THRESHOLD = 9.4877
@@ -82,9 +90,9 @@ def checked(
 
 def _variances(height: FloatArray, std: Stds) -> FloatArray:
     """Return the variance of (cx, cy, aspect, height), shape ``(N, 4)``."""
-    scale = np.repeat(height[:, None], 4, axis=1)
-    scale[:, 2] = 1.0
-    return np.square(scale * std)
+    deviations = np.multiply.outer(height, std)
+    deviations[:, 2] = std[2]
+    return np.square(deviations)
 
 
 @dataclass
@@ -96,34 +104,49 @@ class States:
     blocks, one for each observed component and its velocity. Only these are stored, and each
     operation of the filter is element-wise arithmetic without a matrix factorisation.
 
-    :ivar position: mean of (cx, cy, aspect, height), shape ``(N, 4)``, pixels and a ratio.
-    :ivar velocity: mean of its change per unit of time, shape ``(N, 4)``.
-    :ivar position_variance: shape ``(N, 4)``.
-    :ivar cross_covariance: of position and velocity, shape ``(N, 4)``.
-    :ivar velocity_variance: shape ``(N, 4)``.
+    :ivar moments: the five arrays that the properties name, shape ``(5, N, 4)``.
     """
 
-    position: FloatArray
-    velocity: FloatArray
-    position_variance: FloatArray
-    cross_covariance: FloatArray
-    velocity_variance: FloatArray
+    moments: FloatArray
 
     @classmethod
     def initiate(cls, measurements: FloatArray, noise: Noise = DEEP_SORT_NOISE) -> States:
         """Start states from first measurements ``(N, 4)``, with velocity zero."""
         height = measurements[:, 3]
-        return cls(
-            position=measurements.copy(),
-            velocity=np.zeros_like(measurements),
-            position_variance=_variances(height, noise.first_position),
-            cross_covariance=np.zeros_like(measurements),
-            velocity_variance=_variances(height, noise.first_velocity),
-        )
+        moments = np.zeros((5, *measurements.shape))
+        moments[0] = measurements
+        moments[2] = _variances(height, noise.first_position)
+        moments[4] = _variances(height, noise.first_velocity)
+        return cls(moments)
+
+    @property
+    def position(self) -> FloatArray:
+        """Mean of (cx, cy, aspect, height), shape ``(N, 4)``, pixels and a ratio."""
+        return self.moments[0]
+
+    @property
+    def velocity(self) -> FloatArray:
+        """Mean of its change per unit of time, shape ``(N, 4)``."""
+        return self.moments[1]
+
+    @property
+    def position_variance(self) -> FloatArray:
+        """Variance of the position, shape ``(N, 4)``."""
+        return self.moments[2]
+
+    @property
+    def cross_covariance(self) -> FloatArray:
+        """Covariance of position and velocity, shape ``(N, 4)``."""
+        return self.moments[3]
+
+    @property
+    def velocity_variance(self) -> FloatArray:
+        """Variance of the velocity, shape ``(N, 4)``."""
+        return self.moments[4]
 
     def state(self) -> dict[str, FloatArray]:
         """Return copies of the arrays by names that begin with ``kalman_``."""
-        return {f'kalman_{name}': array.copy() for name, array in vars(self).items()}
+        return {f'kalman_{name}': array.copy() for name, array in zip(_MOMENTS, self.moments)}
 
     @classmethod
     def restore(cls, state: Mapping[str, NDArray[Any]], count: int) -> States:
@@ -133,26 +156,26 @@ class States:
         :raises KeyError: if an array is missing.
         :raises ValueError: if an array is not of numbers, or has another shape.
         """
-        names = [each.name for each in dataclasses.fields(cls)]
         shape = (count, 4)
-        return cls(**{name: checked(state, f'kalman_{name}', np.float64, shape) for name in names})
+        return cls(
+            np.array([checked(state, f'kalman_{name}', np.float64, shape) for name in _MOMENTS])
+        )
 
     def __len__(self) -> int:
         """Return the number of tracks."""
-        return len(self.position)
+        return self.moments.shape[1]
 
     def __getitem__(self, index: NDArray[Any]) -> States:
         """Return the states that a numpy index selects."""
-        return States(*(array[index] for array in self._arrays()))
+        return States(self.moments[:, index])
 
     def __setitem__(self, index: NDArray[Any], states: States) -> None:
         """Overwrite the states that a numpy index selects."""
-        for array, values in zip(self._arrays(), states._arrays()):
-            array[index] = values
+        self.moments[:, index] = states.moments
 
     def append(self, states: States) -> States:
         """Return these states followed by others."""
-        return States(*(np.concatenate(pair) for pair in zip(self._arrays(), states._arrays())))
+        return States(np.concatenate([self.moments, states.moments], axis=1))
 
     def move(self, motion: FloatArray) -> States:
         """
@@ -167,40 +190,36 @@ class States:
         matrix[:2, :2] = turn
         # Rotation correlates x with y; the filter knows no such terms, which are small.
         squared = np.square(matrix)
-        return States(
-            position=self.position @ matrix.T + np.append(motion[:, 2], (0.0, 0.0)),
-            velocity=self.velocity @ matrix.T,
-            position_variance=self.position_variance @ squared.T,
-            cross_covariance=self.cross_covariance @ squared.T,
-            velocity_variance=self.velocity_variance @ squared.T,
-        )
+        moments = np.concatenate([self.moments[:2] @ matrix.T, self.moments[2:] @ squared.T])
+        moments[0, :, :2] += motion[:, 2]
+        return States(moments)
 
     def predict(self, time: float = 1.0, noise: Noise = DEEP_SORT_NOISE) -> States:
         """Return the states some time later."""
-        height = self.position[:, 3]
-        return States(
-            position=self.position + time * self.velocity,
-            velocity=self.velocity,
-            position_variance=self.position_variance
-            + 2 * time * self.cross_covariance
-            + time**2 * self.velocity_variance
-            + time * _variances(height, noise.position),
-            cross_covariance=self.cross_covariance + time * self.velocity_variance,
-            velocity_variance=self.velocity_variance + time * _variances(height, noise.velocity),
-        )
+        position, velocity, variance, cross, velocity_variance = self.moments
+        height = position[:, 3]
+        moments = np.empty_like(self.moments)
+        moments[0] = position + time * velocity
+        moments[1] = velocity
+        moments[2] = variance + 2 * time * cross + time**2 * velocity_variance
+        moments[2] += time * _variances(height, noise.position)
+        moments[3] = cross + time * velocity_variance
+        moments[4] = velocity_variance + time * _variances(height, noise.velocity)
+        return States(moments)
 
     def update(self, measurements: FloatArray, noise: Noise = DEEP_SORT_NOISE) -> States:
         """Return the states corrected by one measurement each, shape ``(N, 4)``."""
-        innovation = measurements - self.position
-        gain = self.position_variance / self._innovation_variance(noise.measurement)
-        velocity_gain = self.cross_covariance / self._innovation_variance(noise.measurement)
-        return States(
-            position=self.position + gain * innovation,
-            velocity=self.velocity + velocity_gain * innovation,
-            position_variance=(1 - gain) * self.position_variance,
-            cross_covariance=(1 - gain) * self.cross_covariance,
-            velocity_variance=self.velocity_variance - velocity_gain * self.cross_covariance,
-        )
+        position, velocity, variance, cross, velocity_variance = self.moments
+        innovation = measurements - position
+        innovation_variance = self._innovation_variance(noise.measurement)
+        gain = variance / innovation_variance
+        velocity_gain = cross / innovation_variance
+        moments = np.empty_like(self.moments)
+        moments[0] = position + gain * innovation
+        moments[1] = velocity + velocity_gain * innovation
+        moments[2:4] = (1 - gain) * self.moments[2:4]
+        moments[4] = velocity_variance - velocity_gain * cross
+        return States(moments)
 
     def squared_mahalanobis(
         self, measurements: FloatArray, measurement_noise: Stds = DEEP_SORT_NOISE.measurement
@@ -222,12 +241,3 @@ class States:
 
     def _innovation_variance(self, measurement_noise: Stds) -> FloatArray:
         return self.position_variance + _variances(self.position[:, 3], measurement_noise)
-
-    def _arrays(self) -> tuple[FloatArray, ...]:
-        return (
-            self.position,
-            self.velocity,
-            self.position_variance,
-            self.cross_covariance,
-            self.velocity_variance,
-        )

@@ -83,6 +83,12 @@ MEMORY = 0.9
 CLEAR_SCORE = 0.8
 CERTAIN_SCORE = 0.9
 
+# A score means something else in every detector. These parts of the mean over so many newest
+# detections will do, where they are less.
+CLEAR_PART = 0.95
+CERTAIN_PART = 1.0
+SCORES = 500
+
 # Without looks, it takes so many detections more.
 EXTRA_HITS = 2
 
@@ -106,6 +112,15 @@ BORDER = 0.02
 
 # Cost of matching each of some tracks with each of some detections.
 Cost = Callable[[IndexArray, IndexArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The detections of an image; their looks are zero where nobody asked for them."""
+
+    measurements: FloatArray
+    scores: FloatArray
+    looks: Embeddings
 
 
 @dataclass
@@ -188,8 +203,10 @@ class _Matching:
 
 def _distance(looks: Embeddings, others: Embeddings) -> FloatArray:
     """Return cosine distances ``(N, M)``; of the unknown, one that neither helps nor forbids."""
-    both = known(looks)[:, None] & known(others)
-    return np.where(both, cosine_distance(looks, others), UNKNOWN_DISTANCE)
+    distance = cosine_distance(looks, others)
+    distance[~known(looks)] = UNKNOWN_DISTANCE
+    distance[:, ~known(others)] = UNKNOWN_DISTANCE
+    return distance
 
 
 class Persistent:
@@ -214,6 +231,8 @@ class Persistent:
         self.next_id = first_id
         self._stamp: Optional[int] = None
         self._now = 0.0
+        self._score_count = 0.0
+        self._mean_score = 0.0
 
     def update(
         self,
@@ -231,6 +250,7 @@ class Persistent:
         elapsed = 0.0 if self._stamp is None else max(0.0, (stamp - self._stamp) / 1e9)
         self._stamp = stamp
         self._now += elapsed
+        self._weigh(detections.scores)
         self._forget(detections.image_size)
         if motion is not None:
             self._table.kalman = self._table.kalman.move(motion)
@@ -239,10 +259,11 @@ class Persistent:
         matching = _Matching(*overlap.shape)
         matching.add(*self._unambiguous(overlap))
         looks = self._look(np.flatnonzero(matching.free), embed, len(detections))
-        self._match(matching, overlap, detections.boxes, looks)
-        self._correct(matching, detections, looks)
+        found = _Found(boxes_to_measurements(detections.boxes), detections.scores, looks)
+        self._match(matching, overlap, found)
+        self._correct(matching, found)
         self._drop_tentative()
-        self._start(np.flatnonzero(matching.free), detections, looks)
+        self._start(np.flatnonzero(matching.free), found)
         self._confirm()
         return self._visible(detections)
 
@@ -250,7 +271,9 @@ class Persistent:
         """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
         stamp = [] if self._stamp is None else [self._stamp]
         return {
-            'clock': np.array([self.next_id, self._now], dtype=np.float64),
+            'clock': np.array(
+                [self.next_id, self._now, self._score_count, self._mean_score], dtype=np.float64
+            ),
             'stamp': np.array(stamp, dtype=np.int64),
             **self._table.kalman.state(),
             **{
@@ -266,7 +289,7 @@ class Persistent:
         :raises ValueError: if an array has another type or shape than it should; likewise.
         """
         count = len(state['ids'])
-        clock = checked(state, 'clock', np.float64, (2,))
+        clock = checked(state, 'clock', np.float64, (4,))
         stamp = checked(state, 'stamp', np.int64, (None,))
         columns = {
             name: checked(state, name, column.dtype, (count, None)[: column.ndim])
@@ -276,7 +299,7 @@ class Persistent:
         states = States.restore(state, count)
         self._table = _Table(kalman=states, **columns)
         self.next_id = int(clock[0])
-        self._now = float(clock[1])
+        self._now, self._score_count, self._mean_score = clock[1:].tolist()
         self._stamp = int(stamp[0]) if len(stamp) else None
 
     @property
@@ -302,12 +325,21 @@ class Persistent:
         lost = np.maximum(self._lost_time()[rows], 1e-6)
         return distance / (position[:, 3] * np.sqrt(lost))[:, None]
 
+    def _weigh(self, scores: FloatArray) -> None:
+        """Keep the mean of the newest scores."""
+        if len(scores):
+            self._score_count = min(self._score_count + len(scores), max(SCORES, len(scores)))
+            self._mean_score += (
+                len(scores) / self._score_count * (scores.mean() - self._mean_score)
+            )
+
     def _forget(self, image_size: Optional[tuple[int, int]]) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
         lost = self._lost_time()
         gone = lost > self.settings.max_lost_time
-        if self.settings.forget_at_border and image_size is not None:
-            gone |= (lost > EXIT_TIME) & self._leaving(image_size)
+        away = lost > EXIT_TIME
+        if self.settings.forget_at_border and image_size is not None and away.any():
+            gone |= away & self._leaving(image_size)
         if gone.any():
             self._table = self._table[~gone]
 
@@ -341,12 +373,14 @@ class Persistent:
     def _unambiguous(self, overlap: FloatArray) -> tuple[IndexArray, IndexArray]:
         """Return tracks and detections that overlap each other well and nobody else."""
         table = self._table
-        touching = overlap > OTHERS_IOU
-        alone = (touching.sum(axis=1) == 1)[:, None] & (touching.sum(axis=0) == 1)
+        rows, found = np.nonzero(overlap > OTHERS_IOU)
+        alone = np.bincount(rows, minlength=overlap.shape[0])[rows] == 1
+        alone &= np.bincount(found, minlength=overlap.shape[1])[found] == 1
+        alone &= overlap[rows, found] >= UNAMBIGUOUS_IOU
         fresh = table.confirmed & (table.misses == 1)
         fresh &= self._now - table.looked_at < self.settings.refresh_time
-        rows, found = np.nonzero(alone & (overlap >= UNAMBIGUOUS_IOU) & fresh[:, None])
-        return rows, found
+        alone &= fresh[rows]
+        return rows[alone], found[alone]
 
     def _look(self, wanted: IndexArray, embed: Embed, count: int) -> Embeddings:
         """Return embeddings of all detections, zero for those that are not wanted."""
@@ -359,12 +393,9 @@ class Persistent:
         looks[wanted] = vectors
         return looks
 
-    def _match(
-        self, matching: _Matching, overlap: FloatArray, boxes: FloatArray, looks: Embeddings
-    ) -> None:
+    def _match(self, matching: _Matching, overlap: FloatArray, found: _Found) -> None:
         """Match the tracks and detections that are left."""
-        table = self._table
-        measurements = boxes_to_measurements(boxes)
+        table, measurements, looks = self._table, found.measurements, found.looks
 
         def by_everything(rows: IndexArray, columns: IndexArray) -> FloatArray:
             shared = overlap[np.ix_(rows, columns)]
@@ -386,23 +417,24 @@ class Persistent:
         matching.assign(~table.confirmed | (table.misses == 1), by_overlap, 1 - MIN_IOU)
         matching.assign(table.confirmed, by_looks, MAX_DISTANCE_NEARBY)
 
-    def _correct(self, matching: _Matching, detections: Detections, looks: Embeddings) -> None:
+    def _correct(self, matching: _Matching, found: _Found) -> None:
         """Update the matched tracks by their detections."""
         table = self._table
         rows = np.flatnonzero(matching.detection_of != NO_DETECTION)
-        found = matching.detection_of[rows]
-        measurements = boxes_to_measurements(detections.boxes[found])
-        table.kalman[rows] = table.kalman[rows].update(measurements, WALKING)
+        columns = matching.detection_of[rows]
+        scores = found.scores[columns]
+        table.kalman[rows] = table.kalman[rows].update(found.measurements[columns], WALKING)
         table.hits[rows] += 1
         table.misses[rows] = 0
         table.seen_at[rows] = self._now
-        table.scores[rows] = detections.scores[found]
-        table.best_scores[rows] = np.maximum(table.best_scores[rows], detections.scores[found])
-        table.detections[rows] = found
-        looked = known(looks[found])
-        rows, found = rows[looked], found[looked]
+        table.scores[rows] = scores
+        table.best_scores[rows] = np.maximum(table.best_scores[rows], scores)
+        table.detections[rows] = columns
+        looked = known(found.looks)[columns]
+        rows, columns = rows[looked], columns[looked]
         # Of nothing to remember, the zero vector, only the new look is left after the scaling.
-        table.looks[rows] = normalise(MEMORY * table.looks[rows] + (1 - MEMORY) * looks[found])
+        looks = MEMORY * table.looks[rows] + (1 - MEMORY) * found.looks[columns]
+        table.looks[rows] = normalise(looks)
         table.looked_at[rows] = self._now
 
     def _drop_tentative(self) -> None:
@@ -411,25 +443,32 @@ class Persistent:
         if not kept.all():
             self._table = table[kept]
 
-    def _start(self, found: IndexArray, detections: Detections, looks: Embeddings) -> None:
+    def _start(self, columns: IndexArray, found: _Found) -> None:
         """Make tentative tracks of the detections that are nobody's."""
-        if not len(found):
+        if not len(columns):
             return
-        measurements = boxes_to_measurements(detections.boxes[found])
         started = _Table.start(
-            self.next_id, measurements, detections.scores[found], looks[found], found, self._now
+            self.next_id,
+            found.measurements[columns],
+            found.scores[columns],
+            found.looks[columns],
+            columns,
+            self._now,
         )
         self._table = self._table.append(started)
-        self.next_id += len(found)
+        self.next_id += len(columns)
 
     def _confirm(self) -> None:
         """Confirm tracks that were seen often and clearly; those of lost persons join theirs."""
         table = self._table
-        familiar = known(table.looks)
+        due = np.flatnonzero(~table.confirmed)
+        familiar, hits, scores = known(table.looks[due]), table.hits[due], table.best_scores[due]
         needed = self.settings.n_init + np.where(familiar, 0, EXTRA_HITS)
-        clear = (table.best_scores >= CLEAR_SCORE) & (table.hits >= needed)
-        certain = (table.best_scores >= CERTAIN_SCORE) & (table.hits == 1) & familiar
-        due = np.flatnonzero((clear | certain) & ~table.confirmed)
+        clear_score = min(CLEAR_SCORE, CLEAR_PART * self._mean_score)
+        certain_score = min(CERTAIN_SCORE, CERTAIN_PART * self._mean_score)
+        clear = (scores >= clear_score) & (hits >= needed)
+        certain = (scores >= certain_score) & (hits == 1) & familiar
+        due = due[clear | certain]
         lost = np.flatnonzero(table.confirmed & (table.misses > 0))
         table.confirmed[due] = True
         if not (len(due) and len(lost)):
@@ -452,9 +491,9 @@ class Persistent:
         boxes = self._boxes()
         lost = self._lost_time()
         visible = table.confirmed & (table.misses == 0)
+        rows = np.flatnonzero(table.confirmed & ~visible & (lost <= COVERED_TIME))
         # Predictions without looks, by which mistakes are noticed, do more harm than good.
-        coasting = table.confirmed & ~visible & (lost <= COVERED_TIME) & known(table.looks)
-        rows = np.flatnonzero(coasting)
+        rows = rows[known(table.looks[rows])]
         if len(rows):
             shown = np.flatnonzero(visible)
             bottom = boxes[:, 1] + boxes[:, 3]
@@ -471,15 +510,15 @@ class Persistent:
         table = self._table
         return [
             Track(
-                id=id_,
-                box=box,
-                velocity=velocity,
-                score=score,
-                state=TrackState.CONFIRMED if confirmed else TrackState.TENTATIVE,
-                age=age,
-                hits=hits,
-                time_since_update=misses,
-                detection=None if detection == NO_DETECTION else detection,
+                id_,
+                box,
+                velocity,
+                score,
+                TrackState.CONFIRMED if confirmed else TrackState.TENTATIVE,
+                age,
+                hits,
+                misses,
+                None if detection == NO_DETECTION else detection,
             )
             for id_, box, velocity, score, confirmed, age, hits, misses, detection in zip(
                 table.ids[rows].tolist(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 from typing import Optional
+
+import numpy as np
 
 from persontrack_ros.core.geometry import FloatArray
 
@@ -22,8 +24,7 @@ class TrackState(IntEnum):
     DELETED = 3
 
 
-@dataclass(frozen=True)
-class Track:
+class Track(NamedTuple):
     """
     One person followed through the images, as estimated at the newest image.
 
@@ -47,3 +48,13 @@ class Track:
     hits: int
     time_since_update: int
     detection: Optional[int]
+
+    def predicted(self, seconds: float, frames: int) -> Track:
+        """Return the person as expected some time later, after frames without a detection."""
+        shift = np.append(self.velocity * seconds, (0.0, 0.0))
+        return self._replace(
+            box=self.box + shift,
+            age=self.age + frames,
+            time_since_update=self.time_since_update + frames,
+            detection=None,
+        )

@@ -1,0 +1,112 @@
+"""Association alone: the trackers of this package and loops in the way of the reference."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from persontrack_ros.benchmark.reference_tracker import ReferenceTracker
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.threads import use_one_thread_beside_inference
+from persontrack_ros.core.tracking.appearance import Embeddings
+from persontrack_ros.core.tracking.appearance import normalise
+from persontrack_ros.core.tracking.tracker import make_tracker
+
+COUNTS = (10, 50, 100, 200)
+DIMENSION = 256
+
+_WARM_UP = 8
+_PERIOD = 100_000_000
+
+Step = Callable[[FloatArray, Embeddings], object]
+
+
+class Crowd:
+    """Persons who walk to and fro on a large field, each with looks of their own."""
+
+    def __init__(self, count: int) -> None:
+        """Place them at random, the same each time."""
+        self._random = np.random.default_rng(0)
+        self._place = self._random.uniform(0, 100 * np.sqrt(count), (count, 2))
+        self._velocity = self._random.uniform(-3, 3, (count, 2))
+        self._looks = self._random.normal(size=(count, DIMENSION)).astype(np.float32)
+
+    def step(self) -> tuple[FloatArray, Embeddings]:
+        """Return the boxes and embeddings of the next frame."""
+        self._place += self._velocity
+        boxes = np.empty((len(self._place), 4))
+        boxes[:, :2] = self._place + self._random.normal(size=self._place.shape)
+        boxes[:, 2:] = 40, 100
+        noise = 0.3 * self._random.normal(size=self._looks.shape).astype(np.float32)
+        return boxes, normalise(self._looks + noise)
+
+
+def trackers() -> dict[str, Step]:
+    """Return what is measured, by name."""
+    reference = ReferenceTracker(max_cosine_distance=0.3)
+    steps: dict[str, Step] = {'reference': reference.update}
+    for algorithm in ('deep_sort', 'persistent'):
+        # Every embedding is asked for: crowds are where that cannot be avoided.
+        tracker = make_tracker(TrackerSettings(algorithm=algorithm, refresh_time=0.0))
+        steps[algorithm] = _stepper(tracker)
+    return steps
+
+
+def _stepper(tracker: Any) -> Step:
+    stamp = 0
+
+    def step(boxes: FloatArray, looks: Embeddings) -> object:
+        nonlocal stamp
+        stamp += _PERIOD
+        detections = Detections(boxes, np.full(len(boxes), 0.95))
+        return tracker.update(detections, lambda indices: looks[indices], stamp)
+
+    return step
+
+
+def measure_association(frames: int) -> dict[str, Any]:
+    """
+    Measure one update of each tracker with each number of persons, in turns.
+
+    In a process of its own, whose BLAS is limited to one thread.
+
+    :returns: medians in milliseconds, and how many times slower than `persistent` they are.
+    """
+    command = [sys.executable, '-m', __name__, str(frames)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _measure(frames: int) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    for count in COUNTS:
+        crowd = Crowd(count)
+        steps = trackers()
+        times: dict[str, list[float]] = {name: [] for name in steps}
+        for frame in range(_WARM_UP + frames):
+            boxes, looks = crowd.step()
+            for name, step in steps.items():
+                started = time.perf_counter()
+                step(boxes, looks)
+                if frame >= _WARM_UP:
+                    times[name].append(time.perf_counter() - started)
+        medians = {name: 1e3 * float(np.median(own)) for name, own in times.items()}
+        results[str(count)] = {
+            'ms': medians,
+            'reference_to': {name: medians['reference'] / medians[name] for name in medians},
+        }
+    return results
+
+
+if __name__ == '__main__':
+    use_one_thread_beside_inference()
+    print(json.dumps(_measure(int(sys.argv[1]))))

@@ -1,0 +1,108 @@
+"""The parts of a benchmark."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from persontrack_ros.benchmark.association import measure_association
+from persontrack_ros.benchmark.mosaic import write_mosaic
+from persontrack_ros.benchmark.pipelines import measure_pipelines
+from persontrack_ros.benchmark.variants import DEFAULT
+from persontrack_ros.benchmark.variants import INT8
+from persontrack_ros.benchmark.variants import MODES
+from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.settings import Settings
+
+_CROWD_FRAMES = 60
+
+
+@dataclass(frozen=True)
+class Extent:
+    """
+    How much is measured.
+
+    :ivar rounds: of the pipelines; each is in turn in each round.
+    :ivar frames: in a round.
+    :ivar starts: of the node, cold and warm.
+    :ivar node_rounds: of the node at each size of images, of `node_frames` images.
+    :ivar updates: of each tracker in the association.
+    """
+
+    rounds: int
+    frames: int
+    crowd_rounds: int
+    starts: int
+    node_rounds: int
+    node_frames: int
+    updates: int
+
+
+FULL = Extent(10, 79, 5, 5, 6, 40, 100)
+QUICK = Extent(3, 30, 2, 1, 2, 20, 20)
+
+
+def measure(
+    part: str, videos: Sequence[str], settings: Settings, extent: Extent
+) -> dict[str, Any]:
+    """
+    Run one part.
+
+    :param part: a key of :data:`PARTS`.
+    :param videos: the first one is measured, the crowd is made of all.
+    :raises PersontrackError: if it cannot be run.
+    """
+    return PARTS[part](videos, settings, extent)
+
+
+def _pipeline(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[str, Any]:
+    return measure_pipelines(videos[0], settings, list(MODES), extent.rounds, extent.frames)
+
+
+def _crowd(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, 'mosaic.avi')
+        write_mosaic(videos, path, _CROWD_FRAMES)
+        frames = min(extent.frames, 20)
+        return measure_pipelines(str(path), settings, [DEFAULT, INT8], extent.crowd_rounds, frames)
+
+
+def _association(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[str, Any]:
+    return measure_association(extent.updates)
+
+
+def _node(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[str, Any]:
+    return _with_ros('node', videos[0], settings, extent.node_rounds, extent.node_frames)
+
+
+def _start(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[str, Any]:
+    return _with_ros('start', videos[0], settings, extent.starts, 0)
+
+
+def _with_ros(
+    part: str, video: str, settings: Settings, rounds: int, frames: int
+) -> dict[str, Any]:
+    """Run a part in a process that imports ROS, which this one must do without."""
+    command = [sys.executable, '-m', 'persontrack_ros.ros.benchmark', part, os.path.abspath(video)]
+    command += [json.dumps(settings.values()), str(rounds), str(frames)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise PersontrackError(f'part {part}: it needs ROS 2, and a node that starts; see above')
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+PARTS = {
+    'pipeline': _pipeline,
+    'crowd': _crowd,
+    'association': _association,
+    'node': _node,
+    'start': _start,
+}

@@ -1,0 +1,47 @@
+"""Where the time of a frame goes, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from persontrack_ros.benchmark.variants import OFFLINE
+from persontrack_ros.core.errors import OutputError
+
+_STAGES = {'detection': '#4477aa', 'embedding': '#ee6677', 'tracking': '#228833'}
+_READING = '#bbbbbb'
+
+
+def draw_profile(pipelines: Mapping[str, Any], path: Path) -> None:
+    """
+    Draw a bar for each pipeline whose stages do not overlap.
+
+    :param pipelines: what :func:`measure_pipelines` returned.
+    :param path: ends in .svg or .png.
+    :raises OutputError: if matplotlib is not installed or the file cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise OutputError('the picture needs matplotlib: pip install matplotlib') from error
+    rows = {name: row for name, row in pipelines.items() if name != OFFLINE}
+    names = list(rows)[::-1]
+    figure = Figure(figsize=(8, 0.8 + 0.45 * len(names)), layout='tight')
+    axes = figure.add_subplot()
+    left = [0.0] * len(names)
+    stages = {name: dict(rows[name]['stages_ms']) for name in names}
+    for name in names:
+        stages[name]['reading'] = max(0.0, rows[name]['wall_ms'] - sum(stages[name].values()))
+    for stage, colour in {**_STAGES, 'reading': _READING}.items():
+        widths = [stages[name][stage] for name in names]
+        axes.barh(names, widths, left=left, color=colour, label=stage)
+        left = [end + width for end, width in zip(left, widths)]
+    axes.set_xlabel('ms per frame')
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.legend(frameon=False, ncols=4, loc='lower center', bbox_to_anchor=(0.5, 1.0))
+    try:
+        # Without a date, so that the same results give the same file.
+        figure.savefig(path, dpi=100, metadata={'Date': None} if path.suffix == '.svg' else None)
+    except (OSError, ValueError) as error:
+        raise OutputError(f'cannot write {path}: {error}') from error

@@ -1,0 +1,154 @@
+"""The pipelines that are compared, each of which runs in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+from typing import Optional
+from typing import Protocol
+from typing import Union
+
+from persontrack_ros.benchmark.notebook import Notebook
+from persontrack_ros.core.embedding import BATCH_SIZES
+from persontrack_ros.core.embedding import batches
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.models.files import find_model
+from persontrack_ros.core.models.profile import DetectorProfile
+from persontrack_ros.core.models.profile import Profile
+from persontrack_ros.core.models.profile import read_profile
+from persontrack_ros.core.models.runtime import InferenceModel
+from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.pipeline import StageTimes
+from persontrack_ros.core.settings import DetectorSettings
+from persontrack_ros.core.settings import ReidSettings
+from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.threads import use_one_thread_beside_inference
+from persontrack_ros.core.video import Frame
+
+NOTEBOOK = 'notebook'
+BOUND = 'bound'
+DEFAULT = 'default'
+INT8 = 'int8'
+OFFLINE = 'offline'
+
+# The modes of this package, by what they change of the settings.
+MODES: dict[str, dict[str, Any]] = {
+    DEFAULT: {},
+    INT8: {'detector.precision': 'INT8'},
+    'every_frame': {'reid.every_frame': True},
+    'interval_2': {'detector.interval': 2},
+    OFFLINE: {},
+}
+
+# Of each frame: persons detected, embeddings computed, and times.
+Done = tuple[int, int, StageTimes]
+
+
+class Variant(Protocol):
+    """A pipeline."""
+
+    def run(self, frames: Iterable[Frame], embeddings: Sequence[int]) -> Iterator[Done]:
+        """
+        Process frames, in their order.
+
+        :param embeddings: for :class:`Bound`, how many to compute in each of them.
+        """
+        ...
+
+
+def settings_of(mode: str, settings: Settings) -> Optional[Settings]:
+    """Return the settings of a mode; None where its model is not installed."""
+    changed = Settings.from_values(MODES[mode], base=settings)
+    try:
+        find_model(changed.detector.model, changed.detector.precision)
+    except ModelError:
+        return None
+    return changed
+
+
+def make_variant(name: str, settings: Settings) -> Variant:
+    """
+    Load the notebook's pipeline, a mode, or the bound of a mode, in this process.
+
+    :raises ModelError: if a model cannot be used.
+    """
+    if name == NOTEBOOK:
+        # Without a limit of threads: nobody thinks of that in a notebook.
+        return NotebookVariant(settings)
+    use_one_thread_beside_inference()
+    if name == BOUND:
+        return Bound(settings)
+    return Product(settings, pipelined=name == OFFLINE)
+
+
+class NotebookVariant:
+    """The notebook's way."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the models."""
+        self._notebook = Notebook(
+            find_model(settings.detector.model, settings.detector.precision),
+            find_model(settings.reid.model, settings.reid.precision),
+        )
+
+    def run(self, frames: Iterable[Frame], embeddings: Sequence[int]) -> Iterator[Done]:
+        """Process frames, in their order."""
+        for frame in frames:
+            detected, times = self._notebook.process(frame.image)
+            yield detected, detected, times
+
+
+class Product:
+    """The pipeline of this package."""
+
+    def __init__(self, settings: Settings, pipelined: bool) -> None:
+        """Load and warm up the models."""
+        self._pipelined = pipelined
+        self._pipeline = Pipeline(settings, pipelined)
+
+    def run(self, frames: Iterable[Frame], embeddings: Sequence[int]) -> Iterator[Done]:
+        """Process frames, in their order."""
+        process = self._pipeline.process
+        results = (
+            (result for _, result in self._pipeline.process_all(frames))
+            if self._pipelined
+            else (process(frame.image, frame.stamp) for frame in frames)
+        )
+        for result in results:
+            yield len(result.detections), result.embedded, result.times
+
+
+class Bound:
+    """What nobody can do without: the inference that a mode needs, and nothing else."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the models."""
+        runtime = Runtime(settings.inference)
+        self._detector = _load(DetectorProfile, settings.detector, runtime, 1)
+        self._reid = {size: _load(Profile, settings.reid, runtime, size) for size in BATCH_SIZES}
+
+    def run(self, frames: Iterable[Frame], embeddings: Sequence[int]) -> Iterator[Done]:
+        """Run the models as often as for these frames."""
+        for _, count in zip(frames, embeddings):
+            started = perf_counter()
+            self._detector.infer()
+            detected = perf_counter()
+            for size in batches(count):
+                self._reid[size].infer()
+            yield count, count, StageTimes(detected - started, perf_counter() - detected, 0.0)
+
+
+def _load(
+    kind: type[Profile],
+    settings: Union[DetectorSettings, ReidSettings],
+    runtime: Runtime,
+    batch: int,
+) -> InferenceModel:
+    path = find_model(settings.model, settings.precision)
+    profile = read_profile(path, kind) or kind()
+    model = runtime.read(path, profile)
+    return runtime.compile(model, path, profile, settings.device, batch)

@@ -1,0 +1,168 @@
+"""
+A process that runs one variant, a few frames whenever it is asked to.
+
+Limits of threads, memory and processor time belong to a process: that is why each variant has its
+own. They talk in lines of JSON. ``python -m persontrack_ros.benchmark.worker`` is the other end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from typing import Optional
+
+from persontrack_ros.benchmark.measure import Usage
+from persontrack_ros.benchmark.measure import peak_memory
+from persontrack_ros.core.errors import PersontrackError
+
+# Of OpenBLAS, OpenVINO and the scheduler, to come to rest after another process has worked.
+_REST = 0.1
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """
+    Some frames in a row.
+
+    :ivar wall: seconds from the first frame to the last result, reading included.
+    :ivar cpu: seconds that all threads worked.
+    :ivar others: seconds that others worked on this machine in that time.
+    :ivar latencies: seconds from image to tracks, of each frame.
+    :ivar stages: seconds spent on detection, embedding and tracking, of all frames.
+    :ivar detected: persons in each frame.
+    :ivar embedded: embeddings computed in each frame.
+    :ivar peak_memory: of the process so far, megabytes.
+    """
+
+    wall: float
+    cpu: float
+    others: float
+    latencies: list[float]
+    stages: dict[str, float]
+    detected: list[int]
+    embedded: list[int]
+    peak_memory: float
+
+
+class Worker:
+    """A variant in a process of its own; a context manager that ends it."""
+
+    def __init__(
+        self,
+        variant: str,
+        settings: Mapping[str, Any],
+        video: str,
+        size: tuple[int, int] = (0, 0),
+    ) -> None:
+        """
+        Start to load the variant.
+
+        :param settings: values of parameters by name.
+        :param size: to scale the images to; 0 keeps theirs.
+        """
+        arguments = [variant, json.dumps(settings), video, *map(str, size)]
+        command = [sys.executable, '-m', __name__, *arguments]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, frames: int, embeddings: Sequence[int] = ()) -> Chunk:
+        """
+        Process the next frames of the video, which begins anew after its end.
+
+        :param embeddings: for the variant `bound`, how many to compute in each frame.
+        :raises PersontrackError: if the process ended.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        time.sleep(_REST)
+        try:
+            self._process.stdin.write(f'{json.dumps([frames, embeddings])}\n')
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise PersontrackError('a process of the benchmark ended, see above')
+        return Chunk(**json.loads(answer))
+
+    def __enter__(self) -> Worker:
+        """Return the worker."""
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def main() -> int:
+    """Load the variant and process as many frames as each line of the input says."""
+    # Here and not above: the notebook's threads must not depend on what its parent imports.
+    from persontrack_ros.benchmark.variants import make_variant
+    from persontrack_ros.core.settings import Settings
+    from persontrack_ros.core.video import Frame
+    from persontrack_ros.core.video import SourceOptions
+    from persontrack_ros.core.video import VideoSource
+
+    name, values, video, width, height = sys.argv[1:]
+    options = SourceOptions(loop=True, width=int(width), height=int(height))
+    try:
+        variant = make_variant(name, Settings.from_values(json.loads(values)))
+        source = iter(VideoSource(video, options))
+    except PersontrackError as error:
+        print(f'persontrack: error: {error}', file=sys.stderr)
+        return 2
+
+    begun: list[float] = []
+
+    def timed(frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            begun.append(time.perf_counter())
+            yield frame
+
+    for line in sys.stdin:
+        begun.clear()
+        count, embeddings = json.loads(line)
+        before = Usage.now()
+        done = []
+        ended = []
+        for each in variant.run(timed(itertools.islice(source, count)), embeddings):
+            ended.append(time.perf_counter())
+            done.append(each)
+        used = Usage.now() - before
+        chunk = Chunk(
+            wall=used.wall,
+            cpu=used.cpu,
+            others=used.machine - used.cpu,
+            latencies=[end - begin for begin, end in zip(begun, ended)],
+            stages={
+                stage: sum(getattr(times, stage) for _, _, times in done)
+                for stage in ('detection', 'embedding', 'tracking')
+            },
+            detected=[detected for detected, _, _ in done],
+            embedded=[embedded for _, embedded, _ in done],
+            peak_memory=peak_memory(),
+        )
+        print(json.dumps(dataclasses.asdict(chunk)), flush=True)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""``persontrack benchmark``: how fast the tracker is here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from persontrack_ros.cli.options import add_settings_options
+from persontrack_ros.cli.options import settings_from
+from persontrack_ros.cli.sample_video import sample_video_with_progress
+from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.errors import SettingsError
+
+PARTS = ('pipeline', 'crowd', 'association', 'node', 'start')
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'benchmark',
+        help='measure how fast the tracker is on this machine',
+        description='Measure the tracker against a straightforward pipeline, as one writes it in '
+        'a notebook. All that is compared takes turns on the same frames; the machine should have '
+        'nothing else to do. Parts: pipeline (in all modes), crowd (about 20 persons in full HD), '
+        'association (of 10 to 200 tracks), node (between ROS processes) and start (of the node).',
+    )
+    parser.add_argument(
+        'parts',
+        nargs='*',
+        type=_part,
+        metavar='PART',
+        help=f'what to measure: {", ".join(PARTS)} (default: all)',
+    )
+    parser.add_argument(
+        '--video',
+        nargs='+',
+        metavar='FILE',
+        help='video to measure with, and more for the crowd (default: the sample video)',
+    )
+    parser.add_argument('--quick', action='store_true', help='fewer rounds, in less than a minute')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='also write all results there')
+    parser.add_argument(
+        '--plot',
+        type=Path,
+        metavar='FILE',
+        help='also draw where the time goes (.svg or .png; needs matplotlib and part pipeline)',
+    )
+    add_settings_options(parser)
+    parser.set_defaults(execute=execute)
+
+
+def _part(text: str) -> str:
+    if text not in PARTS:
+        raise ValueError('no part')
+    return text
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    # Only here: no other command needs it.
+    from persontrack_ros.benchmark import parts
+    from persontrack_ros.benchmark.picture import draw_profile
+    from persontrack_ros.benchmark.report import as_text
+    from persontrack_ros.benchmark.report import machine
+
+    if options.plot and 'pipeline' not in (options.parts or PARTS):
+        raise SettingsError('--plot needs the part pipeline')
+    settings = settings_from(options)
+    videos = options.video or [str(sample_video_with_progress())]
+    extent = parts.QUICK if options.quick else parts.FULL
+    results = {'machine': machine(), 'video': videos[0], 'settings': settings.values()}
+    for part in PARTS:
+        if part in (options.parts or PARTS):
+            print(f'measuring: {part}', file=sys.stderr)
+            results[part] = parts.measure(part, videos, settings, extent)
+    print(as_text(results))
+    if options.json:
+        try:
+            options.json.write_text(json.dumps(results, indent=2) + '\n')
+        except OSError as error:
+            raise OutputError(f'cannot write {options.json}: {error.strerror}') from error
+    if options.plot:
+        draw_profile(results['pipeline'], options.plot)
+    return 0

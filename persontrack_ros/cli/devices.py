@@ -1,0 +1,45 @@
+"""``persontrack devices``: what OpenVINO sees, and what would be used."""
+
+from __future__ import annotations
+
+import argparse
+
+from persontrack_ros.cli.options import add_settings_options
+from persontrack_ros.cli.options import settings_from
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'devices',
+        help='show the devices that models can run on, and which ones would',
+        description='Show the devices that OpenVINO finds, and which one each model would run on '
+        'with the given parameters, how and why.',
+    )
+    add_settings_options(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    # Only here: importing OpenVINO takes a moment, which other commands may do without.
+    import openvino as ov
+
+    from persontrack_ros.core.models.devices import choose
+    from persontrack_ros.core.models.devices import describe
+    from persontrack_ros.core.models.devices import effective
+    from persontrack_ros.core.models.devices import kinds
+    from persontrack_ros.core.models.devices import options as properties
+
+    settings = settings_from(options)
+    core = ov.Core()
+    available = kinds(core)
+    for name, kind in available.items():
+        print(f'{name:8} {kind}: {describe(core, name)}')
+    for group in ('detector', 'reid'):
+        choice = choose(getattr(settings, group).device, available)
+        used = properties(choice.device, settings.inference, pipelined=False)
+        print(f'{group:8} runs on {choice.device}: {choice.reason}')
+        for name, value in effective(core, choice.device, used).items():
+            print(f'         {name} {value}')
+    return 0

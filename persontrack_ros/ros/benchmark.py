@@ -1,0 +1,316 @@
+"""
+The measurements of ``persontrack benchmark`` for which ROS is needed: the node from outside.
+
+Prints JSON. This process publishes images and receives tracks; the node is another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any
+from typing import Optional
+
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos import ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from persontrack_ros.benchmark.measure import cpu_time
+from persontrack_ros.benchmark.measure import memory
+from persontrack_ros.benchmark.measure import peak_memory
+from persontrack_ros.benchmark.measure import percentiles
+from persontrack_ros.benchmark.worker import Worker
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.node_process import NodeProcess
+
+SIZES = ((640, 480), (768, 576), (1920, 1080))
+
+# Images of each size that are kept in memory.
+_IMAGES = 40
+_WARM_UP = 15
+_START_TIMEOUT = 120.0
+# An image that is not answered in this time is lost.
+_LOST = 2.0
+_PAUSE = 0.02
+_IDLE_TIME = 5.0
+# Overload: images come at this many times the rate that is possible, for this time.
+_OVERLOAD = 3
+_OVERLOAD_TIME = 6.0
+
+
+class Camera:
+    """Publishes images as a camera does, and receives their tracks."""
+
+    def __init__(self) -> None:
+        """Connect to nobody yet."""
+        self.node = Node('benchmark')
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._publisher = self.node.create_publisher(Image, 'image_raw', best_effort)
+        self.node.create_subscription(
+            Detection2DArray, 'tracks', self._on_tracks, QoSProfile(depth=100)
+        )
+        self.sent: dict[int, float] = {}
+        self.answered: dict[int, float] = {}
+
+    def _on_tracks(self, message: Detection2DArray) -> None:
+        self.answered[stamp_to_nanoseconds(message.header)] = time.perf_counter()
+
+    def publish(self, image: BgrImage) -> int:
+        """Send an image; return its stamp."""
+        began = time.perf_counter()
+        stamp = time.time_ns()
+        header = Header(stamp=Time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id='camera')
+        self._publisher.publish(bgr_to_image(image, header))
+        self.sent[stamp] = began
+        return stamp
+
+    def spin_until(self, condition: Callable[[], Any], timeout: float) -> bool:
+        """Receive tracks until something holds; return whether it does."""
+        end = time.perf_counter() + timeout
+        while not condition():
+            left = end - time.perf_counter()
+            if left <= 0:
+                return False
+            self._executor.spin_once(timeout_sec=min(left, 0.1))
+        return True
+
+    def rest(self, seconds: float) -> None:
+        """Receive tracks for some time."""
+        self.spin_until(lambda: False, seconds)
+
+    def latency(self, stamp: int) -> float:
+        """Return the seconds from before the message was filled to the tracks received."""
+        return self.answered[stamp] - self.sent[stamp]
+
+    def ask(self, image: BgrImage) -> Optional[float]:
+        """Send an image and wait for its tracks; return the latency, None if it was lost."""
+        stamp = self.publish(image)
+        arrived = self.spin_until(lambda: stamp in self.answered, _LOST)
+        return self.latency(stamp) if arrived else None
+
+    def wait_for_node(self, node: NodeProcess, image: BgrImage) -> float:
+        """
+        Publish an image again and again until it is answered; return when that was.
+
+        :raises PersontrackError: if the node ends or does not answer.
+        """
+        end = time.perf_counter() + _START_TIMEOUT
+        seen = len(self.answered)
+        while len(self.answered) == seen:
+            if node.ended or time.perf_counter() > end:
+                raise PersontrackError('the node does not answer, see above')
+            if self._publisher.get_subscription_count():
+                self.publish(image)
+            self.rest(_PAUSE)
+        return time.perf_counter()
+
+
+def images_of(video: str, size: tuple[int, int], count: int) -> list[BgrImage]:
+    """Return the first images of a video, scaled."""
+    options = SourceOptions(width=size[0], height=size[1], max_frames=count)
+    with VideoSource(video, options) as source:
+        return [frame.image for frame in source]
+
+
+@contextmanager
+def running(values: dict[str, Any]) -> Iterator[NodeProcess]:
+    """Run the node."""
+    # What it says is no part of the results.
+    with NodeProcess('tracker_node', values, stdout=sys.stderr) as node:
+        yield node
+
+
+def measure_sizes(video: str, values: dict[str, Any], rounds: int, frames: int) -> dict[str, Any]:
+    """Measure the node and the pipeline alone at each size of images, in turns."""
+    results = {}
+    for size in SIZES:
+        images = images_of(video, size, _IMAGES)
+        camera = Camera()
+        with running(values) as node, Worker('default', values, video, size) as worker:
+            camera.wait_for_node(node, images[0])
+            worker.run(_WARM_UP)
+            for image in images[:_WARM_UP]:
+                camera.ask(image)
+            there: list[float] = []
+            alone: list[float] = []
+            differences = []
+            lost = 0
+            cpu = 0.0
+            index = 0
+            for _ in range(rounds):
+                chunk = worker.run(frames)
+                before = cpu_time(node.process.pid)
+                latencies = []
+                for _ in range(frames):
+                    latency = camera.ask(images[index % len(images)])
+                    index += 1
+                    if latency is None:
+                        lost += 1
+                    else:
+                        latencies.append(latency)
+                cpu += cpu_time(node.process.pid) - before
+                there += latencies
+                alone += chunk.latencies
+                differences.append(np.median(latencies) - np.median(chunk.latencies))
+            results['x'.join(map(str, size))] = {
+                'node': percentiles(there),
+                'pipeline': percentiles(alone),
+                'node_minus_pipeline_ms': 1e3 * float(np.median(differences)),
+                'cpu_ms_per_frame': 1e3 * cpu / (rounds * frames),
+                'images': rounds * frames,
+                'lost': lost,
+                'peak_memory_mb': peak_memory(node.process.pid),
+            }
+        camera.node.destroy_node()
+    return results
+
+
+def measure_idle(video: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Measure an active node without images, and the cost of drawing for a subscriber."""
+    images = images_of(video, SIZES[1], _IMAGES)
+    camera = Camera()
+    with running(values) as node:
+        camera.wait_for_node(node, images[0])
+        camera.rest(1.0)
+        before, began = cpu_time(node.process.pid), time.perf_counter()
+        time.sleep(_IDLE_TIME)
+        idle = (cpu_time(node.process.pid) - before) / (time.perf_counter() - began)
+
+        def cost() -> float:
+            before = cpu_time(node.process.pid)
+            for image in images:
+                camera.ask(image)
+            return 1e3 * (cpu_time(node.process.pid) - before) / len(images)
+
+        cost()
+        without = cost()
+        drawn: list[Image] = []
+        # Reliable, so that each image is received, and counted.
+        camera.node.create_subscription(
+            Image, 'annotated_image', lambda message: drawn.append(message), QoSProfile(depth=5)
+        )
+        camera.rest(1.0)
+        drawn.clear()
+        with_subscriber = cost()
+    camera.node.destroy_node()
+    return {
+        'idle_cpu_percent': 100 * idle,
+        'cpu_ms_per_frame_without_subscriber': without,
+        'cpu_ms_per_frame_with_subscriber': with_subscriber,
+        'annotated_images': len(drawn),
+    }
+
+
+def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Measure the node when images come faster than it can work."""
+    images = images_of(video, SIZES[1], _IMAGES)
+    camera = Camera()
+    with running(values) as node:
+        camera.wait_for_node(node, images[0])
+        normal = [camera.ask(image) for image in images]
+        processing = float(np.median([latency for latency in normal if latency is not None]))
+        memory_before = memory(node.process.pid)
+        period = processing / _OVERLOAD
+        sent = []
+        due = time.perf_counter()
+        end = due + _OVERLOAD_TIME
+        while due < end:
+            sent.append(camera.publish(images[len(sent) % len(images)]))
+            due += period
+            camera.rest(max(0.0, due - time.perf_counter()))
+        camera.rest(1.0)
+        latencies = [camera.latency(stamp) for stamp in sent if stamp in camera.answered]
+        result = {
+            'processing_ms': 1e3 * processing,
+            'images_per_s': len(sent) / _OVERLOAD_TIME,
+            'published': len(sent),
+            'answered': len(latencies),
+            'dropped': len(sent) - len(latencies),
+            **percentiles(latencies),
+            'p50_in_processing_times': float(np.median(latencies)) / processing,
+            'memory_before_mb': memory_before,
+            'memory_after_mb': memory(node.process.pid),
+        }
+    camera.node.destroy_node()
+    return result
+
+
+def measure_start(video: str, values: dict[str, Any], rounds: int) -> dict[str, Any]:
+    """Measure the time from the start of the process to the first tracks, cold and warm."""
+    image = images_of(video, SIZES[1], 1)[0]
+    cold, warm = [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as cache:
+            for times in (cold, warm):
+                camera = Camera()
+                began = time.perf_counter()
+                with running({**values, 'inference.cache_dir': cache}) as node:
+                    times.append(camera.wait_for_node(node, image) - began)
+                camera.node.destroy_node()
+    return {
+        'cold_s': float(np.median(cold)),
+        'warm_s': float(np.median(warm)),
+        'rounds': rounds,
+    }
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the measurements asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('part', choices=('node', 'start'))
+    parser.add_argument('video')
+    parser.add_argument('values', type=json.loads)
+    parser.add_argument('rounds', type=int)
+    parser.add_argument('frames', type=int)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as logs:
+        # Neither a robot nearby nor another benchmark takes part.
+        os.environ['ROS_DOMAIN_ID'] = str(random.randint(1, 101))
+        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+        os.environ['ROS_LOG_DIR'] = logs
+        rclpy.init(args=[])
+        try:
+            if options.part == 'start':
+                result = measure_start(options.video, options.values, options.rounds)
+            else:
+                result = {
+                    'sizes': measure_sizes(
+                        options.video, options.values, options.rounds, options.frames
+                    ),
+                    'idle': measure_idle(options.video, options.values),
+                    'overload': measure_overload(options.video, options.values),
+                }
+        except PersontrackError as error:
+            print(f'persontrack: error: {error}', file=sys.stderr)
+            return 2
+        finally:
+            rclpy.try_shutdown()
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

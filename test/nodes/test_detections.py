@@ -1,0 +1,177 @@
+"""Detections of another node as input, and a node that only detects."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from vision_msgs.msg import Detection2D
+from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import ObjectHypothesisWithPose
+
+from persontrack_ros.core.geometry import as_boxes
+from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.messages import message_to_tracks
+
+
+def boxes(message):
+    return {id_: box for id_, box, _ in message_to_tracks(message)}
+
+
+def found(header, *people, class_id='person'):
+    """Return a message of detections; each is left, top, width, height, score."""
+    message = Detection2DArray(header=header)
+    for left, top, width, height, score in people:
+        detection = Detection2D(header=header)
+        detection.bbox.center.position.x = left + width / 2
+        detection.bbox.center.position.y = top + height / 2
+        detection.bbox.size_x, detection.bbox.size_y = float(width), float(height)
+        result = ObjectHypothesisWithPose()
+        result.hypothesis.class_id, result.hypothesis.score = class_id, score
+        detection.results.append(result)
+        message.detections.append(detection)
+    return message
+
+
+@pytest.fixture
+def send(peer):
+    """Return a function that publishes detections."""
+    publisher = peer.node.create_publisher(Detection2DArray, 'detections', 10)
+
+    def publish(message):
+        peer.until(publisher.get_subscription_count, 'subscription of detections')
+        publisher.publish(message)
+
+    yield publish
+    peer.node.destroy_publisher(publisher)
+
+
+def any_has(messages, header):
+    return any(message.header == header for message in messages)
+
+
+def test_detector_and_tracker_apart_do_what_one_node_does(
+    models, start, peer, pictures, to_message
+):
+    """Three nodes see the same images; what the second one detects, the third one tracks."""
+    shared = ['-r', 'image_raw:=/image_raw', '-r', 'detections:=/a/detections']
+    looks = {'reid__model': 'color', 'tracker__n_init': 1}
+    start('tracker_node', **looks)
+    start('tracker_node', *shared, '-r', '__ns:=/a', tracker__algorithm='none')
+    tracks_others = {'input': 'image+detections', 'detector__model': 'none'}
+    start('tracker_node', *shared, '-r', '__ns:=/b', **tracks_others, **looks)
+    detections = peer.collect(Detection2DArray, '/a/detections')
+    apart = peer.collect(Detection2DArray, '/b/tracks')
+    peer.until_tracker_listens()
+    peer.until(lambda: peer.images.get_subscription_count() == 3, 'three nodes')
+    assert peer.node.count_publishers('/a/tracks') == 0
+    assert peer.node.count_publishers('/a/annotated_image') == 0
+    assert peer.node.count_publishers('/b/detections') == 0
+    together = []
+    for picture in pictures[:6]:
+        message = to_message(picture)
+        together.append(peer.track(message))
+        peer.until(partial(any_has, apart, message.header), 'tracks of the third')
+    assert all(not each.id for each in detections[-1].detections)
+    assert len(boxes(together[-1])) >= 2
+    for one in together:
+        other = next(each for each in apart if each.header == one.header)
+        assert boxes(one).keys() == boxes(other).keys()
+        for id_, box in boxes(one).items():
+            assert np.allclose(box, boxes(other)[id_], atol=1e-6)
+
+
+def test_tracking_without_images(start, peer, send, to_message):
+    """No model is needed, nor loaded; wrong detections are left out, and so are other classes."""
+    process = start('tracker_node', input='detections', tracker__n_init=1)
+    process.wait_for('tracking the persons in /detections')
+    assert peer.images.get_subscription_count() == 0
+    assert peer.node.count_publishers('annotated_image') == 0
+    info = peer.collect(String, 'track_info')
+    header = to_message(np.zeros((2, 2, 3), np.uint8)).header
+    for step in range(8):
+        header.stamp.nanosec = 100_000_000 * step
+        message = found(
+            header,
+            (50, 50, float('nan'), 80, 0.9),
+            (100 + 5 * step, 100, 40, 100, 0.95),
+            (200, 100, 40, 0, 0.9),
+            (300, 100, 40, 100, 0.95),
+            (300, 100, 40, 100, float('nan')),
+        )
+        message.detections += found(header, (500, 100, 40, 100, 0.9), class_id='car').detections
+        tracks = boxes(peer.ask(partial(send, message), header))
+    assert set(tracks) == {1, 2}
+    assert np.allclose(tracks[1], [135, 100, 40, 100], atol=2)
+    assert np.allclose(tracks[2], [300, 100, 40, 100], atol=2)
+
+    peer.until(lambda: json.loads(info[-1].data)['stamp']['nanosec'] == 700_000_000, 'track_info')
+    newest = json.loads(info[-1].data)
+    assert newest['frame_id'] == 'lens'
+    moving, still = newest['tracks']
+    assert (moving['id'], still['id']) == ('1', '2')
+    assert moving['velocity'] == pytest.approx([50, 0], abs=5)
+    assert still['velocity'] == pytest.approx([0, 0], abs=5)
+    # The index is that in the message received.
+    assert (moving['detection'], still['detection']) == (1, 3)
+    assert moving['state'] == 'confirmed'
+    assert (moving['age'], moving['hits'], moving['time_since_update']) == (8, 8, 0)
+
+    assert peer.set(detections__class_id='any').successful
+    for step in range(8):
+        header.stamp.sec = 6 + step
+        car = found(header, (500, 100, 40, 100, 0.9), class_id='car')
+        tracks = boxes(peer.ask(partial(send, car), header))
+    assert any(np.allclose(box, [500, 100, 40, 100], atol=2) for box in tracks.values())
+
+
+def test_both_detectors(models, start, peer, send, pictures, to_message):
+    """What only another node sees is added; what both see is one person."""
+    start(
+        'tracker_node', input='image+detections', reid__model='none', tracker__n_init=1
+    ).wait_for('tracking the persons in /image_raw and /detections')
+    peer.until_tracker_listens()
+    annotated = peer.collect(Image, 'annotated_image')
+    empty = (600, 20, 40, 100, 0.95)
+    person = None
+    for picture in pictures[:8]:
+        message = to_message(picture)
+        others = found(message.header, empty, *([] if person is None else [(*person, 0.9)]))
+        both = [partial(peer.images.publish, message), partial(send, others)]
+        if person is None:  # in any order
+            both.reverse()
+        answer = peer.ask(lambda both=both: [publish() for publish in both], message.header)
+        tracks = as_boxes(list(boxes(answer).values()))
+        if len(tracks) > 1:
+            person = next(box for box in tracks.tolist() if box[0] < 500)
+    assert sum(np.allclose(box, empty[:4], atol=3) for box in tracks) == 1
+    assert (iou(as_boxes([person]), tracks) > 0.5).sum() == 1
+    assert len(tracks) >= 3
+    peer.until(lambda: annotated, 'annotated image')
+
+
+def test_messages_without_counterpart_are_told_of(models, start, peer, send, pictures, to_message):
+    others = {'input': 'image+detections', 'detector__model': 'none', 'reid__model': 'none'}
+    start('tracker_node', **others).wait_for('tracking')
+    peer.until_tracker_listens()
+    status = peer.collect(DiagnosticArray, '/diagnostics')
+    message = to_message(pictures[0])
+
+    def send_all():
+        """Publish an image with detections, and before it some without an image."""
+        for picture in pictures[:3]:
+            send(found(to_message(picture).header))
+        peer.images.publish(message)
+        send(found(message.header))
+
+    assert list(peer.ask(send_all, message.header).detections) == []
+
+    def unmatched():
+        return status and {one.key: one.value for one in status[-1].status[0].values}['unmatched']
+
+    peer.until(lambda: int(unmatched() or 0) >= 3, 'number in the diagnostics')

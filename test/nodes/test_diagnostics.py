@@ -1,0 +1,224 @@
+"""What the tracker node says of itself, and of topics over which nothing comes."""
+
+from __future__ import annotations
+
+import sys
+
+from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import DurabilityPolicy
+from rclpy.qos import QoSProfile
+from rclpy.qos import ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool
+from std_srvs.srv import Trigger
+from vision_msgs.msg import Detection2DArray
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+class Diagnostics:
+    """The newest status of the tracker."""
+
+    def __init__(self, peer):
+        self._peer = peer
+        self._messages = peer.collect(DiagnosticArray, '/diagnostics')
+
+    def until(self, condition, what):
+        """Wait for a status that meets the condition."""
+        self._peer.until(lambda: self._messages and condition(self.newest), what)
+        return self.newest
+
+    @property
+    def newest(self):
+        (status,) = self._messages[-1].status
+        return status
+
+    def values_until(self, condition, what):
+        return values(self.until(lambda status: condition(values(status)), what))
+
+
+def values(status):
+    return {one.key: one.value for one in status.values}
+
+
+def test_what_it_tells(models, start, peer, pictures, to_message):
+    parameters = {'reid__model': 'color', 'tracker__n_init': 1, 'diagnostics__silence_warn': 0.0}
+    process = start('tracker_node', **parameters)
+    process.wait_for('tracking the persons')
+    peer.until_tracker_listens()
+    diagnostics = Diagnostics(peer)
+    for picture in pictures[:6]:
+        answer = peer.track(to_message(picture))
+    told = diagnostics.values_until(lambda each: int(each['processed']) >= 6, '6 images')
+    assert (diagnostics.newest.level, diagnostics.newest.message) == (OK, 'tracking')
+    assert diagnostics.newest.name == 'person_tracker: tracking'
+    assert diagnostics.newest.hardware_id == '/person_tracker'
+    assert float(told['rate (1/s)']) > 0
+    assert 0 < float(told['latency p50 (ms)']) <= float(told['latency p99 (ms)'])
+    assert int(told['people now']) == len(answer.detections)
+    assert int(told['ids so far']) >= len(answer.detections)
+    assert (told['detector device'], told['reid model']) == ('AUTO', 'color')
+    assert told['detector model'] == 'person-detection-0202'
+    assert int(told['dropped']) >= 0
+    assert told['last error'] == ''
+
+    # Levels by parameters, which are checked together.
+    assert not peer.set(diagnostics__latency_warn=0.5, diagnostics__latency_error=0.4).successful
+    assert not peer.set(diagnostics__rate_warn=1.0, diagnostics__rate_error=2.0).successful
+    assert peer.get('diagnostics.latency_warn') == 0.0
+    assert peer.set(diagnostics__latency_warn=1e-6).successful
+    diagnostics.until(lambda each: each.level == WARN and 'latency' in each.message, 'warning')
+    assert peer.set(diagnostics__latency_error=1e-5).successful
+    diagnostics.until(lambda each: each.level == ERROR and 'latency' in each.message, 'error')
+    assert peer.set(diagnostics__latency_warn=0.0, diagnostics__latency_error=0.0).successful
+    assert peer.set(diagnostics__rate_warn=1000.0).successful
+    diagnostics.until(lambda each: each.level == WARN and 'per second' in each.message, 'rate')
+    assert peer.set(diagnostics__rate_warn=0.0).successful
+
+    bad = to_message(pictures[0])
+    bad.encoding = 'smell8'
+    peer.images.publish(bad)
+    told = diagnostics.values_until(lambda each: 'smell8' in each['last error'], 'the error')
+
+    assert peer.call(SetBool, 'enable', data=False).success
+    diagnostics.until(lambda each: each.message == 'paused', 'pause')
+    assert peer.call(SetBool, 'enable', data=True).success
+    assert peer.call(Trigger, 'reset').success
+    diagnostics.values_until(lambda each: each['ids so far'] == '0', 'no ids')
+    assert peer.change_state('deactivate')
+    diagnostics.until(lambda each: each.message == 'inactive', 'inactivity')
+
+
+def test_silence_and_who_should_speak(models, start, peer, to_message, pictures):
+    process = start('tracker_node', reid__model='none', diagnostics__silence_error=7.0)
+    diagnostics = Diagnostics(peer)
+    # The peer publishes image_raw, but no image yet.
+    process.wait_for(
+        r'WARN.*nothing came over /image_raw for .* s; .* /peer \(reliable, volatile\)'
+    )
+    diagnostics.until(lambda each: each.level == WARN and 'no input' in each.message, 'warning')
+    diagnostics.until(lambda each: each.level == ERROR and 'no input' in each.message, 'error')
+    peer.track(to_message(pictures[0]))
+    diagnostics.until(lambda each: each.level == OK, 'normality')
+    warnings = [line for line in process.lines if 'nothing came over' in line]
+    assert len(warnings) == 1
+
+
+def test_silence_without_a_publisher(models, start, peer):
+    process = start(
+        'tracker_node',
+        '-r',
+        'image_raw:=/nowhere',
+        reid__model='none',
+        diagnostics__silence_warn=1.0,
+    )
+    process.wait_for('WARN.*nothing came over /nowhere for .*nobody publishes it')
+
+
+def test_a_failed_configuration_is_an_error(models, start, peer):
+    start('tracker_node', detector__model='person-detection-9999')
+    diagnostics = Diagnostics(peer)
+    status = diagnostics.until(lambda each: each.level == ERROR, 'error')
+    assert 'person-detection-9999' in status.message
+    assert 'person-detection-9999' in values(status)['last error']
+
+
+def test_quality_of_service_that_does_not_fit(models, start, peer):
+    """Both at the input, whose publisher is the weaker one, and at the output, with two nodes."""
+    weak = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    peer.node.create_publisher(Image, '/weak', weak)
+    strong = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    peer.node.create_subscription(Detection2DArray, 'tracks', print, strong)
+    path = 'qos_overrides./weak.subscription.reliability'
+    process = start(
+        'tracker_node',
+        '-r',
+        'image_raw:=/weak',
+        '-p',
+        f'{path}:=reliable',
+        reid__model='none',
+    )
+    process.wait_for(
+        'WARN.*nothing comes over /weak .*/peer.*reliability: best_effort is offered, '
+        rf'reliable requested.*{path}'
+    )
+    process.wait_for(
+        'WARN.*nothing comes over /tracks .*/peer.*durability: volatile is offered, '
+        r'transient_local requested.*qos_overrides\./tracks\.publisher\.durability'
+    )
+    # Once each, and nothing of the subscription of tracks that does fit.
+    process.wait_for('nothing came over /weak for')
+    assert sum('nothing comes over' in line for line in process.lines) == 2
+
+
+OVERRIDES = {
+    'image_raw': 'subscription',
+    'tracks': 'publisher',
+    'track_info': 'publisher',
+    'detections': 'publisher',
+    'annotated_image': 'publisher',
+    'annotated_image/compressed': 'publisher',
+}
+
+
+def test_overrides_of_every_topic(models, start, peer):
+    arguments = []
+    for topic, kind in OVERRIDES.items():
+        changed = 'reliable' if kind == 'subscription' else 'best_effort'
+        arguments += ['-p', f'qos_overrides./{topic}.{kind}.reliability:={changed}']
+    process = start('tracker_node', *arguments, reid__model='none')
+    process.wait_for('tracking the persons')
+
+    def ends(topic, kind):
+        ask = getattr(peer.node, f'get_{kind}s_info_by_topic')
+        return [each for each in ask(f'/{topic}') if each.node_name == 'person_tracker']
+
+    for topic, kind in OVERRIDES.items():
+        peer.until(lambda topic=topic, kind=kind: ends(topic, kind), topic)
+        (end,) = ends(topic, kind)
+        wanted = (
+            ReliabilityPolicy.RELIABLE if kind == 'subscription' else ReliabilityPolicy.BEST_EFFORT
+        )
+        assert end.qos_profile.reliability == wanted, topic
+
+
+def test_diagnostic_updater_where_it_is_installed(models, start, peer, tmp_path, monkeypatch):
+    """With a stand-in that has the interface of diagnostic_updater, of which there is no wheel."""
+    (tmp_path / 'diagnostic_updater.py').write_text(UPDATER)
+    monkeypatch.setenv('PYTHONPATH', ':'.join([str(tmp_path), *sys.path]))
+    start('tracker_node', autostart=False)
+    diagnostics = Diagnostics(peer)
+    status = diagnostics.until(lambda each: each.message == 'inactive', 'status')
+    assert status.name == 'stand-in person_tracker: tracking'
+    assert status.hardware_id == '/person_tracker'
+    assert values(status)['processed'] == '0'
+
+
+UPDATER = """
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+class Status(DiagnosticStatus):
+    def summary(self, level, message):
+        self.level, self.message = level, message
+
+    def add(self, key, value):
+        self.values.append(KeyValue(key=key, value=value))
+
+class Updater:
+    def __init__(self, node, period=1.0):
+        self.node = node
+        self.publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
+        self.timer = node.create_timer(period, self.update)
+
+    def setHardwareID(self, hwid):
+        self.hwid = hwid
+
+    def add(self, name, task):
+        self.name, self.task = name, task
+
+    def update(self):
+        name = f'stand-in {self.node.get_name()}: {self.name}'
+        status = self.task(Status(name=name, hardware_id=self.hwid))
+        self.publisher.publish(DiagnosticArray(status=[status]))
+"""

@@ -1,0 +1,131 @@
+"""Compressed images as input and output, and what the annotated image shows."""
+
+from __future__ import annotations
+
+from array import array
+
+import cv2
+import numpy as np
+import pytest
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image
+
+from persontrack_ros.core.drawing import track_color
+
+
+@pytest.fixture(scope='module')
+def tracker(models, start_once):
+    process = start_once(
+        'tracker_node',
+        '-r',
+        'image_raw:=/lens/picture',
+        image_transport='compressed',
+        reid__model='none',
+        tracker__n_init=1,
+    )
+    process.wait_for('tracking the persons in /lens/picture/compressed')
+    return process
+
+
+@pytest.fixture(scope='module')
+def images(tracker, module_peer):
+    publisher = module_peer.node.create_publisher(
+        CompressedImage, '/lens/picture/compressed', QoSProfile(depth=1)
+    )
+    module_peer.until(publisher.get_subscription_count, 'subscription')
+    module_peer.until(lambda: module_peer.node.count_publishers('tracks'), 'tracks')
+    return publisher
+
+
+@pytest.fixture
+def compress(to_message):
+    def pack(picture, extension='.jpg'):
+        message = CompressedImage(header=to_message(picture).header)
+        message.format = f'bgr8; {extension[1:]} compressed bgr8'
+        message.data = array('B', cv2.imencode(extension, picture)[1].tobytes())
+        return message
+
+    return pack
+
+
+@pytest.fixture
+def show(module_peer, images, compress, pictures):
+    """Return a function that shows the node a picture in a file format."""
+
+    def show_as(extension='.jpg', picture=0):
+        message = compress(pictures[picture], extension)
+        return module_peer.ask(lambda: images.publish(message), message.header)
+
+    return show_as
+
+
+@pytest.mark.parametrize('extension', ['.jpg', '.png'])
+def test_compressed_images_are_tracked(module_peer, show, extension):
+    for picture in range(3):
+        answer = show(extension, picture)
+    assert answer.header.frame_id == 'lens'
+    assert len(answer.detections) >= 2
+    for detection in answer.detections:  # in pixels of the picture
+        assert 0 < detection.bbox.center.position.x < 768
+    assert not module_peer.images.get_subscription_count()
+
+
+@pytest.mark.parametrize('content', [b'', b'no picture', b'\xff\xd8\xff'])
+def test_damaged_ones_are_skipped(module_peer, tracker, images, compress, pictures, show, content):
+    bad = compress(pictures[0])
+    bad.data = array('B', content)
+    images.publish(bad)
+    assert show().detections
+    assert tracker.is_alive
+    assert all(answer.header.stamp != bad.header.stamp for answer in module_peer.tracks)
+
+
+def annotated_by(peer, show, messages):
+    """Show the picture until a new annotated one comes; return both."""
+    seen = len(messages)
+    while len(messages) == seen:
+        answer = show()
+        peer.spin_once()
+    return answer, messages[-1]
+
+
+def test_annotated_image_as_jpeg(module_peer, show):
+    messages = module_peer.collect(CompressedImage, 'annotated_image/compressed')
+    sizes = {}
+    for quality in (80, 10):
+        assert module_peer.set(jpeg_quality=quality).successful
+        answer, message = annotated_by(module_peer, show, messages)
+        sizes[quality] = len(message.data)
+        assert message.format == 'bgr8; jpeg compressed bgr8'
+        assert message.header.frame_id == 'lens'
+    assert sizes[10] < 0.5 * sizes[80]
+    assert module_peer.set(jpeg_quality=95).successful
+    answer, message = annotated_by(module_peer, show, messages)
+    picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (576, 768, 3)
+    for detection in answer.detections:
+        color = np.array(track_color(int(detection.id)))
+        assert (np.abs(picture.astype(int) - color).max(axis=2) < 60).sum() > 20
+    assert not module_peer.set(jpeg_quality=0).successful
+    assert not module_peer.set(jpeg_quality=101).successful
+
+
+def test_drawing_changes_at_run_time(module_peer, show):
+    messages = module_peer.collect(Image, 'annotated_image')
+
+    def drawn(**parameters):
+        assert module_peer.set(**parameters).successful
+        _, message = annotated_by(module_peer, show, messages)
+        return np.frombuffer(message.data, np.uint8).reshape(576, 768, 3)
+
+    corner = (slice(0, 12), slice(0, 100))
+    assert (drawn()[corner] == 255).all(axis=2).any()
+    without = drawn(drawing__speed=False)
+    assert not (without[corner] == 255).all(axis=2).any()
+    scores = drawn(drawing__scores=True)
+    assert (scores != without).any()
+    large = drawn(drawing__scale=3.0)
+    assert (large != scores).any(axis=2).sum() > 1000
+    assert not module_peer.set(drawing__scale=10.0, drawing__speed=True).successful
+    assert module_peer.get('drawing.speed') is False

@@ -1,0 +1,51 @@
+"""Which quality of service does not fit which."""
+
+from __future__ import annotations
+
+import pytest
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy
+from rclpy.qos import LivelinessPolicy
+from rclpy.qos import QoSCompatibility
+from rclpy.qos import QoSProfile
+from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import qos_check_compatible
+
+from persontrack_ros.ros.endpoints import mismatches
+
+WEAK = {'reliability': ReliabilityPolicy.BEST_EFFORT}
+STRONG = {'reliability': ReliabilityPolicy.RELIABLE}
+
+
+@pytest.mark.parametrize(
+    ('offered', 'requested', 'expected'),
+    [
+        (STRONG, WEAK, []),
+        (WEAK, WEAK, []),
+        (WEAK, STRONG, [('reliability', 'best_effort', 'reliable')]),
+        (
+            {'durability': DurabilityPolicy.VOLATILE},
+            {'durability': DurabilityPolicy.TRANSIENT_LOCAL},
+            [('durability', 'volatile', 'transient_local')],
+        ),
+        ({'durability': DurabilityPolicy.TRANSIENT_LOCAL}, {}, []),
+        (
+            {'liveliness': LivelinessPolicy.AUTOMATIC},
+            {'liveliness': LivelinessPolicy.MANUAL_BY_TOPIC},
+            [('liveliness', 'automatic', 'manual_by_topic')],
+        ),
+        ({}, {'deadline': Duration(seconds=2)}, [('deadline', 'inf s', '2 s')]),
+        ({'deadline': Duration(seconds=1)}, {'deadline': Duration(seconds=2)}, []),
+        (
+            {'liveliness_lease_duration': Duration(seconds=3)},
+            {'liveliness_lease_duration': Duration(seconds=2)},
+            [('liveliness_lease_duration', '3 s', '2 s')],
+        ),
+        ({'deadline': Duration(nanoseconds=2**63 - 1)}, {}, []),
+    ],
+)
+def test_mismatches_are_those_of_the_middleware(offered, requested, expected):
+    profiles = [QoSProfile(depth=1, **policies) for policies in (offered, requested)]
+    assert mismatches(*profiles) == expected
+    compatibility, _ = qos_check_compatible(*profiles)
+    assert (compatibility == QoSCompatibility.ERROR) == bool(expected)
