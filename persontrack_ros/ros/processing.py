@@ -67,11 +67,9 @@ class Processor:
         self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
         self._pipeline = Pipeline(Settings.from_values(unused, base=settings))
         self._times: deque[float] = deque(maxlen=STATISTICS_FRAMES)
-        shared = settings.reid.shared_gallery
-        self.session = Session(
-            self._pipeline.tracker.settings, camera.make_tracker if shared else make_tracker
-        )
-        self._pipeline.use(self.session.tracker)
+        make = camera.make_tracker if settings.reid.shared_gallery else make_tracker
+        self._pipeline.use(make(self._pipeline.tracker.settings))
+        self.session = Session(self._pipeline.tracker, make)
         self.timeline = Timeline()
 
     def process(

@@ -22,12 +22,12 @@ class Session:
     """
 
     def __init__(
-        self, settings: TrackerSettings, make: Callable[[TrackerSettings], Tracker] = make_tracker
+        self, tracker: Tracker, make: Callable[[TrackerSettings], Tracker] = make_tracker
     ) -> None:
-        """Begin without tracks; `make` makes the trackers."""
+        """Begin with a tracker that nobody else uses; `make` makes others like it."""
         self._lock = threading.Lock()
         self._make = make
-        self.replace(make(settings))
+        self.replace(tracker)
 
     @property
     def tracker(self) -> Tracker:
