@@ -16,6 +16,7 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import make_embedder
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.tracking.camera_motion import CameraMotion
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
 
@@ -51,6 +52,8 @@ def record(options: argparse.Namespace) -> Recording:
     stamps: list[int] = []
     found: list[Detections] = []
     vectors = []
+    motions = []
+    camera = CameraMotion() if settings.tracker.camera_motion != 'none' else None
     with VideoSource(options.source, SourceOptions(max_frames=options.max_frames)) as source:
         runtime = Runtime(settings.inference)
         detector = Detector(settings.detector, runtime)
@@ -59,6 +62,9 @@ def record(options: argparse.Namespace) -> Recording:
             stamps.append(frame.stamp)
             found.append(detector.detect(frame.image))
             vectors.append(embedder.embed(frame.image, found[-1].boxes))
+            if camera:
+                motion = camera.follow(frame.image, found[-1].boxes)
+                motions.append(np.full((2, 3), np.nan) if motion is None else motion)
     detections = Detections(
         np.concatenate([one.boxes for one in found]),
         np.concatenate([one.scores for one in found]),
@@ -67,5 +73,9 @@ def record(options: argparse.Namespace) -> Recording:
     )
     frames = np.repeat(np.arange(1, len(found) + 1), [len(one) for one in found])
     return Recording(
-        frames, detections, np.array(stamps, dtype=np.int64), detector.own_score_threshold
+        frames,
+        detections,
+        np.array(stamps, dtype=np.int64),
+        detector.own_score_threshold,
+        np.array(motions) if camera else None,
     )

@@ -61,6 +61,16 @@ def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
     return np.divide(shared, union, out=shared, where=shared > 0)
 
 
+def pairwise_iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
+    """Compute the intersection over union of boxes ``(N, 4)`` with one other ``(N, 4)`` each."""
+    starts = np.maximum(boxes[:, :2], others[:, :2])
+    ends = np.minimum(boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:])
+    sides = np.maximum(ends - starts, 0.0)
+    shared = sides[:, 0] * sides[:, 1]
+    union = np.maximum(_areas(boxes) + _areas(others) - shared, shared)
+    return np.divide(shared, union, out=shared, where=shared > 0)
+
+
 def coverage(boxes: FloatArray, others: FloatArray) -> FloatArray:
     """Compute the part of every box ``(N, 4)`` that every other one ``(M, 4)`` covers."""
     return _intersection(boxes, others) / _areas(boxes)[:, None]

@@ -3,8 +3,9 @@ Detections of a whole video in a file, so that tracking can be repeated without 
 
 A recording is an .npz file of ``frame`` (number of the frame of each detection, counted from 1),
 ``tlwh`` (boxes), ``score``, ``embedding`` (absent where there are none), ``num_frames`` and, where
-known, ``stamp`` (of each frame, nanoseconds), ``image_size`` (width, height) and
-``score_threshold`` (what suits the detector).
+known, ``stamp`` (of each frame, nanoseconds), ``image_size`` (width, height), ``score_threshold``
+(what suits the detector) and ``camera_motion`` (of each frame since the one before it, an affine
+map of pixels, shape ``(2, 3)``; not a number where it could not be estimated).
 """
 
 from __future__ import annotations
@@ -58,12 +59,15 @@ class Recording:
     :ivar detections: all of them, of all frames.
     :ivar stamps: time of each frame in nanoseconds, shape ``(number of frames,)``.
     :ivar score_threshold: what suits the detector.
+    :ivar motions: how the camera moved since the frame before each, shape ``(number of frames, 2,
+        3)``, not a number where that is not known; None if it was not estimated.
     """
 
     frames: NDArray[np.intp]
     detections: Detections
     stamps: NDArray[np.int64]
     score_threshold: float = 0.5
+    motions: Optional[FloatArray] = None
 
     @classmethod
     def load(cls, path: Path, rate: Optional[float] = None) -> Recording:
@@ -101,6 +105,8 @@ class Recording:
             arrays['embedding'] = detections.embeddings
         if detections.image_size is not None:
             arrays['image_size'] = detections.image_size
+        if self.motions is not None:
+            arrays['camera_motion'] = self.motions
         try:
             np.savez_compressed(path, **arrays)
         except OSError as error:
@@ -129,6 +135,19 @@ class Recording:
                 Detections(all_.boxes[rows], all_.scores[rows], vectors, all_.image_size),
             )
 
+    def motion(self, number: int, every: int = 1) -> Optional[FloatArray]:
+        """
+        Return how the camera moved until a frame since the one before it of each so many.
+
+        :returns: as `Tracker.update` takes it; None where it is not known in all these frames.
+        """
+        if self.motions is None or number <= every:
+            return None
+        motion = np.eye(3)
+        for step in self.motions[number - every : number]:
+            motion = np.vstack([step, [0.0, 0.0, 1.0]]) @ motion
+        return motion[:2] if np.isfinite(motion).all() else None
+
 
 def track(
     recording: Recording,
@@ -143,9 +162,16 @@ def track(
     :param score_threshold: leave out detections below it; 0 means what suits the detector.
     :param every: use the first of each so many frames only.
     :param offline: use the whole recording for each frame.
+    :raises SourceError: if the settings ask for the camera's motion, and it is not recorded.
     :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
         frame, shape ``(N, 7)``.
     """
+    moving = settings.camera_motion != 'none'
+    if moving and recording.motions is None:
+        raise SourceError(
+            'the camera motion is not in the detections: store them with '
+            '`persontrack detect --set tracker.camera_motion=affine`, or track the video'
+        )
     tracker = OfflineTracker(settings) if offline else make_tracker(settings)
     numbers = []
     images = []
@@ -157,7 +183,8 @@ def track(
             return vectors[indices]
 
         numbers.append(number)
-        images.append(tracker.update(detections, embed, stamp))
+        motion = recording.motion(number, every) if moving else None
+        images.append(tracker.update(detections, embed, stamp, motion))
     if isinstance(tracker, OfflineTracker):
         images = tracker.finish()
     return as_rows(numbers, images)
@@ -188,7 +215,10 @@ def _load_npz(path: Path, rate: Optional[float]) -> Recording:
             arrays['tlwh'], arrays['score'], vectors, size and (size[0], size[1])
         )
         threshold = float(arrays['score_threshold']) if 'score_threshold' in arrays else 0.5
-        return Recording(arrays['frame'].astype(np.intp), detections, stamps, threshold)
+        motions = arrays.get('camera_motion')
+        if motions is not None and (motions.shape != (count, 2, 3) or motions.dtype.kind != 'f'):
+            raise ValueError(f'camera_motion of shape {motions.shape}')
+        return Recording(arrays['frame'].astype(np.intp), detections, stamps, threshold, motions)
 
 
 def _load_mot(path: Path, rate: Optional[float]) -> Recording:

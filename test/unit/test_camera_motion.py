@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.evaluation import evaluate
 from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.mot import read_ground_truth
 from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.recording import track
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
 from persontrack_ros.core.tracking.kalman_filter import States
@@ -173,3 +175,98 @@ def test_identities_persist_before_a_moving_camera(data, algorithm, motions):
     }
     assert idf1['compensated'] > idf1['still'] - 3
     assert idf1['moving'] < idf1['still'] - 10
+
+
+def narrow_view(number, kind):
+    """Return the map to a window that cuts persons off and moves in one way, or in all."""
+    time = number / 10
+    centre, zoom, shake = np.array([384.0, 288.0]), 1.0, np.zeros(2)
+    if kind in ('pan', 'all'):
+        centre += 56 * np.sin(2 * np.pi * time / 6), 40 * np.sin(2 * np.pi * time / 4)
+    if kind in ('zoom', 'all'):
+        zoom += 0.12 * np.sin(2 * np.pi * time / 5)
+    if kind in ('shake', 'all'):
+        shake = np.random.default_rng(number).uniform(-8, 8, 2)
+    return np.column_stack([zoom * np.eye(2), np.array(WINDOW) / 2 - zoom * centre + shake])
+
+
+def cut(boxes, visible):
+    """Return boxes without what is out of the window, and which have this part left."""
+    near = np.clip(boxes[:, :2], 0, WINDOW)
+    sizes = np.clip(boxes[:, :2] + boxes[:, 2:], 0, WINDOW) - near
+    left = sizes.prod(axis=1) > visible * boxes[:, 2:].prod(axis=1)
+    return np.concatenate([near, sizes], axis=1), left
+
+
+def idf1_in_narrow_view(data, kind, compensated):
+    recording = Recording.load(data('reference/deep_sort/PETS09-S2L1.detections.npz'), 10)
+    truth = read_ground_truth(data('mot/PETS09-S2L1'))
+    tracker = make_tracker(TrackerSettings())
+    truths, results = [], []
+    square = None
+    for number, stamp, detections in recording.replay(0.5):
+        matrix = narrow_view(number, kind)
+        before, square = square, np.vstack([matrix, [0, 0, 1]])
+        motion = None
+        if compensated and before is not None:
+            motion = (square @ np.linalg.inv(before))[:2]
+        boxes, left = cut(seen(detections.boxes, matrix), 0.5)
+        found = Detections(boxes[left], detections.scores[left], image_size=WINDOW)
+        tracks = tracker.update(found, detections.embeddings[left].__getitem__, stamp, motion)
+        results += [[number, each.id, *each.box] for each in tracks]
+        here = truth[truth[:, 0] == number]
+        boxes, left = cut(seen(here[:, 2:6], matrix), 0.4)
+        truths.append(np.column_stack([here[:, :2], boxes])[left])
+    return evaluate([(np.concatenate(truths), np.array(results))]).idf1
+
+
+def test_who_is_cut_off_by_the_camera_has_not_left(data):
+    """With exactly known motions: the exit rule is about persons, not about the camera."""
+    still = idf1_in_narrow_view(data, 'still', compensated=False)
+    for kind in ('pan', 'shake', 'zoom', 'all'):
+        assert idf1_in_narrow_view(data, kind, compensated=True) > still - 3
+    assert idf1_in_narrow_view(data, 'all', compensated=False) < still - 15
+
+
+@pytest.mark.parametrize(('own', 'forgotten'), [(-60, True), (-10, False)])
+def test_the_exit_rule_asks_who_moved(own, forgotten):
+    """The camera turns by 30 pixels per second; the person walks by itself, or hardly."""
+    tracker = make_tracker(TrackerSettings())
+    looks = np.eye(2, dtype=np.float32)[:1]
+    turn = np.array([[1.0, 0.0, -3.0], [0.0, 1.0, 0.0]])
+    left = 200.0
+    for frame in range(120):
+        left += own / 10 - 3
+        there = [[left, 200, 40, 100]] if left > 0 else []
+        found = Detections.create(there, [0.95] * len(there), image_size=WINDOW)
+        tracker.update(found, looks.__getitem__, frame * 10**8, turn)
+        if left < -60:
+            break
+    assert (tracker.tracks == []) == forgotten
+
+
+@pytest.mark.parametrize('every', [1, 3])
+def test_a_recording_keeps_the_motion(tmp_path, every):
+    """The camera turns while somebody who stands still is not seen for a second."""
+    boxes = [[20 if frame < 30 else 420, 200, 40, 100] for frame in range(60)]
+    boxes = boxes[:30] + boxes[40:]
+    frames = np.array([frame + 1 for frame in range(60) if not 30 <= frame < 40])
+    looks = np.zeros((50, 4), dtype=np.float32)
+    detections = Detections.create(boxes, np.full(50, 0.95), looks, WINDOW)
+    shift, rest = np.array([[1.0, 0.0, 40.0], [0.0, 1.0, 0.0]]), np.eye(2, 3)
+    motions = np.array([np.full((2, 3), np.nan)] + [rest] * 29 + [shift] * 10 + [rest] * 20)
+    stamps = np.arange(60) * 10**8
+    Recording(frames, detections, stamps, 0.5, motions).save(tmp_path / 'moving.npz')
+    moving = Recording.load(tmp_path / 'moving.npz')
+    np.testing.assert_array_equal(moving.motions, motions)
+    assert moving.motion(1, every) is None
+    np.testing.assert_allclose(moving.motion(37, every), [[1, 0, 40 * every], [0, 1, 0]])
+    rows = track(moving, TrackerSettings(camera_motion='affine'), 0.0, every)
+    assert set(rows[rows[:, 0] > 50, 1]) == {1}
+    assert set(track(moving, TrackerSettings(), 0.0, every)[:, 1]) != {1}
+
+
+def test_a_recording_without_the_motion_is_refused():
+    recording = Recording(np.array([1]), Detections.create([[1, 1, 9, 9]], [1.0]), np.array([0]))
+    with pytest.raises(SourceError, match='tracker.camera_motion=affine'):
+        track(recording, TrackerSettings(camera_motion='affine'), 0.0)

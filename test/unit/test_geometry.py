@@ -9,6 +9,7 @@ from persontrack_ros.core.geometry import as_boxes
 from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.geometry import measurements_to_boxes
+from persontrack_ros.core.geometry import pairwise_iou
 from persontrack_ros.core.geometry import pixel_rectangles
 
 
@@ -80,6 +81,16 @@ def test_iou_counts_pixels():
         [(paint(a) & paint(b)).sum() / (paint(a) | paint(b)).sum() for b in others] for a in boxes
     ]
     np.testing.assert_allclose(iou(boxes, others), expected)
+    np.testing.assert_allclose(pairwise_iou(boxes, others), np.diag(expected))
+
+
+@pytest.mark.parametrize('far', [1e5, 1e12, 1e17])
+def test_iou_stays_in_its_range_however_far_away(far):
+    """Where rounding is as large as the boxes."""
+    random = np.random.default_rng(3)
+    boxes = np.concatenate([far + random.integers(0, 9, (9, 2)), np.ones((9, 2))], axis=1)
+    for found in (iou(boxes, boxes), pairwise_iou(boxes, boxes[::-1])):
+        assert ((found >= 0) & (found <= 1)).all()
 
 
 @pytest.mark.parametrize(

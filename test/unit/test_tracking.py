@@ -16,6 +16,7 @@ from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.state import load_tracker
 from persontrack_ros.core.tracking.state import save_tracker
+from persontrack_ros.core.tracking.track import TrackState
 from persontrack_ros.core.tracking.tracker import make_tracker
 
 SIZE = (640, 480)
@@ -47,44 +48,88 @@ def persistent(**changes):
 coordinates = st.floats(-1e5, 1e5, allow_nan=False)
 sizes = st.floats(1e-3, 1e5, allow_nan=False)
 boxes_of_one = st.tuples(coordinates, coordinates, sizes, sizes)
-common_boxes = st.sampled_from([(10.0, 10.0, 1.0, 1.0), (100.0, 100.0, 40.0, 100.0)])
+# Identical boxes, of one pixel too, and persons next to each other.
+common_boxes = st.sampled_from(
+    [(10.0, 10.0, 1.0, 1.0), (100.0, 100.0, 40.0, 100.0), (120.0, 105.0, 40.0, 100.0)]
+)
 stamps = st.one_of(
     st.integers(0, 10 * SECOND), st.integers(-(2**62), 2**62), st.just(SECOND), st.just(-1)
+)
+looks_of_one = st.integers(0, 8)
+motions = st.one_of(
+    st.none(),
+    st.builds(
+        lambda zoom, shift: np.array([[zoom, 0.1, shift], [-0.1, zoom, -shift]]),
+        st.floats(0.67, 1.5),
+        st.floats(-500, 500),
+    ),
 )
 frames = st.lists(
     st.tuples(
         st.lists(
-            st.tuples(st.one_of(boxes_of_one, common_boxes), st.floats(0, 1), st.integers(0, 8)),
-            max_size=6,
+            st.tuples(st.one_of(common_boxes, boxes_of_one), st.floats(0, 1), looks_of_one),
+            max_size=8,
         ),
         stamps,
+        motions,
     ),
-    max_size=12,
+    max_size=16,
 )
 
 
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
-@given(frames=frames, known=st.booleans())
+@given(frames=frames, known=st.booleans(), sized=st.booleans())
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-def test_any_input_gives_finite_tracks_with_unique_ids(algorithm, frames, known):
+def test_any_input_gives_finite_tracks_with_unique_ids(algorithm, frames, known, sized):
     tracker = make_tracker(TrackerSettings(algorithm=algorithm))
     basis = np.vstack([np.eye(8), np.zeros(8)]).astype(np.float32)
     with np.errstate(all='raise', under='ignore'):
-        for found, stamp in frames:
-            boxes = [box for box, _, _ in found]
+        for found, stamp, motion in frames:
             detections = Detections.create(
-                boxes, [score for _, score, _ in found], image_size=SIZE
+                [box for box, _, _ in found],
+                [score for _, score, _ in found],
+                image_size=SIZE if sized else None,
             )
             looks = basis[[look for _, _, look in found]].reshape(-1, 8)[:, : 8 * known]
-            tracks = tracker.update(detections, looks.__getitem__, stamp)
+            before = {track.id: track for track in tracker.tracks}
+            tracks = tracker.update(detections, looks.__getitem__, stamp, motion)
             for track in tracks + tracker.tracks:
                 assert np.isfinite(track.box).all()
                 assert np.isfinite(track.velocity).all()
                 assert (track.box[2:] > 0).all() or algorithm == 'deep_sort'
                 assert track.detection is None or 0 <= track.detection < len(found)
+                assert (track.time_since_update == 0) == (track.detection is not None)
+                assert 1 <= track.hits <= track.age
             for group in (tracks, tracker.tracks):
                 assert len({track.id for track in group}) == len(group)
+                matched = [each.detection for each in group if each.detection is not None]
+                assert len(set(matched)) == len(matched)
             assert [track.id for track in tracks] == sorted(track.id for track in tracks)
+            for track in tracker.tracks:
+                # Who was published once stays so; a person does not become another one's past.
+                if track.id in before and before[track.id].state == TrackState.CONFIRMED:
+                    assert track.state == TrackState.CONFIRMED
+                    assert track.age > before[track.id].age
+                    assert track.hits >= before[track.id].hits
+
+
+@given(frames=frames, cut=st.integers(0, 16), motion=motions)
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+def test_any_state_can_be_restored(frames, cut, motion):
+    for algorithm in ALGORITHMS:
+        first, second = (make_tracker(TrackerSettings(algorithm=algorithm)) for _ in range(2))
+        basis = np.vstack([np.eye(8), np.zeros(8)]).astype(np.float32)
+        for index, (found, stamp, _) in enumerate(frames):
+            if index == cut:
+                second.restore(first.state())
+            detections = Detections.create(
+                [box for box, _, _ in found], [score for _, score, _ in found], image_size=SIZE
+            )
+            looks = basis[[look for _, _, look in found]].reshape(-1, 8)
+            expected = first.update(detections, looks.__getitem__, stamp, motion)
+            if index >= cut:
+                tracks = second.update(detections, looks.__getitem__, stamp, motion)
+                assert repr(tracks) == repr(expected)
 
 
 @pytest.mark.parametrize('algorithm', ALGORITHMS)

@@ -239,5 +239,16 @@ class States:
         squared = weight @ np.square(measurements).T - 2 * weighted @ measurements.T + constant
         return np.maximum(squared, 0.0)
 
+    def squared_mahalanobis_of(
+        self, measurements: FloatArray, measurement_noise: Stds = DEEP_SORT_NOISE.measurement
+    ) -> FloatArray:
+        """Return the same of every track to one measurement each, shape ``(N,)``."""
+        error = measurements - self.position
+        return np.sum(error * error / self._innovation_variance(measurement_noise), axis=1)
+
+    def gate_sizes(self, measurement_noise: Stds = DEEP_SORT_NOISE.measurement) -> FloatArray:
+        """Return how far from the position the gate reaches in each component, ``(N, 4)``."""
+        return np.sqrt(GATING_THRESHOLD * self._innovation_variance(measurement_noise))
+
     def _innovation_variance(self, measurement_noise: Stds) -> FloatArray:
         return self.position_variance + _variances(self.position[:, 3], measurement_noise)

@@ -9,7 +9,6 @@ the size of the image matters.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +21,8 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.geometry import coverage
-from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.geometry import measurements_to_boxes
+from persontrack_ros.core.geometry import pairwise_iou
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.appearance import Embeddings
@@ -32,6 +31,7 @@ from persontrack_ros.core.tracking.appearance import known
 from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.association import associate
+from persontrack_ros.core.tracking.association import associate_pairs
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
 from persontrack_ros.core.tracking.kalman_filter import Noise
 from persontrack_ros.core.tracking.kalman_filter import States
@@ -105,13 +105,11 @@ MISSED_HITS = 20
 # Smallest aspect, and height in pixels, of a predicted box.
 MIN_SIZE = 0.01
 
-# Lost for so long within this part of the image's larger side from its border means gone.
+# Lost for so long within this part of the image's larger side from its border means gone, if on
+# the way out, and faster than the camera, in the mean over the last time, can have done it.
 EXIT_TIME = 0.5
 BORDER = 0.02
-
-
-# Cost of matching each of some tracks with each of some detections.
-Cost = Callable[[IndexArray, IndexArray], FloatArray]
+DRIFT_TIME = 1.0
 
 
 @dataclass(frozen=True)
@@ -121,6 +119,18 @@ class _Found:
     measurements: FloatArray
     scores: FloatArray
     looks: Embeddings
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Tracks and detections near each other, and their IoU; what is far apart costs no time."""
+
+    tracks: IndexArray
+    detections: IndexArray
+    overlap: FloatArray
+
+    def __getitem__(self, index: NDArray[Any]) -> _Pairs:
+        return _Pairs(self.tracks[index], self.detections[index], self.overlap[index])
 
 
 @dataclass
@@ -139,6 +149,7 @@ class _Table:
     best_scores: FloatArray
     looks: Embeddings
     detections: IndexArray
+    drifts: FloatArray
 
     @classmethod
     def start(
@@ -165,6 +176,7 @@ class _Table:
             best_scores=scores,
             looks=looks,
             detections=found,
+            drifts=np.zeros((count, 2)),
         )
 
     def __len__(self) -> int:
@@ -192,13 +204,15 @@ class _Matching:
         self.detection_of[tracks] = detections
         self.free[detections] = False
 
-    def assign(self, tracks: NDArray[np.bool_], cost: Cost, max_cost: float) -> None:
-        """Match free tracks of these with free detections."""
-        rows = np.flatnonzero(tracks & (self.detection_of == NO_DETECTION))
-        columns = np.flatnonzero(self.free)
-        if len(rows) and len(columns):
-            stage = associate(cost(rows, columns), max_cost, rows, columns)
-            self.add(stage.tracks, stage.detections)
+    def open(self, pairs: _Pairs, tracks: NDArray[np.bool_]) -> _Pairs:
+        """Return the pairs of these tracks that may still be matched."""
+        lonely = tracks & (self.detection_of == NO_DETECTION)
+        return pairs[lonely[pairs.tracks] & self.free[pairs.detections]]
+
+    def assign(self, pairs: _Pairs, cost: FloatArray, max_cost: float) -> None:
+        """Match what may be matched for the smallest cost."""
+        chosen = associate_pairs(cost, max_cost, pairs.tracks, pairs.detections)
+        self.add(pairs.tracks[chosen], pairs.detections[chosen])
 
 
 def _distance(looks: Embeddings, others: Embeddings) -> FloatArray:
@@ -253,14 +267,14 @@ class Persistent:
         self._weigh(detections.scores)
         self._forget(detections.image_size)
         if motion is not None:
-            self._table.kalman = self._table.kalman.move(motion)
+            self._move(motion, elapsed)
         self._predict(elapsed)
-        overlap = iou(self._boxes(), detections.boxes)
-        matching = _Matching(*overlap.shape)
-        matching.add(*self._unambiguous(overlap))
+        pairs = self._near(detections.boxes)
+        matching = _Matching(len(self._table), len(detections))
+        matching.add(*self._unambiguous(pairs))
         looks = self._look(np.flatnonzero(matching.free), embed, len(detections))
         found = _Found(boxes_to_measurements(detections.boxes), detections.scores, looks)
-        self._match(matching, overlap, found)
+        self._match(matching, pairs, found)
         self._correct(matching, found)
         self._drop_tentative()
         self._start(np.flatnonzero(matching.free), found)
@@ -344,10 +358,11 @@ class Persistent:
             self._table = self._table[~gone]
 
     def _leaving(self, image_size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Tell which tracks are at the border of the image and move outwards."""
+        """Tell which tracks are at the border of the image and move outwards by themselves."""
         near, far = self._edges(image_size)
         velocity = self._table.kalman.velocity[:, :2]
-        outwards = (near & (velocity < 0)) | (far & (velocity > 0))
+        drift = np.abs(self._table.drifts)
+        outwards = (near & (velocity < -drift)) | (far & (velocity > drift))
         return outwards[:, 0] | outwards[:, 1]
 
     def _edges(self, image_size: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -357,6 +372,18 @@ class Persistent:
         near = boxes[:, :2] <= margin
         far = boxes[:, :2] + boxes[:, 2:] >= np.array(image_size) - margin
         return near, far
+
+    def _move(self, motion: FloatArray, elapsed: float) -> None:
+        """Take the tracks along with the background; of those just seen, note how fast it goes."""
+        table = self._table
+        moved = table.kalman.move(motion)
+        shift = moved.position[:, :2] - table.kalman.position[:, :2]
+        table.kalman = moved
+        seen = table.misses == 0
+        if elapsed > 0:
+            kept = np.exp(-elapsed / DRIFT_TIME)
+            table.drifts[seen] *= kept
+            table.drifts[seen] += (1 - kept) / elapsed * shift[seen]
 
     def _predict(self, elapsed: float) -> None:
         table = self._table
@@ -370,17 +397,33 @@ class Persistent:
         table.misses += 1
         table.detections[:] = NO_DETECTION
 
-    def _unambiguous(self, overlap: FloatArray) -> tuple[IndexArray, IndexArray]:
+    def _near(self, boxes: FloatArray) -> _Pairs:
+        """Return all pairs that overlap, or that the gate of the filter may let pass."""
+        kalman, own = self._table.kalman, self._boxes()
+        reach = kalman.gate_sizes(GATE)[:, :2]
+        near = np.minimum(own[:, :2], kalman.position[:, :2] - reach)
+        far = np.maximum(own[:, :2] + own[:, 2:], kalman.position[:, :2] + reach)
+        # All of some with all others in one direction only: fewest are near in the longer one.
+        ends = boxes[:, :2] + boxes[:, 2:]
+        touching = np.less_equal.outer(near[:, 0], ends[:, 0])
+        touching &= np.greater_equal.outer(far[:, 0], boxes[:, 0])
+        tracks, detections = np.nonzero(touching)
+        touching = near[tracks, 1] <= ends[detections, 1]
+        touching &= far[tracks, 1] >= boxes[detections, 1]
+        tracks, detections = tracks[touching], detections[touching]
+        return _Pairs(tracks, detections, pairwise_iou(own[tracks], boxes[detections]))
+
+    def _unambiguous(self, pairs: _Pairs) -> tuple[IndexArray, IndexArray]:
         """Return tracks and detections that overlap each other well and nobody else."""
         table = self._table
-        rows, found = np.nonzero(overlap > OTHERS_IOU)
-        alone = np.bincount(rows, minlength=overlap.shape[0])[rows] == 1
-        alone &= np.bincount(found, minlength=overlap.shape[1])[found] == 1
-        alone &= overlap[rows, found] >= UNAMBIGUOUS_IOU
+        touching = pairs[pairs.overlap > OTHERS_IOU]
+        alone = touching.overlap >= UNAMBIGUOUS_IOU
+        for side in (touching.tracks, touching.detections):
+            alone &= np.bincount(side)[side] == 1
         fresh = table.confirmed & (table.misses == 1)
         fresh &= self._now - table.looked_at < self.settings.refresh_time
-        alone &= fresh[rows]
-        return rows[alone], found[alone]
+        alone &= fresh[touching.tracks]
+        return touching.tracks[alone], touching.detections[alone]
 
     def _look(self, wanted: IndexArray, embed: Embed, count: int) -> Embeddings:
         """Return embeddings of all detections, zero for those that are not wanted."""
@@ -393,29 +436,46 @@ class Persistent:
         looks[wanted] = vectors
         return looks
 
-    def _match(self, matching: _Matching, overlap: FloatArray, found: _Found) -> None:
-        """Match the tracks and detections that are left."""
-        table, measurements, looks = self._table, found.measurements, found.looks
+    def _match(self, matching: _Matching, pairs: _Pairs, found: _Found) -> None:
+        """Match the tracks and detections that are left, in three stages."""
+        for stage in (self._by_everything, self._by_overlap, self._by_looks):
+            if not matching.free.any():
+                return
+            stage(matching, pairs, found)
 
-        def by_everything(rows: IndexArray, columns: IndexArray) -> FloatArray:
-            shared = overlap[np.ix_(rows, columns)]
-            distance = _distance(table.looks[rows], looks[columns])
-            gate = table.kalman[rows].squared_mahalanobis(measurements[columns], GATE)
-            feasible = (shared > MIN_IOU) & (distance <= MAX_DISTANCE_OVERLAPPING)
-            feasible |= (gate <= GATING_THRESHOLD) & (distance <= MAX_DISTANCE_IN_GATE)
-            return np.where(feasible, 1 - shared + APPEARANCE_WEIGHT * distance, np.inf)
+    def _by_everything(self, matching: _Matching, pairs: _Pairs, found: _Found) -> None:
+        table = self._table
+        pairs = matching.open(pairs, table.confirmed)
+        if not len(pairs.tracks):
+            return
+        lonely, free = np.flatnonzero(matching.detection_of < 0), np.flatnonzero(matching.free)
+        distance = _distance(table.looks[lonely], found.looks[free])[
+            np.searchsorted(lonely, pairs.tracks), np.searchsorted(free, pairs.detections)
+        ]
+        gate = table.kalman[pairs.tracks].squared_mahalanobis_of(
+            found.measurements[pairs.detections], GATE
+        )
+        feasible = (pairs.overlap > MIN_IOU) & (distance <= MAX_DISTANCE_OVERLAPPING)
+        feasible |= (gate <= GATING_THRESHOLD) & (distance <= MAX_DISTANCE_IN_GATE)
+        cost = 1 - pairs.overlap + APPEARANCE_WEIGHT * distance
+        matching.assign(pairs[feasible], cost[feasible], 1 + APPEARANCE_WEIGHT)
 
-        def by_overlap(rows: IndexArray, columns: IndexArray) -> FloatArray:
-            return 1 - overlap[np.ix_(rows, columns)]
+    def _by_overlap(self, matching: _Matching, pairs: _Pairs, _: _Found) -> None:
+        table = self._table
+        pairs = matching.open(pairs, ~table.confirmed | (table.misses == 1))
+        pairs = pairs[pairs.overlap >= MIN_IOU]
+        matching.assign(pairs, 1 - pairs.overlap, 1 - MIN_IOU)
 
-        def by_looks(rows: IndexArray, columns: IndexArray) -> FloatArray:
-            distance = _distance(table.looks[rows], looks[columns])
-            distance[self._apart(rows, measurements[columns]) > REACH] = np.inf
-            return distance
-
-        matching.assign(table.confirmed, by_everything, 1 + APPEARANCE_WEIGHT)
-        matching.assign(~table.confirmed | (table.misses == 1), by_overlap, 1 - MIN_IOU)
-        matching.assign(table.confirmed, by_looks, MAX_DISTANCE_NEARBY)
+    def _by_looks(self, matching: _Matching, _: _Pairs, found: _Found) -> None:
+        table = self._table
+        rows = np.flatnonzero(table.confirmed & (matching.detection_of == NO_DETECTION))
+        if not len(rows):
+            return
+        columns = np.flatnonzero(matching.free)
+        distance = _distance(table.looks[rows], found.looks[columns])
+        distance[self._apart(rows, found.measurements[columns]) > REACH] = np.inf
+        nearby = associate(distance, MAX_DISTANCE_NEARBY, rows, columns)
+        matching.add(nearby.tracks, nearby.detections)
 
     def _correct(self, matching: _Matching, found: _Found) -> None:
         """Update the matched tracks by their detections."""
@@ -462,6 +522,8 @@ class Persistent:
         """Confirm tracks that were seen often and clearly; those of lost persons join theirs."""
         table = self._table
         due = np.flatnonzero(~table.confirmed)
+        if not len(due):
+            return
         familiar, hits, scores = known(table.looks[due]), table.hits[due], table.best_scores[due]
         needed = self.settings.n_init + np.where(familiar, 0, EXTRA_HITS)
         clear_score = min(CLEAR_SCORE, CLEAR_PART * self._mean_score)
