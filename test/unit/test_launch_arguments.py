@@ -75,3 +75,16 @@ def test_rviz_shows_what_is_published():
     assert image['Topic']['Value'] == '/annotated_image'
     assert markers['Topic']['Value'] == '/markers'
     assert markers['Namespaces'] == {BOXES: True, IDS: True, TRAILS: True}
+
+
+@pytest.mark.parametrize(('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS)])
+def test_the_page_has_all_arguments(name, arguments):
+    page = (CHECKOUT / 'docs' / 'launch.md').read_text()
+    (block,) = re.findall(rf'<!-- arguments:{name} -->\n(.*?)<!-- /arguments -->', page, re.DOTALL)
+    _, _, *rows = block.splitlines() or ['', '']
+    expected = [
+        f'| `{one.name}` | {"required" if one.default is None else one.default} '
+        f'| {", ".join(filter(None, one.choices)) or "any"} | {one.description} |'
+        for one in arguments
+    ]
+    assert rows == expected, 'the page should say:\n' + '\n'.join(expected)
