@@ -1,7 +1,7 @@
 """
 The parameters of the tracker: the one place that declares their names, defaults and ranges.
 
-The node's ROS parameters, the YAML file, the command line and the tables in the README are all
+The node's ROS parameters, the YAML file, the command line and the tables in docs/nodes are all
 made from, or checked against, what stands here.
 """
 

@@ -95,7 +95,7 @@ class BagPlayer(Node):
         """
         self._bag: Optional[BagReader] = None
         super().__init__('bag_player', **options)
-        problems = declare(self, PARAMETERS)
+        problems = declare(self, PARAMETERS, read_only=True)
         for problem in problems.values():
             raise SettingsError(problem)
         values = {p.name: p.check(p.type(self.get_parameter(p.name).value)) for p in PARAMETERS}

@@ -16,11 +16,17 @@ DETECTIONS = 'detections'
 # The value of `detections.class_id` that takes detections of all classes.
 ANY_CLASS = 'any'
 
-# What can be judged: name, unit, default of warn, largest value, description. True: low is bad.
+# What is judged: name, whether low is bad, default of warn, largest value, when it is bad.
 _JUDGED = (
-    ('silence', False, 5.0, 3600.0, 'seconds without an image (or detections)'),
-    ('latency', False, 0.0, 3600.0, '99 % quantile of the seconds from its arrival to its tracks'),
-    ('rate', True, 0.0, 1000.0, 'number of images processed per second'),
+    ('silence', False, 5.0, 3600.0, 'nothing came in for more than so many seconds'),
+    (
+        'latency',
+        False,
+        0.0,
+        3600.0,
+        'the 99 % quantile of the time from arrival to tracks is more than so many seconds',
+    ),
+    ('rate', True, 0.0, 1000.0, 'fewer than so many images are processed per second'),
 )
 
 NODE_PARAMETERS = (
@@ -94,13 +100,12 @@ NODE_PARAMETERS = (
         Parameter(
             f'diagnostics.{name}_{level}',
             default if level == 'warn' else 0.0,
-            f'The level is {level.upper()} {"below" if low else "above"} this '
-            f'{description}; 0: never.',
+            f'Level {level.upper()} where {bad}; 0: never.',
             minimum=0.0,
             maximum=maximum,
             runtime=True,
         )
-        for name, low, default, maximum, description in _JUDGED
+        for name, _, default, maximum, bad in _JUDGED
         for level in ('warn', 'error')
     ),
 )

@@ -27,11 +27,15 @@ from persontrack_ros.ros.options import NODE_PARAMETERS
 from persontrack_ros.ros.options import check_options
 
 
-def descriptor(parameter: Parameter) -> ParameterDescriptor:
+def descriptor(parameter: Parameter, read_only: bool) -> ParameterDescriptor:
     """Describe a parameter as ``ros2 param describe`` shows it."""
+    constraints = [f'one of: {parameter.allowed}'] if parameter.choices else []
+    if not (parameter.runtime or read_only):
+        constraints.append('takes effect in configure')
     message = ParameterDescriptor(
         description=parameter.description,
-        additional_constraints=f'one of: {parameter.allowed}' if parameter.choices else '',
+        additional_constraints='; '.join(constraints),
+        read_only=read_only,
         # ROS reads the text 0 (a camera's number) as an integer and would refuse it.
         dynamic_typing=parameter.type is str,
     )
@@ -51,18 +55,21 @@ def descriptor(parameter: Parameter) -> ParameterDescriptor:
     return message
 
 
-def declare(node: Node, parameters: Iterable[Parameter]) -> dict[str, str]:
+def declare(
+    node: Node, parameters: Iterable[Parameter], read_only: bool = False
+) -> dict[str, str]:
     """
     Declare parameters on a node.
 
     A value given at the start that ROS itself refuses must not end the node with a traceback: the
     parameter is declared with its default, and the caller decides what the problem means.
 
+    :param read_only: they are read at the start only.
     :returns: what was wrong, by name of the parameter.
     """
     problems = {}
     for parameter in parameters:
-        arguments = (parameter.name, parameter.default, descriptor(parameter))
+        arguments = (parameter.name, parameter.default, descriptor(parameter, read_only))
         try:
             node.declare_parameter(*arguments)
         except InvalidParameterTypeException as error:

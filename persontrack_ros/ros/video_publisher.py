@@ -80,7 +80,7 @@ class VideoPublisher(Node):
         :raises SourceError: if the source cannot be read.
         """
         super().__init__('video_publisher', **options)
-        problems = declare(self, PARAMETERS)
+        problems = declare(self, PARAMETERS, read_only=True)
         for problem in problems.values():
             raise SettingsError(problem)
         values = {p.name: p.check(p.type(self.get_parameter(p.name).value)) for p in PARAMETERS}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import GetParameters
 
 PARAMETERS = """\
 /**:
@@ -47,6 +48,23 @@ def centres(tracks):
         detection.id: (detection.bbox.center.position.x, detection.bbox.center.position.y)
         for detection in tracks.detections
     }
+
+
+def test_the_process_itself_only_says_which_cameras_there_are(peers):
+    """As its page does."""
+    front, _ = peers
+    node = front.node
+    assert ('cameras', '/robot') in node.get_node_names_and_namespaces()
+    assert set(dict(node.get_publisher_names_and_types_by_node('cameras', '/robot'))) <= {
+        '/rosout',
+        '/parameter_events',
+    }
+    assert node.get_subscriber_names_and_types_by_node('cameras', '/robot') == []
+    client = node.create_client(GetParameters, '/robot/cameras/get_parameters')
+    front.until(client.service_is_ready, 'service')
+    answer = client.call_async(GetParameters.Request(names=['cameras']))
+    front.until(answer.done, 'answer')
+    assert answer.result().values[0].string_value == 'front rear'
 
 
 def test_each_camera_has_its_own_parameters(peers):

@@ -1,4 +1,4 @@
-"""Parameters are the same in the declarations, the YAML file, the README and the launch files."""
+"""Parameters are the same in the declarations, the YAML file, the docs and the launch files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import yaml
 
 from persontrack_ros.core.settings import PARAMETERS
 from persontrack_ros.core.settings import Settings
+from persontrack_ros.ros.bag_player import PARAMETERS as PLAYER_PARAMETERS
+from persontrack_ros.ros.cameras_node import PARAMETERS as CAMERAS_PARAMETERS
 from persontrack_ros.ros.options import NODE_PARAMETERS
 from persontrack_ros.ros.video_publisher import PARAMETERS as PUBLISHER_PARAMETERS
 
@@ -18,6 +20,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DECLARED = {
     'tracker_node': (*NODE_PARAMETERS, *PARAMETERS),
     'video_publisher': PUBLISHER_PARAMETERS,
+    'bag_player': PLAYER_PARAMETERS,
+    'cameras_node': CAMERAS_PARAMETERS,
 }
 
 
@@ -44,22 +48,27 @@ def literal(value):
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def table(parameters):
-    """Return the rows that belong into the README."""
+def shown(default):
+    return f'`{literal(default)}`' if default != '' else ''
+
+
+def table(node):
+    """Return the rows that belong into the page of the node."""
+    fixed = 'in configure' if node == 'tracker_node' else 'at the start'
     return [
-        f'| `{one.name}` | {one.type.__name__} | `{literal(one.default)}` | '
-        f'{one.allowed or "any"} | {one.description} |'
-        for one in parameters
+        f'| `{one.name}` | {one.type.__name__} | {shown(one.default)} | '
+        f'{one.allowed or "any"} | {"at run time" if one.runtime else fixed} | {one.description} |'
+        for one in DECLARED[node]
     ]
 
 
 @pytest.mark.parametrize('node', DECLARED)
-def test_readme_has_all_parameters(node):
-    text = (CHECKOUT / 'README.md').read_text()
+def test_pages_have_all_parameters(node):
+    text = (CHECKOUT / 'docs' / 'nodes' / f'{node}.md').read_text()
     (block,) = re.findall(rf'<!-- parameters:{node} -->\n(.*?)<!-- /parameters -->', text, re.S)
     _, _, *rows = block.splitlines()
-    expected = table(DECLARED[node])
-    assert rows == expected, 'the README should say:\n' + '\n'.join(expected)
+    expected = table(node)
+    assert rows == expected, 'the page should say:\n' + '\n'.join(expected)
 
 
 def call_of(path, function):
