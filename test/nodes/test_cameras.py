@@ -54,7 +54,7 @@ def test_the_process_itself_only_says_which_cameras_there_are(peers):
     """As its page does."""
     front, _ = peers
     node = front.node
-    assert ('cameras', '/robot') in node.get_node_names_and_namespaces()
+    front.until(lambda: ('cameras', '/robot') in node.get_node_names_and_namespaces(), 'node')
     assert set(dict(node.get_publisher_names_and_types_by_node('cameras', '/robot'))) <= {
         '/rosout',
         '/parameter_events',
