@@ -103,22 +103,27 @@ class Inputs:
     """
     Subscribes to what the parameters `input`, `image_transport` and `depth` name.
 
-    :ivar subscriptions: all of them.
+    :ivar subscriptions: by what they bring: `image`, `detections`, `depth`, `info`.
     """
 
-    def __init__(
-        self, node: Node, options: Mapping[str, Any], submit: Callable[[Frame], None]
-    ) -> None:
+    def __init__(self, node: Node) -> None:
+        """Subscribe to nothing yet."""
+        self._node = node
+        self._matcher = StampMatcher((), lambda: None)
+        self._heard: dict[str, float] = {}
+        self._depth: Optional[DepthInput] = None
+        self.subscriptions: dict[str, Subscription] = {}
+
+    def subscribe(self, options: Mapping[str, Any], submit: Callable[[Frame], None]) -> None:
         """
-        Subscribe.
+        Make the subscriptions; if that fails, those that were made wait for :meth:`destroy`.
 
         :param submit: called with what belongs together.
         """
-        self._node = node
         self._submit = submit
         kinds: dict[str, tuple[type, str]] = {}
         if options['input'] != DETECTIONS:
-            topic = node.resolve_topic_name('image_raw')
+            topic = self._node.resolve_topic_name('image_raw')
             if options['image_transport'] == 'compressed':
                 # As image_transport does: who remaps the image remaps all of its transports.
                 kinds['image'] = (CompressedImage, f'{topic}/compressed')
@@ -130,11 +135,8 @@ class Inputs:
         # Of images alone, only the newest one is of use; others must not get lost while the one
         # that they belong to is on its way.
         depth = 1 if list(kinds) == ['image'] else WAITING
-        self.subscriptions: dict[str, Subscription] = {}
-        self._heard: dict[str, float] = {}
         for name, (kind, topic) in kinds.items():
             self._subscribe(name, kind, topic, depth, partial(self._matcher.add, name))
-        self._depth: Optional[DepthInput] = None
         if options['depth']:
             self._depth = DepthInput(options['depth_tolerance'])
             self._subscribe('depth', Image, 'depth_image', KEPT, self._depth.add_depth)

@@ -70,10 +70,14 @@ class Outputs:
     hand at deactivation is published rather than lost with a warning.
     """
 
-    def __init__(self, node: Node, settings: Settings, options: Mapping[str, Any]) -> None:
-        """Advertise the topics."""
+    def __init__(self, node: Node) -> None:
+        """Advertise nothing yet."""
         self._node = node
         self._publishers: dict[str, Publisher] = {}
+        self._space: Optional[Space] = None
+
+    def advertise(self, settings: Settings, options: Mapping[str, Any]) -> None:
+        """Make the publishers; if that fails, those that were made wait for :meth:`destroy`."""
         if options['input'] == IMAGE:
             self._advertise('detections', Detection2DArray, 10)
         if settings.tracker.algorithm != NONE:
@@ -81,14 +85,14 @@ class Outputs:
             self._advertise('track_info', String, 10)
             if options['input'] != DETECTIONS:
                 self._advertise('annotated_image', Image, 1)
-                topic = node.resolve_topic_name('annotated_image')
+                topic = self._node.resolve_topic_name('annotated_image')
                 self._advertise('compressed', CompressedImage, 1, f'{topic}/compressed')
             if options['depth']:
                 self._advertise('tracks_3d', Detection3DArray, 10)
                 self._advertise('markers', MarkerArray, 10)
-        self._space: Optional[Space] = None
-        if 'markers' in self._publishers:
-            self._space = Space(node, self._publishers['tracks_3d'], self._publishers['markers'])
+                self._space = Space(
+                    self._node, self._publishers['tracks_3d'], self._publishers['markers']
+                )
 
     def _advertise(self, name: str, kind: type, depth: int, topic: str = '') -> None:
         self._publishers[name] = self._node.create_publisher(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
@@ -88,53 +89,66 @@ class TrackerNode(LifecycleNode):
 
     def autostart(self) -> None:
         """Configure and activate, if the parameter `autostart` says so."""
-        if self.get_parameter('autostart').value:
-            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-                self.trigger_activate()
-            elif self.context.ok():
-                self.get_logger().error(
-                    'not started. Mend what is said above, then '
-                    f'"ros2 lifecycle set {self.get_fully_qualified_name()} configure" and '
-                    '"... activate", or start the node again'
-                )
+        if not self.get_parameter('autostart').value:
+            return
+        for transition in (self.trigger_configure, self.trigger_activate):
+            if transition() != TransitionCallbackReturn.SUCCESS:
+                if self.context.ok():
+                    self.get_logger().error(
+                        'not started. Mend what is said above, then '
+                        f'"ros2 lifecycle set {self.get_fully_qualified_name()} configure" and '
+                        '"... activate", or start the node again'
+                    )
+                return
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up the models, and advertise what they can give."""
+        return self._attempt(self._configure, self._free)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start to work."""
+        return self._attempt(self._activate, self._stop)
+
+    def _attempt(
+        self, action: Callable[[], None], undo: Callable[[], None]
+    ) -> TransitionCallbackReturn:
+        """Do it, or say why not; the node then is as before."""
         try:
-            self._configuration.configure()
-            settings, options = self._configuration.current
-            self._processor = Processor(settings, options, self._camera)
-            self._outputs = Outputs(self, settings, options)
+            action()
         except Exception as error:  # noqa: BLE001 - whatever it is, the node must stay usable
             expected = isinstance(error, PersontrackError)
             self._problem = str(error) if expected else f'{type(error).__name__}: {error}'
             # Whatever fails because of Ctrl-C means nothing.
             if self.context.ok():
                 self.get_logger().error(self._problem)
-            self._free()
+            undo()
             return TransitionCallbackReturn.FAILURE
         self._problem = ''
-        self._statistics.begin()
-        self._dropped = 0
         return TransitionCallbackReturn.SUCCESS
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start to work."""
+    def _configure(self) -> None:
+        self._configuration.configure()
+        settings, options = self._configuration.current
+        self._processor = Processor(settings, options, self._camera)
+        self._outputs = Outputs(self)
+        self._outputs.advertise(settings, options)
+        self._statistics.begin()
+        self._dropped = 0
+
+    def _activate(self) -> None:
+        settings, options = self._configuration.current
         self._worker = NewestItemWorker(self._process)
-        self._inputs = Inputs(self, self._configuration.current.options, self._worker.submit)
+        self._inputs = Inputs(self)
+        self._inputs.subscribe(options, self._worker.submit)
         self._statistics.resume()
         self._silent.clear()
-        tracks = self._configuration.current.settings.tracker.algorithm != NONE
-        self.get_logger().info(
-            f'{"tracking" if tracks else "detecting"} the persons in '
-            + ' and '.join(self._inputs.topics)
-        )
-        return super().on_activate(state)
+        what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
+        self.get_logger().info(f'{what} the persons in {" and ".join(self._inputs.topics)}')
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work; the models and tracks stay."""
         self._stop()
-        return super().on_deactivate(state)
+        return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the models."""
@@ -264,7 +278,7 @@ class TrackerNode(LifecycleNode):
                 report.values[f'{group} {name}'] = getattr(getattr(settings, group), name)
         if self._problem:
             report.values['last error'] = self._problem
-            return Report(Level.ERROR, f'not configured: {self._problem}', report.values)
+            return Report(Level.ERROR, self._problem, report.values)
         if inputs is None:
             return Report(Level.OK, 'inactive', report.values)
         if not self._enabled:

@@ -90,20 +90,24 @@ def test_cleanup_frees_the_memory(models, start, peer, pictures, to_message):
     assert max(freed) < min(used) - 50e6
 
 
-def test_an_unforeseen_error_leaves_it_unconfigured(models, start, peer):
-    """Nothing of the first half of a configuration stays."""
-    process = start(
-        'tracker_node',
-        '-p',
-        'qos_overrides./annotated_image/compressed.publisher.depth:=-3',
-        reid__model='none',
-    )
-    process.wait_for('ERROR.*RCLError: Failed to create publisher')
+@pytest.mark.parametrize(
+    ('path', 'state'),
+    [
+        ('annotated_image/compressed.publisher', 'unconfigured'),
+        ('image_raw.subscription', 'inactive'),
+    ],
+)
+def test_unforeseen_errors_leave_it_in_the_state_before(models, start, peer, path, state):
+    """Of a transition that fails half-way, nothing stays."""
+    depth = f'qos_overrides./{path}.depth:=-3'
+    process = start('tracker_node', '-p', depth, reid__model='none')
+    process.wait_for('ERROR.*Failed to create')
     process.wait_for('ERROR.*not started')
-    assert peer.state() == 'unconfigured'
-    peer.until(lambda: not peer.node.count_publishers('tracks'), 'end of the publisher')
-    assert not peer.change_state('configure')
-    assert process.is_alive
+    assert peer.state() == state
+    expected = 1 if state == 'inactive' else 0
+    peer.until(lambda: peer.node.count_publishers('tracks') == expected, 'publishers')
+    assert not peer.change_state({'unconfigured': 'configure', 'inactive': 'activate'}[state])
+    assert peer.state() == state
 
 
 def test_a_missing_model_can_be_mended(models, start, peer):
