@@ -63,6 +63,11 @@ class Processor:
         self.session = Session(self._pipeline.tracker)
         self.timeline = Timeline()
 
+    @property
+    def devices(self) -> dict[str, str]:
+        """What the models run on, see :attr:`Pipeline.devices`."""
+        return self._pipeline.devices
+
     def process(
         self,
         frame: Frame,

@@ -48,6 +48,22 @@ def test_reset_starts_the_ids_anew(peer, pictures, to_message):
     assert 1 in first
 
 
+def test_reset_between_two_detections(peer, pictures, to_message):
+    """Tracks that are only predicted end too."""
+    early = [to_message(picture) for picture in pictures[:3]]
+    track_all(peer, pictures[:4], to_message)
+    for message in early:
+        message.header.stamp.sec -= 1000
+        before = ids(peer.track(message))  # time went back: ids go on
+    assert 1 not in before
+    assert peer.set(detector__interval=50).successful
+    peer.track(to_message(pictures[4]))
+    assert track_all(peer, pictures[:2], to_message)
+    assert peer.call(Trigger, 'reset').success
+    assert 1 in track_all(peer, pictures[:1], to_message)
+    assert peer.set(detector__interval=1).successful
+
+
 def test_enable_pauses_and_loses_nothing(peer, pictures, to_message):
     before = track_all(peer, pictures[:4], to_message)
     result = peer.call(SetBool, 'enable', data=False)
