@@ -162,7 +162,7 @@ def track(
     :param score_threshold: leave out detections below it; 0 means what suits the detector.
     :param every: use the first of each so many frames only.
     :param offline: use the whole recording for each frame.
-    :raises SourceError: if the settings ask for the camera's motion, and it is not recorded.
+    :raises SourceError: if the settings ask for a camera motion that was not recorded.
     :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
         frame, shape ``(N, 7)``.
     """

@@ -110,11 +110,11 @@ def test_the_smoother_goes_straight_through_a_gap():
 @pytest.mark.parametrize('algorithm', ['persistent', 'deep_sort'])
 def test_any_input(algorithm, frames):
     tracker = OfflineTracker(TrackerSettings(algorithm=algorithm, n_init=1))
-    for people, stamp in frames:
+    for people, stamp, motion in frames:
         boxes, scores, who = zip(*people) if people else ((), (), ())
         looks = np.eye(9, dtype=np.float32)[list(who)][:, 1:]
         detections = Detections.create(boxes, scores, image_size=SIZE)
-        tracker.update(detections, lambda indices, looks=looks: looks[indices], stamp)
+        tracker.update(detections, looks.__getitem__, stamp, motion)
     images = tracker.finish()
     assert len(images) == len(frames)
     for tracks in images:

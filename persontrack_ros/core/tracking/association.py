@@ -80,13 +80,13 @@ def associate_pairs(
     :param columns: likewise.
     :returns: indices of the pairs that are matched.
     """
-    alone = np.ones(len(cost), dtype=bool)
-    for side in (rows, columns):
-        alone &= np.bincount(side)[side] == 1
+    if not len(cost):
+        return rows
+    alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
     chosen = np.flatnonzero(alone)
-    rest = np.flatnonzero(~alone)
-    if not len(rest):
+    if len(chosen) == len(cost):
         return chosen
+    rest = np.flatnonzero(~alone)
     from scipy.optimize import linear_sum_assignment
 
     own, row = np.unique(rows[rest], return_inverse=True)

@@ -211,7 +211,7 @@ class States:
         """Return the states corrected by one measurement each, shape ``(N, 4)``."""
         position, velocity, variance, cross, velocity_variance = self.moments
         innovation = measurements - position
-        innovation_variance = self._innovation_variance(noise.measurement)
+        innovation_variance = self.innovation_variance(noise.measurement)
         gain = variance / innovation_variance
         velocity_gain = cross / innovation_variance
         moments = np.empty_like(self.moments)
@@ -233,22 +233,12 @@ class States:
         """
         # The sum of (z - x)^2 / s over the components, multiplied out, is one matrix product; an
         # array of all differences costs ten times as much at 200 tracks.
-        weight = 1 / self._innovation_variance(measurement_noise)
+        weight = 1 / self.innovation_variance(measurement_noise)
         weighted = weight * self.position
         constant = np.sum(weighted * self.position, axis=1, keepdims=True)
         squared = weight @ np.square(measurements).T - 2 * weighted @ measurements.T + constant
         return np.maximum(squared, 0.0)
 
-    def squared_mahalanobis_of(
-        self, measurements: FloatArray, measurement_noise: Stds = DEEP_SORT_NOISE.measurement
-    ) -> FloatArray:
-        """Return the same of every track to one measurement each, shape ``(N,)``."""
-        error = measurements - self.position
-        return np.sum(error * error / self._innovation_variance(measurement_noise), axis=1)
-
-    def gate_sizes(self, measurement_noise: Stds = DEEP_SORT_NOISE.measurement) -> FloatArray:
-        """Return how far from the position the gate reaches in each component, ``(N, 4)``."""
-        return np.sqrt(GATING_THRESHOLD * self._innovation_variance(measurement_noise))
-
-    def _innovation_variance(self, measurement_noise: Stds) -> FloatArray:
+    def innovation_variance(self, measurement_noise: Stds) -> FloatArray:
+        """Return the variance of what measurements differ from the position by, ``(N, 4)``."""
         return self.position_variance + _variances(self.position[:, 3], measurement_noise)

@@ -61,14 +61,15 @@ APPEARANCE_WEIGHT = 0.75
 MIN_IOU = 0.2
 
 # Cosine distance that a pair may have, by what speaks for it: overlap, the gate of the filter, or
-# the vicinity alone. Different persons in one image are 0.54 or more apart (1st percentile).
+# the vicinity alone. Different persons in one image are 0.54 or more apart (1st percentile). Of
+# unknown looks the distance is one that the last alone forbids.
 MAX_DISTANCE_OVERLAPPING = 0.6
-MAX_DISTANCE_IN_GATE = 0.5
+MAX_DISTANCE_IN_GATE = 0.6
 MAX_DISTANCE_NEARBY = 0.45
 UNKNOWN_DISTANCE = 0.55
 
 # A lost person is looked for within this many heights times the square root of the time.
-REACH = 1.6
+REACH = 2.0
 
 # A detection that overlaps one track by at least the first and nobody else by more than the second
 # is this person's, whatever it looks like.
@@ -80,7 +81,7 @@ MEMORY = 0.9
 
 # A track is confirmed after `n_init` detections of which one had the first score, or at once if
 # the first detection has the second one and its looks, by which it is found again, are known.
-CLEAR_SCORE = 0.8
+CLEAR_SCORE = 0.9
 CERTAIN_SCORE = 0.9
 
 # A score means something else in every detector. These parts of the mean over so many newest
@@ -99,8 +100,8 @@ REUNION_DISTANCE = 0.5
 # one, and for the second one, given a history, in any case.
 COVERED_TIME = 1.0
 COVERED_PART = 0.7
-MISSED_TIME = 0.35
-MISSED_HITS = 20
+MISSED_TIME = 0.5
+MISSED_HITS = 10
 
 # Smallest aspect, and height in pixels, of a predicted box.
 MIN_SIZE = 0.01
@@ -123,14 +124,25 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Tracks and detections near each other, and their IoU; what is far apart costs no time."""
+    """
+    Tracks and detections near each other; what is far apart costs no time.
+
+    :ivar overlap: IoU of each pair.
+    :ivar in_gate: whether the gate of the filter lets it pass.
+    """
 
     tracks: IndexArray
     detections: IndexArray
     overlap: FloatArray
+    in_gate: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.tracks)
 
     def __getitem__(self, index: NDArray[Any]) -> _Pairs:
-        return _Pairs(self.tracks[index], self.detections[index], self.overlap[index])
+        return _Pairs(
+            self.tracks[index], self.detections[index], self.overlap[index], self.in_gate[index]
+        )
 
 
 @dataclass
@@ -269,11 +281,12 @@ class Persistent:
         if motion is not None:
             self._move(motion, elapsed)
         self._predict(elapsed)
-        pairs = self._near(detections.boxes)
+        measurements = boxes_to_measurements(detections.boxes)
+        pairs = self._near(detections.boxes, measurements)
         matching = _Matching(len(self._table), len(detections))
         matching.add(*self._unambiguous(pairs))
         looks = self._look(np.flatnonzero(matching.free), embed, len(detections))
-        found = _Found(boxes_to_measurements(detections.boxes), detections.scores, looks)
+        found = _Found(measurements, detections.scores, looks)
         self._match(matching, pairs, found)
         self._correct(matching, found)
         self._drop_tentative()
@@ -397,12 +410,13 @@ class Persistent:
         table.misses += 1
         table.detections[:] = NO_DETECTION
 
-    def _near(self, boxes: FloatArray) -> _Pairs:
-        """Return all pairs that overlap, or that the gate of the filter may let pass."""
-        kalman, own = self._table.kalman, self._boxes()
-        reach = kalman.gate_sizes(GATE)[:, :2]
-        near = np.minimum(own[:, :2], kalman.position[:, :2] - reach)
-        far = np.maximum(own[:, :2] + own[:, 2:], kalman.position[:, :2] + reach)
+    def _near(self, boxes: FloatArray, measurements: FloatArray) -> _Pairs:
+        """Return all pairs that overlap, or that the gate of the filter lets pass."""
+        own, position = self._boxes(), self._table.kalman.position
+        variance = self._table.kalman.innovation_variance(GATE)
+        reach = np.sqrt(GATING_THRESHOLD * variance[:, :2])
+        near = np.minimum(own[:, :2], position[:, :2] - reach)
+        far = np.maximum(own[:, :2] + own[:, 2:], position[:, :2] + reach)
         # All of some with all others in one direction only: fewest are near in the longer one.
         ends = boxes[:, :2] + boxes[:, 2:]
         touching = np.less_equal.outer(near[:, 0], ends[:, 0])
@@ -411,7 +425,13 @@ class Persistent:
         touching = near[tracks, 1] <= ends[detections, 1]
         touching &= far[tracks, 1] >= boxes[detections, 1]
         tracks, detections = tracks[touching], detections[touching]
-        return _Pairs(tracks, detections, pairwise_iou(own[tracks], boxes[detections]))
+        squared = np.square(measurements[detections] - position[tracks]) / variance[tracks]
+        return _Pairs(
+            tracks,
+            detections,
+            pairwise_iou(own[tracks], boxes[detections]),
+            squared.sum(axis=1) <= GATING_THRESHOLD,
+        )
 
     def _unambiguous(self, pairs: _Pairs) -> tuple[IndexArray, IndexArray]:
         """Return tracks and detections that overlap each other well and nobody else."""
@@ -446,17 +466,14 @@ class Persistent:
     def _by_everything(self, matching: _Matching, pairs: _Pairs, found: _Found) -> None:
         table = self._table
         pairs = matching.open(pairs, table.confirmed)
-        if not len(pairs.tracks):
+        if not len(pairs):
             return
         lonely, free = np.flatnonzero(matching.detection_of < 0), np.flatnonzero(matching.free)
         distance = _distance(table.looks[lonely], found.looks[free])[
             np.searchsorted(lonely, pairs.tracks), np.searchsorted(free, pairs.detections)
         ]
-        gate = table.kalman[pairs.tracks].squared_mahalanobis_of(
-            found.measurements[pairs.detections], GATE
-        )
         feasible = (pairs.overlap > MIN_IOU) & (distance <= MAX_DISTANCE_OVERLAPPING)
-        feasible |= (gate <= GATING_THRESHOLD) & (distance <= MAX_DISTANCE_IN_GATE)
+        feasible |= pairs.in_gate & (distance <= MAX_DISTANCE_IN_GATE)
         cost = 1 - pairs.overlap + APPEARANCE_WEIGHT * distance
         matching.assign(pairs[feasible], cost[feasible], 1 + APPEARANCE_WEIGHT)
 
