@@ -251,6 +251,12 @@ class Pipeline:
         self._tracks = []
 
     @property
+    def devices(self) -> dict[str, str]:
+        """What the models run on, by `detector` and `reid`; empty where there is no model."""
+        detector = '' if self._detector is None else self._detector.device
+        return {'detector': detector, 'reid': self._embedder.device}
+
+    @property
     def mean_time(self) -> float:
         """Mean time per image over the last 200 images, in seconds; 0 before the first one."""
         return float(np.mean(self._totals)) if self._totals else 0.0

@@ -25,6 +25,7 @@ from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracking.tracker import Tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.ros.inputs import Frame
 from persontrack_ros.ros.options import ANY_CLASS
@@ -72,6 +73,11 @@ class Processor:
         self.session = Session(self._pipeline.tracker, make)
         self.timeline = Timeline()
 
+    @property
+    def devices(self) -> dict[str, str]:
+        """What the models run on, see :attr:`Pipeline.devices`."""
+        return self._pipeline.devices
+
     def process(
         self,
         frame: Frame,
@@ -95,15 +101,12 @@ class Processor:
         if back:
             tell(f'the stamps went back by {back:.3f} s')
         started = time.perf_counter()
-        self._pipeline.apply(settings)
+        self._take_tracker(settings)
         detections, sources = self._detect(frame, image, settings, options)
         elapsed = time.perf_counter() - started
         tracks: list[Track] = []
         while self._tracks:
-            tracker = self.session.tracker
-            if tracker is not self._pipeline.tracker:
-                self._pipeline.use(tracker)
-                self._pipeline.apply(settings)
+            tracker = self._take_tracker(settings)
             tracks = self._pipeline.track(detections, image, stamp, elapsed).tracks
             if self.session.finish(tracker, partial(outputs.publish_tracks, tracks, frame.header)):
                 break
@@ -112,6 +115,14 @@ class Processor:
         outcome = Outcome(frame.header, image, detections, sources, tracks, mean_time, frame.depth)
         outputs.publish_rest(outcome, settings.drawing, options)
         return outcome
+
+    def _take_tracker(self, settings: Settings) -> Tracker:
+        """Go on with the tracker of the session, which services may have replaced."""
+        tracker = self.session.tracker
+        if tracker is not self._pipeline.tracker:
+            self._pipeline.use(tracker)
+        self._pipeline.apply(settings)
+        return tracker
 
     def _restart(self, settings: Settings, options: Mapping[str, Any]) -> None:
         first_id = 1 if options['time.restart_ids'] else self.session.tracker.next_id

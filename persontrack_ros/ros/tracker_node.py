@@ -273,9 +273,11 @@ class TrackerNode(LifecycleNode):
         report = self._statistics.report(options, silence)
         report.values['dropped'] = str(self._dropped + (worker.dropped if worker else 0))
         report.values['unmatched'] = str(inputs.unmatched if inputs else 0)
+        processor = self._processor
+        devices = {} if processor is None else processor.devices
         for group in ('detector', 'reid'):
-            for name in ('model', 'device'):
-                report.values[f'{group} {name}'] = getattr(getattr(settings, group), name)
+            report.values[f'{group} model'] = getattr(settings, group).model
+            report.values[f'{group} device'] = devices.get(group, '')
         if self._problem:
             report.values['last error'] = self._problem
             return Report(Level.ERROR, self._problem, report.values)

@@ -197,6 +197,12 @@ class InferenceModel:
         self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
 
     @property
+    def device(self) -> str:
+        """The devices it really runs on, where AUTO or several were asked for."""
+        # AUTO puts one that only helps out at the start into brackets.
+        return ', '.join(self._compiled.get_property('EXECUTION_DEVICES')).strip('()')
+
+    @property
     def useful_requests(self) -> int:
         """How many images can usefully be worked on at once, each in an object of its own."""
         return int(self._compiled.get_property('OPTIMAL_NUMBER_OF_INFER_REQUESTS'))
