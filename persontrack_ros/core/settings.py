@@ -166,7 +166,7 @@ class ReidSettings:
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """Parameters ``inference.*``, for the models of both kinds."""
+    """Parameters ``inference.*``, of all models."""
 
     hint: str = _parameter(
         'auto',

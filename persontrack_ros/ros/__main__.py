@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 
+from persontrack_ros.core.memory import keep_freed_memory
+
 
 def tracker_node() -> int:
     """Run the node `person_tracker`."""
@@ -36,6 +38,7 @@ def bag_player() -> int:
 def _run(node: str) -> int:
     # Until ROS takes over, there is nothing to clean up.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
+    keep_freed_memory()
     try:
         return importlib.import_module(f'persontrack_ros.ros.{node}').main()
     except ModuleNotFoundError as error:
