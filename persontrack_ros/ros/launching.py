@@ -68,10 +68,7 @@ def start_tracker(
         if values['image_transport']:
             parameters['image_transport'] = values['image_transport']
         image, depth = values['image'], values['depth']
-        beside = image.rpartition('/')[0]
-        info = values['camera_info'] or (
-            f'{beside}/camera_info' if '/' in image else 'camera_info'
-        )
+        info = values['camera_info'] or ''.join((*image.rpartition('/')[:2], 'camera_info'))
         remappings = [('image_raw', image), ('camera_info', info)]
         if depth:
             parameters['depth'] = True
