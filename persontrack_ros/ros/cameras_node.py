@@ -60,6 +60,7 @@ class CamerasNode(Node):
             TrackerNode(
                 gallery,
                 cli_args=[
+                    '--ros-args',
                     *('-r', '__node:=person_tracker'),
                     *('-r', f'__ns:={self.get_namespace().rstrip("/")}/{name}'),
                 ],

@@ -28,6 +28,7 @@ def process(models, start_once, tmp_path_factory):
     )
     for name in ('front', 'rear'):
         process.wait_for(f'tracking the persons in /robot/{name}/image_raw')
+    assert 'deprecated' not in process.output
     return process
 
 
