@@ -47,6 +47,7 @@ setup(
         'console_scripts': [
             'persontrack = persontrack_ros.cli.__main__:main',
             'tracker_node = persontrack_ros.ros.__main__:tracker_node',
+            'cameras_node = persontrack_ros.ros.__main__:cameras_node',
             'video_publisher = persontrack_ros.ros.__main__:video_publisher',
             'bag_player = persontrack_ros.ros.__main__:bag_player',
         ]

@@ -1,13 +1,13 @@
 """Start the tracker node on a video file, a folder of images or a camera."""
 
+from pathlib import Path
+
 from launch.actions import DeclareLaunchArgument
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
 
@@ -38,9 +38,7 @@ def generate_launch_description():
             # Its own arguments (params_file, log_level, ...) are arguments of this file too.
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(
-                    PathJoinSubstitution(
-                        [FindPackageShare('persontrack_ros'), 'launch', 'persontrack.launch.py']
-                    )
+                    str(Path(__file__).resolve().with_name('persontrack.launch.py'))
                 )
             ),
             Node(
@@ -53,6 +51,7 @@ def generate_launch_description():
                         for name, _, kind, _ in PUBLISHER_ARGUMENTS
                     }
                 ],
+                remappings=[('image_raw', LaunchConfiguration('image'))],
                 output='screen',
             ),
         ]

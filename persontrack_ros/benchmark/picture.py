@@ -9,8 +9,12 @@ from typing import Any
 from persontrack_ros.benchmark.variants import OFFLINE
 from persontrack_ros.core.errors import OutputError
 
-_STAGES = {'detection': '#4477aa', 'embedding': '#ee6677', 'tracking': '#228833'}
-_READING = '#bbbbbb'
+_COLOURS = {
+    'detection': '#4477aa',
+    'embedding': '#ee6677',
+    'tracking': '#228833',
+    'reading': '#bbbbbb',
+}
 
 
 def draw_profile(pipelines: Mapping[str, Any], path: Path) -> None:
@@ -30,11 +34,8 @@ def draw_profile(pipelines: Mapping[str, Any], path: Path) -> None:
     figure = Figure(figsize=(8, 0.8 + 0.45 * len(names)), layout='tight')
     axes = figure.add_subplot()
     left = [0.0] * len(names)
-    stages = {name: dict(rows[name]['stages_ms']) for name in names}
-    for name in names:
-        stages[name]['reading'] = max(0.0, rows[name]['wall_ms'] - sum(stages[name].values()))
-    for stage, colour in {**_STAGES, 'reading': _READING}.items():
-        widths = [stages[name][stage] for name in names]
+    for stage, colour in _COLOURS.items():
+        widths = [rows[name]['stages_ms'][stage] for name in names]
         axes.barh(names, widths, left=left, color=colour, label=stage)
         left = [end + width for end, width in zip(left, widths)]
     axes.set_xlabel('ms per frame')

@@ -70,16 +70,19 @@ def summarise(chunks: list[Chunk], base: list[Chunk], frames: int) -> dict[str, 
     detected = sum(sum(chunk.detected) for chunk in chunks)
     embedded = sum(sum(chunk.embedded) for chunk in chunks)
     total = frames * len(chunks)
+    stages = {
+        stage: 1e3 * sum(chunk.stages[stage] for chunk in chunks) / total
+        for stage in chunks[0].stages
+    }
+    wall = 1e3 * sum(chunk.wall for chunk in chunks) / total
     return {
         'wall_ms': 1e3 * float(np.median([chunk.wall for chunk in chunks])) / frames,
         'cpu_ms': 1e3 * float(np.median([chunk.cpu for chunk in chunks])) / frames,
         'latency': summary,
         'embedded_fraction': embedded / detected if detected else 0.0,
         'peak_memory_mb': chunks[-1].peak_memory,
-        'stages_ms': {
-            stage: 1e3 * sum(chunk.stages[stage] for chunk in chunks) / total
-            for stage in chunks[0].stages
-        },
+        # Where stages overlap, nothing is left for reading.
+        'stages_ms': {**stages, 'reading': max(0.0, wall - sum(stages.values()))},
         'ratios': {
             'throughput': _median_ratio(base, chunks, 'wall'),
             'cpu': _median_ratio(chunks, base, 'cpu'),

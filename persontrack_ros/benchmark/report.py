@@ -136,6 +136,7 @@ def _node(node: Results) -> list[str]:
         f'overload, {overload["images_per_s"]:.0f} images per second: latency p50 '
         f'{overload["p50_ms"]:.1f} ms = {overload["p50_in_processing_times"]:.2f} processing '
         f'times, p99 {overload["p99_ms"]:.1f} ms; {overload["answered"]} of '
-        f'{overload["published"]} answered; memory {overload["memory_before_mb"]:.0f} to '
+        f'{overload["published"]} answered, {overload["dropped_by_its_count"]} dropped by its own '
+        f'count; memory {overload["memory_before_mb"]:.0f} to '
         f'{overload["memory_after_mb"]:.0f} MB',
     ]

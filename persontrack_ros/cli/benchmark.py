@@ -12,6 +12,7 @@ from persontrack_ros.cli.options import settings_from
 from persontrack_ros.cli.sample_video import sample_video_with_progress
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.video import VideoSource
 
 PARTS = ('pipeline', 'crowd', 'association', 'node', 'start')
 
@@ -69,6 +70,9 @@ def execute(options: argparse.Namespace) -> int:
         raise SettingsError('--plot needs the part pipeline')
     settings = settings_from(options)
     videos = options.video or [str(sample_video_with_progress())]
+    for video in videos:
+        # Before anything takes its time.
+        VideoSource(video).close()
     extent = parts.QUICK if options.quick else parts.FULL
     results = {'machine': machine(), 'video': videos[0], 'settings': settings.values()}
     for part in PARTS:

@@ -75,16 +75,23 @@ def execute(options: argparse.Namespace) -> int:
         video = options.output and stack.enter_context(VideoWriter(options.output, source.rate))
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
         window = stack.enter_context(Window('persontrack')) if options.show else None
-        pipeline = Pipeline(with_default_models(settings))
+        # What is there already can be processed faster than what comes; nobody waits for a frame.
+        ahead = not (source.is_camera or window or settings.inference.hint == 'latency')
+        pipeline = Pipeline(with_default_models(settings), pipelined=ahead)
         if options.offline:
             pipeline.tracker = OfflineTracker(settings.tracker)
         progress = stack.enter_context(
             tqdm(total=source.frame_count, unit='frame', mininterval=0.5)
         )
+        results = (
+            pipeline.process_all(source)
+            if ahead
+            else ((frame, pipeline.process(frame.image, frame.stamp)) for frame in source)
+        )
         # Between two frames, so that all files end with the same one.
         with Interrupt() as interrupt:
-            for frame in source:
-                tracks = pipeline.process(frame.image, frame.stamp).tracks
+            for frame, result in results:
+                tracks = result.tracks
                 frames = frame.number
                 progress.update()
                 if not options.offline:

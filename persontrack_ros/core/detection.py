@@ -65,6 +65,11 @@ class Detector:
             )
 
     @property
+    def device(self) -> str:
+        """The device it runs on."""
+        return self._model.device
+
+    @property
     def own_score_threshold(self) -> float:
         """The threshold that suits the model."""
         return self._profile.score_threshold

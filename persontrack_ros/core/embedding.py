@@ -37,9 +37,11 @@ class Embedder(Protocol):
     Computes embeddings, which are compared by cosine distance.
 
     :ivar dimension: length of the vectors; 0 where nothing is known of the looks.
+    :ivar device: what its model runs on; empty where there is none.
     """
 
     dimension: int
+    device: str
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """
@@ -70,6 +72,7 @@ class NoEmbedder:
     """Knows nothing of the looks: persons are told apart by their motion alone."""
 
     dimension = 0
+    device = ''
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """Return vectors of length 0, see :meth:`Embedder.embed`."""
@@ -93,6 +96,7 @@ class ColorEmbedder:
     _WIDTH, _HEIGHT, _MARGIN = 32, 96, 4
 
     dimension = _STRIPES * 8 * 4 * 4
+    device = ''
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """Compute one vector per box, see :meth:`Embedder.embed`."""
@@ -146,6 +150,7 @@ class ModelEmbedder:
             if not np.isfinite(output).all() or np.abs(output).max() > 1e4 or not output.any():
                 raise ModelError(f'{path} gives impossible vectors: its weights are damaged')
             self._models[batch] = compiled
+        self.device = compiled.device
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """Compute one vector per box, see :meth:`Embedder.embed`."""

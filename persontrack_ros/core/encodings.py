@@ -78,6 +78,7 @@ for _bytes in (1, 2):
         f'bayer_gbrg{8 * _bytes}': _Layout(cv2.COLOR_BayerGR2BGR, 1, _bytes, least=3),
         f'bayer_grbg{8 * _bytes}': _Layout(cv2.COLOR_BayerGB2BGR, 1, _bytes, least=3),
     }
+_DEPTH_LAYOUTS = {'16UC1': _Layout(None, 1, 2), '32FC1': _Layout(None, 1, 4)}
 
 
 def image_to_bgr(image: RawImage) -> BgrImage:
@@ -117,6 +118,42 @@ def image_to_bgr(image: RawImage) -> BgrImage:
     pixels = np.ascontiguousarray(pixels)
     pixels.flags.writeable = False
     return pixels
+
+
+def image_to_depth(image: RawImage) -> NDArray[Any]:
+    """
+    View a depth image as it is, see :func:`depth_to_metres` for its unit.
+
+    :param image: a message of the encoding 16UC1 or 32FC1.
+    :returns: shape ``(height, width)``, uint16 or float32 in the byte order of the message.
+    :raises ImageError: if it has another encoding or no pixels, or its step or data are too small.
+    """
+    layout = _DEPTH_LAYOUTS.get(image.encoding)
+    if layout is None:
+        raise ImageError(
+            f'{describe(image)} is no depth image; expected {" or ".join(_DEPTH_LAYOUTS)}'
+        )
+    if not (image.height and image.width):
+        raise ImageError(f'{describe(image)} has no pixels; correct the node that publishes it')
+    _check(image, layout)
+    size = layout.sample_bytes
+    kind = f'{">" if image.is_bigendian else "<"}{"u" if size == 2 else "f"}{size}'
+    shape = (image.height, image.width)
+    return np.ndarray(shape, dtype=kind, buffer=image.data, strides=(image.step, size))
+
+
+def depth_to_metres(depth: NDArray[Any]) -> NDArray[np.float32]:
+    """
+    Convert depths to metres, those that are not known to NaN (REP 118).
+
+    :param depth: integers are millimetres, 0 where unknown; others metres, NaN or infinite where
+        unknown.
+    """
+    metres = depth.astype(np.float32)
+    if depth.dtype.kind == 'u':
+        metres /= 1000.0
+    metres[~(np.isfinite(metres) & (metres > 0))] = np.nan
+    return metres
 
 
 def decode_image(data: Any) -> BgrImage:

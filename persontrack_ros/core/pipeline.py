@@ -20,6 +20,7 @@ from persontrack_ros.core.detection import Detector
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import make_embedder
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import Settings
@@ -137,6 +138,8 @@ class Pipeline:
         which makes the most of a processor and delays each result by that many images.
 
         :returns: each frame with its result, in their order.
+        :raises SettingsError: if the settings name no detector.
+        :raises SourceError: of the frames, when those before are processed.
         """
         started = time.perf_counter()
         for frame, detections, duration in self._detect_ahead(frames):
@@ -168,12 +171,18 @@ class Pipeline:
             return (frame, *(detection.result() if detection else (None, 0.0)))
 
         with ThreadPoolExecutor(len(team)) as pool:
-            for frame in frames:
-                job = pool.submit(detect, frame.image) if self._turn() else None
-                waiting.append((frame, job))
-                # One more than are worked on, so that nobody waits for the tracker.
-                if len(waiting) > len(team) + 1:
+            try:
+                for frame in frames:
+                    job = pool.submit(detect, frame.image) if self._turn() else None
+                    waiting.append((frame, job))
+                    # One more than are worked on, so that nobody waits for the tracker.
+                    if len(waiting) > len(team) + 1:
+                        yield first()
+            except SourceError:
+                # What came before is not lost.
+                while waiting:
                     yield first()
+                raise
             while waiting:
                 yield first()
 
@@ -249,6 +258,12 @@ class Pipeline:
         self.tracker = tracker
         self._wait = 0
         self._tracks = []
+
+    @property
+    def devices(self) -> dict[str, str]:
+        """What the models run on, by `detector` and `reid`; empty where there is no model."""
+        detector = '' if self._detector is None else self._detector.device
+        return {'detector': detector, 'reid': self._embedder.device}
 
     @property
     def mean_time(self) -> float:

@@ -157,11 +157,16 @@ class ReidSettings:
         'tracker.refresh_time is over; about half as fast.',
         runtime=True,
     )
+    shared_gallery: bool = _parameter(
+        False,
+        'Persons keep their ids from camera to camera of a cameras_node, and when they come back '
+        'later, if they look the same; needs a re-identification model.',
+    )
 
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """Parameters ``inference.*``, for the models of both kinds."""
+    """Parameters ``inference.*``, of all models."""
 
     hint: str = _parameter(
         'auto',
@@ -322,12 +327,14 @@ class Settings:
         """
         Check every value.
 
-        :raises SettingsError: naming the first parameter that is wrong.
+        :raises SettingsError: naming the first parameter that is wrong, or where two contradict.
         """
         for parameter in PARAMETERS:
             group, name = parameter.name.split('.')
             settings = getattr(self, group)
             object.__setattr__(settings, name, parameter.check(getattr(settings, name)))
+        if self.reid.shared_gallery and self.reid.model == NONE:
+            raise SettingsError('reid.shared_gallery knows persons by their looks: set reid.model')
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], base: Optional[Settings] = None) -> Settings:

@@ -12,10 +12,17 @@ import os
 import signal
 import sys
 
+from persontrack_ros.core.memory import keep_freed_memory
+
 
 def tracker_node() -> int:
     """Run the node `person_tracker`."""
     return _run('tracker_node')
+
+
+def cameras_node() -> int:
+    """Run a node `person_tracker` for each of several cameras."""
+    return _run('cameras_node')
 
 
 def video_publisher() -> int:
@@ -31,6 +38,7 @@ def bag_player() -> int:
 def _run(node: str) -> int:
     # Until ROS takes over, there is nothing to clean up.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
+    keep_freed_memory()
     try:
         return importlib.import_module(f'persontrack_ros.ros.{node}').main()
     except ModuleNotFoundError as error:

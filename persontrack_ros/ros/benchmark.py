@@ -23,6 +23,7 @@ from typing import Optional
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -38,6 +39,7 @@ from persontrack_ros.benchmark.measure import percentiles
 from persontrack_ros.benchmark.worker import Worker
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.memory import keep_freed_memory
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
@@ -57,6 +59,8 @@ _IDLE_TIME = 5.0
 # Overload: images come at this many times the rate that is possible, for this time.
 _OVERLOAD = 3
 _OVERLOAD_TIME = 6.0
+# The node tells its count once a second.
+_TELLING_TIME = 1.5
 
 
 class Camera:
@@ -72,11 +76,22 @@ class Camera:
         self.node.create_subscription(
             Detection2DArray, 'tracks', self._on_tracks, QoSProfile(depth=100)
         )
+        self.node.create_subscription(
+            DiagnosticArray, '/diagnostics', self._on_diagnostics, QoSProfile(depth=10)
+        )
+        # As the node counts them; None before it has told.
+        self.dropped: Optional[int] = None
         self.sent: dict[int, float] = {}
         self.answered: dict[int, float] = {}
 
     def _on_tracks(self, message: Detection2DArray) -> None:
         self.answered[stamp_to_nanoseconds(message.header)] = time.perf_counter()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            values = {each.key: each.value for each in status.values}
+            if 'dropped' in values:
+                self.dropped = int(values['dropped'])
 
     def publish(self, image: BgrImage) -> int:
         """Send an image; return its stamp."""
@@ -232,6 +247,8 @@ def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
         camera.wait_for_node(node, images[0])
         normal = [camera.ask(image) for image in images]
         processing = float(np.median([latency for latency in normal if latency is not None]))
+        camera.rest(_TELLING_TIME)
+        dropped_before = camera.dropped or 0
         memory_before = memory(node.process.pid)
         period = processing / _OVERLOAD
         sent = []
@@ -241,7 +258,7 @@ def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
             sent.append(camera.publish(images[len(sent) % len(images)]))
             due += period
             camera.rest(max(0.0, due - time.perf_counter()))
-        camera.rest(1.0)
+        camera.rest(_TELLING_TIME)
         latencies = [camera.latency(stamp) for stamp in sent if stamp in camera.answered]
         result = {
             'processing_ms': 1e3 * processing,
@@ -249,6 +266,7 @@ def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
             'published': len(sent),
             'answered': len(latencies),
             'dropped': len(sent) - len(latencies),
+            'dropped_by_its_count': (camera.dropped or 0) - dropped_before,
             **percentiles(latencies),
             'p50_in_processing_times': float(np.median(latencies)) / processing,
             'memory_before_mb': memory_before,
@@ -286,6 +304,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument('rounds', type=int)
     parser.add_argument('frames', type=int)
     options = parser.parse_args(arguments)
+    # As our publishers do.
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as logs:
         # Neither a robot nearby nor another benchmark takes part.
         os.environ['ROS_DOMAIN_ID'] = str(random.randint(1, 101))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +18,7 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -24,6 +27,9 @@ from vision_msgs.msg import Detection2DArray
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.encodings import decode_image
 from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.ros.depth_input import KEPT
+from persontrack_ros.ros.depth_input import Depth
+from persontrack_ros.ros.depth_input import DepthInput
 from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.options import DETECTIONS
 from persontrack_ros.ros.options import IMAGE
@@ -38,11 +44,13 @@ class Frame:
     What belongs to one moment.
 
     :ivar received: when it was complete, by the clock of `time.monotonic`.
+    :ivar depth: where depth images are subscribed; it may come later.
     """
 
     received: float
     image: Optional[Union[Image, CompressedImage]] = None
     detections: Optional[Detection2DArray] = None
+    depth: Optional[Future[Depth]] = None
 
     @property
     def header(self) -> Header:
@@ -93,9 +101,9 @@ class StampMatcher:
 
 class Inputs:
     """
-    Subscribes to what the parameters `input` and `image_transport` name.
+    Subscribes to what the parameters `input`, `image_transport` and `depth` name.
 
-    :ivar subscriptions: by what they bring, `image` or `detections`.
+    :ivar subscriptions: by what they bring: `image`, `detections`, `depth`, `info`.
     """
 
     def __init__(self, node: Node) -> None:
@@ -103,6 +111,7 @@ class Inputs:
         self._node = node
         self._matcher = StampMatcher((), lambda: None)
         self._heard: dict[str, float] = {}
+        self._depth: Optional[DepthInput] = None
         self.subscriptions: dict[str, Subscription] = {}
 
     def subscribe(self, options: Mapping[str, Any], submit: Callable[[Frame], None]) -> None:
@@ -111,6 +120,7 @@ class Inputs:
 
         :param submit: called with what belongs together.
         """
+        self._submit = submit
         kinds: dict[str, tuple[type, str]] = {}
         if options['input'] != DETECTIONS:
             topic = self._node.resolve_topic_name('image_raw')
@@ -121,21 +131,16 @@ class Inputs:
                 kinds['image'] = (Image, topic)
         if options['input'] != IMAGE:
             kinds['detections'] = (Detection2DArray, 'detections')
-        self._matcher = StampMatcher(
-            tuple(kinds), lambda **messages: submit(Frame(time.monotonic(), **messages))
-        )
-        self._heard = dict.fromkeys(kinds, time.monotonic())
+        self._matcher = StampMatcher(tuple(kinds), self._on_complete)
         # Of images alone, only the newest one is of use; others must not get lost while the one
         # that they belong to is on its way.
         depth = 1 if list(kinds) == ['image'] else WAITING
         for name, (kind, topic) in kinds.items():
-            self.subscriptions[name] = self._node.create_subscription(
-                kind,
-                topic,
-                partial(self._on_message, name),
-                QoSProfile(depth=depth, reliability=qos_profile_sensor_data.reliability),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
+            self._subscribe(name, kind, topic, depth, partial(self._matcher.add, name))
+        if options['depth']:
+            self._depth = DepthInput(options['depth_tolerance'])
+            self._subscribe('depth', Image, 'depth_image', KEPT, self._depth.add_depth)
+            self._subscribe('info', CameraInfo, 'camera_info', 1, self._depth.add_info)
 
     @property
     def topics(self) -> list[str]:
@@ -154,13 +159,32 @@ class Inputs:
     @property
     def unmatched(self) -> int:
         """Number of messages whose counterparts did not come."""
-        return self._matcher.unmatched
+        return self._matcher.unmatched + (self._depth.unmatched if self._depth else 0)
 
     def destroy(self) -> None:
         """End the subscriptions."""
         for subscription in self.subscriptions.values():
             self._node.destroy_subscription(subscription)
 
-    def _on_message(self, name: str, message: Any) -> None:
+    def _subscribe(
+        self, name: str, kind: type, topic: str, depth: int, take: Callable[[Any], None]
+    ) -> None:
+        def on_message(message: Any) -> None:
+            self._heard[name] = time.monotonic()
+            take(message)
+
         self._heard[name] = time.monotonic()
-        self._matcher.add(name, message)
+        self.subscriptions[name] = self._node.create_subscription(
+            kind,
+            topic,
+            on_message,
+            QoSProfile(depth=depth, reliability=qos_profile_sensor_data.reliability),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def _on_complete(self, **messages: Any) -> None:
+        frame = Frame(time.monotonic(), **messages)
+        if self._depth is not None:
+            depth = self._depth.expect(stamp_to_nanoseconds(frame.header))
+            frame = dataclasses.replace(frame, depth=depth)
+        self._submit(frame)

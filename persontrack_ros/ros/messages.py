@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Optional
 
@@ -11,8 +12,11 @@ from std_msgs.msg import Header
 from std_msgs.msg import String
 from vision_msgs.msg import Detection2D
 from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection3D
+from vision_msgs.msg import Detection3DArray
 from vision_msgs.msg import ObjectHypothesisWithPose
 
+from persontrack_ros.core.depth import Place
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.messages import CLASS_ID
@@ -81,8 +85,41 @@ def _detection(box: FloatArray, score: float, header: Header, identifier: str = 
     detection.bbox.center.position.y = top + height / 2
     detection.bbox.size_x = width
     detection.bbox.size_y = height
-    hypothesis = ObjectHypothesisWithPose()
-    hypothesis.hypothesis.class_id = CLASS_ID
-    hypothesis.hypothesis.score = score
-    detection.results = [hypothesis]
+    detection.results = [_hypothesis(score)]
     return detection
+
+
+def places_to_message(
+    tracks: Iterable[Track], places: Mapping[int, Place], header: Header
+) -> Detection3DArray:
+    """
+    Fill the message of the ``tracks_3d`` topic.
+
+    :param places: of the tracks by id; those that have none are left out.
+    :param header: that of the image; it goes into the array and into every detection.
+    """
+    return Detection3DArray(
+        header=header,
+        detections=[
+            _place_to_detection(track, places[track.id], header)
+            for track in tracks
+            if track.id in places
+        ],
+    )
+
+
+def _place_to_detection(track: Track, place: Place, header: Header) -> Detection3D:
+    detection = Detection3D(header=header, id=str(track.id))
+    center, size, result = detection.bbox.center, detection.bbox.size, _hypothesis(track.score)
+    center.position.x, center.position.y, center.position.z = place.position.tolist()
+    size.x, size.y, size.z = place.size.tolist()
+    result.pose.pose = center
+    detection.results = [result]
+    return detection
+
+
+def _hypothesis(score: float) -> ObjectHypothesisWithPose:
+    result = ObjectHypothesisWithPose()
+    result.hypothesis.class_id = CLASS_ID
+    result.hypothesis.score = score
+    return result

@@ -50,6 +50,19 @@ NODE_PARAMETERS = (
         choices=('raw', 'compressed'),
     ),
     Parameter(
+        'depth',
+        False,
+        'Subscribe to depth_image, which has to be registered to the images, and to camera_info; '
+        'publish tracks_3d and markers.',
+    ),
+    Parameter(
+        'depth_tolerance',
+        0.05,
+        'Largest difference of the stamps of an image and its depth image; seconds.',
+        minimum=0.0,
+        maximum=10.0,
+    ),
+    Parameter(
         'detections.class_id',
         'person',
         'Of the detections of another node, those of this class are tracked; any: all.',
@@ -102,8 +115,10 @@ def check_options(options: Mapping[str, Any]) -> None:
     """
     Check what the parameters of the node mean together.
 
-    :raises SettingsError: if an error would come before its warning.
+    :raises SettingsError: if an error would come before its warning, or depth lacks images.
     """
+    if options['depth'] and options['input'] == DETECTIONS:
+        raise SettingsError('depth belongs to images: it cannot be used where input is detections')
     for name, low, *_ in _JUDGED:
         warn, error = (options[f'diagnostics.{name}_{level}'] for level in ('warn', 'error'))
         if warn and error and (error > warn if low else error < warn):

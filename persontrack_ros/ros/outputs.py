@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 from typing import Optional
@@ -19,6 +20,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection3DArray
+from visualization_msgs.msg import MarkerArray
 
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.detections import Detections
@@ -27,12 +30,14 @@ from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.ros.depth_input import Depth
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.messages import detections_to_message
 from persontrack_ros.ros.messages import tracks_to_info
 from persontrack_ros.ros.messages import tracks_to_message
 from persontrack_ros.ros.options import DETECTIONS
 from persontrack_ros.ros.options import IMAGE
+from persontrack_ros.ros.space import Space
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Outcome:
         that are not in it.
     :ivar tracks: the visible ones.
     :ivar mean_time: of the newest images, in seconds.
+    :ivar depth: of the image, where it is subscribed; it may come later.
     """
 
     header: Header
@@ -53,6 +59,7 @@ class Outcome:
     sources: Sequence[Optional[int]]
     tracks: Sequence[Track]
     mean_time: float
+    depth: Optional[Future[Depth]] = None
 
 
 class Outputs:
@@ -67,6 +74,7 @@ class Outputs:
         """Advertise nothing yet."""
         self._node = node
         self._publishers: dict[str, Publisher] = {}
+        self._space: Optional[Space] = None
 
     def advertise(self, settings: Settings, options: Mapping[str, Any]) -> None:
         """Make the publishers; if that fails, those that were made wait for :meth:`destroy`."""
@@ -79,6 +87,12 @@ class Outputs:
                 self._advertise('annotated_image', Image, 1)
                 topic = self._node.resolve_topic_name('annotated_image')
                 self._advertise('compressed', CompressedImage, 1, f'{topic}/compressed')
+            if options['depth']:
+                self._advertise('tracks_3d', Detection3DArray, 10)
+                self._advertise('markers', MarkerArray, 10)
+                self._space = Space(
+                    self._node, self._publishers['tracks_3d'], self._publishers['markers']
+                )
 
     def _advertise(self, name: str, kind: type, depth: int, topic: str = '') -> None:
         self._publishers[name] = self._node.create_publisher(
@@ -110,6 +124,9 @@ class Outputs:
             self._publishers['track_info'].publish(
                 tracks_to_info(outcome.tracks, outcome.sources, header)
             )
+        if self._space and (self._wanted('tracks_3d') or self._wanted('markers')):
+            height, width = outcome.image.shape[:2]
+            self._space.publish(outcome.tracks, header, (width, height), outcome.depth)
         raw, compressed = self._wanted('annotated_image'), self._wanted('compressed')
         if not (raw or compressed):
             return
@@ -123,6 +140,11 @@ class Outputs:
             # Of an array.array, rclpy need not check each byte.
             message.data = array('B', data.tobytes())
             self._publishers['compressed'].publish(message)
+
+    def clear(self) -> None:
+        """Delete the markers: the tracks end here."""
+        if self._space is not None:
+            self._space.clear()
 
     def _wanted(self, name: str) -> bool:
         publisher = self._publishers.get(name)

@@ -23,7 +23,10 @@ from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracking.tracker import Tracker
+from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.ros.inputs import Frame
 from persontrack_ros.ros.options import ANY_CLASS
 from persontrack_ros.ros.options import DETECTIONS
@@ -44,24 +47,36 @@ class Processor:
     :ivar timeline: the time of the stream.
     """
 
-    def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Settings, options: Mapping[str, Any], camera: Camera) -> None:
         """
         Load and warm up the models that are needed.
 
+        :param camera: of the gallery that is used if `reid.shared_gallery` says so.
         :raises ModelError: if a model or device cannot be used.
         """
         unused = {}
         self._tracks = settings.tracker.algorithm != NONE
         if not self._tracks:
             # A pipeline has a tracker; this one stays idle.
-            unused |= {'tracker.algorithm': TrackerSettings().algorithm, 'reid.model': NONE}
+            unused |= {
+                'tracker.algorithm': TrackerSettings().algorithm,
+                'reid.model': NONE,
+                'reid.shared_gallery': False,
+            }
         if options['input'] == DETECTIONS:
             unused |= {'detector.model': NONE, 'reid.model': NONE}
         self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
         self._pipeline = Pipeline(Settings.from_values(unused, base=settings))
         self._times: deque[float] = deque(maxlen=STATISTICS_FRAMES)
-        self.session = Session(self._pipeline.tracker)
+        make = camera.make_tracker if settings.reid.shared_gallery else make_tracker
+        self._pipeline.use(make(self._pipeline.tracker.settings))
+        self.session = Session(self._pipeline.tracker, make)
         self.timeline = Timeline()
+
+    @property
+    def devices(self) -> dict[str, str]:
+        """What the models run on, see :attr:`Pipeline.devices`."""
+        return self._pipeline.devices
 
     def process(
         self,
@@ -82,26 +97,32 @@ class Processor:
         restart, back = self.timeline.advance(stamp, options['time.jump_threshold'])
         if restart:
             self._restart(settings, options)
+            outputs.clear()
         if back:
             tell(f'the stamps went back by {back:.3f} s')
         started = time.perf_counter()
-        self._pipeline.apply(settings)
+        self._take_tracker(settings)
         detections, sources = self._detect(frame, image, settings, options)
         elapsed = time.perf_counter() - started
         tracks: list[Track] = []
         while self._tracks:
-            tracker = self.session.tracker
-            if tracker is not self._pipeline.tracker:
-                self._pipeline.use(tracker)
-                self._pipeline.apply(settings)
+            tracker = self._take_tracker(settings)
             tracks = self._pipeline.track(detections, image, stamp, elapsed).tracks
             if self.session.finish(tracker, partial(outputs.publish_tracks, tracks, frame.header)):
                 break
         self._times.append(time.perf_counter() - started)
         mean_time = sum(self._times) / len(self._times)
-        outcome = Outcome(frame.header, image, detections, sources, tracks, mean_time)
+        outcome = Outcome(frame.header, image, detections, sources, tracks, mean_time, frame.depth)
         outputs.publish_rest(outcome, settings.drawing, options)
         return outcome
+
+    def _take_tracker(self, settings: Settings) -> Tracker:
+        """Go on with the tracker of the session, which services may have replaced."""
+        tracker = self.session.tracker
+        if tracker is not self._pipeline.tracker:
+            self._pipeline.use(tracker)
+        self._pipeline.apply(settings)
+        return tracker
 
     def _restart(self, settings: Settings, options: Mapping[str, Any]) -> None:
         first_id = 1 if options['time.restart_ids'] else self.session.tracker.next_id

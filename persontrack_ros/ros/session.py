@@ -21,9 +21,12 @@ class Session:
     save the state that it had after the newest image.
     """
 
-    def __init__(self, tracker: Tracker) -> None:
-        """Begin with a tracker that nobody else uses."""
+    def __init__(
+        self, tracker: Tracker, make: Callable[[TrackerSettings], Tracker] = make_tracker
+    ) -> None:
+        """Begin with a tracker that nobody else uses; `make` makes others like it."""
         self._lock = threading.Lock()
+        self._make = make
         self.replace(tracker)
 
     @property
@@ -39,7 +42,7 @@ class Session:
 
     def restart(self, settings: TrackerSettings, first_id: int = 1) -> None:
         """Let the worker continue without tracks."""
-        tracker = make_tracker(settings)
+        tracker = self._make(settings)
         tracker.reset(first_id)
         self.replace(tracker)
 
@@ -63,7 +66,7 @@ class Session:
 
         :raises OutputError: if the file cannot be written.
         """
-        copy = make_tracker(settings)
+        copy = self._make(settings)
         with self._lock:
             copy.restore(self._state)
         save_tracker(copy, path)
@@ -74,6 +77,6 @@ class Session:
 
         :raises SourceError: see :func:`load_tracker`; the session is then as it was.
         """
-        tracker = make_tracker(settings)
+        tracker = self._make(settings)
         load_tracker(tracker, path)
         self.replace(tracker)

@@ -20,6 +20,8 @@ from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.threads import use_one_thread_beside_inference
+from persontrack_ros.core.tracking.gallery import Camera
+from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.ros.compat import refuse_impossible_transitions
 from persontrack_ros.ros.diagnostics import publish_diagnostics
 from persontrack_ros.ros.endpoints import QosWatch
@@ -51,8 +53,13 @@ class TrackerNode(LifecycleNode):
     their own, always the newest one, so that services and parameters answer at once.
     """
 
-    def __init__(self, **options: object) -> None:
-        """Declare the parameters and offer the services; nothing is loaded yet."""
+    def __init__(self, gallery: Optional[Gallery] = None, **options: object) -> None:
+        """
+        Declare the parameters and offer the services; nothing is loaded yet.
+
+        :param gallery: shared with other cameras.
+        """
+        self._camera = Camera(gallery or Gallery())
         self._processor: Optional[Processor] = None
         self._worker: Optional[NewestItemWorker[Frame]] = None
         self._inputs: Optional[Inputs] = None
@@ -122,7 +129,7 @@ class TrackerNode(LifecycleNode):
     def _configure(self) -> None:
         self._configuration.configure()
         settings, options = self._configuration.current
-        self._processor = Processor(settings, options)
+        self._processor = Processor(settings, options, self._camera)
         self._outputs = Outputs(self)
         self._outputs.advertise(settings, options)
         self._statistics.begin()
@@ -167,12 +174,14 @@ class TrackerNode(LifecycleNode):
             self._worker.stop()
             self._dropped += self._worker.dropped
             self._worker = None
+            self._outputs.clear()
 
     def _free(self) -> None:
         if self._outputs is not None:
             self._outputs.destroy()
             self._outputs = None
         self._processor = None
+        self._camera.forget()
         self._enabled = True
         self._configuration.configured = False
 
@@ -224,6 +233,7 @@ class TrackerNode(LifecycleNode):
 
     def _reset(self) -> None:
         self._session().restart(self._configuration.current.settings.tracker)
+        self._outputs.clear()
         self._statistics.forget_ids()
 
     def _enable(self, enabled: bool) -> None:
@@ -234,6 +244,7 @@ class TrackerNode(LifecycleNode):
 
     def _load(self, path: Path) -> None:
         self._session().load(self._configuration.current.settings.tracker, path)
+        self._outputs.clear()
 
     def _watch(self) -> None:
         """Warn of topics over which nothing comes, and why."""
@@ -262,9 +273,11 @@ class TrackerNode(LifecycleNode):
         report = self._statistics.report(options, silence)
         report.values['dropped'] = str(self._dropped + (worker.dropped if worker else 0))
         report.values['unmatched'] = str(inputs.unmatched if inputs else 0)
+        processor = self._processor
+        devices = {} if processor is None else processor.devices
         for group in ('detector', 'reid'):
-            for name in ('model', 'device'):
-                report.values[f'{group} {name}'] = getattr(getattr(settings, group), name)
+            report.values[f'{group} model'] = getattr(settings, group).model
+            report.values[f'{group} device'] = devices.get(group, '')
         if self._problem:
             report.values['last error'] = self._problem
             return Report(Level.ERROR, self._problem, report.values)

@@ -180,10 +180,10 @@ def start_once() -> Iterator[Start]:
 class Peer:
     """The test's own node: publishes images, collects results, calls services."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = '') -> None:
         self._context = Context()
         rclpy.init(context=self._context, domain_id=int(os.environ['ROS_DOMAIN_ID']))
-        self.node = Node('peer', context=self._context)
+        self.node = Node('peer', namespace=namespace, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self.images = self.node.create_publisher(Image, 'image_raw', QoSProfile(depth=1))
@@ -243,7 +243,7 @@ class Peer:
 
     def call(self, kind: type, name: str, **fields: object) -> Any:
         """Call a service of the tracker."""
-        client = self.node.create_client(kind, f'/person_tracker/{name}')
+        client = self.node.create_client(kind, f'person_tracker/{name}')
         try:
             self.until(client.service_is_ready, f'service {name}')
             future = client.call_async(kind.Request(**fields))
@@ -278,6 +278,20 @@ class Peer:
 
     def describe(self, names: list[str]) -> Any:
         return self.call(DescribeParameters, 'describe_parameters', names=names).descriptors
+
+
+@pytest.fixture(scope='module')
+def peer_of(isolation: None) -> Iterator[Callable[[str], Peer]]:
+    """Return a function that makes a peer in a namespace."""
+    peers: list[Peer] = []
+
+    def make(namespace: str) -> Peer:
+        peers.append(Peer(namespace))
+        return peers[-1]
+
+    yield make
+    for peer in peers:
+        peer.close()
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def topics_of(peer, name):
 
 CONFIGURATIONS = {
     'tracker_node': (
-        {'reid__model': 'none'},
+        {'reid__model': 'none', 'depth': True},
         {'reid__model': 'none', 'input': 'image+detections', 'image_transport': 'compressed'},
     ),
     'video_publisher': ({'wait_for_tracker': True},),

@@ -210,6 +210,8 @@ def test_parameters_are_described_with_type_and_range(peer):
             assert ranges == []
         for choice in parameter.choices:
             assert choice in descriptor.additional_constraints
+        fixed = 'takes effect in configure' in descriptor.additional_constraints
+        assert fixed != parameter.runtime
 
 
 @pytest.mark.parametrize(

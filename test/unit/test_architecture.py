@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / 'persontrack_ros'
 MODULES = {
     layer: sorted(PACKAGE.joinpath(layer).rglob('*.py'))
-    for layer in ('core', 'bags', 'cli', 'ros')
+    for layer in ('core', 'bags', 'benchmark', 'cli', 'ros')
 }
 
 
@@ -38,7 +38,7 @@ def test_there_is_something_to_check():
 
 @pytest.mark.parametrize(
     'path',
-    MODULES['core'] + MODULES['bags'] + MODULES['cli'],
+    MODULES['core'] + MODULES['bags'] + MODULES['benchmark'] + MODULES['cli'],
     ids=lambda path: str(path.relative_to(PACKAGE)),
 )
 def test_no_ros_below_the_nodes(path):

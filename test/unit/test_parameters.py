@@ -12,6 +12,7 @@ import yaml
 from persontrack_ros.core.settings import PARAMETERS
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.ros.bag_player import PARAMETERS as PLAYER_PARAMETERS
+from persontrack_ros.ros.cameras_node import PARAMETERS as CAMERAS_PARAMETERS
 from persontrack_ros.ros.options import NODE_PARAMETERS
 from persontrack_ros.ros.video_publisher import PARAMETERS as PUBLISHER_PARAMETERS
 
@@ -20,6 +21,7 @@ DECLARED = {
     'tracker_node': (*NODE_PARAMETERS, *PARAMETERS),
     'video_publisher': PUBLISHER_PARAMETERS,
     'bag_player': PLAYER_PARAMETERS,
+    'cameras_node': CAMERAS_PARAMETERS,
 }
 
 
@@ -93,37 +95,3 @@ def test_launch_arguments_are_parameters_of_the_publisher():
         assert kind.id == parameter.type.__name__
         assert default.value == literal(parameter.default)
         assert description.value.endswith('.')
-
-
-@pytest.mark.parametrize('name', ['persontrack', 'video'])
-def test_launch_arguments_are_described(name):
-    declarations = call_of(CHECKOUT / 'launch' / f'{name}.launch.py', 'DeclareLaunchArgument')
-    assert declarations
-    for declaration in declarations:
-        assert {'default_value', 'description'} <= {key.arg for key in declaration.keywords}
-
-
-def test_launch_files_start_executables_of_the_package():
-    executables = re.findall(r"'(\w+) = persontrack_ros", (CHECKOUT / 'setup.py').read_text())
-    started = {
-        keyword.value.value
-        for path in CHECKOUT.glob('launch/*.launch.py')
-        for node in call_of(path, 'Node')
-        for keyword in node.keywords
-        if keyword.arg == 'executable'
-    }
-    assert started == {'tracker_node', 'video_publisher'}
-    assert started < set(executables)
-
-
-def test_autostart_of_launch_is_that_of_the_node():
-    defaults = {
-        declaration.args[0].value: next(
-            key.value.value for key in declaration.keywords if key.arg == 'default_value'
-        )
-        for declaration in call_of(
-            CHECKOUT / 'launch' / 'persontrack.launch.py', 'DeclareLaunchArgument'
-        )
-        if declaration.args[0].value == 'autostart'
-    }
-    assert defaults == {'autostart': literal(NODE_PARAMETERS[0].default)}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import threading
+from collections.abc import Mapping
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from typing import Optional
 from typing import Union
+from weakref import WeakValueDictionary
 
 import numpy as np
 import openvino as ov
@@ -25,12 +29,17 @@ from persontrack_ros.core.settings import InferenceSettings
 
 _logger = logging.getLogger(__name__)
 
+# What is compiled in the same way is compiled once in a process, and shared for as long as
+# somebody uses it. The key: file and its time, profile, device, batch size and options.
+_compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
+_compiling: dict[tuple[Any, ...], threading.Lock] = {}
+
 
 class Runtime:
     """
     OpenVINO as this package uses it: uint8 BGR images in, arrays out.
 
-    One runtime serves all models of a process.
+    Several in one process share what they compile.
     """
 
     def __init__(self, settings: InferenceSettings = InferenceSettings()) -> None:
@@ -129,11 +138,36 @@ class Runtime:
         """
         Compile what :meth:`read` returned for a device and a fixed batch size.
 
-        :param path: named in errors.
+        :param path: of the model; it is also named in errors.
         :param pipelined: whether several images are to be worked on at once.
+        :returns: the model with a request and buffers of its own, for one thread at a time.
         :raises ModelError: if the device is not there or the weights are damaged.
         """
         device = choose(device, self._devices).device
+        hints = options(device, self._settings, pipelined)
+        time = path.stat().st_mtime_ns
+        key = (path.resolve(), time, profile, device, batch, frozenset(hints.items()))
+        try:
+            with _compiling.setdefault(key, threading.Lock()):
+                compiled = _compiled.get(key)
+                if compiled is None:
+                    compiled = self._compile(model, path, profile, device, batch, hints)
+                    _compiled[key] = compiled
+            return InferenceModel(compiled)
+        except RuntimeError as error:
+            raise ModelError(
+                f'cannot compile the model {path} for {device}: {_reason(error)}'
+            ) from error
+
+    def _compile(
+        self,
+        model: ov.Model,
+        path: Path,
+        profile: Profile,
+        device: str,
+        batch: int,
+        hints: Mapping[str, Any],
+    ) -> ov.CompiledModel:
         lengths = dict(zip(profile.layout, model.input().shape))
         graph = self._reshape(model.clone(), path, profile, batch, (lengths['H'], lengths['W']))
         # Pre-processing inside the model: layout and type change run vectorised with the rest of
@@ -148,15 +182,7 @@ class Runtime:
             arithmetic = steps.input().preprocess().convert_element_type(ov.Type.f32)
             arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
             arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
-        try:
-            compiled = self._core.compile_model(
-                steps.build(), device, options(device, self._settings, pipelined)
-            )
-            return InferenceModel(compiled)
-        except RuntimeError as error:
-            raise ModelError(
-                f'cannot compile the model {path} for {device}: {_reason(error)}'
-            ) from error
+        return self._core.compile_model(steps.build(), device, hints)
 
 
 class InferenceModel:
@@ -169,6 +195,12 @@ class InferenceModel:
         self._names = list(output_shapes(compiled))
         self.images: NDArray[np.uint8] = np.zeros(tuple(compiled.input().shape), dtype=np.uint8)
         self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
+
+    @property
+    def device(self) -> str:
+        """The devices it really runs on, where AUTO or several were asked for."""
+        # AUTO puts one that only helps out at the start into brackets.
+        return ', '.join(self._compiled.get_property('EXECUTION_DEVICES')).strip('()')
 
     @property
     def useful_requests(self) -> int:

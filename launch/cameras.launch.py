@@ -1,0 +1,23 @@
+"""Start the trackers of several cameras in one process."""
+
+from pathlib import Path
+
+from launch import LaunchDescription
+from persontrack_ros.ros.launch_arguments import CAMERAS
+from persontrack_ros.ros.launch_arguments import TRACKER
+from persontrack_ros.ros.launching import declare
+from persontrack_ros.ros.launching import start_tracker
+from persontrack_ros.ros.launching import use_large_images
+
+SHARE = Path(__file__).resolve().parents[1]
+
+
+def generate_launch_description():
+    """Declare the arguments and the process."""
+    return LaunchDescription(
+        [
+            *declare((*CAMERAS, *TRACKER)),
+            *use_large_images(SHARE),
+            start_tracker(SHARE, 'cameras_node', cameras=True),
+        ]
+    )

@@ -1,0 +1,243 @@
+"""
+Where persons are in space: depth images and calibrations of cameras.
+
+Depth is *registered*: each pixel of the depth image looks where the pixel of the colour image
+looks that is at the same part of its width and height. Results are in the optical frame of the
+camera (REP 103): metres, x to the right, y down, z forward.
+
+Messages are whatever has the attributes of their ROS types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from typing import Optional
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.encodings import RawImage
+from persontrack_ros.core.encodings import depth_to_metres
+from persontrack_ros.core.encodings import image_to_depth
+from persontrack_ros.core.errors import ImageError
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.tracking.track import Track
+
+# The part of a box, from left and top, in which depths are looked at: the trunk rather than
+# what is beside it, and the floor at the feet.
+COLUMNS = (0.2, 0.8)
+ROWS = (0.05, 0.75)
+
+# Depth that the visible side of a person takes up, in metres.
+THICKNESS = 0.4
+
+# Part of the region that has to agree on a depth, the middle of it counting most.
+MIN_SHARE = 0.25
+
+# How far a person may have come who was not detected for a moment, in metres.
+MAX_STEP = 0.5
+
+# Samples in each direction; more make nothing more certain.
+_SAMPLES = 32
+
+# Largest relative difference of the aspect ratios of pictures that show the same.
+_ASPECT_TOLERANCE = 0.03
+
+_UNDISTORT = {
+    '': cv2.undistortPoints,
+    'plumb_bob': cv2.undistortPoints,
+    'rational_polynomial': cv2.undistortPoints,
+    'equidistant': cv2.fisheye.undistortPoints,
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    Where a person is.
+
+    :ivar position: ``[x, y, z]`` of the middle of the side that is seen, in metres.
+    :ivar size: ``[width, height, depth]`` in metres; depth is that of the side that is seen.
+    """
+
+    position: FloatArray
+    size: FloatArray
+
+
+class Camera:
+    """Which way the pixels of an image look."""
+
+    def __init__(self, info: Any, image_size: tuple[int, int]) -> None:
+        """
+        Take a calibration.
+
+        :param info: a ``sensor_msgs/msg/CameraInfo`` (REP 104), of the unrectified image: its K
+            and D are used. Binning and scaling follow from the size of the image.
+        :param image_size: width and height of the image that boxes are of.
+        :raises ImageError: if it says nothing of the camera, has an unknown distortion model or is
+            of images of another shape.
+        """
+        self._matrix = np.array(info.k, dtype=np.float64).reshape(3, 3)
+        self._distortion = np.array(info.d, dtype=np.float64)
+        if not (self._matrix[0, 0] > 0 and self._matrix[1, 1] > 0):
+            raise ImageError('the camera_info is that of a camera which is not calibrated: K is 0')
+        if info.distortion_model not in _UNDISTORT:
+            raise ImageError(
+                f'the camera_info has the distortion model {info.distortion_model!r}; expected '
+                + ', '.join(filter(None, _UNDISTORT))
+            )
+        self._undistort = _UNDISTORT[info.distortion_model]
+        region = info.roi
+        # 0 means everything.
+        size = (region.width or info.width, region.height or info.height)
+        self._offset = np.array([region.x_offset, region.y_offset])
+        self._scale = _scale('camera_info', size, image_size) if all(size) else np.ones(2)
+
+    def rays(self, points: FloatArray) -> FloatArray:
+        """
+        Return x / z and y / z of what points of the image show.
+
+        :param points: shape ``(N, 2)``, 0 being the left and upper edge of the first pixel.
+        :returns: shape ``(N, 2)``.
+        """
+        # K counts from the middle of the first pixel.
+        pixels = self._offset + points * self._scale - 0.5
+        if not self._distortion.any():
+            focal, middle = self._matrix[[0, 1], [0, 1]], self._matrix[:2, 2]
+            return (pixels - middle) / focal
+        return self._undistort(pixels[:, None], self._matrix, self._distortion)[:, 0]
+
+
+class Scene:
+    """What a depth image and a calibration say of the places of persons in an image."""
+
+    def __init__(self, depth: RawImage, info: Any, image_size: tuple[int, int]) -> None:
+        """
+        Take a depth image.
+
+        :param depth: a ``sensor_msgs/msg/Image``, 16UC1 or 32FC1, of any resolution.
+        :param info: see :class:`Camera`.
+        :param image_size: width and height of the image that boxes are of.
+        :raises ImageError: if depth or calibration cannot be used.
+        """
+        self._depth = image_to_depth(depth)
+        self._camera = Camera(info, image_size)
+        self._scale = _scale('depth image', self._depth.shape[::-1], image_size)
+
+    def locate(self, box: FloatArray, near: Optional[float] = None) -> Optional[Place]:
+        """
+        Find the place of a person.
+
+        :param box: ``[left, top, width, height]`` in pixels of the image.
+        :param near: distance z at which a person was who is not detected but expected in the box,
+            so that nobody is mistaken for them who stands in front of them.
+        :returns: None where too little of the depth is known, or it is not clear.
+        """
+        found = self._surface(box, near)
+        if found is None:
+            return None
+        distance, thickness = found
+        left, top, width, height = box
+        sides = np.array([[0.5, 0.5], [0, 0.5], [1, 0.5], [0.5, 0], [0.5, 1]])
+        middle, *ends = self._camera.rays([left, top] + sides * [width, height])
+        size = [ends[1][0] - ends[0][0], ends[3][1] - ends[2][1]]
+        return Place(
+            position=distance * np.array([*middle, 1.0]),
+            size=np.array([distance * size[0], distance * size[1], thickness]),
+        )
+
+    def _surface(self, box: FloatArray, near: Optional[float]) -> Optional[tuple[float, float]]:
+        """Return the distance of the side of a person that is seen, and its thickness."""
+        height, width = self._depth.shape
+        left, top, box_width, box_height = box * [*self._scale, *self._scale]
+        columns, column_weights = _sample(left, box_width, COLUMNS, width)
+        rows, row_weights = _sample(top, box_height, ROWS, height)
+        if not (len(columns) and len(rows)):
+            return None
+        depths = depth_to_metres(self._depth[np.ix_(rows, columns)]).ravel()
+        weights = np.outer(row_weights, column_weights).ravel()
+        known = np.isfinite(depths)
+        if near is not None:
+            known &= abs(depths - near) <= MAX_STEP
+        depths, shares = depths[known], weights[known] / weights.sum()
+        order = np.argsort(depths)
+        depths, sums = depths[order], np.concatenate([[0.0], np.cumsum(shares[order])])
+        # Background and what stands in front are elsewhere in depth: the person is where most of
+        # the depths are within the thickness of one.
+        ends = np.searchsorted(depths, depths + THICKNESS, 'right')
+        agreeing = sums[ends] - sums[:-1]
+        if not len(depths) or agreeing.max() < MIN_SHARE:
+            return None
+        first = int(np.argmax(agreeing))
+        (middle,) = _quantiles(depths, sums, first, int(ends[first]), [0.5])
+        # What is close behind or before the person may be among them; around the middle it is not.
+        around = np.searchsorted(depths, [middle - THICKNESS / 2, middle + THICKNESS / 2])
+        first, end = around.tolist()
+        low, middle, high = _quantiles(depths, sums, first, end, [0.05, 0.5, 0.95])
+        return middle, high - low
+
+
+def _quantiles(
+    depths: NDArray[np.float32], sums: FloatArray, first: int, end: int, which: list[float]
+) -> list[float]:
+    """Return quantiles of sorted depths from `first` to `end`, given the sums of weights."""
+    wanted = sums[first] + np.array(which) * (sums[end] - sums[first])
+    return depths[np.searchsorted(sums, wanted) - 1].tolist()
+
+
+class Locator:
+    """Finds the places of tracks from image to image."""
+
+    def __init__(self) -> None:
+        """Start without tracks."""
+        self._distances: dict[int, float] = {}
+
+    def locate(self, tracks: Sequence[Track], scene: Scene) -> dict[int, Place]:
+        """
+        Find the places of the tracks of the next image.
+
+        :returns: by id, of those whose place is known; that of a track which is not detected is,
+            where somebody is about as far away as the person was.
+        """
+        distances, places = {}, {}
+        for track in tracks:
+            last = self._distances.get(track.id)
+            if track.detection is None and last is None:
+                continue
+            place = scene.locate(track.box, last if track.detection is None else None)
+            if place is not None:
+                places[track.id], last = place, float(place.position[2])
+            if last is not None:
+                distances[track.id] = last
+        self._distances = distances
+        return places
+
+
+def _scale(what: str, size: tuple[int, ...], image_size: tuple[int, int]) -> FloatArray:
+    """Return how many pixels of another picture a pixel of the image is wide and high."""
+    scale = np.array(size) / image_size
+    if abs(scale[0] / scale[1] - 1) > _ASPECT_TOLERANCE:
+        raise ImageError(
+            f'the {what} of {size[0]}x{size[1]} pixels shows something else than the image of '
+            f'{image_size[0]}x{image_size[1]}: depth has to be registered to the image'
+        )
+    return scale
+
+
+def _sample(
+    start: float, length: float, part: tuple[float, float], end: int
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """
+    Choose rows or columns in a part of a box.
+
+    :returns: indices, and positive weights that fall from the middle of the part to its ends.
+    """
+    first, last = start + part[0] * length, start + part[1] * length
+    indices = np.arange(max(0, int(np.ceil(first - 0.5))), min(end, int(np.ceil(last - 0.5))))
+    indices = indices[:: max(1, len(indices) // _SAMPLES)]
+    half = (last - first) / 2
+    middles = indices.astype(np.float64) + 0.5
+    return indices, 1.001 - abs(middles - first - half) / half

@@ -1,0 +1,106 @@
+"""
+The process ``cameras_node``: a tracker for each of several cameras.
+
+They share the compiled models and, with `reid.shared_gallery`, what they know of persons. Each has
+its own namespace, parameters and threads, so that none waits for another.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Optional
+
+import rclpy
+from rclpy.executors import Executor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.settings import Parameter
+from persontrack_ros.core.threads import use_one_thread_beside_inference
+from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.ros.parameters import declare
+from persontrack_ros.ros.process import ros
+from persontrack_ros.ros.tracker_node import TrackerNode
+
+PARAMETERS = (
+    Parameter(
+        'cameras',
+        'camera',
+        'Names of the cameras, separated by spaces. Each is the namespace of a person_tracker.',
+    ),
+)
+
+
+class CamerasNode(Node):
+    """Says which cameras there are."""
+
+    def __init__(self, **options: object) -> None:
+        """
+        Read the parameter.
+
+        :raises SettingsError: if it is wrong.
+        """
+        super().__init__('cameras', **options)
+        for problem in declare(self, PARAMETERS).values():
+            raise SettingsError(problem)
+        self.names = str(self.get_parameter('cameras').value).split()
+        for name in self.names:
+            if not re.fullmatch(r'[A-Za-z_][A-Za-z0-9_]*', name) or self.names.count(name) > 1:
+                raise SettingsError(f'cameras: {name!r} is no name of its own for a namespace')
+
+    def make_trackers(self) -> list[TrackerNode]:
+        """Make the node of each camera, in a namespace within that of this node."""
+        gallery = Gallery()
+        return [
+            # Names given to the whole process are not meant for each of them.
+            TrackerNode(
+                gallery,
+                cli_args=[
+                    '--ros-args',
+                    *('-r', '__node:=person_tracker'),
+                    *('-r', f'__ns:={self.get_namespace().rstrip("/")}/{name}'),
+                ],
+            )
+            for name in self.names
+        ]
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the nodes until they are interrupted; return 2 if the parameter is wrong."""
+    use_one_thread_beside_inference()
+    try:
+        with ros(arguments) as executor, ExitStack() as stack:
+            cameras = CamerasNode()
+            stack.callback(cameras.destroy_node)
+            for tracker in cameras.make_trackers():
+                thread = threading.Thread(
+                    target=_run, args=(tracker, SingleThreadedExecutor()), name=tracker.get_name()
+                )
+                stack.callback(thread.join)
+                # Whatever ends this thread has to end that one.
+                stack.callback(rclpy.try_shutdown)
+                thread.start()
+            executor.add_node(cameras)
+            executor.spin()
+    except SettingsError as error:
+        rclpy.logging.get_logger('cameras').fatal(str(error))
+        return 2
+    return 0
+
+
+def _run(tracker: TrackerNode, executor: Executor) -> None:
+    """Configure, activate and spin a tracker until ROS is shut down."""
+    executor.add_node(tracker)
+    try:
+        tracker.autostart()
+        executor.spin()
+    except Exception:
+        # Whatever is being done with ROS when it is shut down fails, and means nothing.
+        if tracker.context.ok():
+            raise
+    finally:
+        tracker.destroy_node()

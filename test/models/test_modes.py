@@ -1,0 +1,169 @@
+"""Ways to spend less or more: images without a detector, all embeddings, frames ahead, a cache."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from persontrack_ros.core.embedding import BATCH_SIZES
+from persontrack_ros.core.embedding import batches
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+
+FRAMES = 24
+
+
+@pytest.fixture(scope='module')
+def frames(data):
+    source = VideoSource(str(data('videos/vtest.avi')), SourceOptions(max_frames=FRAMES))
+    with source:
+        return list(source)
+
+
+def run(frames, **values):
+    """Track frames one by one."""
+    settings = Settings.from_values(
+        {name.replace('__', '.'): value for name, value in values.items()}
+    )
+    pipeline = Pipeline(settings)
+    return [pipeline.process(frame.image, frame.stamp) for frame in frames]
+
+
+def as_text(results):
+    return [[(t.id, t.box.tolist(), t.detection) for t in one.tracks] for one in results]
+
+
+def test_embeddings_of_every_person_in_every_image(models, frames):
+    assert [r.embedded for r in run(frames, reid__every_frame=True)] == [
+        len(r.detections) for r in run(frames)
+    ]
+
+
+def test_embeddings_only_where_they_are_needed(models, frames):
+    results = run(frames)
+    assert sum(r.embedded for r in results) < 0.5 * sum(len(r.detections) for r in results)
+
+
+@pytest.mark.parametrize('interval', [2, 3])
+def test_images_without_a_detector(models, frames, interval):
+    results = run(frames, detector__interval=interval)
+    for index, (frame, result) in enumerate(zip(frames, results)):
+        if index % interval == 0:
+            newest, since = result, frame.stamp
+            assert len(result.detections) > 0
+            continue
+        # Everybody goes on as they did.
+        assert len(result.detections) == 0
+        assert result.embedded == 0
+        assert [t.id for t in result.tracks] == [t.id for t in newest.tracks]
+        for track, before in zip(result.tracks, newest.tracks):
+            moved = before.velocity * (frame.stamp - since) / 1e9
+            np.testing.assert_allclose(track.box[:2], before.box[:2] + moved)
+            np.testing.assert_array_equal(track.box[2:], before.box[2:])
+            assert track.detection is None
+            assert track.time_since_update == before.time_since_update + index % interval
+    assert len(newest.tracks) >= 3
+
+
+def test_the_interval_changes_while_it_runs(models, frames):
+    settings = Settings()
+    pipeline = Pipeline(settings)
+    found = []
+    for index, frame in enumerate(frames):
+        interval = 4 if index >= 8 else 1
+        pipeline.apply(Settings.from_values({'detector.interval': interval}, base=settings))
+        found.append(len(pipeline.process(frame.image, frame.stamp).detections) > 0)
+    assert found == [index < 8 or (index - 8) % 4 == 0 for index in range(FRAMES)]
+
+
+def test_after_a_reset_nothing_is_predicted(models, frames):
+    pipeline = Pipeline(Settings.from_values({'detector.interval': 4}))
+    for frame in frames[:10]:
+        tracks = pipeline.process(frame.image, frame.stamp).tracks
+    assert tracks
+    pipeline.reset()
+    result = pipeline.process(frames[10].image, frames[10].stamp)
+    assert len(result.detections) > 0
+    assert {track.time_since_update for track in result.tracks} <= {0}
+
+
+@pytest.mark.parametrize('interval', [1, 3])
+def test_frames_ahead_give_the_same_in_the_same_order(models, frames, interval):
+    settings = Settings.from_values({'detector.interval': interval})
+    pairs = list(Pipeline(settings, pipelined=True).process_all(iter(frames)))
+    assert [frame.number for frame, _ in pairs] == [frame.number for frame in frames]
+    alone = run(frames, detector__interval=interval)
+    assert as_text([result for _, result in pairs]) == as_text(alone)
+
+
+def test_frames_before_a_broken_one_are_not_lost(models, frames):
+    def broken():
+        yield from frames[:7]
+        raise SourceError('broken')
+
+    results = Pipeline(Settings(), pipelined=True).process_all(broken())
+    seen = [frame.number for frame, _ in itertools.islice(results, 7)]
+    with pytest.raises(SourceError, match='broken'):
+        next(results)
+    assert seen == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_any_number_of_persons_is_a_sum_of_batches():
+    for count in range(40):
+        sizes = batches(count)
+        assert sum(sizes) == count
+        assert set(sizes) <= set(BATCH_SIZES)
+
+
+@pytest.fixture
+def start(data, models, persontrack, tmp_path):
+    """Return a function that tracks a few frames in a new process."""
+
+    def run(cache_dir, **variables):
+        output = tmp_path / 'tracks.txt'
+        done = persontrack(
+            *('run', data('videos/vtest.avi'), '--max-frames', 8, '--mot-output', output),
+            *('--set', f'inference.cache_dir={cache_dir}'),
+            **variables,
+        )
+        assert done.returncode == 0, done.stderr
+        return output.read_text(), done.stderr
+
+    return run
+
+
+def test_a_damaged_cache_only_costs_time(start, tmp_path):
+    directory = tmp_path / 'compiled'
+    expected, _ = start(directory)
+    kept = sorted(directory.iterdir())
+    assert len(kept) == 1 + len(BATCH_SIZES)
+    for index, file in enumerate(kept):
+        content = file.read_bytes()
+        file.chmod(0o600)
+        # Empty, cut, overwritten in the middle.
+        third = len(content) // 3
+        damaged = (b'', content[:third], content[:third] + bytes(third) + content[2 * third :])
+        file.write_bytes(damaged[index % 3])
+    tracks, said = start(directory)
+    assert tracks == expected
+    assert 'error' not in said
+
+
+def test_a_cache_that_cannot_be_written_is_told_once(start, tmp_path):
+    (tmp_path / 'file').write_text('no directory')
+    tracks, said = start(tmp_path / 'file/compiled')
+    assert tracks
+    assert said.count(f'cannot write to {tmp_path}/file/compiled: Not a directory') == 1
+
+
+def test_the_cache_is_the_users(start, tmp_path):
+    cache = tmp_path / 'cache'
+    start('none', XDG_CACHE_HOME=str(cache))
+    assert not cache.exists()
+    start('auto', XDG_CACHE_HOME=str(cache))
+    assert len(list((cache / 'persontrack_ros/compiled').iterdir())) == 1 + len(BATCH_SIZES)

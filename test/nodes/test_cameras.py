@@ -1,0 +1,146 @@
+"""Several cameras in one process."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import GetParameters
+
+PARAMETERS = """\
+/**:
+  ros__parameters:
+    reid: {model: color, shared_gallery: true}
+    tracker: {n_init: 1, max_age: 50}
+/robot/rear/person_tracker:
+  ros__parameters:
+    tracker: {max_age: 60}
+"""
+
+
+@pytest.fixture(scope='module')
+def process(models, start_once, tmp_path_factory):
+    path = tmp_path_factory.mktemp('cameras') / 'params.yaml'
+    path.write_text(PARAMETERS)
+    process = start_once(
+        'cameras_node', '-r', '__ns:=/robot', '--params-file', str(path), cameras='front rear'
+    )
+    for name in ('front', 'rear'):
+        process.wait_for(f'tracking the persons in /robot/{name}/image_raw')
+    assert 'deprecated' not in process.output
+    return process
+
+
+@pytest.fixture(scope='module')
+def peers(process, peer_of):
+    peers = [peer_of('/robot/front'), peer_of('/robot/rear')]
+    for peer in peers:
+        peer.until_tracker_listens()
+    return peers
+
+
+def ids(tracks):
+    return {detection.id for detection in tracks.detections}
+
+
+def centres(tracks):
+    return {
+        detection.id: (detection.bbox.center.position.x, detection.bbox.center.position.y)
+        for detection in tracks.detections
+    }
+
+
+def test_the_process_itself_only_says_which_cameras_there_are(peers):
+    """As its page does."""
+    front, _ = peers
+    node = front.node
+    front.until(lambda: ('cameras', '/robot') in node.get_node_names_and_namespaces(), 'node')
+    assert set(dict(node.get_publisher_names_and_types_by_node('cameras', '/robot'))) <= {
+        '/rosout',
+        '/parameter_events',
+    }
+    assert node.get_subscriber_names_and_types_by_node('cameras', '/robot') == []
+    client = node.create_client(GetParameters, '/robot/cameras/get_parameters')
+    front.until(client.service_is_ready, 'service')
+    answer = client.call_async(GetParameters.Request(names=['cameras']))
+    front.until(answer.done, 'answer')
+    assert answer.result().values[0].string_value == 'front rear'
+
+
+def test_each_camera_has_its_own_parameters(peers):
+    front, rear = peers
+    assert (front.get('tracker.max_age'), rear.get('tracker.max_age')) == (50, 60)
+    assert front.set(tracker__max_age=70).successful
+    assert (front.get('tracker.max_age'), rear.get('tracker.max_age')) == (70, 60)
+
+
+def test_each_camera_has_its_own_tracks_of_the_same_persons(peers, pictures, to_message):
+    """The other camera sees the same persons mirrored: elsewhere, in the same clothes."""
+    front, rear = peers
+    for picture in pictures[:6]:
+        first = front.track(to_message(picture))
+    blank = rear.track(to_message(np.zeros_like(pictures[0])))
+    assert ids(blank) == set()
+    assert len(ids(first)) >= 3
+    mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures[:6]]
+    for picture in mirrored:
+        second = rear.track(to_message(picture))
+    there, here = centres(first), centres(second)
+    again = there.keys() & here.keys()
+    assert len(again) >= 2
+    for id_ in again:
+        (x, y), (other_x, other_y) = there[id_], here[id_]
+        assert abs(768 - x - other_x) < 40
+        assert abs(y - other_y) < 40
+
+
+def test_a_busy_camera_does_not_stop_the_others(peers, pictures, to_message):
+    """While one loads its models, the other one tracks."""
+    front, rear = peers
+    assert front.change_state('deactivate')
+    assert front.change_state('cleanup')
+    changed = front.set(reid__model='person-reidentification-retail-0287')
+    assert changed.successful, changed.reason
+    client = front.node.create_client(ChangeState, 'person_tracker/change_state')
+    front.until(client.service_is_ready, 'service')
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    configured = client.call_async(request)
+    front.spin_once()
+    answered = 0
+    while not configured.done():
+        rear.track(to_message(pictures[0]))
+        front.spin_once()
+        answered += not configured.done()
+    assert configured.result().success
+    assert answered >= 1
+    assert front.change_state('activate')
+    front.until_tracker_listens()
+    front.track(to_message(pictures[0]))
+
+
+def test_one_camera_can_be_switched_off(peers, pictures, to_message):
+    front, rear = peers
+    assert front.change_state('deactivate')
+    assert (front.state(), rear.state()) == ('inactive', 'active')
+    rear.track(to_message(pictures[0]))
+    assert front.change_state('activate')
+    front.until_tracker_listens()
+    front.track(to_message(pictures[0]))
+
+
+def test_interrupted_while_working(process, peers, pictures, to_message):
+    """The last test of this module."""
+    for picture in pictures:
+        for peer in peers:
+            peer.images.publish(to_message(picture))
+    process.interrupt()
+    assert process.wait() == 0
+    assert 'Traceback' not in process.output
+
+
+@pytest.mark.parametrize('names', ['front front', 'front 2nd', 'a/b', '-'])
+def test_names_that_cannot_be(start, names):
+    process = start('cameras_node', cameras=names)
+    assert process.wait() == 2
+    process.wait_for('FATAL.*is no name of its own for a namespace')

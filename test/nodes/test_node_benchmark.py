@@ -1,0 +1,39 @@
+"""The measurements of the node: start, and images that come too fast."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from persontrack_ros.ros import benchmark
+from persontrack_ros.ros.process import ros
+
+TIMEOUT = 600
+
+
+def test_start(data, models):
+    command = [sys.executable, '-m', 'persontrack_ros.ros.benchmark', 'start']
+    arguments = [str(data('videos/vtest.avi')), '{}', '1', '0']
+    done = subprocess.run(
+        [*command, *arguments], stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=True
+    )
+    result = json.loads(done.stdout)
+    assert result['rounds'] == 1
+    assert result['warm_s'] > 0
+    assert result['cold_s'] > 0
+
+
+def test_overload(data, models, monkeypatch):
+    """With three times the images, the newest one wins and each one is accounted for."""
+    monkeypatch.setattr(benchmark, '_OVERLOAD_TIME', 3.0)
+    with ros():
+        result = benchmark.measure_overload(str(data('videos/vtest.avi')), {})
+    assert result['published'] == result['answered'] + result['dropped']
+    assert result['answered'] > 3
+    assert result['dropped'] > 0.3 * result['published']
+    # One or the other may be lost on its way, before the node can count it.
+    assert result['dropped_by_its_count'] == pytest.approx(result['dropped'], rel=0.2)
+    assert result['memory_after_mb'] < result['memory_before_mb'] + 50

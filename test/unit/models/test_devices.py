@@ -1,0 +1,97 @@
+"""The choice of a device, on machines of all kinds, and what models are compiled with."""
+
+from __future__ import annotations
+
+import openvino as ov
+import pytest
+
+from persontrack_ros.cli.commands import main
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.models.devices import choose
+from persontrack_ros.core.models.devices import effective
+from persontrack_ros.core.models.devices import kinds
+from persontrack_ros.core.models.devices import options
+from persontrack_ros.core.settings import InferenceSettings
+
+ROBOT = {'CPU': 'CPU'}
+LAPTOP = {'CPU': 'CPU', 'GPU': 'integrated GPU', 'NPU': 'NPU'}
+WORKSTATION = {'CPU': 'CPU', 'GPU.0': 'integrated GPU', 'GPU.1': 'discrete GPU'}
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'machine', 'device', 'reason'),
+    [
+        ('AUTO', ROBOT, 'CPU', 'there is no GPU'),
+        ('AUTO', LAPTOP, 'GPU', 'no discrete GPU'),
+        ('AUTO', WORKSTATION, 'GPU.1', 'discrete'),
+        ('CPU', WORKSTATION, 'CPU', 'asked for'),
+        ('GPU', WORKSTATION, 'GPU', 'asked for'),
+        ('GPU.0', WORKSTATION, 'GPU.0', 'asked for'),
+        # OpenVINO itself fails here.
+        ('AUTO:GPU,CPU', ROBOT, 'CPU', 'the first of GPU,CPU that there is'),
+        ('AUTO:NPU,CPU', LAPTOP, 'NPU', 'the first of NPU,CPU that there is'),
+        ('HETERO:GPU,CPU', LAPTOP, 'HETERO:GPU,CPU', 'asked for'),
+    ],
+)
+def test_choice(wanted: str, machine: dict[str, str], device: str, reason: str) -> None:
+    choice = choose(wanted, machine)
+    assert choice.device == device
+    assert reason in choice.reason
+
+
+@pytest.mark.parametrize('wanted', ['NPU', 'GPU.2', 'AUTO:NPU', 'HETERO:NPU,CPU', 'cpu', ''])
+def test_devices_that_are_not_there(wanted: str) -> None:
+    with pytest.raises(ModelError, match=r'is not available; this machine has AUTO, CPU, GPU\.0'):
+        choose(wanted, WORKSTATION)
+
+
+def test_every_class_of_devices_gets_what_it_knows() -> None:
+    settings = InferenceSettings(threads=3, streams=2, precision='f32')
+    assert options('CPU', settings, pipelined=False) == {
+        'PERFORMANCE_HINT': 'LATENCY',
+        'ENABLE_CPU_PINNING': False,
+        'INFERENCE_NUM_THREADS': 3,
+        'NUM_STREAMS': 2,
+        'INFERENCE_PRECISION_HINT': 'f32',
+    }
+    assert options('GPU.1', settings, pipelined=False) == {
+        'PERFORMANCE_HINT': 'LATENCY',
+        'NUM_STREAMS': 2,
+        'INFERENCE_PRECISION_HINT': 'f32',
+    }
+    assert options('NPU', settings, pipelined=False) == {'PERFORMANCE_HINT': 'LATENCY'}
+
+
+@pytest.mark.parametrize(
+    ('hint', 'pipelined', 'expected'),
+    [
+        ('auto', False, 'LATENCY'),
+        ('auto', True, 'THROUGHPUT'),
+        ('latency', True, 'LATENCY'),
+        ('throughput', False, 'THROUGHPUT'),
+    ],
+)
+def test_hint(hint: str, pipelined: bool, expected: str) -> None:
+    assert options('CPU', InferenceSettings(hint=hint), pipelined)['PERFORMANCE_HINT'] == expected
+
+
+def test_this_machine_takes_what_it_is_told() -> None:
+    core = ov.Core()
+    assert kinds(core)['CPU'] == 'CPU'
+    settings = InferenceSettings(threads=1, streams=1, precision='f32')
+    told = effective(core, 'CPU', options('CPU', settings, pipelined=False))
+    assert told == {
+        'PERFORMANCE_HINT': 'LATENCY',
+        'INFERENCE_PRECISION_HINT': 'f32',
+        'INFERENCE_NUM_THREADS': '1',
+        'NUM_STREAMS': '1',
+        'ENABLE_CPU_PINNING': 'False',
+    }
+
+
+def test_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['devices', '--device', 'AUTO:NPU,CPU', '--set', 'inference.precision=f32']) == 0
+    text = capsys.readouterr().out
+    assert 'detector runs on CPU: CPU is the first of NPU,CPU that there is' in text
+    assert 'INFERENCE_PRECISION_HINT f32' in text
+    assert main(['devices', '--device', 'NOPE']) == 2

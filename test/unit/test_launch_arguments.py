@@ -1,0 +1,90 @@
+"""The launch files, as far as they can be read without launch; test/launch tries them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from persontrack_ros.ros.launch_arguments import CAMERAS
+from persontrack_ros.ros.launch_arguments import TRACKER
+from persontrack_ros.ros.options import NODE_PARAMETERS
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+FILES = {path.name: path.read_text() for path in CHECKOUT.glob('launch/*.launch.py')}
+
+
+def test_what_there_is():
+    assert set(FILES) == {'persontrack.launch.py', 'video.launch.py', 'cameras.launch.py'}
+    names = {one.name for one in TRACKER}
+    assert names == {
+        *('namespace', 'params_file', 'use_sim_time', 'autostart', 'log_level', 'rviz'),
+        *('image', 'image_transport', 'depth', 'camera_info'),
+    }
+
+
+@pytest.mark.parametrize('argument', [*TRACKER, *CAMERAS], ids=lambda one: one.name)
+def test_arguments_are_described(argument):
+    assert len(argument.description) > 20
+    assert argument.description.endswith('.')
+    if argument.choices:
+        assert argument.default in argument.choices
+
+
+def test_what_the_parameter_file_says_holds_by_default():
+    """Arguments that are parameters too change nothing unless they are given."""
+    parameters = {one.name for one in NODE_PARAMETERS} | {'use_sim_time'}
+    both = [one for one in TRACKER if one.name in parameters]
+    assert {one.name for one in both} == {'autostart', 'image_transport', 'depth', 'use_sim_time'}
+    assert all(one.default == '' for one in both)
+
+
+def test_choices_of_parameters_are_those_of_arguments():
+    arguments = {one.name: one for one in TRACKER}
+    parameters = {one.name: one for one in NODE_PARAMETERS}
+    transports = arguments['image_transport'].choices
+    assert set(transports) - {''} == set(parameters['image_transport'].choices)
+
+
+def test_executables_are_installed():
+    installed = re.findall(r"'(\w+) = persontrack_ros", (CHECKOUT / 'setup.py').read_text())
+    for text in FILES.values():
+        named = [
+            node.value
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Constant) and str(node.value).endswith(('_node', '_publisher'))
+        ]
+        assert named
+        assert set(named) <= set(installed)
+
+
+def test_rviz_shows_what_is_published():
+    from persontrack_ros.ros.markers import BOXES
+    from persontrack_ros.ros.markers import IDS
+    from persontrack_ros.ros.markers import TRAILS
+
+    content = yaml.safe_load((CHECKOUT / 'config' / 'persontrack.rviz').read_text())
+    displays = {one['Class']: one for one in content['Visualization Manager']['Displays']}
+    image = displays['rviz_default_plugins/Image']
+    markers = displays['rviz_default_plugins/MarkerArray']
+    assert image['Enabled']
+    assert markers['Enabled']
+    assert image['Topic']['Value'] == '/annotated_image'
+    assert markers['Topic']['Value'] == '/markers'
+    assert markers['Namespaces'] == {BOXES: True, IDS: True, TRAILS: True}
+
+
+@pytest.mark.parametrize(('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS)])
+def test_the_page_has_all_arguments(name, arguments):
+    page = (CHECKOUT / 'docs' / 'launch.md').read_text()
+    (block,) = re.findall(rf'<!-- arguments:{name} -->\n(.*?)<!-- /arguments -->', page, re.DOTALL)
+    _, _, *rows = block.splitlines() or ['', '']
+    expected = [
+        f'| `{one.name}` | {"required" if one.default is None else one.default} '
+        f'| {", ".join(filter(None, one.choices)) or "any"} | {one.description} |'
+        for one in arguments
+    ]
+    assert rows == expected, 'the page should say:\n' + '\n'.join(expected)
