@@ -122,7 +122,8 @@ class OfflineTracker:
     """
     Collects a video as a :class:`~persontrack_ros.core.tracking.tracker.Tracker`, then revises it.
 
-    All detections are embedded, and remembered.
+    All detections are embedded, and remembered. There is no state to store: what it knows is the
+    video.
     """
 
     def __init__(self, settings: TrackerSettings) -> None:
