@@ -43,7 +43,9 @@ PR_SET_PDEATHSIG = 1  # of prctl: the signal that a process gets when its parent
 LAUNCHERS = {
     'persontrack': 'persontrack_ros.cli.__main__:main',
     'tracker_node': 'persontrack_ros.ros.__main__:tracker_node',
+    'cameras_node': 'persontrack_ros.ros.__main__:cameras_node',
     'video_publisher': 'persontrack_ros.ros.__main__:video_publisher',
+    'bag_player': 'persontrack_ros.ros.__main__:bag_player',
 }
 # A shell script that starts itself as a Python script, because a #! line cannot name an
 # interpreter in a path that is long or has a space. (`python -m` would let files in the working

@@ -172,3 +172,11 @@ def test_unknown_distribution_is_refused() -> None:
     assert result.returncode == 125
     assert 'Jazzy and Kilted' in result.stderr
     assert 'Traceback' not in result.stderr
+
+
+def test_every_executable_can_be_started() -> None:
+    """The environment has a launcher for each entry of setup.py, and for nothing else."""
+    entry = re.compile(r"'(\w+)(?: = |': ')(persontrack_ros[\w.]+:\w+)'")
+    assert entry.findall((ENVIRONMENT / 'build.py').read_text()) == entry.findall(
+        (CHECKOUT / 'setup.py').read_text()
+    )
