@@ -19,7 +19,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         'compare',
-        help='compare the persons on two images',
+        help='compare the persons in two images',
         description='Print the cosine similarity of two images, each cut to one person, and '
         'whether they show the same person: where it is at least 1 - tracker.max_cosine_distance.',
     )

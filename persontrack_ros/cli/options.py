@@ -87,7 +87,7 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='NAME=VALUE',
-        help='one parameter, for example reid.model=color; counts before --params',
+        help='one parameter, for example reid.model=color; wins over --params',
     )
 
 
