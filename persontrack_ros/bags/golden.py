@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -157,8 +156,8 @@ def add_case(case: GoldenCase, params_file: Optional[Path] = None) -> Iterator[i
     try:
         case.directory.mkdir(parents=True, exist_ok=True)
         (case.directory / _CASE).write_text(yaml.safe_dump(kept, sort_keys=False))
-        if params_file:
-            shutil.copyfile(params_file, case.directory / _PARAMS)
+        if params_file:  # which may be the one that is there
+            (case.directory / _PARAMS).write_bytes(params_file.read_bytes())
     except OSError as error:
         raise OutputError(f'cannot write the golden case {case.directory}: {error}') from error
     return case.track()

@@ -55,7 +55,8 @@ class Recorder(Node):
         """Subscribe to images and results."""
         super().__init__('recorder')
         self._mot, self._video, self._window = mot, video, window
-        self._received: dict[int, tuple[int, float]] = {}
+        self._numbers: dict[int, int] = {}
+        self._received: dict[int, float] = {}
         self.latencies: list[float] = []
         self.ids: set[int] = set()
         self.annotated = 0
@@ -69,22 +70,28 @@ class Recorder(Node):
     @property
     def images(self) -> int:
         """Number of images published so far."""
-        return len(self._received)
+        return len(self._numbers)
 
     @property
     def complete(self) -> bool:
         """Whether every image so far came back with tracks and drawn."""
         return self.images == len(self.latencies) == self.annotated
 
+    def _number(self, stamp: int) -> int:
+        return self._numbers.setdefault(stamp, self.images + 1)
+
     def _on_image(self, message: Image) -> None:
         stamp = stamp_to_nanoseconds(message.header)
-        self._received[stamp] = (self.images + 1, time.monotonic())
+        self._number(stamp)
+        self._received[stamp] = time.monotonic()
 
     def _on_tracks(self, message: Detection2DArray) -> None:
-        number, received = self._received[stamp_to_nanoseconds(message.header)]
-        self.latencies.append(time.monotonic() - received)
+        stamp = stamp_to_nanoseconds(message.header)
+        # Tracks are small: they can overtake the image on its way here, and count as immediate.
+        now = time.monotonic()
+        self.latencies.append(now - self._received.get(stamp, now))
         tracks = message_to_tracks(message)
-        self._mot.write(number, tracks)
+        self._mot.write(self._number(stamp), tracks)
         self.ids.update(track_id for track_id, _, _ in tracks)
 
     def _on_annotated(self, message: Image) -> None:

@@ -188,6 +188,7 @@ class Peer:
         self._executor.add_node(self.node)
         self.images = self.node.create_publisher(Image, 'image_raw', QoSProfile(depth=1))
         self.tracks: list[Detection2DArray] = []
+        self._clients: dict[str, Any] = {}
         self.node.create_subscription(Detection2DArray, 'tracks', self.tracks.append, EVERYTHING)
 
     def close(self) -> None:
@@ -243,14 +244,18 @@ class Peer:
 
     def call(self, kind: type, name: str, **fields: object) -> Any:
         """Call a service of the tracker."""
-        client = self.node.create_client(kind, f'person_tracker/{name}')
-        try:
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(kind, f'person_tracker/{name}')
+        client = self._clients[name]
+        if not client.service_is_ready():
             self.until(client.service_is_ready, f'service {name}')
-            future = client.call_async(kind.Request(**fields))
-            self.until(future.done, f'answer of {name}')
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+            # The server may not know the client yet, and its answer would be lost.
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end:
+                self.spin_once()
+        future = client.call_async(kind.Request(**fields))
+        self.until(future.done, f'answer of {name}')
+        return future.result()
 
     def state(self) -> str:
         return self.call(GetState, 'get_state').current_state.label
