@@ -242,10 +242,10 @@ class Peer:
         self.until(subscription.get_publisher_count, f'publisher of {topic}')
         return messages
 
-    def call(self, kind: type, name: str, **fields: object) -> Any:
-        """Call a service of the tracker."""
+    def client(self, kind: type, name: str) -> Any:
+        """Return a client of a service that is there."""
         if name not in self._clients:
-            self._clients[name] = self.node.create_client(kind, f'person_tracker/{name}')
+            self._clients[name] = self.node.create_client(kind, name)
         client = self._clients[name]
         if not client.service_is_ready():
             self.until(client.service_is_ready, f'service {name}')
@@ -253,7 +253,11 @@ class Peer:
             end = time.monotonic() + 0.5
             while time.monotonic() < end:
                 self.spin_once()
-        future = client.call_async(kind.Request(**fields))
+        return client
+
+    def call(self, kind: type, name: str, **fields: object) -> Any:
+        """Call a service of the tracker."""
+        future = self.client(kind, f'person_tracker/{name}').call_async(kind.Request(**fields))
         self.until(future.done, f'answer of {name}')
         return future.result()
 

@@ -61,8 +61,7 @@ def test_the_process_itself_only_says_which_cameras_there_are(peers):
         '/parameter_events',
     }
     assert node.get_subscriber_names_and_types_by_node('cameras', '/robot') == []
-    client = node.create_client(GetParameters, '/robot/cameras/get_parameters')
-    front.until(client.service_is_ready, 'service')
+    client = front.client(GetParameters, '/robot/cameras/get_parameters')
     answer = client.call_async(GetParameters.Request(names=['cameras']))
     front.until(answer.done, 'answer')
     assert answer.result().values[0].string_value == 'front rear'
@@ -102,8 +101,7 @@ def test_a_busy_camera_does_not_stop_the_others(peers, pictures, to_message):
     assert front.change_state('cleanup')
     changed = front.set(reid__model='person-reidentification-retail-0287')
     assert changed.successful, changed.reason
-    client = front.node.create_client(ChangeState, 'person_tracker/change_state')
-    front.until(client.service_is_ready, 'service')
+    client = front.client(ChangeState, 'person_tracker/change_state')
     request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
     configured = client.call_async(request)
     front.spin_once()
