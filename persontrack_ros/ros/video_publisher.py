@@ -142,7 +142,8 @@ class VideoPublisher(Node):
                     self._tracker.ask(message, stamp_to_nanoseconds(header))
                 published += 1
                 time.sleep(max(0.0, due - time.monotonic()))
-        self.get_logger().info(f'{published} images published')
+        if self.context.ok():
+            self.get_logger().info(f'{published} images published')
         return published
 
 
