@@ -24,13 +24,17 @@ class Timeline:
         self._jumped = False
         self._stale = False  # whether images from before a jump back may still come
 
-    def clock_jumped(self, delta: float, now: int, threshold: float) -> bool:
+    def clock_jumped(self, before: int, now: int, threshold: float) -> bool:
         """
-        Take note of a jump of the clock by `delta` seconds to `now`, in nanoseconds.
+        Take note of a jump of the clock from `before` to `now`, in nanoseconds.
 
         :param threshold: the least jump back that counts, in seconds.
         :returns: whether this is news, because of which the next image begins anew.
         """
+        # Simulated time is zero until the first message of the clock, which is no jump.
+        if before == 0:
+            return False
+        delta = (now - before) / 1e9
         with self._lock:
             if self._newest is None or -threshold <= delta <= FORWARD_JUMP:
                 return False

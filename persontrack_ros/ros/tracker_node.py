@@ -212,11 +212,11 @@ class TrackerNode(LifecycleNode):
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if self._processor is None:
             return
-        delta = jump.delta.nanoseconds / 1e9
+        delta = jump.delta.nanoseconds
         threshold = self._configuration.current.options['time.jump_threshold']
         now = self.get_clock().now().nanoseconds
-        if self._processor.timeline.clock_jumped(delta, now, threshold):
-            self._tell_of_jump(f'the clock jumped by {delta:.3f} s')
+        if self._processor.timeline.clock_jumped(now - delta, now, threshold):
+            self._tell_of_jump(f'the clock jumped by {delta / 1e9:.3f} s')
 
     def _session(self) -> Session:
         """

@@ -14,7 +14,8 @@ def run(*events, threshold=1.0):
     for event in events:
         if isinstance(event, tuple):
             delta, now = event
-            results.append(timeline.clock_jumped(delta, now * SECOND, threshold))
+            before = round((now - delta) * SECOND)
+            results.append(timeline.clock_jumped(before, now * SECOND, threshold))
         else:
             results.append(timeline.advance(round(event * SECOND), threshold))
     return results
@@ -63,3 +64,7 @@ def test_a_leap_ahead():
 
 def test_before_the_first_image():
     assert run((-90, 10), (1000, 1010), 5) == [False, False, NOTHING]
+
+
+def test_a_clock_that_starts_after_the_first_image():
+    assert run(100, (100, 100), 101, (-90, 10)) == [NOTHING, False, NOTHING, True]
