@@ -46,6 +46,10 @@ NOBODY = np.empty(0, dtype=np.intp)
 # By whether a track is confirmed.
 _STATES = (TrackState.TENTATIVE, TrackState.CONFIRMED)
 
+# A track competes for so many detections at most, the nearest ones. No crowd is that dense, and
+# a detector that finds thousands of persons in one place may not stop the robot.
+MAX_RIVALS = 200
+
 # How people walk and how detectors err: maximum likelihood of detections that were assigned to
 # ground truth, over four detectors and eight sequences. Time in seconds.
 WALKING = Noise(
@@ -369,10 +373,13 @@ class Persistent:
         The unit is how far somebody may get: heights times the square root of the seconds lost.
         """
         position = self._table.kalman.position[rows]
-        distance = np.linalg.norm(position[:, None, :2] - measurements[:, :2], axis=2)
+        # In place: of thousands of persons, new arrays would cost more than the arithmetic.
+        apart = np.subtract.outer(position[:, 0], measurements[:, 0])
+        np.hypot(apart, np.subtract.outer(position[:, 1], measurements[:, 1]), out=apart)
         # Stamps that stand still give nobody time to get anywhere.
         lost = np.maximum(self._lost_time()[rows], 1e-6)
-        return distance / (position[:, 3] * np.sqrt(lost))[:, None]
+        apart /= (position[:, 3] * np.sqrt(lost))[:, None]
+        return apart
 
     def _weigh(self, scores: FloatArray) -> None:
         """Keep the mean of the newest scores."""
@@ -442,6 +449,8 @@ class Persistent:
         touching &= np.greater_equal.outer(far[:, 0], boxes[:, 0])
         touching &= np.less_equal.outer(near[:, 1], ends[:, 1])
         touching &= np.greater_equal.outer(far[:, 1], boxes[:, 1])
+        if len(boxes) > MAX_RIVALS:
+            self._thin(touching, measurements)
         # Many times as fast as np.nonzero, which takes its time for all that is False.
         tracks, detections = np.divmod(np.flatnonzero(touching), max(1, len(boxes)))
         squared = np.square(measurements[detections] - position[tracks]) / variance[tracks]
@@ -452,6 +461,13 @@ class Persistent:
             squared.sum(axis=1) <= GATING_THRESHOLD,
         )
         return pairs[pairs.in_gate | (pairs.overlap >= min(MIN_IOU, OTHERS_IOU))]
+
+    def _thin(self, touching: NDArray[np.bool_], measurements: FloatArray) -> None:
+        """Leave each track the nearest detections only, where there are too many."""
+        for row in np.flatnonzero(np.count_nonzero(touching, axis=1) > MAX_RIVALS):
+            rivals = np.flatnonzero(touching[row])
+            apart = np.abs(measurements[rivals] - self._table.kalman.position[row]).sum(axis=1)
+            touching[row, rivals[np.argpartition(apart, MAX_RIVALS)[MAX_RIVALS:]]] = False
 
     def _unambiguous(self, pairs: _Pairs) -> tuple[IndexArray, IndexArray]:
         """Return tracks and detections that overlap each other well and nobody else."""
