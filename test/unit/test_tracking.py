@@ -144,6 +144,42 @@ def test_thousands_of_detections(algorithm):
     assert len(tracks) > 1000
 
 
+def crowd_in_one_place(kind, count, random):
+    if kind == 'identical':
+        return np.tile([300.0, 200.0, 40.0, 100.0], (count, 1))
+    if kind == 'nested':
+        size = np.linspace(10, 1000, count)
+        return np.stack([500 - size / 2, 500 - size / 2, size, size], axis=1)
+    return np.column_stack(
+        [random.uniform(0, 600, (count, 2)), random.uniform(5, 200, (count, 2))]
+    )
+
+
+@given(
+    kind=st.sampled_from(['identical', 'nested', 'random']),
+    count=st.integers(1, 2000),
+    dimension=st.sampled_from([0, 16]),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=15)
+def test_any_number_of_persons_in_one_place(kind, count, dimension, seed):
+    tracker, random = persistent(), np.random.default_rng(seed)
+    boxes = crowd_in_one_place(kind, count, random)
+    looks = normalise(random.normal(size=(count, dimension)).astype(np.float32))
+    detections = Detections.create(boxes, np.full(count, 0.95))
+    owners = []
+    for frame in range(5):
+        tracks = tracker.update(detections, looks.__getitem__, frame * SECOND // 10)
+        assert len({track.id for track in tracks}) == len(tracks)
+        owner = {track.detection: track.id for track in tracks if track.time_since_update == 0}
+        assert len(owner) == sum(track.time_since_update == 0 for track in tracks)
+        owners.append(owner)
+    if kind != 'identical':
+        # Nobody moves, so whoever is confirmed keeps the id.
+        assert owners[-2].items() <= owners[-1].items()
+        assert len(owners[-1]) == count
+
+
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
 def test_reset_starts_anew(algorithm):
     tracker = make_tracker(TrackerSettings(algorithm=algorithm))

@@ -14,11 +14,13 @@ Embeddings = NDArray[np.float32]
 # Computes the L2-normalised embeddings (K, D) of the detections with the K given indices.
 Embed = Callable[[NDArray[np.intp]], Embeddings]
 
+_TINY = np.finfo(np.float32).tiny
+
 
 def normalise(embeddings: Embeddings) -> Embeddings:
     """Scale vectors ``(N, D)`` to length 1; a zero vector stays zero."""
-    norm = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return embeddings / np.maximum(norm, np.finfo(np.float32).tiny)
+    norm = np.sqrt(np.einsum('ij,ij->i', embeddings, embeddings))[:, None]
+    return embeddings / np.maximum(norm, _TINY)
 
 
 def known(embeddings: Embeddings) -> NDArray[np.bool_]:

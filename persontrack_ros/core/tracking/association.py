@@ -83,20 +83,24 @@ def associate_pairs(
     if not len(cost):
         return rows
     alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
-    chosen = np.flatnonzero(alone)
-    if len(chosen) == len(cost):
-        return chosen
-    rest = np.flatnonzero(~alone)
+    if alone.all():
+        return np.flatnonzero(alone)
+    chosen, rest = np.flatnonzero(alone), np.flatnonzero(~alone)
     from scipy.optimize import linear_sum_assignment
 
-    own, row = np.unique(rows[rest], return_inverse=True)
-    others, column = np.unique(columns[rest], return_inverse=True)
-    pair = np.full((len(own), len(others)), -1)
+    row, column = _renumbered(rows[rest]), _renumbered(columns[rest])
+    pair = np.full((row.max() + 1, column.max() + 1), -1)
     pair[row, column] = rest
     dense = np.full(pair.shape, max_cost + 1e-5)
     dense[row, column] = cost[rest]
     matched = pair[linear_sum_assignment(dense)]
     return np.concatenate([chosen, matched[matched >= 0]])
+
+
+def _renumbered(indices: IndexArray) -> IndexArray:
+    """Number the values that occur from 0, in their order."""
+    places = np.cumsum(np.bincount(indices) > 0) - 1
+    return places[indices]
 
 
 def _rest(indices: IndexArray, assigned: IndexArray, good: NDArray[np.bool_]) -> IndexArray:

@@ -33,10 +33,10 @@ from persontrack_ros.core.tracking.association import associate
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
 from persontrack_ros.core.tracking.kalman_filter import States
 from persontrack_ros.core.tracking.kalman_filter import checked
+from persontrack_ros.core.tracking.track import NO_DETECTION
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.track import TrackState
-
-NO_DETECTION = -1
+from persontrack_ros.core.tracking.track import make_tracks
 
 # The columns of a table that are plain arrays.
 _COLUMNS = ('ids', 'states', 'hits', 'ages', 'time_since_update', 'detections', 'scores')
@@ -183,23 +183,17 @@ class DeepSort:
     def tracks(self) -> list[Track]:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
         table = self._table
-        boxes = measurements_to_boxes(table.kalman.position)
-        return [
-            Track(
-                id=int(table.ids[row]),
-                box=boxes[row],
-                velocity=table.kalman.velocity[row, :2] / self._interval,
-                score=float(table.scores[row]),
-                state=TrackState(table.states[row]),
-                age=int(table.ages[row]),
-                hits=int(table.hits[row]),
-                time_since_update=int(table.time_since_update[row]),
-                detection=None
-                if table.detections[row] == NO_DETECTION
-                else int(table.detections[row]),
-            )
-            for row in range(len(table))
-        ]
+        return make_tracks(
+            table.ids,
+            measurements_to_boxes(table.kalman.position),
+            table.kalman.velocity[:, :2] / self._interval,
+            table.scores,
+            map(TrackState, table.states.tolist()),
+            table.ages,
+            table.hits,
+            table.time_since_update,
+            table.detections,
+        )
 
     def _predict(self) -> None:
         table = self._table
@@ -219,8 +213,8 @@ class DeepSort:
         cascade: list[Association] = []
         # Recently seen tracks choose first: the longer a track is lost, the wider its gate, and
         # it would take detections from tracks that are sure of theirs.
-        for time_since_update in range(1, self.settings.max_age + 1):
-            if not len(unmatched):
+        for time_since_update in np.unique(table.time_since_update[confirmed]):
+            if not len(unmatched) or time_since_update > self.settings.max_age:
                 break
             level = np.flatnonzero(confirmed & (table.time_since_update == time_since_update))
             cascade.append(
@@ -254,10 +248,11 @@ class DeepSort:
         table = self._table
         distance = METRICS[self.settings.metric]
         cost = np.full((len(table), len(measurements)), np.inf)
-        if len(measurements):
-            for row in np.flatnonzero(confirmed):
-                cost[row] = distance(table.galleries[row].embeddings, embeddings).min(axis=0)
-            cost[table.kalman.squared_mahalanobis(measurements) > GATING_THRESHOLD] = np.inf
+        in_gate = table.kalman.squared_mahalanobis(measurements) <= GATING_THRESHOLD
+        for row in np.flatnonzero(confirmed & in_gate.any(axis=1)):
+            near = np.flatnonzero(in_gate[row])
+            gallery = table.galleries[row].embeddings
+            cost[row, near] = distance(gallery, embeddings[near]).min(axis=0)
         return cost
 
     def _update_matched(

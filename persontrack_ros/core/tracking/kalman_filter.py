@@ -167,7 +167,8 @@ class States:
 
     def __getitem__(self, index: NDArray[Any]) -> States:
         """Return the states that a numpy index selects."""
-        return States(self.moments[:, index])
+        # Indexing of the moments would lay them out in an order in which arithmetic is slow.
+        return States(self.moments.take(np.arange(len(self))[index], axis=1))
 
     def __setitem__(self, index: NDArray[Any], states: States) -> None:
         """Overwrite the states that a numpy index selects."""
@@ -196,29 +197,25 @@ class States:
 
     def predict(self, time: float = 1.0, noise: Noise = DEEP_SORT_NOISE) -> States:
         """Return the states some time later."""
-        position, velocity, variance, cross, velocity_variance = self.moments
-        height = position[:, 3]
-        moments = np.empty_like(self.moments)
-        moments[0] = position + time * velocity
-        moments[1] = velocity
-        moments[2] = variance + 2 * time * cross + time**2 * velocity_variance
-        moments[2] += time * _variances(height, noise.position)
-        moments[3] = cross + time * velocity_variance
-        moments[4] = velocity_variance + time * _variances(height, noise.velocity)
+        height = self.position[:, 3]
+        moments = self.moments.copy()
+        position, velocity, variance, cross, velocity_variance = moments
+        position += time * velocity
+        variance += time * (2 * cross + time * velocity_variance)
+        variance += time * _variances(height, noise.position)
+        cross += time * velocity_variance
+        velocity_variance += time * _variances(height, noise.velocity)
         return States(moments)
 
     def update(self, measurements: FloatArray, noise: Noise = DEEP_SORT_NOISE) -> States:
         """Return the states corrected by one measurement each, shape ``(N, 4)``."""
-        position, velocity, variance, cross, velocity_variance = self.moments
-        innovation = measurements - position
-        innovation_variance = self.innovation_variance(noise.measurement)
-        gain = variance / innovation_variance
-        velocity_gain = cross / innovation_variance
-        moments = np.empty_like(self.moments)
-        moments[0] = position + gain * innovation
-        moments[1] = velocity + velocity_gain * innovation
-        moments[2:4] = (1 - gain) * self.moments[2:4]
-        moments[4] = velocity_variance - velocity_gain * cross
+        innovation = measurements - self.position
+        # Of the position and of the velocity.
+        gains = self.moments[2:4] / self.innovation_variance(noise.measurement)
+        moments = self.moments.copy()
+        moments[:2] += gains * innovation
+        moments[2:4] *= 1 - gains[0]
+        moments[4] -= gains[1] * self.cross_covariance
         return States(moments)
 
     def squared_mahalanobis(

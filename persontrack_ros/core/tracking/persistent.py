@@ -36,10 +36,19 @@ from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
 from persontrack_ros.core.tracking.kalman_filter import Noise
 from persontrack_ros.core.tracking.kalman_filter import States
 from persontrack_ros.core.tracking.kalman_filter import checked
+from persontrack_ros.core.tracking.track import NO_DETECTION
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.track import TrackState
+from persontrack_ros.core.tracking.track import make_tracks
 
-NO_DETECTION = -1
+NOBODY = np.empty(0, dtype=np.intp)
+
+# By whether a track is confirmed.
+_STATES = (TrackState.TENTATIVE, TrackState.CONFIRMED)
+
+# A track competes for so many detections at most, the nearest ones. No crowd is that dense, and
+# a detector that finds thousands of persons in one place may not stop the robot.
+MAX_RIVALS = 200
 
 # How people walk and how detectors err: maximum likelihood of detections that were assigned to
 # ground truth, over four detectors and eight sequences. Time in seconds.
@@ -103,6 +112,9 @@ COVERED_PART = 0.7
 MISSED_TIME = 0.5
 MISSED_HITS = 10
 
+# So many times faster is the similarity of a pair in the product of all looks than alone.
+PRODUCT_GAIN = 16
+
 # Smallest aspect, and height in pixels, of a predicted box.
 MIN_SIZE = 0.01
 
@@ -120,12 +132,13 @@ class _Found:
     measurements: FloatArray
     scores: FloatArray
     looks: Embeddings
+    known: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class _Pairs:
     """
-    Tracks and detections near each other; what is far apart costs no time.
+    Tracks and detections that may be the same; what is far apart costs no time.
 
     :ivar overlap: IoU of each pair.
     :ivar in_gate: whether the gate of the filter lets it pass.
@@ -221,10 +234,13 @@ class _Matching:
         lonely = tracks & (self.detection_of == NO_DETECTION)
         return pairs[lonely[pairs.tracks] & self.free[pairs.detections]]
 
-    def assign(self, pairs: _Pairs, cost: FloatArray, max_cost: float) -> None:
-        """Match what may be matched for the smallest cost."""
-        chosen = associate_pairs(cost, max_cost, pairs.tracks, pairs.detections)
-        self.add(pairs.tracks[chosen], pairs.detections[chosen])
+    def assign(
+        self, pairs: _Pairs, allowed: NDArray[np.bool_], cost: FloatArray, max_cost: float
+    ) -> None:
+        """Match what is allowed, for the smallest cost."""
+        tracks, detections = pairs.tracks[allowed], pairs.detections[allowed]
+        chosen = associate_pairs(cost[allowed], max_cost, tracks, detections)
+        self.add(tracks[chosen], detections[chosen])
 
 
 def _distance(looks: Embeddings, others: Embeddings) -> FloatArray:
@@ -233,6 +249,16 @@ def _distance(looks: Embeddings, others: Embeddings) -> FloatArray:
     distance[~known(looks)] = UNKNOWN_DISTANCE
     distance[:, ~known(others)] = UNKNOWN_DISTANCE
     return distance
+
+
+def _distance_of_pairs(pairs: _Pairs, looks: Embeddings, found: _Found) -> FloatArray:
+    """Return :func:`_distance` of the looks of each pair, shape ``(P,)``."""
+    rows, columns = pairs.tracks, pairs.detections
+    if PRODUCT_GAIN * len(pairs) < len(looks) * len(found.looks):
+        similarity = np.einsum('ij,ij->i', looks[rows], found.looks[columns])
+    else:
+        similarity = (looks @ found.looks.T)[rows, columns]
+    return np.where(known(looks)[rows] & found.known[columns], 1 - similarity, UNKNOWN_DISTANCE)
 
 
 class Persistent:
@@ -286,7 +312,7 @@ class Persistent:
         matching = _Matching(len(self._table), len(detections))
         matching.add(*self._unambiguous(pairs))
         looks = self._look(np.flatnonzero(matching.free), embed, len(detections))
-        found = _Found(measurements, detections.scores, looks)
+        found = _Found(measurements, detections.scores, looks, known(looks))
         self._match(matching, pairs, found)
         self._correct(matching, found)
         self._drop_tentative()
@@ -347,18 +373,20 @@ class Persistent:
         The unit is how far somebody may get: heights times the square root of the seconds lost.
         """
         position = self._table.kalman.position[rows]
-        distance = np.linalg.norm(position[:, None, :2] - measurements[:, :2], axis=2)
+        # In place: of thousands of persons, new arrays would cost more than the arithmetic.
+        apart = np.subtract.outer(position[:, 0], measurements[:, 0])
+        np.hypot(apart, np.subtract.outer(position[:, 1], measurements[:, 1]), out=apart)
         # Stamps that stand still give nobody time to get anywhere.
         lost = np.maximum(self._lost_time()[rows], 1e-6)
-        return distance / (position[:, 3] * np.sqrt(lost))[:, None]
+        apart /= (position[:, 3] * np.sqrt(lost))[:, None]
+        return apart
 
     def _weigh(self, scores: FloatArray) -> None:
         """Keep the mean of the newest scores."""
         if len(scores):
             self._score_count = min(self._score_count + len(scores), max(SCORES, len(scores)))
-            self._mean_score += (
-                len(scores) / self._score_count * (scores.mean() - self._mean_score)
-            )
+            excess = float(scores.sum()) - len(scores) * self._mean_score
+            self._mean_score += excess / self._score_count
 
     def _forget(self, image_size: Optional[tuple[int, int]]) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
@@ -408,41 +436,50 @@ class Persistent:
         np.maximum(sizes, MIN_SIZE, out=sizes)
         table.ages += 1
         table.misses += 1
-        table.detections[:] = NO_DETECTION
 
     def _near(self, boxes: FloatArray, measurements: FloatArray) -> _Pairs:
-        """Return all pairs that overlap, or that the gate of the filter lets pass."""
+        """Return all pairs that overlap enough for anything, or that pass the filter's gate."""
         own, position = self._boxes(), self._table.kalman.position
         variance = self._table.kalman.innovation_variance(GATE)
         reach = np.sqrt(GATING_THRESHOLD * variance[:, :2])
         near = np.minimum(own[:, :2], position[:, :2] - reach)
         far = np.maximum(own[:, :2] + own[:, 2:], position[:, :2] + reach)
-        # All of some with all others in one direction only: fewest are near in the longer one.
         ends = boxes[:, :2] + boxes[:, 2:]
         touching = np.less_equal.outer(near[:, 0], ends[:, 0])
         touching &= np.greater_equal.outer(far[:, 0], boxes[:, 0])
-        tracks, detections = np.nonzero(touching)
-        touching = near[tracks, 1] <= ends[detections, 1]
-        touching &= far[tracks, 1] >= boxes[detections, 1]
-        tracks, detections = tracks[touching], detections[touching]
+        touching &= np.less_equal.outer(near[:, 1], ends[:, 1])
+        touching &= np.greater_equal.outer(far[:, 1], boxes[:, 1])
+        if len(boxes) > MAX_RIVALS:
+            self._thin(touching, measurements)
+        # Many times as fast as np.nonzero, which takes its time for all that is False.
+        tracks, detections = np.divmod(np.flatnonzero(touching), max(1, len(boxes)))
         squared = np.square(measurements[detections] - position[tracks]) / variance[tracks]
-        return _Pairs(
+        pairs = _Pairs(
             tracks,
             detections,
             pairwise_iou(own[tracks], boxes[detections]),
             squared.sum(axis=1) <= GATING_THRESHOLD,
         )
+        return pairs[pairs.in_gate | (pairs.overlap >= min(MIN_IOU, OTHERS_IOU))]
+
+    def _thin(self, touching: NDArray[np.bool_], measurements: FloatArray) -> None:
+        """Leave each track the nearest detections only, where there are too many."""
+        for row in np.flatnonzero(np.count_nonzero(touching, axis=1) > MAX_RIVALS):
+            rivals = np.flatnonzero(touching[row])
+            apart = np.abs(measurements[rivals] - self._table.kalman.position[row]).sum(axis=1)
+            touching[row, rivals[np.argpartition(apart, MAX_RIVALS)[MAX_RIVALS:]]] = False
 
     def _unambiguous(self, pairs: _Pairs) -> tuple[IndexArray, IndexArray]:
         """Return tracks and detections that overlap each other well and nobody else."""
         table = self._table
-        touching = pairs[pairs.overlap > OTHERS_IOU]
-        alone = touching.overlap >= UNAMBIGUOUS_IOU
-        for side in (touching.tracks, touching.detections):
-            alone &= np.bincount(side)[side] == 1
         fresh = table.confirmed & (table.misses == 1)
         fresh &= self._now - table.looked_at < self.settings.refresh_time
-        alone &= fresh[touching.tracks]
+        if not fresh.any():
+            return NOBODY, NOBODY
+        touching = pairs[pairs.overlap > OTHERS_IOU]
+        alone = fresh[touching.tracks] & (touching.overlap >= UNAMBIGUOUS_IOU)
+        for side in (touching.tracks, touching.detections):
+            alone &= np.bincount(side)[side] == 1
         return touching.tracks[alone], touching.detections[alone]
 
     def _look(self, wanted: IndexArray, embed: Embed, count: int) -> Embeddings:
@@ -452,6 +489,8 @@ class Persistent:
         if vectors.shape[1] != table.looks.shape[1]:
             # The first vectors, or those of another model: the old ones say nothing.
             table.looks = np.zeros((len(table), vectors.shape[1]), dtype=np.float32)
+        if len(wanted) == count:
+            return vectors
         looks = np.zeros((count, vectors.shape[1]), dtype=np.float32)
         looks[wanted] = vectors
         return looks
@@ -468,20 +507,16 @@ class Persistent:
         pairs = matching.open(pairs, table.confirmed)
         if not len(pairs):
             return
-        lonely, free = np.flatnonzero(matching.detection_of < 0), np.flatnonzero(matching.free)
-        distance = _distance(table.looks[lonely], found.looks[free])[
-            np.searchsorted(lonely, pairs.tracks), np.searchsorted(free, pairs.detections)
-        ]
+        distance = _distance_of_pairs(pairs, table.looks, found)
         feasible = (pairs.overlap > MIN_IOU) & (distance <= MAX_DISTANCE_OVERLAPPING)
         feasible |= pairs.in_gate & (distance <= MAX_DISTANCE_IN_GATE)
         cost = 1 - pairs.overlap + APPEARANCE_WEIGHT * distance
-        matching.assign(pairs[feasible], cost[feasible], 1 + APPEARANCE_WEIGHT)
+        matching.assign(pairs, feasible, cost, 1 + APPEARANCE_WEIGHT)
 
     def _by_overlap(self, matching: _Matching, pairs: _Pairs, _: _Found) -> None:
         table = self._table
         pairs = matching.open(pairs, ~table.confirmed | (table.misses == 1))
-        pairs = pairs[pairs.overlap >= MIN_IOU]
-        matching.assign(pairs, 1 - pairs.overlap, 1 - MIN_IOU)
+        matching.assign(pairs, pairs.overlap >= MIN_IOU, 1 - pairs.overlap, 1 - MIN_IOU)
 
     def _by_looks(self, matching: _Matching, _: _Pairs, found: _Found) -> None:
         table = self._table
@@ -497,20 +532,23 @@ class Persistent:
     def _correct(self, matching: _Matching, found: _Found) -> None:
         """Update the matched tracks by their detections."""
         table = self._table
-        rows = np.flatnonzero(matching.detection_of != NO_DETECTION)
+        matched = matching.detection_of != NO_DETECTION
+        rows = np.flatnonzero(matched)
         columns = matching.detection_of[rows]
         scores = found.scores[columns]
         table.kalman[rows] = table.kalman[rows].update(found.measurements[columns], WALKING)
-        table.hits[rows] += 1
-        table.misses[rows] = 0
-        table.seen_at[rows] = self._now
+        table.hits += matched
+        table.misses[matched] = 0
+        table.seen_at[matched] = self._now
         table.scores[rows] = scores
         table.best_scores[rows] = np.maximum(table.best_scores[rows], scores)
-        table.detections[rows] = columns
-        looked = known(found.looks)[columns]
+        table.detections = matching.detection_of
+        looked = found.known[columns]
         rows, columns = rows[looked], columns[looked]
         # Of nothing to remember, the zero vector, only the new look is left after the scaling.
-        looks = MEMORY * table.looks[rows] + (1 - MEMORY) * found.looks[columns]
+        looks = table.looks[rows]
+        looks *= MEMORY / (1 - MEMORY)
+        looks += found.looks[columns]
         table.looks[rows] = normalise(looks)
         table.looked_at[rows] = self._now
 
@@ -587,27 +625,14 @@ class Persistent:
 
     def _as_tracks(self, rows: IndexArray, boxes: FloatArray) -> list[Track]:
         table = self._table
-        return [
-            Track(
-                id_,
-                box,
-                velocity,
-                score,
-                TrackState.CONFIRMED if confirmed else TrackState.TENTATIVE,
-                age,
-                hits,
-                misses,
-                None if detection == NO_DETECTION else detection,
-            )
-            for id_, box, velocity, score, confirmed, age, hits, misses, detection in zip(
-                table.ids[rows].tolist(),
-                boxes[rows],
-                table.kalman.velocity[rows, :2],
-                table.scores[rows].tolist(),
-                table.confirmed[rows].tolist(),
-                table.ages[rows].tolist(),
-                table.hits[rows].tolist(),
-                table.misses[rows].tolist(),
-                table.detections[rows].tolist(),
-            )
-        ]
+        return make_tracks(
+            table.ids[rows],
+            boxes[rows],
+            table.kalman.velocity[rows, :2],
+            table.scores[rows],
+            [_STATES[confirmed] for confirmed in table.confirmed[rows].tolist()],
+            table.ages[rows],
+            table.hits[rows],
+            table.misses[rows],
+            table.detections[rows],
+        )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 from typing import Optional
 
 import numpy as np
+from numpy.typing import NDArray
 
 from persontrack_ros.core.geometry import FloatArray
+
+# Index of the detection of a track without one, in arrays of integers.
+NO_DETECTION = -1
 
 
 class TrackState(IntEnum):
@@ -58,3 +63,29 @@ class Track(NamedTuple):
             time_since_update=self.time_since_update + frames,
             detection=None,
         )
+
+
+def make_tracks(
+    ids: NDArray[np.intp],
+    boxes: FloatArray,
+    velocities: FloatArray,
+    scores: FloatArray,
+    states: Iterable[TrackState],
+    ages: NDArray[np.intp],
+    hits: NDArray[np.intp],
+    misses: NDArray[np.intp],
+    detections: NDArray[np.intp],
+) -> list[Track]:
+    """Return tracks, of which each argument has one attribute of all."""
+    columns = zip(
+        ids.tolist(),
+        boxes,
+        velocities,
+        scores.tolist(),
+        states,
+        ages.tolist(),
+        hits.tolist(),
+        misses.tolist(),
+        [None if index == NO_DETECTION else index for index in detections.tolist()],
+    )
+    return list(map(Track._make, columns))
