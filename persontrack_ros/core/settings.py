@@ -240,7 +240,7 @@ class TrackerSettings:
         runtime=True,
     )
     refresh_time: float = _parameter(
-        1.0,
+        5.0,
         'persistent: the embedding of a person whom nobody comes near is renewed after this time; '
         'seconds.',
         minimum=0.0,

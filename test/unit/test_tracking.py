@@ -281,6 +281,17 @@ def test_refresh_time_zero_embeds_everything():
     assert len(asked) == 10
 
 
+def test_first_looks_count_the_same():
+    tracker = persistent(refresh_time=0.0)
+    looks = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [0.8, 0.0, 0.6]], dtype=np.float32)
+    for frame, look in enumerate(looks):
+        detections = Detections.create([[300, 300, 40, 100]], [0.95], image_size=SIZE)
+        tracker.update(detections, look[None].__getitem__, frame * SECOND // 10)
+    # Exact but for the scaling to length 1 after each look.
+    expected = looks.mean(axis=0) / np.linalg.norm(looks.mean(axis=0))
+    np.testing.assert_allclose(tracker.state()['looks'][0], expected, atol=0.02)
+
+
 @pytest.mark.parametrize('stamps', [[0] * 30, [10**18, *range(29)], [0, *[3600 * SECOND] * 29]])
 def test_odd_stamps_do_not_stop_it(stamps):
     tracker = persistent()

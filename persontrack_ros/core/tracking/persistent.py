@@ -85,7 +85,8 @@ REACH = 2.0
 UNAMBIGUOUS_IOU = 0.5
 OTHERS_IOU = 0.2
 
-# Weight of the past in the appearance of a track, at each look.
+# Weight of the past in the appearance of a track, at each look; that of an even mean until that is
+# more, or the first look, often of somebody half in view, would outweigh all others for long.
 MEMORY = 0.9
 
 # A track is confirmed after `n_init` detections of which one had the first score, or at once if
@@ -173,6 +174,7 @@ class _Table:
     scores: FloatArray
     best_scores: FloatArray
     looks: Embeddings
+    look_counts: NDArray[np.intp]
     detections: IndexArray
     drifts: FloatArray
 
@@ -200,6 +202,7 @@ class _Table:
             scores=scores,
             best_scores=scores,
             looks=looks,
+            look_counts=known(looks).astype(np.intp),
             detections=found,
             drifts=np.zeros((count, 2)),
         )
@@ -489,6 +492,7 @@ class Persistent:
         if vectors.shape[1] != table.looks.shape[1]:
             # The first vectors, or those of another model: the old ones say nothing.
             table.looks = np.zeros((len(table), vectors.shape[1]), dtype=np.float32)
+            table.look_counts[:] = 0
         if len(wanted) == count:
             return vectors
         looks = np.zeros((count, vectors.shape[1]), dtype=np.float32)
@@ -545,11 +549,11 @@ class Persistent:
         table.detections = matching.detection_of
         looked = found.known[columns]
         rows, columns = rows[looked], columns[looked]
-        # Of nothing to remember, the zero vector, only the new look is left after the scaling.
         looks = table.looks[rows]
-        looks *= MEMORY / (1 - MEMORY)
+        looks *= np.minimum(table.look_counts[rows], MEMORY / (1 - MEMORY))[:, None]
         looks += found.looks[columns]
         table.looks[rows] = normalise(looks)
+        table.look_counts[rows] += 1
         table.looked_at[rows] = self._now
 
     def _drop_tentative(self) -> None:

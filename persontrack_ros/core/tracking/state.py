@@ -20,7 +20,7 @@ from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.tracking.tracker import Tracker
 
-FORMAT = 'persontrack state 1'
+FORMAT = 'persontrack state 2'
 
 # What NumPy raises for files that are damaged or something else.
 _DAMAGES = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
