@@ -600,7 +600,11 @@ class Persistent:
         # The new track is right about where the person is, the lost one about who it is.
         table.ids[reunion.detections] = table.ids[reunion.tracks]
         table.ages[reunion.detections] = table.ages[reunion.tracks]
-        table.hits[reunion.detections] += table.hits[reunion.tracks]
+        # Both may have been detected in the same images, before the lost one was lost.
+        table.hits[reunion.detections] = np.minimum(
+            table.hits[reunion.detections] + table.hits[reunion.tracks],
+            table.ages[reunion.tracks],
+        )
         kept = np.ones(len(table), dtype=bool)
         kept[reunion.tracks] = False
         table = table[kept]
