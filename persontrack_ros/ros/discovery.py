@@ -23,6 +23,7 @@ _DOMAINS = range(1, 102)
 _PORT_BASE, _DOMAIN_GAIN = 7400, 250
 _DISCOVERY_PORTS = (0, *range(10, 30, 2))
 _UNUSED_PORT = 2
+_UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'
 # How long to wait for an answer before asking again, in seconds.
 _PATIENCE = 1.0
 
@@ -56,6 +57,16 @@ def own_domain() -> Iterator[int]:
 
 def _take(stack: ExitStack, port: int) -> None:
     stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(('', port))
+
+
+def publishers_of(node: Node, topic: str) -> list[str]:
+    """Return the full names of the nodes that publish a topic, as far as they are known."""
+    return [
+        f'{each.node_namespace.rstrip("/")}/{each.node_name}'
+        for each in node.get_publishers_info_by_topic(topic)
+        # The endpoints of a node can be known before its name is.
+        if each.node_name != _UNKNOWN_NAME
+    ]
 
 
 class Introduction:
