@@ -13,12 +13,12 @@ from rclpy.qos import QoSProfile
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.ros.discovery import Introduction
+from persontrack_ros.ros.discovery import publishers_of
 
 # How long one image may take before the publisher goes on without its tracks, in seconds.
 _ANSWER_TIMEOUT = 20.0
-# Both sides find each other on their own, and an image that is sent before the tracker has found
-# us is lost. In seconds.
-SETTLING_TIME = 0.5
+_POLL = 0.02
 
 
 class TrackerAnswers:
@@ -41,14 +41,23 @@ class TrackerAnswers:
         return self._tracks.topic_name
 
     def wait_until_connected(self) -> None:
-        """Wait until somebody subscribes to the images and publishes tracks, or ROS ends."""
+        """
+        Wait until somebody subscribes to the images and publishes tracks, or ROS ends.
+
+        Whoever publishes tracks knows us then, so that neither an image nor its tracks are lost.
+        """
+        trackers: list[str] = []
         while self._node.context.ok() and not (
-            self._publisher.get_subscription_count()
-            and self._node.count_publishers(self._tracks.topic_name)
+            trackers and self._publisher.get_subscription_count()
         ):
             self._node.get_logger().info('waiting for the tracker', once=True)
-            time.sleep(0.02)
-        time.sleep(SETTLING_TIME)
+            time.sleep(_POLL)
+            trackers = publishers_of(self._node, self._tracks.topic_name)
+        for tracker in trackers:
+            introduction = Introduction(self._node, tracker)
+            while self._node.context.ok() and not introduction.is_done():
+                time.sleep(_POLL)
+            introduction.close()
 
     def ask(self, message: Union[Any, bytes], stamp: int) -> None:
         """

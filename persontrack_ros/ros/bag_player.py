@@ -34,7 +34,6 @@ from persontrack_ros.bags.types import stamp_of
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.settings import Parameter
-from persontrack_ros.ros.answers import SETTLING_TIME
 from persontrack_ros.ros.answers import TrackerAnswers
 from persontrack_ros.ros.parameters import declare
 from persontrack_ros.ros.process import ros
@@ -81,6 +80,10 @@ PARAMETERS = (
         maximum=2**31 - 1,
     ),
 )
+
+# Both sides find each other on their own, and what is sent before a subscriber has found us can be
+# lost. In seconds.
+_SETTLING_TIME = 0.5
 
 
 class BagPlayer(Node):
@@ -212,7 +215,7 @@ class BagPlayer(Node):
             names = ', '.join(one.topic_name for one in publishers)
             self.get_logger().info(f'waiting for a subscriber of {names}', once=True)
             time.sleep(0.02)
-        time.sleep(SETTLING_TIME)
+        time.sleep(_SETTLING_TIME)
 
     def _create_publishers(self) -> dict[int, Publisher]:
         """Create a publisher for each topic that is wanted and can be published, by its number."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import sys
 import tempfile
 import time
@@ -43,6 +42,7 @@ from persontrack_ros.core.memory import keep_freed_memory
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
+from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.node_process import NodeProcess
 
@@ -60,7 +60,7 @@ _IDLE_TIME = 5.0
 _OVERLOAD = 3
 _OVERLOAD_TIME = 6.0
 # The node tells its count once a second.
-_TELLING_TIME = 1.5
+_TELLING_TIME = 20.0
 
 
 class Camera:
@@ -79,8 +79,8 @@ class Camera:
         self.node.create_subscription(
             DiagnosticArray, '/diagnostics', self._on_diagnostics, QoSProfile(depth=10)
         )
-        # As the node counts them; None before it has told.
-        self.dropped: Optional[int] = None
+        # As the node counts them, each time that it has told.
+        self._dropped: list[int] = []
         self.sent: dict[int, float] = {}
         self.answered: dict[int, float] = {}
 
@@ -91,7 +91,7 @@ class Camera:
         for status in message.status:
             values = {each.key: each.value for each in status.values}
             if 'dropped' in values:
-                self.dropped = int(values['dropped'])
+                self._dropped.append(int(values['dropped']))
 
     def publish(self, image: BgrImage) -> int:
         """Send an image; return its stamp."""
@@ -115,6 +115,18 @@ class Camera:
     def rest(self, seconds: float) -> None:
         """Receive tracks for some time."""
         self.spin_until(lambda: False, seconds)
+
+    def count_dropped(self) -> int:
+        """
+        Return how many images the node counts as dropped by now.
+
+        :raises PersontrackError: if it does not tell.
+        """
+        told = len(self._dropped)
+        # What comes first may have been on its way.
+        if not self.spin_until(lambda: len(self._dropped) >= told + 2, _TELLING_TIME):
+            raise PersontrackError('the node publishes no diagnostics')
+        return self._dropped[-1]
 
     def latency(self, stamp: int) -> float:
         """Return the seconds from before the message was filled to the tracks received."""
@@ -247,8 +259,7 @@ def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
         camera.wait_for_node(node, images[0])
         normal = [camera.ask(image) for image in images]
         processing = float(np.median([latency for latency in normal if latency is not None]))
-        camera.rest(_TELLING_TIME)
-        dropped_before = camera.dropped or 0
+        dropped_before = camera.count_dropped()
         memory_before = memory(node.process.pid)
         period = processing / _OVERLOAD
         sent = []
@@ -258,7 +269,7 @@ def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
             sent.append(camera.publish(images[len(sent) % len(images)]))
             due += period
             camera.rest(max(0.0, due - time.perf_counter()))
-        camera.rest(_TELLING_TIME)
+        dropped_after = camera.count_dropped()
         latencies = [camera.latency(stamp) for stamp in sent if stamp in camera.answered]
         result = {
             'processing_ms': 1e3 * processing,
@@ -266,7 +277,7 @@ def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
             'published': len(sent),
             'answered': len(latencies),
             'dropped': len(sent) - len(latencies),
-            'dropped_by_its_count': (camera.dropped or 0) - dropped_before,
+            'dropped_by_its_count': dropped_after - dropped_before,
             **percentiles(latencies),
             'p50_in_processing_times': float(np.median(latencies)) / processing,
             'memory_before_mb': memory_before,
@@ -306,9 +317,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parser.parse_args(arguments)
     # As our publishers do.
     keep_freed_memory()
-    with tempfile.TemporaryDirectory() as logs:
-        # Neither a robot nearby nor another benchmark takes part.
-        os.environ['ROS_DOMAIN_ID'] = str(random.randint(1, 101))
+    # Neither a robot nearby nor another benchmark takes part.
+    with tempfile.TemporaryDirectory() as logs, own_domain() as domain:
+        os.environ['ROS_DOMAIN_ID'] = str(domain)
         os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
         os.environ['ROS_LOG_DIR'] = logs
         rclpy.init(args=[])

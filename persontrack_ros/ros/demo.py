@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import sys
 import time
 from collections.abc import Sequence
@@ -40,6 +39,7 @@ from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.video import VideoSource
 from persontrack_ros.core.video import VideoWriter
 from persontrack_ros.core.video import Window
+from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.node_process import NodeProcess
 
@@ -156,10 +156,11 @@ def _run(options: argparse.Namespace) -> int:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f'cannot create {options.output}: {error.strerror}') from error
-    # A domain of its own keeps two demos, or a robot nearby, apart.
-    os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 101)))
-    print(f'ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}, results in {options.output}')
     with ExitStack() as stack:
+        # A domain of its own keeps two demos, or a robot nearby, apart.
+        if 'ROS_DOMAIN_ID' not in os.environ:
+            os.environ['ROS_DOMAIN_ID'] = str(stack.enter_context(own_domain()))
+        print(f'ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}, results in {options.output}')
         mot = stack.enter_context(MotWriter(options.output / 'tracks.txt'))
         video = stack.enter_context(VideoWriter(options.output / 'annotated.mp4', rate))
         window = stack.enter_context(Window('persontrack')) if options.show else None

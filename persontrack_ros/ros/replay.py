@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -28,6 +27,7 @@ from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.ros.bag_player import BagPlayer
 from persontrack_ros.ros.compat import local_discovery
+from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.node_process import NodeProcess
 from persontrack_ros.ros.process import spinning
 from persontrack_ros.ros.video_publisher import VideoPublisher
@@ -63,12 +63,13 @@ def replay(
     :returns: what the node published on ``tracks``, one message for each image.
     :raises SourceError: if the source cannot be read.
     :raises ReplayError: if the node ended, or did not answer every image in time.
+    :raises DomainError: if no ROS domain is free.
     """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory()))
         # Neither a robot nearby nor another test takes part.
         variables = {
-            'ROS_DOMAIN_ID': str(random.randint(1, 101)),
+            'ROS_DOMAIN_ID': str(stack.enter_context(own_domain())),
             'ROS_LOG_DIR': str(directory),
             **local_discovery(),
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -20,9 +19,7 @@ TIMEOUT = 120
 class Listener:
     """Plays bags and notes what is published."""
 
-    def __init__(self, monkeypatch):
-        monkeypatch.setenv('ROS_DOMAIN_ID', str(random.randint(1, 101)))
-        monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    def __init__(self):
         self.context = rclpy.Context()
         rclpy.init(args=[], context=self.context)
         self.node = rclpy.create_node('listener', context=self.context)
@@ -50,19 +47,29 @@ class Listener:
                 process.send_signal(signal.SIGINT)
                 until = None
         output, _ = process.communicate(timeout=TIMEOUT)
-        for _ in range(20):
-            self.executor.spin_once(0.05)
         assert process.returncode == 0, output
         assert 'Traceback' not in output
         return output
 
+    def wait_for(self, topic, count):
+        """Wait until so many messages of a topic were heard."""
+        deadline = time.monotonic() + TIMEOUT
+        while len(self.heard[topic]) < count:
+            assert time.monotonic() < deadline, self.heard[topic]
+            self.executor.spin_once(0.05)
+
 
 @pytest.fixture
 def listener(monkeypatch):
-    result = Listener(monkeypatch)
-    yield result
-    result.node.destroy_node()
-    result.context.try_shutdown()
+    from persontrack_ros.ros.discovery import own_domain
+
+    with own_domain() as domain:
+        monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
+        monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        result = Listener()
+        yield result
+        result.node.destroy_node()
+        result.context.try_shutdown()
 
 
 def test_messages_and_clock(make_bag, storage, listener):
@@ -71,11 +78,15 @@ def test_messages_and_clock(make_bag, storage, listener):
     from std_msgs.msg import String
 
     path, messages = make_bag(storage, count=8)
-    listener.subscribe('/camera', Image)
+    # The player begins when it knows of the last one: who wants the images.
     listener.subscribe('/text', String)
     listener.subscribe('/clock', Clock)
+    listener.subscribe('/camera', Image)
     output = listener.play(str(path), '--clock', '--remap', '/image:=/camera', '--rate', '2')
     assert '/battery is left out: its type robot_msgs/msg/Battery is not installed' in output
+    listener.wait_for('/text', 8)
+    listener.wait_for('/camera', 8)
+    listener.wait_for('/clock', 1)
     assert [one.data for one in listener.heard['/text']] == [f'text {n}' for n in range(8)]
     stamps = [stamp_to_nanoseconds(one.header) for one in listener.heard['/camera']]
     assert stamps == [1_700_000_000_000_000_000 + n * 100_000_000 for n in range(8)]

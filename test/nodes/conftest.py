@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -39,33 +37,31 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from persontrack_ros.ros.discovery import Introduction
+from persontrack_ros.ros.discovery import own_domain
+
 # On a machine that is busy with other things; whoever waits this long has failed.
 TIMEOUT = 300
 
 EVERYTHING = QoSProfile(history=HistoryPolicy.KEEP_ALL)
 
 
-def free_domain() -> int:
-    """Return a ROS domain in which nobody on this machine is, such as another run of the tests."""
-    for domain in random.sample(range(1, 101), 100):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                # The port of discovery: DDS-RTPS 2.5, section 9.6.2.3.
-                probe.bind(('', 7400 + 250 * domain))
-            except OSError:
-                continue
-            return domain
-    return pytest.fail('no ROS domain is free')
-
-
-@pytest.fixture(scope='session', autouse=True)
+@pytest.fixture(scope='module', autouse=True)
 def isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the tests apart from robots, from each other and from the user's logs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DOMAIN_ID', str(free_domain()))
+    """Keep the tests of a module apart from robots, from others and from the user's logs."""
+    with own_domain() as domain, pytest.MonkeyPatch.context() as patch:
+        patch.setenv('ROS_DOMAIN_ID', str(domain))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         patch.setenv('ROS_LOG_DIR', str(tmp_path_factory.mktemp('ros_log')))
         patch.setenv('PYTHONUNBUFFERED', '1')
+        yield
+
+
+@pytest.fixture
+def own_graph(isolation: None) -> Iterator[None]:
+    """Give a test a ROS domain of its own, in which there is nothing of an earlier test."""
+    with own_domain() as domain, pytest.MonkeyPatch.context() as patch:
+        patch.setenv('ROS_DOMAIN_ID', str(domain))
         yield
 
 
@@ -122,6 +118,7 @@ class Process:
         while library not in Path(f'/proc/{self.pid}/maps').read_text():
             assert self.is_alive, self.output
             assert time.monotonic() < end, f'{library} was not loaded'
+            time.sleep(0.001)
 
     def interrupt(self) -> None:
         self._process.send_signal(signal.SIGINT)
@@ -166,13 +163,13 @@ def _starter() -> Iterator[Start]:
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(own_graph: None) -> Iterator[Start]:
     """Return a function that starts a node; it is ended with the test."""
     yield from _starter()
 
 
 @pytest.fixture(scope='module')
-def start_once() -> Iterator[Start]:
+def start_once(isolation: None) -> Iterator[Start]:
     """Return a function that starts a node for all tests of a module."""
     yield from _starter()
 
@@ -189,7 +186,9 @@ class Peer:
         self.images = self.node.create_publisher(Image, 'image_raw', QoSProfile(depth=1))
         self.tracks: list[Detection2DArray] = []
         self._clients: dict[str, Any] = {}
-        self.node.create_subscription(Detection2DArray, 'tracks', self.tracks.append, EVERYTHING)
+        self._tracks = self.node.create_subscription(
+            Detection2DArray, 'tracks', self.tracks.append, EVERYTHING
+        )
 
     def close(self) -> None:
         self._executor.shutdown()
@@ -206,11 +205,18 @@ class Peer:
             assert time.monotonic() < end, f'no {what} in {TIMEOUT} s'
             self.spin_once()
 
+    def until_known_by(self, other: str = 'person_tracker') -> None:
+        """Spin until another node knows all endpoints of this one: nothing is lost from then."""
+        introduction = Introduction(self.node, other)
+        self.until(introduction.is_done, f'answer of {other}')
+        introduction.close()
+
     def until_tracker_listens(self) -> None:
         self.until(
-            lambda: self.images.get_subscription_count() and self.node.count_publishers('tracks'),
+            lambda: self.images.get_subscription_count() and self._tracks.get_publisher_count(),
             'tracker',
         )
+        self.until_known_by()
 
     def track(self, message: Image) -> Detection2DArray:
         """Publish an image until it is answered: topics of sensors may lose one."""
@@ -235,25 +241,27 @@ class Peer:
                 self.spin_once()
         return next(each for each in answers[seen:] if each.header.stamp == header.stamp)
 
-    def collect(self, kind: type, topic: str, qos: QoSProfile = EVERYTHING) -> list[Any]:
-        """Return a list that gets the messages of a topic from now on."""
+    def received(self, messages: list[Any], header: Header) -> Any:
+        """Spin until the message with a header is among those received; return it."""
+        self.until(lambda: any(each.header == header for each in messages), 'message')
+        return next(each for each in messages if each.header == header)
+
+    def collect(self, kind: type, topic: str, publisher: str = 'person_tracker') -> list[Any]:
+        """Return a list that gets the messages of a topic of another node from now on."""
         messages: list[Any] = []
-        subscription = self.node.create_subscription(kind, topic, messages.append, qos)
+        subscription = self.node.create_subscription(kind, topic, messages.append, EVERYTHING)
         self.until(subscription.get_publisher_count, f'publisher of {topic}')
+        self.until_known_by(publisher)
         return messages
 
     def client(self, kind: type, name: str) -> Any:
-        """Return a client of a service that is there."""
+        """Return a client that its server knows."""
         if name not in self._clients:
-            self._clients[name] = self.node.create_client(kind, name)
-        client = self._clients[name]
-        if not client.service_is_ready():
+            client = self.node.create_client(kind, name)
             self.until(client.service_is_ready, f'service {name}')
-            # The server may not know the client yet, and its answer would be lost.
-            end = time.monotonic() + 0.5
-            while time.monotonic() < end:
-                self.spin_once()
-        return client
+            self.until_known_by(name.rpartition('/')[0])
+            self._clients[name] = client
+        return self._clients[name]
 
     def call(self, kind: type, name: str, **fields: object) -> Any:
         """Call a service of the tracker."""
@@ -304,7 +312,7 @@ def peer_of(isolation: None) -> Iterator[Callable[[str], Peer]]:
 
 
 @pytest.fixture
-def peer(isolation: None) -> Iterator[Peer]:
+def peer(own_graph: None) -> Iterator[Peer]:
     peer = Peer()
     yield peer
     peer.close()

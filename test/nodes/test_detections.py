@@ -51,38 +51,34 @@ def send(peer):
     peer.node.destroy_publisher(publisher)
 
 
-def any_has(messages, header):
-    return any(message.header == header for message in messages)
-
-
 def test_detector_and_tracker_apart_do_what_one_node_does(
     models, start, peer, pictures, to_message
 ):
     """Three nodes see the same images; what the second one detects, the third one tracks."""
-    shared = ['-r', 'image_raw:=/image_raw', '-r', 'detections:=/a/detections']
+    reliable = ['-p', 'qos_overrides./image_raw.subscription.reliability:=reliable']
+    shared = [*reliable, '-r', 'image_raw:=/image_raw', '-r', 'detections:=/a/detections']
     looks = {'reid__model': 'color', 'tracker__n_init': 1}
-    start('tracker_node', **looks)
+    start('tracker_node', *reliable, **looks)
     start('tracker_node', *shared, '-r', '__ns:=/a', tracker__algorithm='none')
     tracks_others = {'input': 'image+detections', 'detector__model': 'none'}
     start('tracker_node', *shared, '-r', '__ns:=/b', **tracks_others, **looks)
-    detections = peer.collect(Detection2DArray, '/a/detections')
-    apart = peer.collect(Detection2DArray, '/b/tracks')
-    peer.until_tracker_listens()
     peer.until(lambda: peer.images.get_subscription_count() == 3, 'three nodes')
-    peer.until(lambda: peer.node.count_publishers('/a/tracks') == 0, 'just the own endpoints')
-    peer.until(
-        lambda: peer.node.count_publishers('/a/annotated_image') == 0, 'just the own endpoints'
-    )
-    peer.until(lambda: peer.node.count_publishers('/b/detections') == 0, 'just the own endpoints')
-    together = []
+    detections = peer.collect(Detection2DArray, '/a/detections', '/a/person_tracker')
+    apart = peer.collect(Detection2DArray, '/b/tracks', '/b/person_tracker')
+    peer.until_tracker_listens()
+    for topic in ('/a/tracks', '/a/annotated_image', '/b/detections'):
+        assert peer.node.count_publishers(topic) == 0
+    # The second and the third one find each other on their own.
+    blank = to_message(np.zeros_like(pictures[0]))
+    peer.ask(partial(peer.images.publish, blank), blank.header, apart)
+    together, others = [], []
     for picture in pictures[:6]:
         message = to_message(picture)
         together.append(peer.track(message))
-        peer.until(partial(any_has, apart, message.header), 'tracks of the third')
+        others.append(peer.received(apart, message.header))
     assert all(not each.id for each in detections[-1].detections)
     assert len(boxes(together[-1])) >= 2
-    for one in together:
-        other = next(each for each in apart if each.header == one.header)
+    for one, other in zip(together, others):
         assert boxes(one).keys() == boxes(other).keys()
         for id_, box in boxes(one).items():
             assert np.allclose(box, boxes(other)[id_], atol=1e-6)
@@ -92,11 +88,9 @@ def test_tracking_without_images(start, peer, send, to_message):
     """No model is needed, nor loaded; wrong detections are left out, and so are other classes."""
     process = start('tracker_node', input='detections', tracker__n_init=1)
     process.wait_for('tracking the persons in /detections')
-    peer.until(lambda: peer.images.get_subscription_count() == 0, 'just the own endpoints')
-    peer.until(
-        lambda: peer.node.count_publishers('annotated_image') == 0, 'just the own endpoints'
-    )
     info = peer.collect(String, 'track_info')
+    assert peer.images.get_subscription_count() == 0
+    assert peer.node.count_publishers('annotated_image') == 0
     header = to_message(np.zeros((2, 2, 3), np.uint8)).header
     for step in range(8):
         header.stamp.nanosec = 100_000_000 * step
@@ -114,8 +108,9 @@ def test_tracking_without_images(start, peer, send, to_message):
     assert np.allclose(tracks[1], [135, 100, 40, 100], atol=2)
     assert np.allclose(tracks[2], [300, 100, 40, 100], atol=2)
 
-    peer.until(lambda: json.loads(info[-1].data)['stamp']['nanosec'] == 700_000_000, 'track_info')
+    peer.until(lambda: len(info) == 8, 'track_info')
     newest = json.loads(info[-1].data)
+    assert newest['stamp']['nanosec'] == 700_000_000
     assert newest['frame_id'] == 'lens'
     moving, still = newest['tracks']
     assert (moving['id'], still['id']) == ('1', '2')

@@ -101,10 +101,10 @@ def test_silence_and_who_should_speak(models, start, peer, to_message, pictures)
     )
     diagnostics.until(lambda each: each.level == WARN and 'no input' in each.message, 'warning')
     diagnostics.until(lambda each: each.level == ERROR and 'no input' in each.message, 'error')
-    peer.track(to_message(pictures[0]))
-    diagnostics.until(lambda each: each.level == OK, 'normality')
     warnings = [line for line in process.lines if 'nothing came over' in line]
     assert len(warnings) == 1
+    peer.track(to_message(pictures[0]))
+    diagnostics.until(lambda each: each.level == OK, 'normality')
 
 
 def test_silence_without_a_publisher(models, start, peer):

@@ -68,7 +68,7 @@ def prefix(isolation, tmp_path_factory):
 
 
 @pytest.fixture
-def launch(models, prefix, monkeypatch):
+def launch(models, own_graph, prefix, monkeypatch):
     """Return a function that launches a file; everything is ended with the test."""
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(prefix), prepend=':')
     launched = []

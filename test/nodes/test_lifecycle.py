@@ -11,11 +11,10 @@ import pytest
 def test_all_transitions(models, start, peer, pictures, to_message):
     process = start('tracker_node', autostart=False, reid__model='none')
     assert peer.state() == 'unconfigured'
-    # Those of the node of an earlier test may still be known.
-    peer.until(lambda: not peer.node.count_publishers('tracks'), 'state without publishers')
+    assert peer.node.count_publishers('tracks') == 0
     assert peer.change_state('configure')
     assert peer.state() == 'inactive'
-    peer.until(lambda: not peer.images.get_subscription_count(), 'state without subscription')
+    assert peer.images.get_subscription_count() == 0
     assert peer.change_state('activate')
     assert peer.state() == 'active'
     peer.until_tracker_listens()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
@@ -57,28 +55,21 @@ def test_stamps_that_go_back(models, start, peer, show):
 def set_clock(peer):
     """Return a function that stops the clock at a time and waits until the node knows."""
     publisher = peer.node.create_publisher(Clock, '/clock', 1)
-    status = []
+    clock, status = Clock(), []
     peer.node.create_subscription(DiagnosticArray, '/diagnostics', status.append, 10)
-    now = Time()
-    ended = threading.Event()
 
     def tick():
-        # Again and again, as simulators do: a node that is still being discovered hears nothing.
-        while not ended.wait(0.05):
-            publisher.publish(Clock(clock=now))
+        if clock.clock.sec:
+            publisher.publish(clock)
+
+    # Again and again, as simulators do.
+    peer.node.create_timer(0.05, tick)
 
     def set_to(seconds):
-        now.sec = seconds
-        status.clear()
-        if not thread.is_alive():
-            thread.start()
-        peer.until(lambda: any(each.header.stamp == now for each in status), f'time {seconds}')
+        clock.clock.sec = seconds
+        peer.until(lambda: status and status[-1].header.stamp == clock.clock, f'time {seconds}')
 
-    thread = threading.Thread(target=tick)
-    yield set_to
-    ended.set()
-    if thread.is_alive():
-        thread.join()
+    return set_to
 
 
 def test_a_clock_that_jumps(models, start, peer, show, set_clock):

@@ -34,7 +34,7 @@ def images(tracker, module_peer):
         CompressedImage, '/lens/picture/compressed', QoSProfile(depth=1)
     )
     module_peer.until(publisher.get_subscription_count, 'subscription')
-    module_peer.until(lambda: module_peer.node.count_publishers('tracks'), 'tracks')
+    module_peer.until_known_by()
     return publisher
 
 
@@ -68,9 +68,7 @@ def test_compressed_images_are_tracked(module_peer, show, extension):
     assert len(answer.detections) >= 2
     for detection in answer.detections:  # in pixels of the picture
         assert 0 < detection.bbox.center.position.x < 768
-    module_peer.until(
-        lambda: not module_peer.images.get_subscription_count(), 'end of other subscriptions'
-    )
+    assert module_peer.images.get_subscription_count() == 0
 
 
 @pytest.mark.parametrize('content', [b'', b'no picture', b'\xff\xd8\xff'])
@@ -84,12 +82,9 @@ def test_damaged_ones_are_skipped(module_peer, tracker, images, compress, pictur
 
 
 def annotated_by(peer, show, messages):
-    """Show the picture until a new annotated one comes; return both."""
-    seen = len(messages)
-    while len(messages) == seen:
-        answer = show()
-        peer.spin_once()
-    return answer, messages[-1]
+    """Show the picture; return its tracks and the annotated one."""
+    answer = show()
+    return answer, peer.received(messages, answer.header)
 
 
 def test_annotated_image_as_jpeg(module_peer, show):

@@ -1,0 +1,107 @@
+"""Finding others, and keeping apart from them."""
+
+from __future__ import annotations
+
+import math
+import random
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from contextlib import contextmanager
+
+from rcl_interfaces.srv import GetParameterTypes
+from rclpy.node import Node
+from rclpy.task import Future
+
+from persontrack_ros.core.errors import PersontrackError
+
+# The ports of higher domains are among those that Linux gives to anybody (from 32768 on).
+_DOMAINS = range(1, 102)
+# Ports of a domain: DDS-RTPS 2.5, section 9.6.2.3. Those of discovery, by multicast and of the
+# first participants, and one that is used for nothing.
+_PORT_BASE, _DOMAIN_GAIN = 7400, 250
+_DISCOVERY_PORTS = (0, *range(10, 30, 2))
+_UNUSED_PORT = 2
+_UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'
+# How long to wait for an answer before asking again, in seconds.
+_PATIENCE = 1.0
+
+
+class DomainError(PersontrackError):
+    """No ROS domain is free."""
+
+
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """
+    Yield a ROS domain in which nobody else on this machine is during the block.
+
+    :raises DomainError: if there is none.
+    """
+    for domain in random.sample(_DOMAINS, len(_DOMAINS)):
+        first = _PORT_BASE + _DOMAIN_GAIN * domain
+        with ExitStack() as stack:
+            try:
+                # Whoever has this one has the domain, also while no node of it runs yet.
+                _take(stack, first + _UNUSED_PORT)
+                with ExitStack() as probes:
+                    for port in _DISCOVERY_PORTS:
+                        _take(probes, first + port)
+            except OSError:
+                continue
+            yield domain
+            return
+    raise DomainError('no ROS domain is free on this machine')
+
+
+def _take(stack: ExitStack, port: int) -> None:
+    stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(('', port))
+
+
+def publishers_of(node: Node, topic: str) -> list[str]:
+    """Return the full names of the nodes that publish a topic, as far as they are known."""
+    return [
+        f'{each.node_namespace.rstrip("/")}/{each.node_name}'
+        for each in node.get_publishers_info_by_topic(topic)
+        # The endpoints of a node can be known before its name is.
+        if each.node_name != _UNKNOWN_NAME
+    ]
+
+
+class Introduction:
+    """
+    Finds out whether another node knows all endpoints that a node has.
+
+    Each side finds the other on its own, and what one of them sends before the other knows it can
+    be lost. The endpoints of a node become known in the order in which they were made: who answers
+    a client knows all that was made before it. While the other one does not know the client, its
+    answer is lost too; therefore it is asked again.
+    """
+
+    def __init__(self, node: Node, other: str) -> None:
+        """
+        Make the client; nothing is asked yet.
+
+        :param other: name of the other node; it must have the services of parameters.
+        """
+        self._node = node
+        self._client = node.create_client(GetParameterTypes, f'{other}/get_parameter_types')
+        self._asked = -math.inf
+        self._answered = False
+
+    def is_done(self) -> bool:
+        """Return whether the other node has answered; to be called until it has, while we spin."""
+        is_due = time.monotonic() >= self._asked + _PATIENCE
+        if not self._answered and is_due and self._client.service_is_ready():
+            self._asked = time.monotonic()
+            future = self._client.call_async(GetParameterTypes.Request())
+            future.add_done_callback(self._on_answer)
+        return self._answered
+
+    def close(self) -> None:
+        """Destroy the client."""
+        self._node.destroy_client(self._client)
+
+    def _on_answer(self, answer: Future[GetParameterTypes.Response]) -> None:
+        self._answered = True
