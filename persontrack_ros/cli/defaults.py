@@ -47,7 +47,7 @@ def with_default_models(settings: Settings) -> Settings:
     print(
         f'using {" and ".join(instead[name] for name in missing)} instead of '
         f'{" and ".join(missing.values())}: {reason}. Expect more missed persons and changed ids '
-        '(vtest.avi: HOTA 62 instead of 66); "persontrack models download" gets the better ones',
+        '(vtest.avi: HOTA 61 instead of 67); "persontrack models download" gets the better ones',
         file=sys.stderr,
     )
     if 'detector' in missing:

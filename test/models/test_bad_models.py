@@ -12,6 +12,7 @@ import pytest
 from persontrack_ros.core.detection import Detector
 from persontrack_ros.core.embedding import ModelEmbedder
 from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.settings import Settings
 
 DETECTOR = 'person-detection-0202'
@@ -136,3 +137,10 @@ def test_other_reid_models_of_the_zoo(runtime, vtest, name, precision):
     settings = dataclasses.replace(Settings().reid, model=name, precision=precision)
     boxes = np.array([[100, 100, 50, 120.0]])
     assert ModelEmbedder(settings, runtime).embed(vtest[1], boxes).shape == (1, 256)
+
+
+def test_a_device_that_is_missing_is_told_of_once(models, caplog):
+    runtime = Runtime()
+    settings = dataclasses.replace(Settings().reid, device='AUTO:GPU.9,CPU')
+    assert ModelEmbedder(settings, runtime).device == 'CPU'
+    assert caplog.messages == ['AUTO:GPU.9,CPU: CPU is the first of GPU.9,CPU that there is']

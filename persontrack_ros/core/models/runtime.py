@@ -46,6 +46,8 @@ class Runtime:
         """Load OpenVINO's device plug-ins lazily; nothing is compiled yet."""
         self._core = ov.Core()
         self._settings = settings
+        self._choosing = threading.Lock()
+        self._chosen: dict[str, str] = {}
         self._use_cache()
 
     def _use_cache(self) -> None:
@@ -77,6 +79,16 @@ class Runtime:
     @cached_property
     def _devices(self) -> dict[str, str]:
         return kinds(self._core)
+
+    def _choose(self, wanted: str) -> str:
+        """Return the device that is used, and tell once where it is not the first one named."""
+        with self._choosing:
+            if wanted not in self._chosen:
+                choice = choose(wanted, self._devices)
+                self._chosen[wanted] = choice.device
+                if wanted.startswith('AUTO:') and not wanted.startswith(f'AUTO:{choice.device}'):
+                    _logger.warning('%s: %s', wanted, choice.reason)
+            return self._chosen[wanted]
 
     def read(self, path: Path, profile: Profile) -> ov.Model:
         """
@@ -143,7 +155,7 @@ class Runtime:
         :returns: the model with a request and buffers of its own, for one thread at a time.
         :raises ModelError: if the device is not there or the weights are damaged.
         """
-        device = choose(device, self._devices).device
+        device = self._choose(device)
         hints = options(device, self._settings, pipelined)
         time = path.stat().st_mtime_ns
         key = (path.resolve(), time, profile, device, batch, frozenset(hints.items()))
