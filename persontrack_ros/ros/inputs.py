@@ -99,6 +99,32 @@ class StampMatcher:
             self.unmatched += 1
 
 
+class LossCounter:
+    """
+    Counts the messages of a topic that never came, by the numbers their publisher gave them.
+
+    Of best-effort messages, some get lost on the way, and others are replaced by newer ones before
+    they are taken out of the middleware, which tells of neither.
+    """
+
+    def __init__(self, publishers: Callable[[], int]) -> None:
+        """
+        Begin with whatever comes first.
+
+        :param publishers: returns how many there are; each of several has numbers of its own.
+        """
+        self._publishers = publishers
+        self._last: Optional[int] = None
+        self.lost = 0
+
+    def add(self, number: Optional[int]) -> None:
+        """Take note of the number of a message, None where the middleware does not tell it."""
+        missing = 0 if None in (number, self._last) else number - self._last - 1
+        self._last = number
+        if missing > 0 and self._publishers() == 1:
+            self.lost += missing
+
+
 class Inputs:
     """
     Subscribes to what the parameters `input`, `image_transport` and `depth` name.
@@ -112,6 +138,7 @@ class Inputs:
         self._matcher = StampMatcher((), lambda: None)
         self._heard: dict[str, float] = {}
         self._depth: Optional[DepthInput] = None
+        self._loss: Optional[LossCounter] = None
         self.subscriptions: dict[str, Subscription] = {}
 
     def subscribe(self, options: Mapping[str, Any], submit: Callable[[Frame], None]) -> None:
@@ -135,6 +162,8 @@ class Inputs:
         # Of images alone, only the newest one is of use; others must not get lost while the one
         # that they belong to is on its way.
         depth = 1 if list(kinds) == ['image'] else WAITING
+        if depth == 1:
+            self._loss = LossCounter(partial(self._node.count_publishers, kinds['image'][1]))
         for name, (kind, topic) in kinds.items():
             self._subscribe(name, kind, topic, depth, partial(self._matcher.add, name))
         if options['depth']:
@@ -161,6 +190,11 @@ class Inputs:
         """Number of messages whose counterparts did not come."""
         return self._matcher.unmatched + (self._depth.unmatched if self._depth else 0)
 
+    @property
+    def lost(self) -> int:
+        """Number of images that were published, but never came; where images are all there is."""
+        return self._loss.lost if self._loss else 0
+
     def destroy(self) -> None:
         """End the subscriptions."""
         for subscription in self.subscriptions.values():
@@ -169,8 +203,11 @@ class Inputs:
     def _subscribe(
         self, name: str, kind: type, topic: str, depth: int, take: Callable[[Any], None]
     ) -> None:
-        def on_message(message: Any) -> None:
+        def on_message(message: Any, info: Mapping[str, Any]) -> None:
             self._heard[name] = time.monotonic()
+            if name == 'image' and self._loss is not None:
+                # Humble does not tell it.
+                self._loss.add(info.get('publication_sequence_number'))
             take(message)
 
         self._heard[name] = time.monotonic()

@@ -169,6 +169,7 @@ class TrackerNode(LifecycleNode):
     def _stop(self) -> None:
         if self._inputs is not None:
             self._inputs.destroy()
+            self._dropped += self._inputs.lost
             self._inputs = None
         if self._worker is not None:
             self._worker.stop()
@@ -271,7 +272,8 @@ class TrackerNode(LifecycleNode):
         inputs, worker = self._inputs, self._worker
         silence = max(inputs.silence.values()) if inputs is not None else 0.0
         report = self._statistics.report(options, silence)
-        report.values['dropped'] = str(self._dropped + (worker.dropped if worker else 0))
+        dropped = (worker.dropped if worker else 0) + (inputs.lost if inputs else 0)
+        report.values['dropped'] = str(self._dropped + dropped)
         report.values['unmatched'] = str(inputs.unmatched if inputs else 0)
         processor = self._processor
         devices = {} if processor is None else processor.devices

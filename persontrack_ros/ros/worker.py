@@ -40,6 +40,8 @@ class NewestItemWorker(Generic[Item]):
         """Drop what waits, let the handler finish its item and end the thread."""
         with self._condition:
             self._stopping = True
+            self.dropped += self._item is not None
+            self._item = None
             self._condition.notify()
         self._thread.join()
 

@@ -65,6 +65,16 @@ def test_what_it_tells(models, start, peer, pictures, to_message):
     assert int(told['dropped']) >= 0
     assert told['last error'] == ''
 
+    # Whatever is not processed is told as dropped, also what never came out of the middleware.
+    def counted(told):
+        return int(told['processed']) + int(told['dropped'])
+
+    before = counted(told)
+    burst = [to_message(pictures[0]) for _ in range(50)]
+    for message in burst:
+        peer.images.publish(message)
+    diagnostics.values_until(lambda each: counted(each) == before + len(burst), 'all images')
+
     # Levels by parameters, which are checked together.
     assert not peer.set(diagnostics__latency_warn=0.5, diagnostics__latency_error=0.4).successful
     assert not peer.set(diagnostics__rate_warn=1.0, diagnostics__rate_error=2.0).successful

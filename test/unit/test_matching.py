@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D
 from vision_msgs.msg import Detection2DArray
@@ -12,6 +13,7 @@ from vision_msgs.msg import ObjectHypothesisWithPose
 
 from persontrack_ros.core.messages import message_to_detections
 from persontrack_ros.ros.inputs import WAITING
+from persontrack_ros.ros.inputs import LossCounter
 from persontrack_ros.ros.inputs import StampMatcher
 
 
@@ -92,3 +94,22 @@ def test_which_detections_are_taken():
     assert found.scores.tolist() == [0.9, 0.9, 1.0, 1.0]
     assert found.image_size == (64, 48)
     assert len(message_to_detections(Detection2DArray(), 'person')[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ('publishers', 'numbers', 'lost'),
+    [
+        (1, [7, 8, 9], 0),
+        (1, [7, 10, 11, 13], 3),
+        # Another publisher, or the same one started again.
+        (1, [7, 1, 2, 4], 1),
+        # Each counts for itself.
+        (2, [7, 100, 8, 101], 0),
+        (1, [None, None, 5, None, 9], 0),
+    ],
+)
+def test_what_never_came_is_counted_by_the_numbers_of_one_publisher(publishers, numbers, lost):
+    counter = LossCounter(lambda: publishers)
+    for number in numbers:
+        counter.add(number)
+    assert counter.lost == lost

@@ -68,6 +68,7 @@ def test_stop_lets_the_handler_finish_and_drops_the_rest():
     stopping.join(TIMEOUT)
     assert not stopping.is_alive()
     assert done == [1]
+    assert worker.dropped == 1
 
 
 def test_stop_without_work():
