@@ -86,7 +86,8 @@ def test_clocks():
     while time.process_time() < before.cpu + 0.3:
         pass
     used = Usage.now() - before
-    assert used.wall >= used.cpu >= 0.3
+    # Threads of an earlier test may still spin on the other processors.
+    assert used.wall * os.cpu_count() >= used.cpu >= 0.3
     assert used.machine > 0.2
     assert cpu_time(os.getpid()) == pytest.approx(time.process_time(), abs=0.1)
     assert 0 < memory() <= peak_memory()
