@@ -18,7 +18,7 @@ SECOND = 10**9
 
 
 def settings(algorithm='persistent'):
-    return TrackerSettings(algorithm=algorithm, n_init=1)
+    return TrackerSettings(algorithm=algorithm, n_init=1, refresh_time=1.0)
 
 
 def look(indices):
