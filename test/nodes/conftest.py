@@ -140,6 +140,12 @@ class Process:
             self.wait()
 
 
+@pytest.fixture(scope='session')
+def start_process() -> Callable[[list[str]], Process]:
+    """Return a function that runs a command; its caller ends it."""
+    return Process
+
+
 Start = Callable[..., Process]
 
 

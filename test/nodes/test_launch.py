@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Process
 from sensor_msgs.msg import Image
 
 pytest.importorskip('launch_ros', reason='launch is not installed: no launch file was tried')
@@ -68,14 +67,14 @@ def prefix(isolation, tmp_path_factory):
 
 
 @pytest.fixture
-def launch(models, own_graph, prefix, monkeypatch):
+def launch(models, own_graph, prefix, monkeypatch, start_process):
     """Return a function that launches a file; everything is ended with the test."""
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(prefix), prepend=':')
     launched = []
 
     def start(name, *arguments):
         file = prefix / 'share/persontrack_ros/launch' / f'{name}.launch.py'
-        launched.append(Process([sys.executable, '-c', LAUNCH, str(file), *arguments]))
+        launched.append(start_process([sys.executable, '-c', LAUNCH, str(file), *arguments]))
         return launched[-1]
 
     yield start
