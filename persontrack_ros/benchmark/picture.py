@@ -40,7 +40,7 @@ def draw_profile(pipelines: Mapping[str, Any], path: Path) -> None:
         left = [end + width for end, width in zip(left, widths)]
     axes.set_xlabel('ms per frame')
     axes.spines[['top', 'right']].set_visible(False)
-    axes.legend(frameon=False, ncols=4, loc='lower center', bbox_to_anchor=(0.5, 1.0))
+    axes.legend(frameon=False, ncol=4, loc='lower center', bbox_to_anchor=(0.5, 1.0))
     try:
         # Without a date, so that the same results give the same file.
         figure.savefig(path, dpi=100, metadata={'Date': None} if path.suffix == '.svg' else None)
