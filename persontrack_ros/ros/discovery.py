@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from rcl_interfaces.srv import GetParameterTypes
 from rclpy.node import Node
 from rclpy.task import Future
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from persontrack_ros.core.errors import PersontrackError
 
@@ -59,10 +60,15 @@ def _take(stack: ExitStack, port: int) -> None:
     stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(('', port))
 
 
+def node_of(endpoint: TopicEndpointInfo) -> str:
+    """Return the full name of the node that a publisher or subscription belongs to."""
+    return f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
+
+
 def publishers_of(node: Node, topic: str) -> list[str]:
     """Return the full names of the nodes that publish a topic, as far as they are known."""
     return [
-        f'{each.node_namespace.rstrip("/")}/{each.node_name}'
+        node_of(each)
         for each in node.get_publishers_info_by_topic(topic)
         # The endpoints of a node can be known before its name is.
         if each.node_name != _UNKNOWN_NAME

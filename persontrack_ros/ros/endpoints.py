@@ -15,6 +15,8 @@ from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from persontrack_ros.ros.discovery import node_of
+
 # What middlewares give for it differs by less than a second.
 _INFINITE = 2**63 - 10**9
 
@@ -62,7 +64,7 @@ def mismatches(offered: QoSProfile, requested: QoSProfile) -> list[tuple[str, st
 def describe(endpoints: Iterable[TopicEndpointInfo]) -> str:
     """Name the nodes at the other end of a topic and their quality of service."""
     return ', '.join(
-        f'{_node_of(each)} ({each.qos_profile.reliability.name.lower()}, '
+        f'{node_of(each)} ({each.qos_profile.reliability.name.lower()}, '
         f'{each.qos_profile.durability.name.lower()})'
         for each in endpoints
     )
@@ -108,14 +110,10 @@ class QosWatch:
             for name, offered, requested in faults
         )
         self._node.get_logger().warning(
-            f'nothing comes over {topic} with the {their_kind} of {_node_of(other)}, whose '
+            f'nothing comes over {topic} with the {their_kind} of {node_of(other)}, whose '
             f'quality of service does not fit our {our_kind} ({told}); change theirs, or '
             f'qos_overrides.{topic}.{our_kind}.{faults[0][0]} of this node'
         )
-
-
-def _node_of(endpoint: TopicEndpointInfo) -> str:
-    return f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
 
 
 def _seconds(duration: Duration) -> float:
