@@ -12,8 +12,6 @@ from typing import Protocol
 from typing import Union
 
 from persontrack_ros.benchmark.notebook import Notebook
-from persontrack_ros.core.embedding import BATCH_SIZES
-from persontrack_ros.core.embedding import batches
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.models.profile import DetectorProfile
@@ -21,6 +19,7 @@ from persontrack_ros.core.models.profile import Profile
 from persontrack_ros.core.models.profile import read_profile
 from persontrack_ros.core.models.runtime import InferenceModel
 from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.models.runtime import infer_all
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.pipeline import StageTimes
 from persontrack_ros.core.settings import DetectorSettings
@@ -128,8 +127,8 @@ class Bound:
     def __init__(self, settings: Settings) -> None:
         """Load the models."""
         runtime = Runtime(settings.inference)
-        self._detector = _load(DetectorProfile, settings.detector, runtime, 1)
-        self._reid = {size: _load(Profile, settings.reid, runtime, size) for size in BATCH_SIZES}
+        self._detector = _load(DetectorProfile, settings.detector, runtime, parallel=False)
+        self._reid = _load(Profile, settings.reid, runtime, parallel=True).team()
 
     def run(self, frames: Iterable[Frame], embeddings: Sequence[int]) -> Iterator[Done]:
         """Run the models as often as for these frames."""
@@ -137,8 +136,8 @@ class Bound:
             started = perf_counter()
             self._detector.infer()
             detected = perf_counter()
-            for size in batches(count):
-                self._reid[size].infer()
+            for _ in infer_all(self._reid, count, lambda index, target: None):
+                pass
             yield count, count, StageTimes(detected - started, perf_counter() - detected, 0.0)
 
 
@@ -146,9 +145,9 @@ def _load(
     kind: type[Profile],
     settings: Union[DetectorSettings, ReidSettings],
     runtime: Runtime,
-    batch: int,
+    parallel: bool,
 ) -> InferenceModel:
     path = find_model(settings.model, settings.precision)
     profile = read_profile(path, kind) or kind()
     model = runtime.read(path, profile)
-    return runtime.compile(model, path, profile, settings.device, batch)
+    return runtime.compile(model, path, profile, settings.device, parallel)

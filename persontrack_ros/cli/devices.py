@@ -38,7 +38,7 @@ def execute(options: argparse.Namespace) -> int:
         print(f'{name:8} {kind}: {describe(core, name)}')
     for group in ('detector', 'reid'):
         choice = choose(getattr(settings, group).device, available)
-        used = properties(choice.device, settings.inference, pipelined=False)
+        used = properties(choice.device, settings.inference, parallel=group == 'reid')
         print(f'{group:8} runs on {choice.device}: {choice.reason}')
         for name, value in effective(core, choice.device, used).items():
             print(f'         {name} {value}')

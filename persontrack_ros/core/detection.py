@@ -49,9 +49,7 @@ class Detector:
         self._profile = profile or DetectorProfile()
         self._decoder = DECODERS[self._profile.decoder]
         model = runtime.read(path, self._profile)
-        self._model = runtime.compile(
-            model, path, self._profile, settings.device, batch=1, pipelined=pipelined
-        )
+        self._model = runtime.compile(model, path, self._profile, settings.device, pipelined)
         self._size = (self._model.images.shape[1], self._model.images.shape[2])
         self._fit = Fit(self._profile.fit, (0, 0), self._size)
         if not self._decoder.accepts(output_shapes(model), self._profile, self._size):
@@ -108,9 +106,9 @@ class Detector:
     def team(self) -> list[Detector]:
         """Return this detector and as many copies, to work beside it, as can usefully do so."""
         team = [self]
-        for _ in range(self._model.useful_requests - 1):
+        for model in self._model.team()[1:]:
             other = copy.copy(self)
-            other._model = self._model.another()
+            other._model = model
             other._fit = Fit(self._profile.fit, (0, 0), self._size)
             team.append(other)
         return team

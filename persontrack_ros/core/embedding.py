@@ -16,9 +16,9 @@ from persontrack_ros.core.geometry import pixel_rectangles
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.models.profile import Profile
 from persontrack_ros.core.models.profile import read_profile
-from persontrack_ros.core.models.runtime import InferenceModel
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.models.runtime import describe_outputs
+from persontrack_ros.core.models.runtime import infer_all
 from persontrack_ros.core.models.runtime import output_shapes
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import ReidSettings
@@ -26,10 +26,6 @@ from persontrack_ros.core.tracking.appearance import normalise
 
 # The other value of `reid.model` that is no model.
 COLOR = 'color'
-
-# Compiled and warmed at the start: a new input shape would stall its first inference by 10 to
-# 30 ms, and any number of persons is a sum of these.
-BATCH_SIZES = (8, 4, 2, 1)
 
 
 class Embedder(Protocol):
@@ -142,36 +138,28 @@ class ModelEmbedder:
                 f'{describe_outputs(model)}, expected [N, D]'
             )
         self.dimension = shapes[0][1]
-        self._models: dict[int, InferenceModel] = {}
-        for batch in BATCH_SIZES:
-            compiled = runtime.compile(model, path, profile, settings.device, batch)
-            compiled.images.fill(GREY)  # a black image may have no features, and rightly so
-            (output,) = compiled.infer().values()
+        # One person per request and as many requests as the device likes: on a CPU that is a
+        # thread for each, which takes half the processor time of all threads on one person, and
+        # is as fast per person as any batch.
+        self._team = runtime.compile(model, path, profile, settings.device, parallel=True).team()
+        self.device = self._team[0].device
+        for member in self._team:
+            member.images.fill(GREY)  # a black image may have no features, and rightly so
+            (output,) = member.infer().values()
             if not np.isfinite(output).all() or np.abs(output).max() > 1e4 or not output.any():
                 raise ModelError(f'{path} gives impossible vectors: its weights are damaged')
-            self._models[batch] = compiled
-        self.device = compiled.device
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """Compute one vector per box, see :meth:`Embedder.embed`."""
         embeddings = np.empty((len(boxes), self.dimension), dtype=np.float32)
         crops = _crops(image, boxes)
-        done = 0
-        for batch in batches(len(boxes)):
-            model = self._models[batch]
-            for target, crop in zip(model.images, crops[done : done + batch]):
-                cv2.resize(crop, target.shape[1::-1], dst=target)
-            (embeddings[done : done + batch],) = model.infer().values()
-            done += batch
+
+        def fill(index: int, target: BgrImage) -> None:
+            cv2.resize(crops[index], target.shape[1::-1], dst=target)
+
+        for index, outputs in enumerate(infer_all(self._team, len(crops), fill)):
+            (embeddings[index],) = outputs.values()
         return normalise(embeddings)
-
-
-def batches(count: int) -> list[int]:
-    """Return the batch sizes in which so many embeddings are computed."""
-    sizes: list[int] = []
-    while count > sum(sizes):
-        sizes.append(next(size for size in BATCH_SIZES if size <= count - sum(sizes)))
-    return sizes
 
 
 def _crops(image: BgrImage, boxes: FloatArray) -> list[BgrImage]:

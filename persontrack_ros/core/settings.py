@@ -170,8 +170,8 @@ class InferenceSettings:
 
     hint: str = _parameter(
         'auto',
-        'What OpenVINO makes fast: latency, one image, or throughput, many; auto is latency, but '
-        'throughput where `persontrack run` reads a file.',
+        'What OpenVINO makes fast: latency, one image, or throughput, many; auto is throughput '
+        'for re-identification and where `persontrack run` reads a file, latency otherwise.',
         choices=('auto', 'latency', 'throughput'),
     )
     threads: int = _parameter(

@@ -7,8 +7,6 @@ import itertools
 import numpy as np
 import pytest
 
-from persontrack_ros.core.embedding import BATCH_SIZES
-from persontrack_ros.core.embedding import batches
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import Settings
@@ -113,13 +111,6 @@ def test_frames_before_a_broken_one_are_not_lost(models, frames):
     assert seen == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_any_number_of_persons_is_a_sum_of_batches():
-    for count in range(40):
-        sizes = batches(count)
-        assert sum(sizes) == count
-        assert set(sizes) <= set(BATCH_SIZES)
-
-
 @pytest.fixture
 def start(data, models, persontrack, tmp_path):
     """Return a function that tracks a few frames in a new process."""
@@ -141,7 +132,7 @@ def test_a_damaged_cache_only_costs_time(start, tmp_path):
     directory = tmp_path / 'compiled'
     expected, _ = start(directory)
     kept = sorted(directory.iterdir())
-    assert len(kept) == 1 + len(BATCH_SIZES)
+    assert len(kept) == 2
     for index, file in enumerate(kept):
         content = file.read_bytes()
         file.chmod(0o600)
@@ -166,4 +157,4 @@ def test_the_cache_is_the_users(start, tmp_path):
     start('none', XDG_CACHE_HOME=str(cache))
     assert not cache.exists()
     start('auto', XDG_CACHE_HOME=str(cache))
-    assert len(list((cache / 'persontrack_ros/compiled').iterdir())) == 1 + len(BATCH_SIZES)
+    assert len(list((cache / 'persontrack_ros/compiled').iterdir())) == 2

@@ -12,7 +12,6 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from persontrack_ros.core.embedding import BATCH_SIZES
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.models import runtime
 from persontrack_ros.core.pipeline import Pipeline
@@ -40,17 +39,17 @@ def compiled(models, monkeypatch):
 
 def test_compiled_once_for_all_cameras(compiled):
     first = Pipeline(SETTINGS)
-    # One detector, and re-identification for each batch size.
-    assert len(compiled) == 1 + len(BATCH_SIZES)
+    # A detector and a re-identification model.
+    assert len(compiled) == 2
     second = Pipeline(SETTINGS)
-    assert len(compiled) == 1 + len(BATCH_SIZES)
+    assert len(compiled) == 2
     # Another way of compiling is another model.
     third = Pipeline(Settings.from_values({'reid.model': 'color', 'inference.streams': 2}))
-    assert len(compiled) == 2 + len(BATCH_SIZES)
+    assert len(compiled) == 3
     del first, second, third
     gc.collect()
     again = Pipeline(SETTINGS)
-    assert len(compiled) == 3 + 2 * len(BATCH_SIZES), 'memory is freed with the last user'
+    assert len(compiled) == 5, 'memory is freed with the last user'
     del again
 
 
@@ -64,7 +63,7 @@ def test_cameras_that_start_at_once_compile_once(compiled):
     for thread in threads:
         thread.join()
     assert len(pipelines) == 3
-    assert len(compiled) == 1 + len(BATCH_SIZES)
+    assert len(compiled) == 2
 
 
 def test_two_cameras_see_the_same_persons(models, data, truth):

@@ -85,13 +85,13 @@ def choose(wanted: str, available: Mapping[str, str]) -> Choice:
     raise _missing(wanted, available)
 
 
-def options(device: str, settings: InferenceSettings, pipelined: bool) -> dict[str, Any]:
+def options(device: str, settings: InferenceSettings, parallel: bool) -> dict[str, Any]:
     """
     Return the properties to compile a model with.
 
-    :param pipelined: whether several images are worked on at once, unless the settings say else.
+    :param parallel: whether several images are worked on at once, unless the settings say else.
     """
-    throughput = settings.hint == 'throughput' or (settings.hint == 'auto' and pipelined)
+    throughput = settings.hint == 'throughput' or (settings.hint == 'auto' and parallel)
     properties: dict[str, Any] = {'PERFORMANCE_HINT': 'THROUGHPUT' if throughput else 'LATENCY'}
     kind = device.split('.')[0]
     if kind == 'CPU':
@@ -100,6 +100,9 @@ def options(device: str, settings: InferenceSettings, pipelined: bool) -> dict[s
         properties['ENABLE_CPU_PINNING'] = False
         if settings.threads:
             properties['INFERENCE_NUM_THREADS'] = settings.threads
+    if kind == 'GPU' and throughput:
+        # It would wait for images that never come, to fill a batch.
+        properties['ALLOW_AUTO_BATCHING'] = False
     if kind in ('CPU', 'GPU'):
         if settings.streams:
             properties['NUM_STREAMS'] = settings.streams

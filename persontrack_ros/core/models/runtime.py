@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from functools import cached_property
@@ -30,7 +33,7 @@ from persontrack_ros.core.settings import InferenceSettings
 _logger = logging.getLogger(__name__)
 
 # What is compiled in the same way is compiled once in a process, and shared for as long as
-# somebody uses it. The key: file and its time, profile, device, batch size and options.
+# somebody uses it. The key: file and its time, profile, device and options.
 _compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
 _compiling: dict[tuple[Any, ...], threading.Lock] = {}
 
@@ -122,12 +125,7 @@ class Runtime:
                 f'[height, width]", into {path.with_suffix(".yaml").name} beside it'
             )
         size = profile.size or [side.get_length() for side in sides]
-        return self._reshape(model, path, profile, 1, size)
-
-    def _reshape(
-        self, model: ov.Model, path: Path, profile: Profile, batch: int, size: Sequence[int]
-    ) -> ov.Model:
-        lengths = dict(zip('NCHW', (batch, 3, *size)))
+        lengths = dict(zip('NCHW', (1, 3, *size)))
         shape = [lengths[axis] for axis in profile.layout]
         if model.input().partial_shape != ov.PartialShape(shape):
             try:
@@ -144,26 +142,25 @@ class Runtime:
         path: Path,
         profile: Profile,
         device: str,
-        batch: int,
-        pipelined: bool = False,
+        parallel: bool = False,
     ) -> InferenceModel:
         """
-        Compile what :meth:`read` returned for a device and a fixed batch size.
+        Compile what :meth:`read` returned for a device.
 
         :param path: of the model; it is also named in errors.
-        :param pipelined: whether several images are to be worked on at once.
+        :param parallel: whether several images are to be worked on at once.
         :returns: the model with a request and buffers of its own, for one thread at a time.
         :raises ModelError: if the device is not there or the weights are damaged.
         """
         device = self._choose(device)
-        hints = options(device, self._settings, pipelined)
+        hints = options(device, self._settings, parallel)
         time = path.stat().st_mtime_ns
-        key = (path.resolve(), time, profile, device, batch, frozenset(hints.items()))
+        key = (path.resolve(), time, profile, device, frozenset(hints.items()))
         try:
             with _compiling.setdefault(key, threading.Lock()):
                 compiled = _compiled.get(key)
                 if compiled is None:
-                    compiled = self._compile(model, path, profile, device, batch, hints)
+                    compiled = self._compile(model, profile, device, hints)
                     _compiled[key] = compiled
             return InferenceModel(compiled)
         except RuntimeError as error:
@@ -172,19 +169,11 @@ class Runtime:
             ) from error
 
     def _compile(
-        self,
-        model: ov.Model,
-        path: Path,
-        profile: Profile,
-        device: str,
-        batch: int,
-        hints: Mapping[str, Any],
+        self, model: ov.Model, profile: Profile, device: str, hints: Mapping[str, Any]
     ) -> ov.CompiledModel:
-        lengths = dict(zip(profile.layout, model.input().shape))
-        graph = self._reshape(model.clone(), path, profile, batch, (lengths['H'], lengths['W']))
         # Pre-processing inside the model: layout and type change run vectorised with the rest of
         # the graph, and a uint8 image is a quarter of the floats that would be copied otherwise.
-        steps = ov.preprocess.PrePostProcessor(graph)
+        steps = ov.preprocess.PrePostProcessor(model.clone())
         tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout('NHWC'))
         tensor.set_color_format(ov.preprocess.ColorFormat.BGR)
         steps.input().model().set_layout(ov.Layout(profile.layout))
@@ -198,7 +187,11 @@ class Runtime:
 
 
 class InferenceModel:
-    """A compiled model with one request and one input buffer that is written in place."""
+    """
+    A compiled model with one request and one input buffer that is written in place.
+
+    :ivar images: the input, uint8 BGR of shape ``(1, height, width, 3)``.
+    """
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
         """Allocate the buffers."""
@@ -214,26 +207,53 @@ class InferenceModel:
         # AUTO puts one that only helps out at the start into brackets.
         return ', '.join(self._compiled.get_property('EXECUTION_DEVICES')).strip('()')
 
-    @property
-    def useful_requests(self) -> int:
-        """How many images can usefully be worked on at once, each in an object of its own."""
-        return int(self._compiled.get_property('OPTIMAL_NUMBER_OF_INFER_REQUESTS'))
-
-    def another(self) -> InferenceModel:
-        """Return the same model with a request and buffer of its own."""
-        return InferenceModel(self._compiled)
+    def team(self) -> list[InferenceModel]:
+        """Return this and as many others of its kind as can usefully work at once."""
+        count = int(self._compiled.get_property('OPTIMAL_NUMBER_OF_INFER_REQUESTS'))
+        return [self, *(InferenceModel(self._compiled) for _ in range(count - 1))]
 
     def infer(self) -> dict[str, NDArray[np.float32]]:
         """
-        Run the model on :attr:`images`, uint8 BGR of shape ``(batch, height, width, 3)``.
+        Run the model on :attr:`images`.
 
         :returns: the outputs by name; valid until the next call.
         """
-        self._request.infer()
+        self.start()
+        return self.finish()
+
+    def start(self) -> None:
+        """Begin to run the model on :attr:`images`, which must stay as they are until the end."""
+        self._request.start_async()
+
+    def finish(self) -> dict[str, NDArray[np.float32]]:
+        """Wait until what was begun is done; return the outputs as :meth:`infer` does."""
+        self._request.wait()
         return {
             name: self._request.get_output_tensor(index).data
             for index, name in enumerate(self._names)
         }
+
+
+def infer_all(
+    team: Sequence[InferenceModel], count: int, fill: Callable[[int, NDArray[np.uint8]], Any]
+) -> Iterator[dict[str, NDArray[np.float32]]]:
+    """
+    Run a model on some images, as many at once as the team has members.
+
+    :param fill: writes an image, by its index, to an input.
+    :returns: the outputs of each image, in order; valid until the next.
+    """
+    running: deque[InferenceModel] = deque()
+    for index in range(count):
+        if len(running) == len(team):
+            yield running[0].finish()
+            running.rotate(-1)
+        else:
+            running.append(team[index])
+        fill(index, running[-1].images[0])
+        running[-1].start()
+    for member in running:
+        yield member.finish()
 
 
 def output_shapes(model: Union[ov.Model, ov.CompiledModel]) -> dict[str, list[Optional[int]]]:

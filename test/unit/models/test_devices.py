@@ -47,23 +47,27 @@ def test_devices_that_are_not_there(wanted: str) -> None:
 
 def test_every_class_of_devices_gets_what_it_knows() -> None:
     settings = InferenceSettings(threads=3, streams=2, precision='f32')
-    assert options('CPU', settings, pipelined=False) == {
+    assert options('CPU', settings, parallel=False) == {
         'PERFORMANCE_HINT': 'LATENCY',
         'ENABLE_CPU_PINNING': False,
         'INFERENCE_NUM_THREADS': 3,
         'NUM_STREAMS': 2,
         'INFERENCE_PRECISION_HINT': 'f32',
     }
-    assert options('GPU.1', settings, pipelined=False) == {
+    assert options('GPU.1', settings, parallel=False) == {
         'PERFORMANCE_HINT': 'LATENCY',
         'NUM_STREAMS': 2,
         'INFERENCE_PRECISION_HINT': 'f32',
     }
-    assert options('NPU', settings, pipelined=False) == {'PERFORMANCE_HINT': 'LATENCY'}
+    assert options('GPU', InferenceSettings(), parallel=True) == {
+        'PERFORMANCE_HINT': 'THROUGHPUT',
+        'ALLOW_AUTO_BATCHING': False,
+    }
+    assert options('NPU', settings, parallel=False) == {'PERFORMANCE_HINT': 'LATENCY'}
 
 
 @pytest.mark.parametrize(
-    ('hint', 'pipelined', 'expected'),
+    ('hint', 'parallel', 'expected'),
     [
         ('auto', False, 'LATENCY'),
         ('auto', True, 'THROUGHPUT'),
@@ -71,15 +75,15 @@ def test_every_class_of_devices_gets_what_it_knows() -> None:
         ('throughput', False, 'THROUGHPUT'),
     ],
 )
-def test_hint(hint: str, pipelined: bool, expected: str) -> None:
-    assert options('CPU', InferenceSettings(hint=hint), pipelined)['PERFORMANCE_HINT'] == expected
+def test_hint(hint: str, parallel: bool, expected: str) -> None:
+    assert options('CPU', InferenceSettings(hint=hint), parallel)['PERFORMANCE_HINT'] == expected
 
 
 def test_this_machine_takes_what_it_is_told() -> None:
     core = ov.Core()
     assert kinds(core)['CPU'] == 'CPU'
     settings = InferenceSettings(threads=1, streams=1, precision='f32')
-    told = effective(core, 'CPU', options('CPU', settings, pipelined=False))
+    told = effective(core, 'CPU', options('CPU', settings, parallel=False))
     assert told == {
         'PERFORMANCE_HINT': 'LATENCY',
         'INFERENCE_PRECISION_HINT': 'f32',
