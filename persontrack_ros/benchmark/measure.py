@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
+from typing import TypeVar
 
 import numpy as np
 
 # Times in a summary are told in milliseconds.
 _MILLI = 1e3
+
+Item = TypeVar('Item')
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,19 @@ def peak_memory(process: Optional[int] = None) -> float:
 def memory(process: Optional[int] = None) -> float:
     """Return the resident size of a process, by default this one; megabytes."""
     return _status('VmRSS', process)
+
+
+def paced(items: Iterable[Item], period: float) -> Iterator[Item]:
+    """
+    Return items one by one, as a camera gives images.
+
+    :param period: seconds from one to the next, or more where they are not asked for in time.
+    """
+    due = time.perf_counter()
+    for item in items:
+        time.sleep(max(0.0, due - time.perf_counter()))
+        due = time.perf_counter() + period
+        yield item
 
 
 def _status(name: str, process: Optional[int]) -> float:

@@ -58,7 +58,7 @@ def as_text(results: Results) -> str:
     if 'association' in results:
         lines += ['', 'association, ms per frame', *_association(results['association'])]
     if 'node' in results:
-        lines += ['', 'node, between processes', *_node(results['node'])]
+        lines += ['', 'node, between processes, 30 images per second', *_node(results['node'])]
     if 'start' in results:
         start = results['start']
         lines += [

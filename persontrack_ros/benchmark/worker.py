@@ -23,6 +23,7 @@ from typing import Any
 from typing import Optional
 
 from persontrack_ros.benchmark.measure import Usage
+from persontrack_ros.benchmark.measure import paced
 from persontrack_ros.benchmark.measure import peak_memory
 from persontrack_ros.core.errors import PersontrackError
 
@@ -77,18 +78,19 @@ class Worker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, frames: int, embeddings: Sequence[int] = ()) -> Chunk:
+    def run(self, frames: int, embeddings: Sequence[int] = (), period: float = 0.0) -> Chunk:
         """
         Process the next frames of the video, which begins anew after its end.
 
         :param embeddings: for the variant `bound`, how many to compute in each frame.
+        :param period: from one frame to the next, in seconds; 0 is as fast as possible.
         :raises PersontrackError: if the process ended.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         time.sleep(_REST)
         try:
-            self._process.stdin.write(f'{json.dumps([frames, embeddings])}\n')
+            self._process.stdin.write(f'{json.dumps([frames, embeddings, period])}\n')
             self._process.stdin.flush()
         except BrokenPipeError:
             pass
@@ -139,11 +141,12 @@ def main() -> int:
 
     for line in sys.stdin:
         begun.clear()
-        count, embeddings = json.loads(line)
+        count, embeddings, period = json.loads(line)
         before = Usage.now()
         done = []
         ended = []
-        for each in variant.run(timed(itertools.islice(source, count)), embeddings):
+        frames = timed(paced(itertools.islice(source, count), period))
+        for each in variant.run(frames, embeddings):
             ended.append(time.perf_counter())
             done.append(each)
         used = Usage.now() - before

@@ -7,6 +7,7 @@ Prints JSON. This process publishes images and receives tracks; the node is anot
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -33,6 +34,7 @@ from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.benchmark.measure import cpu_time
 from persontrack_ros.benchmark.measure import memory
+from persontrack_ros.benchmark.measure import paced
 from persontrack_ros.benchmark.measure import peak_memory
 from persontrack_ros.benchmark.measure import percentiles
 from persontrack_ros.benchmark.worker import Worker
@@ -45,6 +47,9 @@ from persontrack_ros.core.video import VideoSource
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.node_process import NodeProcess
+
+# Images of a camera come so often, in seconds.
+PERIOD = 1 / 30
 
 SIZES = ((640, 480), (768, 576), (1920, 1080))
 
@@ -171,29 +176,32 @@ def running(values: dict[str, Any]) -> Iterator[NodeProcess]:
 
 
 def measure_sizes(video: str, values: dict[str, Any], rounds: int, frames: int) -> dict[str, Any]:
-    """Measure the node and the pipeline alone at each size of images, in turns."""
+    """
+    Measure the node and the pipeline alone at each size of images, in turns.
+
+    Both get the same images at the rate of a camera: a processor that was idle is slower for a
+    while, and that is not the node's doing.
+    """
     results = {}
     for size in SIZES:
-        images = images_of(video, size, _IMAGES)
         camera = Camera()
+        stream = iter(VideoSource(video, SourceOptions(loop=True, width=size[0], height=size[1])))
         with running(values) as node, Worker('default', values, video, size) as worker:
-            camera.wait_for_node(node, images[0])
+            camera.wait_for_node(node, images_of(video, size, 1)[0])
             worker.run(_WARM_UP)
-            for image in images[:_WARM_UP]:
-                camera.ask(image)
+            for frame in itertools.islice(stream, _WARM_UP):
+                camera.ask(frame.image)
             there: list[float] = []
             alone: list[float] = []
             differences = []
             lost = 0
             cpu = 0.0
-            index = 0
             for _ in range(rounds):
-                chunk = worker.run(frames)
+                chunk = worker.run(frames, period=PERIOD)
                 before = cpu_time(node.process.pid)
                 latencies = []
-                for _ in range(frames):
-                    latency = camera.ask(images[index % len(images)])
-                    index += 1
+                for frame in paced(itertools.islice(stream, frames), PERIOD):
+                    latency = camera.ask(frame.image)
                     if latency is None:
                         lost += 1
                     else:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic
 from typing import Optional
 from typing import TypeVar
 
 Item = TypeVar('Item')
+
+_HAND_OVER = 20e-6
 
 
 class NewestItemWorker(Generic[Item]):
@@ -35,6 +38,9 @@ class NewestItemWorker(Generic[Item]):
             self.dropped += self._item is not None
             self._item = item
             self._condition.notify()
+        # Without a pause, the thread of the executor would keep the interpreter to itself for
+        # half a millisecond, while the worker waits for it.
+        time.sleep(_HAND_OVER)
 
     def stop(self) -> None:
         """Drop what waits, let the handler finish its item and end the thread."""

@@ -218,8 +218,9 @@ class InferenceModel:
 
         :returns: the outputs by name; valid until the next call.
         """
-        self.start()
-        return self.finish()
+        # On this thread: another one takes 0.3 ms to wake up.
+        self._request.infer()
+        return self._outputs()
 
     def start(self) -> None:
         """Begin to run the model on :attr:`images`, which must stay as they are until the end."""
@@ -228,6 +229,9 @@ class InferenceModel:
     def finish(self) -> dict[str, NDArray[np.float32]]:
         """Wait until what was begun is done; return the outputs as :meth:`infer` does."""
         self._request.wait()
+        return self._outputs()
+
+    def _outputs(self) -> dict[str, NDArray[np.float32]]:
         return {
             name: self._request.get_output_tensor(index).data
             for index, name in enumerate(self._names)
