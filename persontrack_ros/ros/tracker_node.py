@@ -137,9 +137,9 @@ class TrackerNode(LifecycleNode):
 
     def _activate(self) -> None:
         settings, options = self._configuration.current
-        self._worker = NewestItemWorker(self._process)
+        self._worker = NewestItemWorker(self._process, self._wake_executor)
         self._inputs = Inputs(self)
-        self._inputs.subscribe(options, self._worker.submit)
+        self._inputs.subscribe(options, self._worker)
         self._statistics.resume()
         self._silent.clear()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
@@ -185,6 +185,12 @@ class TrackerNode(LifecycleNode):
         self._camera.forget()
         self._enabled = True
         self._configuration.configured = False
+
+    def _wake_executor(self) -> None:
+        """Let the executor look for images again, which wait while the worker is busy."""
+        executor = self.executor
+        if executor is not None:
+            executor.wake()
 
     def _process(self, frame: Frame) -> None:
         """Publish what is in a frame; runs on the worker's thread."""

@@ -20,11 +20,20 @@ class NewestItemWorker(Generic[Item]):
 
     An item that arrives while the handler is busy replaces one that is still waiting: queued
     images would only make the results stale.
+
+    :ivar busy: whether an item is waiting or being handled.
     """
 
-    def __init__(self, handle: Callable[[Item], None]) -> None:
-        """Start the thread; `handle` must not raise."""
+    def __init__(self, handle: Callable[[Item], None], idle: Callable[[], None]) -> None:
+        """
+        Start the thread.
+
+        :param handle: must not raise.
+        :param idle: called on the thread of the worker when it is no longer busy.
+        """
         self._handle = handle
+        self._idle = idle
+        self.busy = False
         self._condition = threading.Condition()
         self._item: Optional[Item] = None
         self._stopping = False
@@ -37,6 +46,7 @@ class NewestItemWorker(Generic[Item]):
         with self._condition:
             self.dropped += self._item is not None
             self._item = item
+            self.busy = True
             self._condition.notify()
         # Without a pause, the thread of the executor would keep the interpreter to itself for
         # half a millisecond, while the worker waits for it.
@@ -60,3 +70,7 @@ class NewestItemWorker(Generic[Item]):
                     return
                 item, self._item = self._item, None
             self._handle(item)
+            with self._condition:
+                self.busy = self._item is not None
+            if not self.busy:
+                self._idle()

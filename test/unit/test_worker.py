@@ -9,6 +9,10 @@ from persontrack_ros.ros.worker import NewestItemWorker
 TIMEOUT = 60
 
 
+def ignore():
+    """Do nothing when the worker is idle."""
+
+
 def test_waiting_items_are_replaced_by_newer_ones():
     done = []
     busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
@@ -20,7 +24,7 @@ def test_waiting_items_are_replaced_by_newer_ones():
         if item == 4:
             finished.set()
 
-    worker = NewestItemWorker(handle)
+    worker = NewestItemWorker(handle, ignore)
     worker.submit(1)
     assert busy.wait(TIMEOUT)
     for item in (2, 3, 4):
@@ -39,7 +43,7 @@ def test_submit_does_not_wait_for_the_handler():
         busy.set()
         assert go_on.wait(TIMEOUT)
 
-    worker = NewestItemWorker(handle)
+    worker = NewestItemWorker(handle, ignore)
     worker.submit(1)
     assert busy.wait(TIMEOUT)
     worker.submit(2)  # would hang here
@@ -56,7 +60,7 @@ def test_stop_lets_the_handler_finish_and_drops_the_rest():
         assert go_on.wait(TIMEOUT)
         done.append(item)
 
-    worker = NewestItemWorker(handle)
+    worker = NewestItemWorker(handle, ignore)
     worker.submit(1)
     assert busy.wait(TIMEOUT)
     worker.submit(2)
@@ -72,4 +76,29 @@ def test_stop_lets_the_handler_finish_and_drops_the_rest():
 
 
 def test_stop_without_work():
-    NewestItemWorker(print).stop()
+    NewestItemWorker(print, ignore).stop()
+
+
+def test_idle_is_told_when_nothing_waits():
+    done = []
+    busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
+
+    def handle(item):
+        busy.set()
+        assert go_on.wait(TIMEOUT)
+        done.append(item)
+
+    def on_idle():
+        done.append('idle' if not worker.busy else 'busy')
+        finished.set()
+
+    worker = NewestItemWorker(handle, on_idle)
+    assert not worker.busy
+    worker.submit(1)
+    assert busy.wait(TIMEOUT)
+    worker.submit(2)
+    assert worker.busy
+    go_on.set()
+    assert finished.wait(TIMEOUT)
+    worker.stop()
+    assert done == [1, 2, 'idle']
