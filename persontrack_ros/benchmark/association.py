@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from persontrack_ros.core.tracking.tracker import make_tracker
 COUNTS = (10, 50, 100, 200)
 DIMENSION = 256
 
-_WARM_UP = 8
+# Each tracker does so many updates in a row, as in the other parts.
+_ROUND = 20
 _PERIOD = 100_000_000
 
 Step = Callable[[FloatArray, Embeddings], object]
@@ -92,13 +94,15 @@ def _measure(frames: int) -> dict[str, Any]:
         crowd = Crowd(count)
         steps = trackers()
         times: dict[str, list[float]] = {name: [] for name in steps}
-        for frame in range(_WARM_UP + frames):
-            boxes, looks = crowd.step()
+        for turn in range(1 + ceil(frames / _ROUND)):
+            images = [crowd.step() for _ in range(_ROUND)]
             for name, step in steps.items():
-                started = time.perf_counter()
-                step(boxes, looks)
-                if frame >= _WARM_UP:
-                    times[name].append(time.perf_counter() - started)
+                for boxes, looks in images:
+                    started = time.perf_counter()
+                    step(boxes, looks)
+                    # The first round is not measured.
+                    if turn:
+                        times[name].append(time.perf_counter() - started)
         medians = {name: 1e3 * float(np.median(own)) for name, own in times.items()}
         results[str(count)] = {
             'ms': medians,

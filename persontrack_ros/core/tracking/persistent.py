@@ -254,14 +254,15 @@ def _distance(looks: Embeddings, others: Embeddings) -> FloatArray:
     return distance
 
 
-def _distance_of_pairs(pairs: _Pairs, looks: Embeddings, found: _Found) -> FloatArray:
+def _distance_of_pairs(pairs: _Pairs, table: _Table, found: _Found) -> FloatArray:
     """Return :func:`_distance` of the looks of each pair, shape ``(P,)``."""
-    rows, columns = pairs.tracks, pairs.detections
+    looks, rows, columns = table.looks, pairs.tracks, pairs.detections
     if PRODUCT_GAIN * len(pairs) < len(looks) * len(found.looks):
         similarity = np.einsum('ij,ij->i', looks[rows], found.looks[columns])
     else:
         similarity = (looks @ found.looks.T)[rows, columns]
-    return np.where(known(looks)[rows] & found.known[columns], 1 - similarity, UNKNOWN_DISTANCE)
+    familiar = (table.look_counts > 0)[rows] & found.known[columns]
+    return np.where(familiar, 1 - similarity, UNKNOWN_DISTANCE)
 
 
 class Persistent:
@@ -511,7 +512,7 @@ class Persistent:
         pairs = matching.open(pairs, table.confirmed)
         if not len(pairs):
             return
-        distance = _distance_of_pairs(pairs, table.looks, found)
+        distance = _distance_of_pairs(pairs, table, found)
         feasible = (pairs.overlap > MIN_IOU) & (distance <= MAX_DISTANCE_OVERLAPPING)
         feasible |= pairs.in_gate & (distance <= MAX_DISTANCE_IN_GATE)
         cost = 1 - pairs.overlap + APPEARANCE_WEIGHT * distance
