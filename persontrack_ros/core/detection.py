@@ -22,6 +22,7 @@ from persontrack_ros.core.models.profile import read_profile
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.models.runtime import describe_outputs
 from persontrack_ros.core.models.runtime import output_shapes
+from persontrack_ros.core.scaling import scale
 from persontrack_ros.core.settings import DetectorSettings
 
 BgrImage = NDArray[np.uint8]
@@ -153,7 +154,7 @@ class Fit:
         window = target[top : top + height, left : left + width]
         # Averaging costs more, but pixels skipped by plain interpolation of a large frame alias.
         interpolation = cv2.INTER_AREA if image.size > _FULL_HD else cv2.INTER_LINEAR
-        cv2.resize(image, (width, height), dst=window, interpolation=interpolation)
+        scale(image, window, interpolation)
 
     def to_image(self, corners: FloatArray) -> FloatArray:
         """Convert ``[left, top, right, bottom]`` from pixels of the input to the image's."""

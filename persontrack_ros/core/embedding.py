@@ -20,6 +20,7 @@ from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.models.runtime import describe_outputs
 from persontrack_ros.core.models.runtime import infer_all
 from persontrack_ros.core.models.runtime import output_shapes
+from persontrack_ros.core.scaling import scale
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import ReidSettings
 from persontrack_ros.core.tracking.appearance import normalise
@@ -155,7 +156,7 @@ class ModelEmbedder:
         crops = _crops(image, boxes)
 
         def fill(index: int, target: BgrImage) -> None:
-            cv2.resize(crops[index], target.shape[1::-1], dst=target)
+            scale(crops[index], target)
 
         for index, outputs in enumerate(infer_all(self._team, len(crops), fill)):
             (embeddings[index],) = outputs.values()
