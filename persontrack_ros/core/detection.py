@@ -49,6 +49,7 @@ class Detector:
         # The zoo's kind of model needs no profile: there is nothing to choose in it.
         self._profile = profile or DetectorProfile()
         self._decoder = DECODERS[self._profile.decoder]
+        self._exact = runtime.exact
         model = runtime.read(path, self._profile)
         self._model = runtime.compile(model, path, self._profile, settings.device, pipelined)
         self._size = (self._model.images.shape[1], self._model.images.shape[2])
@@ -89,7 +90,7 @@ class Detector:
         if self._fit.image != (height, width):
             self._fit = Fit(self._profile.fit, (height, width), self._size)
             self._model.images[:] = GREY
-        self._fit.draw(image, self._model.images[0])
+        self._fit.draw(image, self._model.images[0], self._exact)
         corners, scores = self._infer()
         keep = np.flatnonzero(
             (scores >= self._score_threshold) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
@@ -148,13 +149,13 @@ class Fit:
             return 0, 0
         return (self.size[0] - self.inner[0]) // 2, (self.size[1] - self.inner[1]) // 2
 
-    def draw(self, image: BgrImage, target: BgrImage) -> None:
-        """Write the image to its place in the input."""
+    def draw(self, image: BgrImage, target: BgrImage, exact: bool = False) -> None:
+        """Write the image to its place in the input; `exact` as in :func:`scale`."""
         (top, left), (height, width) = self.corner, self.inner
         window = target[top : top + height, left : left + width]
         # Averaging costs more, but pixels skipped by plain interpolation of a large frame alias.
         interpolation = cv2.INTER_AREA if image.size > _FULL_HD else cv2.INTER_LINEAR
-        scale(image, window, interpolation)
+        scale(image, window, exact, interpolation)
 
     def to_image(self, corners: FloatArray) -> FloatArray:
         """Convert ``[left, top, right, bottom]`` from pixels of the input to the image's."""

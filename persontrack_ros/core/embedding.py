@@ -139,6 +139,7 @@ class ModelEmbedder:
                 f'{describe_outputs(model)}, expected [N, D]'
             )
         self.dimension = shapes[0][1]
+        self._exact = runtime.exact
         # One person per request and as many requests as the device likes: on a CPU that is a
         # thread for each, which takes half the processor time of all threads on one person, and
         # is as fast per person as any batch.
@@ -156,7 +157,7 @@ class ModelEmbedder:
         crops = _crops(image, boxes)
 
         def fill(index: int, target: BgrImage) -> None:
-            scale(crops[index], target)
+            scale(crops[index], target, self._exact)
 
         for index, outputs in enumerate(infer_all(self._team, len(crops), fill)):
             (embeddings[index],) = outputs.values()

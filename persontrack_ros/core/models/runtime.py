@@ -79,6 +79,11 @@ class Runtime:
             return
         self._core.set_property({'CACHE_DIR': str(directory)})
 
+    @property
+    def exact(self) -> bool:
+        """Whether results should be the same on processors of all kinds."""
+        return self._settings.precision == 'f32'
+
     @cached_property
     def _devices(self) -> dict[str, str]:
         return kinds(self._core)
