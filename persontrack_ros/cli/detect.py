@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 from tqdm import tqdm
@@ -16,7 +18,9 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import make_embedder
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
+from persontrack_ros.core.video import Frame
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
 
@@ -49,31 +53,42 @@ def execute(options: argparse.Namespace) -> int:
 def record(options: argparse.Namespace) -> Recording:
     """Detect and embed the persons in all images of ``options.source``."""
     settings = settings_from(options)
+    with VideoSource(options.source, SourceOptions(max_frames=options.max_frames)) as source:
+        return record_frames(source, source.frame_count, settings)
+
+
+def record_frames(
+    frames: Iterable[Frame], frame_count: Optional[int], settings: Settings
+) -> Recording:
+    """
+    Detect and embed the persons in images.
+
+    :param frame_count: how many there will be, where known.
+    """
     stamps: list[int] = []
     found: list[Detections] = []
     vectors = []
     motions = []
     camera = CameraMotion() if settings.tracker.camera_motion != 'none' else None
-    with VideoSource(options.source, SourceOptions(max_frames=options.max_frames)) as source:
-        runtime = Runtime(settings.inference)
-        detector = Detector(settings.detector, runtime)
-        embedder = make_embedder(settings.reid, runtime)
-        for frame in tqdm(source, total=source.frame_count, unit='frame', mininterval=0.5):
-            stamps.append(frame.stamp)
-            found.append(detector.detect(frame.image))
-            vectors.append(embedder.embed(frame.image, found[-1].boxes))
-            if camera:
-                motion = camera.follow(frame.image, found[-1].boxes)
-                motions.append(np.full((2, 3), np.nan) if motion is None else motion)
+    runtime = Runtime(settings.inference)
+    detector = Detector(settings.detector, runtime)
+    embedder = make_embedder(settings.reid, runtime)
+    for frame in tqdm(frames, total=frame_count, unit='frame', mininterval=0.5):
+        stamps.append(frame.stamp)
+        found.append(detector.detect(frame.image))
+        vectors.append(embedder.embed(frame.image, found[-1].boxes))
+        if camera:
+            motion = camera.follow(frame.image, found[-1].boxes)
+            motions.append(np.full((2, 3), np.nan) if motion is None else motion)
     detections = Detections(
         np.concatenate([one.boxes for one in found]),
         np.concatenate([one.scores for one in found]),
         np.concatenate(vectors),
         found[0].image_size,
     )
-    frames = np.repeat(np.arange(1, len(found) + 1), [len(one) for one in found])
+    numbers = np.repeat(np.arange(1, len(found) + 1), [len(one) for one in found])
     return Recording(
-        frames,
+        numbers,
         detections,
         np.array(stamps, dtype=np.int64),
         detector.own_score_threshold,

@@ -245,6 +245,23 @@ def test_the_exit_rule_asks_who_moved(own, forgotten):
     assert (tracker.tracks == []) == forgotten
 
 
+@pytest.mark.parametrize(('own', 'rests', 'gone'), [(-20, True, True), (-5, False, False)])
+def test_the_exit_rule_asks_how_far_who_is_hidden_went(own, rests, gone):
+    """The camera turned by 30 pixels per second; the person, still within the image, is hidden."""
+    tracker = make_tracker(TrackerSettings())
+    looks = np.eye(2, dtype=np.float32)[:1]
+    left = 60 - 6 * (own - 30)
+    for frame in range(120):
+        hidden = frame >= 60
+        turning = not (hidden and rests)
+        there = [] if hidden else [[left, 200, 40, 100]]
+        found = Detections.create(there, [0.95] * len(there), image_size=WINDOW)
+        turn = np.array([[1.0, 0.0, -3.0 * turning], [0.0, 1.0, 0.0]])
+        tracker.update(found, looks.__getitem__, frame * 10**8, turn)
+        left += own / 10 - 3
+    assert (tracker.tracks == []) == gone
+
+
 @pytest.mark.parametrize('every', [1, 3])
 def test_a_recording_keeps_the_motion(tmp_path, every):
     """The camera turns while somebody who stands still is not seen for a second."""

@@ -31,6 +31,9 @@ CORNER_DISTANCE = 7
 PATCH = 15
 LEVELS = 3
 
+# Steps of the search at most, and until they are this small: more costs time and gains nothing.
+SEARCH = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 10, 0.03)
+
 # A corner that misses the common motion by more, in reduced pixels, moves by itself.
 TOLERANCE = 1.0
 
@@ -86,7 +89,13 @@ class CameraMotion:
             _logger.debug('Camera motion unknown: %d corners in the background', len(before))
             return None
         after, found, _ = cv2.calcOpticalFlowPyrLK(
-            self._grey, grey, before, None, winSize=(PATCH, PATCH), maxLevel=LEVELS
+            self._grey,
+            grey,
+            before,
+            None,
+            winSize=(PATCH, PATCH),
+            maxLevel=LEVELS,
+            criteria=SEARCH,
         )
         followed = found[:, 0] == 1
         before, after = before[followed], after[followed]

@@ -120,7 +120,7 @@ PRODUCT_GAIN = 16
 MIN_SIZE = 0.01
 
 # Lost for so long within this part of the image's larger side from its border means gone, if on
-# the way out, and faster than the camera, in the mean over the last time, can have done it.
+# the way out, unless the camera, in the mean over the last time, can have done it.
 EXIT_TIME = 0.5
 BORDER = 0.02
 DRIFT_TIME = 1.0
@@ -265,6 +265,16 @@ def _distance_of_pairs(pairs: _Pairs, table: _Table, found: _Found) -> FloatArra
     return np.where(familiar, 1 - similarity, UNKNOWN_DISTANCE)
 
 
+def _edges(
+    boxes: FloatArray, image_size: tuple[int, int]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which boxes are at the left and top, and at the right and bottom border."""
+    margin = BORDER * max(image_size)
+    near = boxes[:, :2] <= margin
+    far = boxes[:, :2] + boxes[:, 2:] >= np.array(image_size) - margin
+    return near, far
+
+
 class Persistent:
     """Keeps identities; a :class:`~persontrack_ros.core.tracking.tracker.Tracker`."""
 
@@ -307,7 +317,7 @@ class Persistent:
         self._stamp = stamp
         self._now += elapsed
         self._weigh(detections.scores)
-        self._forget(detections.image_size)
+        self._forget(detections.image_size, elapsed)
         if motion is not None:
             self._move(motion, elapsed)
         self._predict(elapsed)
@@ -392,31 +402,41 @@ class Persistent:
             excess = float(scores.sum()) - len(scores) * self._mean_score
             self._mean_score += excess / self._score_count
 
-    def _forget(self, image_size: Optional[tuple[int, int]]) -> None:
+    def _forget(self, image_size: Optional[tuple[int, int]], elapsed: float) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
         lost = self._lost_time()
         gone = lost > self.settings.max_lost_time
         away = lost > EXIT_TIME
         if self.settings.forget_at_border and image_size is not None and away.any():
-            gone |= away & self._leaving(image_size)
+            gone |= away & self._leaving(image_size, elapsed)
         if gone.any():
             self._table = self._table[~gone]
 
-    def _leaving(self, image_size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Tell which tracks are at the border of the image and move outwards by themselves."""
-        near, far = self._edges(image_size)
+    def _leaving(self, image_size: tuple[int, int], elapsed: float) -> NDArray[np.bool_]:
+        """
+        Tell which tracks are at the border of the image and moved out by themselves.
+
+        Those are as fast as the background was when they were last seen; or their way since then
+        took them to the border, and is longer than that of the background in the time before.
+        """
+        boxes = self._boxes()
         velocity = self._table.kalman.velocity[:, :2]
         drift = np.abs(self._table.drifts)
-        outwards = (near & (velocity < -drift)) | (far & (velocity > drift))
-        return outwards[:, 0] | outwards[:, 1]
-
-    def _edges(self, image_size: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Tell which tracks are at the left and top, and at the right and bottom border."""
-        boxes = self._boxes()
-        margin = BORDER * max(image_size)
-        near = boxes[:, :2] <= margin
-        far = boxes[:, :2] + boxes[:, 2:] >= np.array(image_size) - margin
-        return near, far
+        # They are where they were predicted to be in the image before.
+        way = velocity * (self._lost_time() - elapsed)[:, None]
+        near, far = _edges(boxes, image_size)
+        # Who was within a body's width of the border may have been lost because of it.
+        width = boxes[:, 2:3].copy()
+        boxes[:, :2] -= way + width
+        boxes[:, 2:] += 2 * width
+        near_at_rest, far_at_rest = _edges(boxes, image_size)
+        further = np.abs(way) > DRIFT_TIME * drift
+        further &= ~(near & near_at_rest | far & far_at_rest)
+        own = (np.abs(velocity) >= drift) | further
+        outwards = own & (near & (velocity < 0) | far & (velocity > 0))
+        # A small step over another border says little about whom the camera has lost.
+        carried = ~own & (near | far)
+        return (outwards[:, 0] | outwards[:, 1]) & ~(carried[:, 0] | carried[:, 1])
 
     def _move(self, motion: FloatArray, elapsed: float) -> None:
         """Take the tracks along with the background; of those just seen, note how fast it goes."""
@@ -627,7 +647,7 @@ class Persistent:
             covered &= bottom[shown] >= bottom[rows, None]
             missed = (lost <= MISSED_TIME) & (table.hits >= MISSED_HITS)
             if detections.image_size is not None:
-                near, far = self._edges(detections.image_size)
+                near, far = _edges(boxes, detections.image_size)
                 missed &= ~(near | far).any(axis=1)
             visible[rows] = covered.any(axis=1) | missed[rows]
         return self._as_tracks(np.flatnonzero(visible), boxes)
