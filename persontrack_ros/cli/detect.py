@@ -69,8 +69,9 @@ def record_frames(
     found: list[Detections] = []
     vectors = []
     motions = []
-    camera = CameraMotion() if settings.tracker.camera_motion != 'none' else None
     runtime = Runtime(settings.inference)
+    moving = settings.tracker.camera_motion != 'none'
+    camera = CameraMotion(runtime.exact) if moving else None
     detector = Detector(settings.detector, runtime)
     embedder = make_embedder(settings.reid, runtime)
     for frame in tqdm(frames, total=frame_count, unit='frame', mininterval=0.5):

@@ -94,7 +94,7 @@ class Pipeline:
             preparation.result()
         self.tracker = make_tracker(settings.tracker)
         moving = settings.tracker.camera_motion != 'none'
-        self._camera = CameraMotion() if moving else None
+        self._camera = CameraMotion(runtime.exact) if moving else None
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
         self.apply(settings)
         self._wait = 0

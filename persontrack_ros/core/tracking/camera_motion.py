@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import pixel_rectangles
+from persontrack_ros.core.scaling import scale
 
 # Images are reduced to this larger side: enough for the motion, and four times as fast as VGA.
 LARGER_SIDE = 320
@@ -49,8 +50,13 @@ _logger = logging.getLogger(__name__)
 class CameraMotion:
     """Estimates the motion of the camera from image to image of one stream."""
 
-    def __init__(self) -> None:
-        """Start without an image."""
+    def __init__(self, exact: bool = False) -> None:
+        """
+        Start without an image.
+
+        :param exact: as in :func:`~persontrack_ros.core.scaling.scale`.
+        """
+        self._exact = exact
         self._grey: Optional[NDArray[np.uint8]] = None
         self._corners = np.empty((0, 1, 2), dtype=np.float32)
         self._size = (0, 0)
@@ -65,21 +71,22 @@ class CameraMotion:
             map of pixels, shape ``(2, 3)``; None if there is no such image or too little in it.
         """
         height, width = image.shape[:2]
-        scale = min(1.0, LARGER_SIDE / max(height, width))
-        size = (max(1, round(scale * width)), max(1, round(scale * height)))
+        ratio = min(1.0, LARGER_SIDE / max(height, width))
+        size = (max(1, round(ratio * width)), max(1, round(ratio * height)))
         # Reduced before it is made grey: this way most pixels are touched only once.
-        reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        reduced = np.empty((size[1], size[0], 3), dtype=np.uint8)
+        scale(image, reduced, self._exact, cv2.INTER_AREA)
         grey = cv2.cvtColor(reduced, cv2.COLOR_BGR2GRAY)
         motion = self._compare(grey) if self._size == (width, height) else None
         self._size = (width, height)
         self._grey = grey
-        ratio = np.array([size[0] / width, size[1] / height])
-        self._corners = _corners(grey, persons * np.tile(ratio, 2))
+        ratios = np.array([size[0] / width, size[1] / height])
+        self._corners = _corners(grey, persons * np.tile(ratios, 2))
         if motion is None:
             return None
         # From reduced pixels, whose two sides may differ by rounding, to pixels.
-        motion[:, :2] *= ratio / ratio[:, None]
-        motion[:, 2] /= ratio
+        motion[:, :2] *= ratios / ratios[:, None]
+        motion[:, 2] /= ratios
         return motion
 
     def _compare(self, grey: NDArray[np.uint8]) -> Optional[FloatArray]:
