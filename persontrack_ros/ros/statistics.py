@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from math import ceil
 from typing import Any
 from typing import Optional
-
-import numpy as np
 
 # Latencies that the quantiles are taken of, and seconds that the rate is taken over.
 LATENCIES = 500
@@ -101,7 +100,9 @@ class Statistics:
                 self._done.popleft()
             window = min(RATE_WINDOW, now - self._since)
             rate = len(self._done) / window if window else 0.0
-            p50, p99 = np.quantile(self._latencies or [0.0], [0.5, 0.99])
+            # Not by NumPy, whose function takes milliseconds where it is called once a second.
+            latencies = sorted(self._latencies) or [0.0]
+            p50, p99 = (latencies[ceil(part * (len(latencies) - 1))] for part in (0.5, 0.99))
             faults = [
                 _judge(limits, 'silence', silence, f'no input for {silence:.1f} s'),
                 _judge(limits, 'latency', p99, f'latency {p99:.3f} s (p99)'),

@@ -196,6 +196,7 @@ class InferenceModel:
     A compiled model with one request and one input buffer that is written in place.
 
     :ivar images: the input, uint8 BGR of shape ``(1, height, width, 3)``.
+    :ivar device: what it really runs on, where AUTO or several were asked for.
     """
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
@@ -205,12 +206,8 @@ class InferenceModel:
         self._names = list(output_shapes(compiled))
         self.images: NDArray[np.uint8] = np.zeros(tuple(compiled.input().shape), dtype=np.uint8)
         self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
-
-    @property
-    def device(self) -> str:
-        """The devices it really runs on, where AUTO or several were asked for."""
         # AUTO puts one that only helps out at the start into brackets.
-        return ', '.join(self._compiled.get_property('EXECUTION_DEVICES')).strip('()')
+        self.device = ', '.join(compiled.get_property('EXECUTION_DEVICES')).strip('()')
 
     def team(self) -> list[InferenceModel]:
         """Return this and as many others of its kind as can usefully work at once."""
