@@ -100,9 +100,6 @@ CLEAR_PART = 0.95
 CERTAIN_PART = 1.0
 SCORES = 500
 
-# Without looks, it takes so many detections more.
-EXTRA_HITS = 2
-
 # Cosine distance at which a new person is a lost one nearby.
 REUNION_DISTANCE = 0.5
 
@@ -605,10 +602,9 @@ class Persistent:
         if not len(due):
             return
         familiar, hits, scores = known(table.looks[due]), table.hits[due], table.best_scores[due]
-        needed = self.settings.n_init + np.where(familiar, 0, EXTRA_HITS)
         clear_score = min(CLEAR_SCORE, CLEAR_PART * self._mean_score)
         certain_score = min(CERTAIN_SCORE, CERTAIN_PART * self._mean_score)
-        clear = (scores >= clear_score) & (hits >= needed)
+        clear = (scores >= clear_score) & (hits >= self.settings.n_init)
         certain = (scores >= certain_score) & (hits == 1) & familiar
         due = due[clear | certain]
         lost = np.flatnonzero(table.confirmed & (table.misses > 0))
