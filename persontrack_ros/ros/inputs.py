@@ -71,34 +71,6 @@ class Frame:
         return None if self.image is None else image_to_bgr(self.image)
 
 
-class WhileIdle(CallbackGroup):
-    """
-    Leaves images in the middleware while the worker is busy.
-
-    In a queue of one, each replaces the one before there, and costs nothing: to take those that
-    would only be replaced in the worker takes a millisecond each, or four in full HD.
-
-    :ivar closes: whether it does that; otherwise the worker gets all images.
-    """
-
-    def __init__(self, worker: NewestItemWorker[Any]) -> None:
-        """Belong to the subscription of the images of a worker."""
-        super().__init__()
-        self._worker = worker
-        self.closes = True
-
-    def can_execute(self, entity: Any) -> bool:
-        """Tell the executor whether to take an image."""
-        return not (self.closes and self._worker.busy)
-
-    def beginning_execution(self, entity: Any) -> bool:
-        """Tell the executor whether to go on with it."""
-        return self.can_execute(entity)
-
-    def ending_execution(self, entity: Any) -> None:
-        """Do nothing: it is the worker who ends."""
-
-
 class StampMatcher:
     """Joins messages of several topics that have exactly the same stamp."""
 
@@ -136,24 +108,65 @@ class LossCounter:
 
     Of best-effort messages, some get lost on the way, and others are replaced by newer ones before
     they are taken out of the middleware, which tells of neither.
+
+    :ivar lost: how many.
+    :ivar counts: whether that is known: Humble tells no numbers, and of several publishers, each
+        has its own.
     """
 
     def __init__(self, publishers: Callable[[], int]) -> None:
         """
         Begin with whatever comes first.
 
-        :param publishers: returns how many there are; each of several has numbers of its own.
+        :param publishers: returns how many there are.
         """
         self._publishers = publishers
         self._last: Optional[int] = None
         self.lost = 0
+        self.counts = True
 
     def add(self, number: Optional[int]) -> None:
         """Take note of the number of a message, None where the middleware does not tell it."""
         missing = 0 if None in (number, self._last) else number - self._last - 1
         self._last = number
-        if missing > 0 and self._publishers() == 1:
-            self.lost += missing
+        if number is None:
+            self.counts = False
+        elif missing > 0:
+            self.counts = self._publishers() == 1
+            self.lost += missing if self.counts else 0
+
+
+class WhileIdle(CallbackGroup):
+    """
+    Leaves images in the middleware while the worker is busy.
+
+    In a queue of one, each replaces the one before there, and costs nothing: to take those that
+    would only be replaced in the worker takes a millisecond each, or four in full HD.
+
+    :ivar closes: whether the queue is one of one image, the newest.
+    """
+
+    def __init__(self, worker: NewestItemWorker[Any], loss: LossCounter) -> None:
+        """
+        Belong to the subscription of the images of a worker.
+
+        :param loss: counts those that are replaced; where it cannot, the worker gets them all.
+        """
+        super().__init__()
+        self._worker = worker
+        self._loss = loss
+        self.closes = False
+
+    def can_execute(self, entity: Any) -> bool:
+        """Tell the executor whether to take an image."""
+        return not (self.closes and self._loss.counts and self._worker.busy)
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """Tell the executor whether to go on with it."""
+        return self.can_execute(entity)
+
+    def ending_execution(self, entity: Any) -> None:
+        """Do nothing: it is the worker who ends."""
 
 
 class Inputs:
@@ -196,7 +209,7 @@ class Inputs:
         depth = 1 if list(kinds) == ['image'] else WAITING
         if depth == 1:
             self._loss = LossCounter(partial(self._node.count_publishers, kinds['image'][1]))
-            self._group = WhileIdle(worker)
+            self._group = WhileIdle(worker, self._loss)
         for name, (kind, topic) in kinds.items():
             self._subscribe(name, kind, topic, depth, partial(self._matcher.add, name))
         if options['depth']:
@@ -239,11 +252,7 @@ class Inputs:
         def on_message(message: Any, info: Mapping[str, Any]) -> None:
             self._heard[name] = time.monotonic()
             if name == 'image' and self._loss is not None:
-                number = info.get('publication_sequence_number')
-                self._loss.add(number)
-                if number is None and self._group is not None:
-                    # Humble: what is dropped can be counted by the worker only.
-                    self._group.closes = False
+                self._loss.add(info.get('publication_sequence_number'))
             take(message)
 
         group = self._group if name == 'image' else None

@@ -17,6 +17,7 @@ from persontrack_ros.benchmark.association import trackers
 from persontrack_ros.benchmark.measure import Usage
 from persontrack_ros.benchmark.measure import cpu_time
 from persontrack_ros.benchmark.measure import memory
+from persontrack_ros.benchmark.measure import paced
 from persontrack_ros.benchmark.measure import peak_memory
 from persontrack_ros.benchmark.measure import percentiles
 from persontrack_ros.benchmark.mosaic import write_mosaic
@@ -79,6 +80,18 @@ def test_ratios_are_those_of_the_same_round():
 def test_percentiles():
     told = percentiles(np.arange(1001) / 1000)
     assert told == pytest.approx({'p50_ms': 500, 'p99_ms': 990, 'p99.9_ms': 999})
+
+
+def test_items_come_at_the_rate_of_a_camera():
+    """Those that are asked for late come at once, and do not make the next ones hurry."""
+    times = []
+    for index in paced(range(4), 0.05):
+        times.append(time.perf_counter())
+        if index == 1:
+            time.sleep(0.2)
+    steps = np.diff(times)
+    assert (steps >= 0.049).all()
+    assert steps[1] >= 0.2
 
 
 def test_clocks():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from persontrack_ros.core.messages import message_to_detections
 from persontrack_ros.ros.inputs import WAITING
 from persontrack_ros.ros.inputs import LossCounter
 from persontrack_ros.ros.inputs import StampMatcher
+from persontrack_ros.ros.inputs import WhileIdle
 
 
 class Message:
@@ -97,19 +99,41 @@ def test_which_detections_are_taken():
 
 
 @pytest.mark.parametrize(
-    ('publishers', 'numbers', 'lost'),
+    ('publishers', 'numbers', 'lost', 'counts'),
     [
-        (1, [7, 8, 9], 0),
-        (1, [7, 10, 11, 13], 3),
+        (1, [7, 8, 9], 0, True),
+        (1, [7, 10, 11, 13], 3, True),
         # Another publisher, or the same one started again.
-        (1, [7, 1, 2, 4], 1),
+        (1, [7, 1, 2, 4], 1, True),
         # Each counts for itself.
-        (2, [7, 100, 8, 101], 0),
-        (1, [None, None, 5, None, 9], 0),
+        (2, [7, 100, 8, 101], 0, False),
+        (1, [None, None, 5, None, 9], 0, False),
     ],
 )
-def test_what_never_came_is_counted_by_the_numbers_of_one_publisher(publishers, numbers, lost):
+def test_what_never_came_is_counted_by_the_numbers_of_one_publisher(
+    publishers, numbers, lost, counts
+):
     counter = LossCounter(lambda: publishers)
     for number in numbers:
         counter.add(number)
-    assert counter.lost == lost
+    assert (counter.lost, counter.counts) == (lost, counts)
+
+
+@pytest.mark.parametrize(
+    ('closes', 'numbers', 'busy', 'taken'),
+    [
+        (True, [1, 2], True, False),
+        (True, [1, 2], False, True),
+        # A longer queue would be worked off from its old end.
+        (False, [1, 2], True, True),
+        # Nobody else would count what is dropped.
+        (True, [None], True, True),
+    ],
+)
+def test_images_are_left_in_the_middleware_while_nobody_has_time(closes, numbers, busy, taken):
+    loss = LossCounter(lambda: 1)
+    for number in numbers:
+        loss.add(number)
+    group = WhileIdle(SimpleNamespace(busy=busy), loss)
+    group.closes = closes
+    assert group.can_execute(None) == group.beginning_execution(None) == taken
