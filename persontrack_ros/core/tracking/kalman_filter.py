@@ -7,6 +7,7 @@ ICIP 2017, section 2.1.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,11 @@ class Noise:
     velocity: Stds
     first_position: Stds
     first_velocity: Stds
+
+    def with_errors(self, factor: float) -> Noise:
+        """Return it with detections that err so many times as much."""
+        x, y, aspect, height = (factor * std for std in self.measurement)
+        return dataclasses.replace(self, measurement=(x, y, aspect, height))
 
 
 # The paper's reference implementation; time in frames.

@@ -60,8 +60,8 @@ MIN_SEEN = 0.3
 FILL_TIME = 2.5
 
 # A detector errs alike in images that follow each other, while the smoother takes errors for
-# independent: it has to believe each detection less. Three times the errors of WALKING.
-SMOOTHED = dataclasses.replace(WALKING, measurement=(0.09, 0.09, 0.15, 0.09))
+# independent: it has to believe each detection less, as if it erred so many times as much.
+ALIKE = 3.0
 
 # Longer times between two images are not told apart; keeps the smoother's arithmetic exact.
 LONGEST_STEP = 3600.0
@@ -317,7 +317,8 @@ def _smooth(part: _Part, times: FloatArray) -> tuple[IndexArray, FloatArray, Flo
     measurements[rows] = boxes_to_measurements(part.boxes)
     observed = np.zeros(len(frames), dtype=bool)
     observed[rows] = True
-    return (frames, *smooth(times[frames], measurements, observed, SMOOTHED))
+    noise = WALKING.with_errors(ALIKE)
+    return (frames, *smooth(times[frames], measurements, observed, noise))
 
 
 def _as_tracks(part: _Part, times: FloatArray, id_: int) -> list[tuple[int, Track]]:
