@@ -80,6 +80,10 @@ UNKNOWN_DISTANCE = 0.55
 # A lost person is looked for within this many heights times the square root of the time.
 REACH = 2.0
 
+# After this time, the motion of a lost person of unknown looks says too little: the gate lets in
+# everybody near.
+UNKNOWN_TIME = 2.0
+
 # A detection that overlaps one track by at least the first and nobody else by more than the second
 # is this person's, whatever it looks like.
 UNAMBIGUOUS_IOU = 0.5
@@ -402,7 +406,9 @@ class Persistent:
     def _forget(self, image_size: Optional[tuple[int, int]], elapsed: float) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
         lost = self._lost_time()
-        gone = lost > self.settings.max_lost_time
+        familiar = self._table.look_counts > 0
+        gone = lost > np.where(familiar, np.inf, UNKNOWN_TIME)
+        gone |= lost > self.settings.max_lost_time
         away = lost > EXIT_TIME
         if self.settings.forget_at_border and image_size is not None and away.any():
             gone |= away & self._leaving(image_size, elapsed)
