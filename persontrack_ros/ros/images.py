@@ -7,8 +7,6 @@ apt does not import beside a NumPy 2 installed by pip; it is asked only for thos
 
 from __future__ import annotations
 
-from array import array
-
 import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -44,12 +42,11 @@ def bgr_to_image(image: BgrImage, header: Header) -> Image:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f'expected uint8 of shape (H, W, 3), got {image.dtype} {image.shape}')
     height, width = image.shape[:2]
-    # rclpy takes an array.array as it is, but checks bytes one by one: half a second in full HD.
-    data = array('B')
-    data.frombytes(np.ascontiguousarray(image).data)
-    return Image(
-        header=header, height=height, width=width, encoding='bgr8', step=3 * width, data=data
-    )
+    message = Image(header=header, height=height, width=width, encoding='bgr8', step=3 * width)
+    # Into the array that is there: another one would be copied, and bytes would be checked one by
+    # one, half a second in full HD.
+    message.data.frombytes(np.ascontiguousarray(image).data)
+    return message
 
 
 def _convert_with_cv_bridge(message: Image) -> BgrImage:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -137,8 +136,8 @@ class Outputs:
             quality = [cv2.IMWRITE_JPEG_QUALITY, options['jpeg_quality']]
             _, data = cv2.imencode('.jpg', annotated, quality)
             message = CompressedImage(header=header, format='bgr8; jpeg compressed bgr8')
-            # Of an array.array, rclpy need not check each byte.
-            message.data = array('B', data.tobytes())
+            # As in bgr_to_image.
+            message.data.frombytes(data.data)
             self._publishers['compressed'].publish(message)
 
     def clear(self) -> None:
