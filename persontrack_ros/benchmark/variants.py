@@ -128,7 +128,7 @@ class Bound:
         """Load the models."""
         runtime = Runtime(settings.inference)
         self._detector = _load(DetectorProfile, settings.detector, runtime, parallel=False)
-        self._reid = _load(Profile, settings.reid, runtime, parallel=True).team()
+        self._reid = _load(Profile, settings.reid, runtime, parallel=True).team(times=2)
 
     def run(self, frames: Iterable[Frame], embeddings: Sequence[int]) -> Iterator[Done]:
         """Run the models as often as for these frames."""

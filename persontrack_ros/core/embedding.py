@@ -142,8 +142,10 @@ class ModelEmbedder:
         self._exact = runtime.exact
         # One person per request and as many requests as the device likes: on a CPU that is a
         # thread for each, which takes half the processor time of all threads on one person, and
-        # is as fast per person as any batch.
-        self._team = runtime.compile(model, path, profile, settings.device, parallel=True).team()
+        # is as fast per person as any batch. Twice as many, so that no thread waits for its next
+        # crop.
+        compiled = runtime.compile(model, path, profile, settings.device, parallel=True)
+        self._team = compiled.team(times=2)
         self.device = self._team[0].device
         for member in self._team:
             member.images.fill(GREY)  # a black image may have no features, and rightly so

@@ -209,9 +209,13 @@ class InferenceModel:
         # AUTO puts one that only helps out at the start into brackets.
         self.device = ', '.join(compiled.get_property('EXECUTION_DEVICES')).strip('()')
 
-    def team(self) -> list[InferenceModel]:
-        """Return this and as many others of its kind as can usefully work at once."""
-        count = int(self._compiled.get_property('OPTIMAL_NUMBER_OF_INFER_REQUESTS'))
+    def team(self, times: int = 1) -> list[InferenceModel]:
+        """
+        Return this and others of its kind, together as many as can usefully work at once.
+
+        :param times: that many times more; what cannot work at once waits within the device.
+        """
+        count = times * int(self._compiled.get_property('OPTIMAL_NUMBER_OF_INFER_REQUESTS'))
         return [self, *(InferenceModel(self._compiled) for _ in range(count - 1))]
 
     def infer(self) -> dict[str, NDArray[np.float32]]:
