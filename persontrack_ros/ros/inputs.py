@@ -40,6 +40,10 @@ from persontrack_ros.ros.worker import NewestItemWorker
 # Messages of one topic that wait for those of the others.
 WAITING = 30
 
+# RMW_MESSAGE_INFO_SEQUENCE_NUMBER_UNSUPPORTED of rmw/types.h: what a middleware says that does not
+# number messages.
+UNNUMBERED = 2**64 - 1
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -110,8 +114,8 @@ class LossCounter:
     they are taken out of the middleware, which tells of neither.
 
     :ivar lost: how many.
-    :ivar counts: whether that is known: Humble tells no numbers, and of several publishers, each
-        has its own.
+    :ivar counts: whether that is known: Humble and some middlewares tell no numbers, and of
+        several publishers, each has its own.
     """
 
     def __init__(self, publishers: Callable[[], int]) -> None:
@@ -126,7 +130,9 @@ class LossCounter:
         self.counts = True
 
     def add(self, number: Optional[int]) -> None:
-        """Take note of the number of a message, None where the middleware does not tell it."""
+        """Take note of the number of a message, None where rclpy does not tell it."""
+        if number == UNNUMBERED:
+            number = None
         missing = 0 if None in (number, self._last) else number - self._last - 1
         self._last = number
         if number is None:

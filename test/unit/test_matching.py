@@ -13,6 +13,7 @@ from vision_msgs.msg import Detection2DArray
 from vision_msgs.msg import ObjectHypothesisWithPose
 
 from persontrack_ros.core.messages import message_to_detections
+from persontrack_ros.ros.inputs import UNNUMBERED
 from persontrack_ros.ros.inputs import WAITING
 from persontrack_ros.ros.inputs import LossCounter
 from persontrack_ros.ros.inputs import StampMatcher
@@ -108,6 +109,7 @@ def test_which_detections_are_taken():
         # Each counts for itself.
         (2, [7, 100, 8, 101], 0, False),
         (1, [None, None, 5, None, 9], 0, False),
+        (1, [UNNUMBERED, UNNUMBERED], 0, False),
     ],
 )
 def test_what_never_came_is_counted_by_the_numbers_of_one_publisher(
