@@ -22,3 +22,10 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _KEPT_BLOCK)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_ALL)
+
+
+def give_freed_memory_back() -> None:
+    """Return to the system what :func:`keep_freed_memory` keeps, when much was freed for good."""
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
+    if trim is not None:
+        trim(0)
