@@ -17,6 +17,9 @@ import numpy as np
 # Times in a summary are told in milliseconds.
 _MILLI = 1e3
 
+# Images per second of a camera.
+CAMERA_RATE = 30
+
 Item = TypeVar('Item')
 
 

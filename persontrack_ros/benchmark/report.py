@@ -13,6 +13,7 @@ import numpy as np
 import openvino as ov
 
 from persontrack_ros.benchmark.association import COUNTS
+from persontrack_ros.benchmark.measure import CAMERA_RATE
 from persontrack_ros.benchmark.variants import BOUND
 from persontrack_ros.benchmark.variants import DEFAULT
 
@@ -58,7 +59,8 @@ def as_text(results: Results) -> str:
     if 'association' in results:
         lines += ['', 'association, ms per frame', *_association(results['association'])]
     if 'node' in results:
-        lines += ['', 'node, between processes, 30 images per second', *_node(results['node'])]
+        title = f'node, between processes, {CAMERA_RATE} images per second'
+        lines += ['', title, *_node(results['node'])]
     if 'start' in results:
         start = results['start']
         lines += [

@@ -32,6 +32,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from persontrack_ros.benchmark.measure import CAMERA_RATE
 from persontrack_ros.benchmark.measure import cpu_time
 from persontrack_ros.benchmark.measure import memory
 from persontrack_ros.benchmark.measure import paced
@@ -47,9 +48,6 @@ from persontrack_ros.core.video import VideoSource
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.node_process import NodeProcess
-
-# Images of a camera come so often, in seconds.
-PERIOD = 1 / 30
 
 SIZES = ((640, 480), (768, 576), (1920, 1080))
 
@@ -199,10 +197,10 @@ def measure_sizes(video: str, values: dict[str, Any], rounds: int, frames: int) 
             lost = 0
             cpu = 0.0
             for _ in range(rounds):
-                chunk = worker.run(frames, period=PERIOD)
+                chunk = worker.run(frames, period=1 / CAMERA_RATE)
                 before = cpu_time(node.process.pid)
                 latencies = []
-                for frame in paced(itertools.islice(stream, frames), PERIOD):
+                for frame in paced(itertools.islice(stream, frames), 1 / CAMERA_RATE):
                     latency = camera.ask(frame.image, start + frame.stamp)
                     if latency is None:
                         lost += 1

@@ -31,11 +31,11 @@ from persontrack_ros.core.tracking.appearance import known
 from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.association import associate
-from persontrack_ros.core.tracking.persistent import BORDER
 from persontrack_ros.core.tracking.persistent import EXIT_TIME
 from persontrack_ros.core.tracking.persistent import MIN_SIZE
 from persontrack_ros.core.tracking.persistent import REACH
 from persontrack_ros.core.tracking.persistent import WALKING
+from persontrack_ros.core.tracking.persistent import at_border
 from persontrack_ros.core.tracking.smoother import smooth
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.track import TrackState
@@ -301,10 +301,7 @@ def _ends(parts: Sequence[_Part], times: FloatArray) -> tuple[_Ends, _Ends]:
 
 def _leaving(ends: _Ends, image_size: tuple[int, int]) -> NDArray[np.bool_]:
     """Tell which of the persons are at the border of the image and move outwards."""
-    boxes = measurements_to_boxes(ends.position)
-    margin = BORDER * max(image_size)
-    near = boxes[:, :2] <= margin
-    far = boxes[:, :2] + boxes[:, 2:] >= np.array(image_size) - margin
+    near, far = at_border(measurements_to_boxes(ends.position), image_size)
     outwards = (near & (ends.velocity[:, :2] < 0)) | (far & (ends.velocity[:, :2] > 0))
     return np.asarray(outwards.any(axis=1))
 

@@ -211,6 +211,11 @@ class _Table:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def familiar(self) -> NDArray[np.bool_]:
+        """Tell which tracks have looks that are known."""
+        return self.look_counts > 0
+
     def __getitem__(self, index: NDArray[Any]) -> _Table:
         return _Table(self.kalman[index], *(column[index] for column in self._arrays()))
 
@@ -262,11 +267,11 @@ def _distance_of_pairs(pairs: _Pairs, table: _Table, found: _Found) -> FloatArra
         similarity = np.einsum('ij,ij->i', looks[rows], found.looks[columns])
     else:
         similarity = (looks @ found.looks.T)[rows, columns]
-    familiar = (table.look_counts > 0)[rows] & found.known[columns]
+    familiar = table.familiar[rows] & found.known[columns]
     return np.where(familiar, 1 - similarity, UNKNOWN_DISTANCE)
 
 
-def _edges(
+def at_border(
     boxes: FloatArray, image_size: tuple[int, int]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Tell which boxes are at the left and top, and at the right and bottom border."""
@@ -406,9 +411,8 @@ class Persistent:
     def _forget(self, image_size: Optional[tuple[int, int]], elapsed: float) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
         lost = self._lost_time()
-        familiar = self._table.look_counts > 0
-        gone = lost > np.where(familiar, np.inf, UNKNOWN_TIME)
-        gone |= lost > self.settings.max_lost_time
+        limit = self.settings.max_lost_time
+        gone = lost > np.where(self._table.familiar, limit, min(limit, UNKNOWN_TIME))
         away = lost > EXIT_TIME
         if self.settings.forget_at_border and image_size is not None and away.any():
             gone |= away & self._leaving(image_size, elapsed)
@@ -427,12 +431,12 @@ class Persistent:
         drift = np.abs(self._table.drifts)
         # They are where they were predicted to be in the image before.
         way = velocity * (self._lost_time() - elapsed)[:, None]
-        near, far = _edges(boxes, image_size)
+        near, far = at_border(boxes, image_size)
         # Who was within a body's width of the border may have been lost because of it.
         width = boxes[:, 2:3].copy()
         boxes[:, :2] -= way + width
         boxes[:, 2:] += 2 * width
-        near_at_rest, far_at_rest = _edges(boxes, image_size)
+        near_at_rest, far_at_rest = at_border(boxes, image_size)
         further = np.abs(way) > DRIFT_TIME * drift
         further &= ~(near & near_at_rest | far & far_at_rest)
         own = (np.abs(velocity) >= drift) | further
@@ -607,7 +611,7 @@ class Persistent:
         due = np.flatnonzero(~table.confirmed)
         if not len(due):
             return
-        familiar, hits, scores = known(table.looks[due]), table.hits[due], table.best_scores[due]
+        familiar, hits, scores = table.familiar[due], table.hits[due], table.best_scores[due]
         clear_score = min(CLEAR_SCORE, CLEAR_PART * self._mean_score)
         certain_score = min(CERTAIN_SCORE, CERTAIN_PART * self._mean_score)
         clear = (scores >= clear_score) & (hits >= self.settings.n_init)
@@ -641,7 +645,7 @@ class Persistent:
         visible = table.confirmed & (table.misses == 0)
         rows = np.flatnonzero(table.confirmed & ~visible & (lost <= COVERED_TIME))
         # Predictions without looks, by which mistakes are noticed, do more harm than good.
-        rows = rows[known(table.looks[rows])]
+        rows = rows[table.familiar[rows]]
         if len(rows):
             shown = np.flatnonzero(visible)
             bottom = boxes[:, 1] + boxes[:, 3]
@@ -649,7 +653,7 @@ class Persistent:
             covered &= bottom[shown] >= bottom[rows, None]
             missed = (lost <= MISSED_TIME) & (table.hits >= MISSED_HITS)
             if detections.image_size is not None:
-                near, far = _edges(boxes, detections.image_size)
+                near, far = at_border(boxes, detections.image_size)
                 missed &= ~(near | far).any(axis=1)
             visible[rows] = covered.any(axis=1) | missed[rows]
         return self._as_tracks(np.flatnonzero(visible), boxes)
