@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from typing import Optional
 
 import rclpy
+from rclpy.clock import Clock
+from rclpy.clock import ClockType
 from rclpy.executors import Executor
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -24,6 +26,7 @@ from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.ros.parameters import declare
 from persontrack_ros.ros.process import ros
+from persontrack_ros.ros.process import until_shutdown
 from persontrack_ros.ros.tracker_node import TrackerNode
 
 PARAMETERS = (
@@ -33,6 +36,8 @@ PARAMETERS = (
         'Names of the cameras, separated by spaces. Each is the namespace of a person_tracker.',
     ),
 )
+
+_WAKE_PERIOD = 1.0
 
 
 class CamerasNode(Node):
@@ -51,6 +56,11 @@ class CamerasNode(Node):
         for name in self.names:
             if not re.fullmatch(r'[A-Za-z_][A-Za-z0-9_]*', name) or self.names.count(name) > 1:
                 raise SettingsError(f'cameras: {name!r} is no name of its own for a namespace')
+        # At Ctrl-C, rclpy wakes the executors and shuts ROS down only then. An executor that was
+        # quicker waits again, and without a timer it would wait for ever.
+        self.create_timer(
+            _WAKE_PERIOD, lambda: None, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def make_trackers(self) -> list[TrackerNode]:
         """Make the node of each camera, in a namespace within that of this node."""
@@ -77,8 +87,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             cameras = CamerasNode()
             stack.callback(cameras.destroy_node)
             for tracker in cameras.make_trackers():
+                own = SingleThreadedExecutor()
+                # Not freed before: at a second Ctrl-C, rclpy goes through all executors again.
+                stack.callback(own.shutdown)
                 thread = threading.Thread(
-                    target=_run, args=(tracker, SingleThreadedExecutor()), name=tracker.get_name()
+                    target=_run, args=(tracker, own), name=tracker.get_name()
                 )
                 stack.callback(thread.join)
                 # Whatever ends this thread has to end that one.
@@ -96,11 +109,8 @@ def _run(tracker: TrackerNode, executor: Executor) -> None:
     """Configure, activate and spin a tracker until ROS is shut down."""
     executor.add_node(tracker)
     try:
-        tracker.autostart()
-        executor.spin()
-    except Exception:
-        # Whatever is being done with ROS when it is shut down fails, and means nothing.
-        if tracker.context.ok():
-            raise
+        with until_shutdown(tracker.context):
+            tracker.autostart()
+            executor.spin()
     finally:
         tracker.destroy_node()

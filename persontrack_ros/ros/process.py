@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Optional
 
 import rclpy
+from rclpy.context import Context
 from rclpy.executors import Executor
-from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.signals import install_signal_handlers
@@ -37,15 +37,22 @@ def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[Executor]:
     install_signal_handlers()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
-        yield executor
-    except Exception:
-        # Whatever is being done with ROS when it is shut down fails, and means nothing.
-        if rclpy.ok():
-            raise
+        with until_shutdown(executor.context):
+            yield executor
     finally:
         rclpy.try_shutdown()
         # Python would restore the default, and a late signal would still end us with an error.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def until_shutdown(context: Context) -> Iterator[None]:
+    """Ignore errors that come after ROS was shut down: whatever is being done with it fails."""
+    try:
+        yield
+    except Exception:
+        if context.ok():
+            raise
 
 
 @contextmanager
@@ -54,10 +61,8 @@ def spinning(executor: Executor) -> Iterator[None]:
     end: Future[None] = Future()
 
     def spin() -> None:
-        try:
+        with until_shutdown(executor.context):
             executor.spin_until_future_complete(end)
-        except ExternalShutdownException:
-            pass
 
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()
