@@ -1,6 +1,8 @@
-"""The memory of images."""
+"""The memory of images and models."""
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # Parameters of glibc's mallopt(3), and their values.
 _M_TRIM_THRESHOLD = -1
@@ -8,6 +10,8 @@ _M_MMAP_THRESHOLD = -3
 # The largest threshold that there is; one image in full HD has 6 MB.
 _KEPT_BLOCK = 32 * 1024**2
 _KEPT_ALL = 128 * 1024**2
+# The default.
+_KEPT_LITTLE = 128 * 1024
 
 
 def keep_freed_memory() -> None:
@@ -24,8 +28,20 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_ALL)
 
 
-def give_freed_memory_back() -> None:
-    """Return to the system what :func:`keep_freed_memory` keeps, when much was freed for good."""
-    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
-    if trim is not None:
-        trim(0)
+@contextmanager
+def giving_memory_back() -> Iterator[None]:
+    """
+    Return to the system what is freed for good in the block, and all that was kept.
+
+    Before and not after it is freed: what threads of the past allocated is in heaps that shrink
+    only then.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, 'mallopt'):
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_LITTLE)
+    try:
+        yield
+    finally:
+        if hasattr(libc, 'malloc_trim'):
+            libc.malloc_trim(0)
+        keep_freed_memory()

@@ -18,7 +18,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.memory import give_freed_memory_back
+from persontrack_ros.core.memory import giving_memory_back
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Camera
@@ -179,12 +179,12 @@ class TrackerNode(LifecycleNode):
             self._outputs.clear()
 
     def _free(self) -> None:
-        if self._outputs is not None:
-            self._outputs.destroy()
-            self._outputs = None
-        self._processor = None
-        give_freed_memory_back()
-        self._camera.forget()
+        with giving_memory_back():
+            if self._outputs is not None:
+                self._outputs.destroy()
+                self._outputs = None
+            self._processor = None
+            self._camera.forget()
         self._enabled = True
         self._configuration.configured = False
 
