@@ -12,6 +12,7 @@ from typing import Protocol
 from typing import Union
 
 from persontrack_ros.benchmark.notebook import Notebook
+from persontrack_ros.core.embedding import QUEUED
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.models.profile import DetectorProfile
@@ -128,7 +129,7 @@ class Bound:
         """Load the models."""
         runtime = Runtime(settings.inference)
         self._detector = _load(DetectorProfile, settings.detector, runtime, parallel=False)
-        self._reid = _load(Profile, settings.reid, runtime, parallel=True).team(times=2)
+        self._reid = _load(Profile, settings.reid, runtime, parallel=True).team(QUEUED)
 
     def run(self, frames: Iterable[Frame], embeddings: Sequence[int]) -> Iterator[Done]:
         """Run the models as often as for these frames."""

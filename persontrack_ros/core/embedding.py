@@ -28,6 +28,9 @@ from persontrack_ros.core.tracking.appearance import normalise
 # The other value of `reid.model` that is no model.
 COLOR = 'color'
 
+# Crops for each that the device works on at once, so that no thread waits for its next one.
+QUEUED = 2
+
 
 class Embedder(Protocol):
     """
@@ -142,10 +145,9 @@ class ModelEmbedder:
         self._exact = runtime.exact
         # One person per request and as many requests as the device likes: on a CPU that is a
         # thread for each, which takes half the processor time of all threads on one person, and
-        # is as fast per person as any batch. Twice as many, so that no thread waits for its next
-        # crop.
+        # is as fast per person as any batch.
         compiled = runtime.compile(model, path, profile, settings.device, parallel=True)
-        self._team = compiled.team(times=2)
+        self._team = compiled.team(QUEUED)
         self.device = self._team[0].device
         for member in self._team:
             member.images.fill(GREY)  # a black image may have no features, and rightly so

@@ -22,10 +22,8 @@ def keep_freed_memory() -> None:
     when they are asked for anew: more than half of what it costs to receive an image. Other
     libraries than glibc are left alone.
     """
-    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _KEPT_BLOCK)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_ALL)
+    _call('mallopt', _M_MMAP_THRESHOLD, _KEPT_BLOCK)
+    _call('mallopt', _M_TRIM_THRESHOLD, _KEPT_ALL)
 
 
 @contextmanager
@@ -36,12 +34,16 @@ def giving_memory_back() -> Iterator[None]:
     Before and not after it is freed: what threads of the past allocated is in heaps that shrink
     only then.
     """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, 'mallopt'):
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_LITTLE)
+    _call('mallopt', _M_TRIM_THRESHOLD, _KEPT_LITTLE)
     try:
         yield
     finally:
-        if hasattr(libc, 'malloc_trim'):
-            libc.malloc_trim(0)
+        _call('malloc_trim', 0)
         keep_freed_memory()
+
+
+def _call(name: str, *arguments: int) -> None:
+    """Call a function of the C library, if it has it."""
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*arguments)

@@ -16,7 +16,6 @@ from typing import Optional
 import rclpy
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
-from rclpy.executors import Executor
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
@@ -26,8 +25,8 @@ from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.ros.parameters import declare
 from persontrack_ros.ros.process import ros
-from persontrack_ros.ros.process import until_shutdown
 from persontrack_ros.ros.tracker_node import TrackerNode
+from persontrack_ros.ros.tracker_node import run
 
 PARAMETERS = (
     Parameter(
@@ -88,11 +87,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             stack.callback(cameras.destroy_node)
             for tracker in cameras.make_trackers():
                 own = SingleThreadedExecutor()
-                # Not freed before: at a second Ctrl-C, rclpy goes through all executors again.
+                # Not freed by its thread: at a second Ctrl-C, rclpy goes through all executors.
                 stack.callback(own.shutdown)
-                thread = threading.Thread(
-                    target=_run, args=(tracker, own), name=tracker.get_name()
-                )
+                thread = threading.Thread(target=run, args=(tracker, own), name=tracker.get_name())
                 stack.callback(thread.join)
                 # Whatever ends this thread has to end that one.
                 stack.callback(rclpy.try_shutdown)
@@ -103,14 +100,3 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         rclpy.logging.get_logger('cameras').fatal(str(error))
         return 2
     return 0
-
-
-def _run(tracker: TrackerNode, executor: Executor) -> None:
-    """Configure, activate and spin a tracker until ROS is shut down."""
-    executor.add_node(tracker)
-    try:
-        with until_shutdown(tracker.context):
-            tracker.autostart()
-            executor.spin()
-    finally:
-        tracker.destroy_node()

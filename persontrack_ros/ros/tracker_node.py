@@ -12,6 +12,7 @@ from rclpy.clock import ClockType
 from rclpy.clock import JumpThreshold
 from rclpy.clock import TimeJump
 from rclpy.duration import Duration
+from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -32,6 +33,7 @@ from persontrack_ros.ros.inputs import Inputs
 from persontrack_ros.ros.outputs import Outputs
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import ros
+from persontrack_ros.ros.process import until_shutdown
 from persontrack_ros.ros.processing import Processor
 from persontrack_ros.ros.services import Services
 from persontrack_ros.ros.session import Session
@@ -298,15 +300,20 @@ class TrackerNode(LifecycleNode):
         return report
 
 
+def run(tracker: TrackerNode, executor: Executor) -> None:
+    """Configure, activate and spin a tracker until ROS is shut down."""
+    executor.add_node(tracker)
+    try:
+        with until_shutdown(tracker.context):
+            tracker.autostart()
+            executor.spin()
+    finally:
+        tracker.destroy_node()
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the node until it is interrupted."""
     use_one_thread_beside_inference()
     with ros(arguments) as executor:
-        node = TrackerNode()
-        executor.add_node(node)
-        try:
-            node.autostart()
-            executor.spin()
-        finally:
-            node.destroy_node()
+        run(TrackerNode(), executor)
     return 0

@@ -208,7 +208,7 @@ def _quantize(
         quantized = nncf.quantize(
             model,
             nncf.Dataset(images, prepare),
-            # Symmetric: with zero points, convolutions take a third longer on CPUs with AMX.
+            # Symmetric: with zero points, it is no faster than bf16 on CPUs with AMX.
             preset=nncf.QuantizationPreset.PERFORMANCE,
             subset_size=len(images),
             ignored_scope=nncf.IgnoredScope(names=_heads(model)),
