@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Optional
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 
 Check = Callable[[Sequence[rclpy.Parameter]], SetParametersResult]
 Take = Callable[[Sequence[rclpy.Parameter]], None]
@@ -59,6 +62,22 @@ def refuse_impossible_transitions(node: LifecycleNode) -> None:
             return response
 
     service.callback = change_or_refuse
+
+
+def with_number(take: Callable[[Any, Optional[int]], None]) -> Callable[..., None]:
+    """
+    Return the callback of a subscription that takes a message and the number it was published by.
+
+    The number is None where it is not told: rclpy of Humble tells nothing besides the message.
+    """
+
+    def with_info(message: Any, info: Mapping[str, Any]) -> None:
+        take(message, info.get('publication_sequence_number'))
+
+    def alone(message: Any) -> None:
+        take(message, None)
+
+    return with_info if hasattr(Subscription, 'CallbackType') else alone
 
 
 def local_discovery() -> dict[str, str]:

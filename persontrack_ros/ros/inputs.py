@@ -29,6 +29,7 @@ from vision_msgs.msg import Detection2DArray
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.encodings import decode_image
 from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.ros.compat import with_number
 from persontrack_ros.ros.depth_input import KEPT
 from persontrack_ros.ros.depth_input import Depth
 from persontrack_ros.ros.depth_input import DepthInput
@@ -255,10 +256,10 @@ class Inputs:
     def _subscribe(
         self, name: str, kind: type, topic: str, depth: int, take: Callable[[Any], None]
     ) -> None:
-        def on_message(message: Any, info: Mapping[str, Any]) -> None:
+        def on_message(message: Any, number: Optional[int]) -> None:
             self._heard[name] = time.monotonic()
             if name == 'image' and self._loss is not None:
-                self._loss.add(info.get('publication_sequence_number'))
+                self._loss.add(number)
             take(message)
 
         group = self._group if name == 'image' else None
@@ -266,7 +267,7 @@ class Inputs:
         self.subscriptions[name] = self._node.create_subscription(
             kind,
             topic,
-            on_message,
+            with_number(on_message),
             QoSProfile(depth=depth, reliability=qos_profile_sensor_data.reliability),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             callback_group=group,

@@ -69,5 +69,6 @@ def spinning(executor: Executor) -> Iterator[None]:
     try:
         yield
     finally:
-        end.set_result(None)
+        # By its own thread: an executor of Humble is not woken by what another one completes.
+        executor.create_task(end.set_result, None)
         thread.join()

@@ -13,6 +13,7 @@ import time
 from array import array
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from typing import Optional
@@ -219,7 +220,10 @@ class Peer:
 
     def until_tracker_listens(self) -> None:
         self.until(
-            lambda: self.images.get_subscription_count() and self._tracks.get_publisher_count(),
+            lambda: (
+                self.images.get_subscription_count()
+                and self.node.count_publishers(self._tracks.topic_name)
+            ),
             'tracker',
         )
         self.until_known_by()
@@ -256,7 +260,9 @@ class Peer:
         """Return a list that gets the messages of a topic of another node from now on."""
         messages: list[Any] = []
         subscription = self.node.create_subscription(kind, topic, messages.append, EVERYTHING)
-        self.until(subscription.get_publisher_count, f'publisher of {topic}')
+        self.until(
+            partial(self.node.count_publishers, subscription.topic_name), f'publisher of {topic}'
+        )
         self.until_known_by(publisher)
         return messages
 

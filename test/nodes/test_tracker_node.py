@@ -175,7 +175,9 @@ def test_bad_images_are_reported_on_one_line_and_not_each(peer, tracker, picture
 def test_annotated_image_only_while_somebody_subscribes(peer, pictures, to_message):
     got = []
     subscription = peer.node.create_subscription(Image, 'annotated_image', got.append, 10)
-    peer.until(subscription.get_publisher_count, 'publisher of annotated_image')
+    peer.until(
+        lambda: peer.node.count_publishers(subscription.topic_name), 'publisher of annotated_image'
+    )
     peer.until_known_by()
     message = to_message(pictures[0])
     answer = peer.track(message)
