@@ -23,6 +23,9 @@ from rclpy.subscription import Subscription
 Check = Callable[[Sequence[rclpy.Parameter]], SetParametersResult]
 Take = Callable[[Sequence[rclpy.Parameter]], None]
 
+# Whether callbacks can have more than the message: not in Humble.
+TELLS_NUMBERS = hasattr(Subscription, 'CallbackType')
+
 
 def on_parameters_set(node: Node, check: Check, take: Take) -> None:
     """
@@ -68,7 +71,7 @@ def with_number(take: Callable[[Any, Optional[int]], None]) -> Callable[..., Non
     """
     Return the callback of a subscription that takes a message and the number it was published by.
 
-    The number is None where it is not told: rclpy of Humble tells nothing besides the message.
+    The number is None where it is not told.
     """
 
     def with_info(message: Any, info: Mapping[str, Any]) -> None:
@@ -77,7 +80,7 @@ def with_number(take: Callable[[Any, Optional[int]], None]) -> Callable[..., Non
     def alone(message: Any) -> None:
         take(message, None)
 
-    return with_info if hasattr(Subscription, 'CallbackType') else alone
+    return with_info if TELLS_NUMBERS else alone
 
 
 def local_discovery() -> dict[str, str]:

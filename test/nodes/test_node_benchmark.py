@@ -27,7 +27,7 @@ def test_start(data, models):
 
 
 @pytest.mark.parametrize('queue', [1, 100])
-def test_overload(data, models, monkeypatch, queue):
+def test_overload(data, models, has_numbers, monkeypatch, queue):
     """
     With too many images, the newest one wins and each one is accounted for.
 
@@ -44,6 +44,10 @@ def test_overload(data, models, monkeypatch, queue):
     assert result['published'] == result['answered'] + result['dropped']
     assert result['answered'] > 3
     assert result['dropped'] > 0.3 * result['published']
-    # One or the other may be lost on its way, before the node can count it.
-    assert result['dropped_by_its_count'] == pytest.approx(result['dropped'], rel=0.2)
+    if has_numbers or queue > 1:
+        # One or the other may be lost on its way, before the node can count it.
+        assert result['dropped_by_its_count'] == pytest.approx(result['dropped'], rel=0.2)
+    else:
+        # Of what is replaced in the middleware, the node does not know.
+        assert 0 < result['dropped_by_its_count'] <= result['dropped']
     assert result['memory_after_mb'] < result['memory_before_mb'] + 50
