@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from typing import Literal
 from typing import Optional
 from typing import Union
@@ -45,6 +46,26 @@ def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None
         raise OutputError(f'{path} is a folder but no bag, and is not overwritten')
 
 
+class _FirstPart:
+    """Folder of a bag for rosbags, so that the file in it is named as the first of rosbag2."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.name = f'{folder.name}_0'
+
+    def __truediv__(self, name: str) -> Path:
+        return self._folder / name
+
+
+class _Writer(Writer):
+    """Writes FOLDER_0.mcap where rosbags itself writes FOLDER.mcap, which ros2 bag cannot mend."""
+
+    STORAGE_PLUGINS: dict[StoragePlugin, Any] = {
+        plugin: lambda folder, compression, kind=kind: kind(_FirstPart(folder), compression)
+        for plugin, kind in Writer.STORAGE_PLUGINS.items()
+    }
+
+
 class BagWriter:
     """
     Writes a bag.
@@ -66,7 +87,7 @@ class BagWriter:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-            self._writer = Writer(
+            self._writer = _Writer(
                 path, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()]
             )
             self._writer.open()

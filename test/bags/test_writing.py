@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import suppress
 from importlib.resources import files
@@ -103,6 +104,8 @@ def test_metadata_by_the_rules(make_bag, storage, tmp_path):
     assert info['version'] == 8
     assert info['storage_identifier'] == storage
     (file,) = info['relative_file_paths']
+    # Others are not found by ros2 bag reindex.
+    assert re.fullmatch(rf'{out.name}_0\.(mcap|db3)', file)
     assert (out / file).is_file()
     assert info['message_count'] == count
     assert info['starting_time'] == {'nanoseconds_since_epoch': min(times)}
@@ -132,7 +135,7 @@ def test_mcap_library_reads_it(make_bag, tmp_path):
     path, messages = make_bag('mcap')
     out = tmp_path / 'out'
     written = track_bag(path, out, 'mcap')
-    with (out / 'out.mcap').open('rb') as file:
+    with (out / 'out_0.mcap').open('rb') as file:
         reader = make_reader(file, validate_crcs=True)
         assert reader.get_header().profile == 'ros2'
         summary = reader.get_summary()
@@ -155,7 +158,7 @@ def test_sqlite_reads_it(make_bag, tmp_path):
     path, messages = make_bag('sqlite3')
     out = tmp_path / 'out'
     track_bag(path, out, 'sqlite3')
-    database = sqlite3.connect(out / 'out.db3')
+    database = sqlite3.connect(out / 'out_0.db3')
     assert database.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
     assert database.execute('SELECT schema_version FROM schema').fetchall() == [(4,)]
     rows = database.execute(

@@ -93,7 +93,7 @@ def test_compare_with_truth(vtest, data, persontrack):
 
 
 def test_track_cut_off_bag(vtest, persontrack, tmp_path):
-    content = (vtest / 'raw' / 'raw.mcap').read_bytes()
+    content = (vtest / 'raw' / 'raw_0.mcap').read_bytes()
     cut = tmp_path / 'cut.mcap'
     cut.write_bytes(content[: len(content) // 2])
     done = persontrack('bag', 'track', cut, '-o', tmp_path / 'out')
