@@ -1,0 +1,51 @@
+"""
+Shared memory that killed processes left behind.
+
+Fast DDS removes the segment of a process as that ends, but nobody does where it is killed. A
+process holds a lock (flock) on the file SEGMENT_el for as long as it lives. Ports, which are
+small, are taken over by the next process.
+
+Source: RobustExclusiveLock.hpp of Fast DDS, and its tool ``fastdds shm clean``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from pathlib import Path
+
+FOLDER = Path('/dev/shm')
+# Fast DDS 2 and 3.
+_LOCK = re.compile(r'(fastrtps|fastdds)_[0-9a-f]{16}_el')
+# Seconds; the lock of a segment that is just being made may not be held yet.
+_YOUNG = 10.0
+
+
+def remove_segments_of_dead(folder: Path = FOLDER) -> tuple[int, int]:
+    """
+    Remove the segments of processes of this user that have ended.
+
+    :returns: their number and size in bytes.
+    """
+    number = size = 0
+    locks = folder.iterdir() if folder.is_dir() else ()
+    for lock in [each for each in locks if _LOCK.fullmatch(each.name)]:
+        try:
+            status = lock.stat()
+            if status.st_uid != os.getuid() or time.time() - status.st_mtime < _YOUNG:
+                continue
+            with lock.open('rb') as file:
+                # Whoever is alive has it; while we have it, nobody takes the segment.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                segment = lock.with_name(lock.name[: -len('_el')])
+                if segment.exists():
+                    size += segment.stat().st_size
+                    segment.unlink()
+                lock.unlink()
+                number += 1
+        except OSError:
+            # It is held, or another node has removed it meanwhile.
+            continue
+    return number, size

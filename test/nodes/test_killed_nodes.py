@@ -1,0 +1,48 @@
+"""Nodes that are killed leave nothing that the next start does not take back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from persontrack_ros.ros.shared_memory import FOLDER
+
+
+def segments_of(process):
+    """Return the locks of the segments that a process holds."""
+    files = {Path(os.readlink(link)) for link in Path(f'/proc/{process.pid}/fd').iterdir()}
+    return {each for each in files if each.parent == FOLDER and '_port' not in each.name}
+
+
+@pytest.mark.skipif(
+    'cyclone' in os.environ.get('RMW_IMPLEMENTATION', ''),
+    reason='Cyclone DDS keeps nothing in /dev/shm',
+)
+def test_ten_killed_nodes_leave_nothing(start, peer):
+    """And one that lives keeps what it has."""
+    names = [f'killed_{i}' for i in range(10)]
+    alive, *killed = (
+        start('tracker_node', '-r', f'__node:={name}', autostart=False)
+        for name in ('alive', *names)
+    )
+    peer.until(lambda: {'alive', *names} <= set(peer.node.get_node_names()), 'all nodes')
+    left = set()
+    for process in killed:
+        locks = segments_of(process)
+        assert locks
+        left |= locks
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert all(lock.exists() and lock.with_name(lock.name[:-3]).exists() for lock in left)
+    for lock in left:
+        # Young ones may belong to a node that is just starting.
+        os.utime(lock, (time.time() - 60,) * 2)
+    process = start('tracker_node', autostart=False)
+    process.wait_for(r'INFO.*removed \d+ MiB of shared memory that \d+ killed processes had left')
+    assert not any(lock.exists() or lock.with_name(lock.name[:-3]).exists() for lock in left)
+    assert segments_of(alive)
+    assert all(lock.exists() for lock in segments_of(alive))
