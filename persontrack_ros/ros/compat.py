@@ -20,6 +20,15 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+    from rclpy.event_handler import UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+    from rclpy.qos_event import UnsupportedEventTypeError
+
+__all__ = ['SubscriptionEventCallbacks', 'UnsupportedEventTypeError']
+
 Check = Callable[[Sequence[rclpy.Parameter]], SetParametersResult]
 Take = Callable[[Sequence[rclpy.Parameter]], None]
 

@@ -61,18 +61,20 @@ def _take(stack: ExitStack, port: int) -> None:
 
 
 def node_of(endpoint: TopicEndpointInfo) -> str:
-    """Return the full name of the node that a publisher or subscription belongs to."""
+    """Return the full name of the node that a publisher or subscription belongs to, if known."""
+    if not is_known(endpoint):
+        return 'an unknown node'
     return f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
+
+
+def is_known(endpoint: TopicEndpointInfo) -> bool:
+    """Return whether the node of an endpoint is known; that may be so later than the endpoint."""
+    return bool(endpoint.node_name != _UNKNOWN_NAME)
 
 
 def publishers_of(node: Node, topic: str) -> list[str]:
     """Return the full names of the nodes that publish a topic, as far as they are known."""
-    return [
-        node_of(each)
-        for each in node.get_publishers_info_by_topic(topic)
-        # The endpoints of a node can be known before its name is.
-        if each.node_name != _UNKNOWN_NAME
-    ]
+    return [node_of(each) for each in node.get_publishers_info_by_topic(topic) if is_known(each)]
 
 
 class Introduction:

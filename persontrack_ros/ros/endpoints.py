@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 
 from rclpy.duration import Duration
@@ -12,13 +13,16 @@ from rclpy.qos import DurabilityPolicy
 from rclpy.qos import LivelinessPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
-from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from persontrack_ros.ros.discovery import is_known
 from persontrack_ros.ros.discovery import node_of
+from persontrack_ros.ros.listener import Listener
 
 # What middlewares give for it differs by less than a second.
 _INFINITE = 2**63 - 10**9
+# How many looks to wait for the name of a node.
+_PATIENCE = 5
 
 
 def mismatches(offered: QoSProfile, requested: QoSProfile) -> list[tuple[str, str, str]]:
@@ -77,16 +81,14 @@ class QosWatch:
         """Begin without any."""
         self._node = node
         self._told: set[tuple[str, bytes]] = set()
+        self._looks: Counter[bytes] = Counter()
 
-    def check(
-        self, subscriptions: Iterable[Subscription], publishers: Iterable[Publisher]
-    ) -> None:
+    def check(self, listeners: Iterable[Listener], publishers: Iterable[Publisher]) -> None:
         """Look at the other ends of these, and warn of what is new."""
-        for subscription in subscriptions:
-            topic = subscription.topic_name
-            for other in self._node.get_publishers_info_by_topic(topic):
-                faults = mismatches(other.qos_profile, subscription.qos_profile)
-                self._warn(topic, other, faults, 'subscription', 'publisher')
+        for listener in listeners:
+            for other in listener.publishers:
+                faults = mismatches(other.qos_profile, listener.qos_profile)
+                self._warn(listener.topic_name, other, faults, 'subscription', 'publisher')
         for publisher in publishers:
             topic = publisher.topic_name
             for other in self._node.get_subscriptions_info_by_topic(topic):
@@ -103,6 +105,9 @@ class QosWatch:
     ) -> None:
         key = (topic, bytes(other.endpoint_gid))
         if not faults or key in self._told:
+            return
+        if not is_known(other) and self._looks[key[1]] < _PATIENCE:
+            self._looks[key[1]] += 1
             return
         self._told.add(key)
         told = ', '.join(

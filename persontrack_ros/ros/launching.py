@@ -41,11 +41,14 @@ def declare(arguments: Iterable[Argument]) -> list[Action]:
 
 
 def use_large_images(share: Path) -> list[Action]:
-    """Let Fast DDS pass large images, unless the user has a profile of their own."""
-    if any(os.environ.get(name) for name in _PROFILE_VARIABLES):
-        return []
-    profile = str(share / 'config' / 'fastdds_large_images.xml')
-    return [SetEnvironmentVariable(name, profile) for name in _PROFILE_VARIABLES]
+    """Let the middleware pass large images, unless the user has configured it themselves."""
+    values = {}
+    if not any(os.environ.get(name) for name in _PROFILE_VARIABLES):
+        profile = str(share / 'config' / 'fastdds_large_images.xml')
+        values = dict.fromkeys(_PROFILE_VARIABLES, profile)
+    if not os.environ.get('CYCLONEDDS_URI'):
+        values['CYCLONEDDS_URI'] = f'file://{share / "config" / "cyclonedds_large_images.xml"}'
+    return [SetEnvironmentVariable(name, value) for name, value in values.items()]
 
 
 def start_tracker(

@@ -30,6 +30,7 @@ from persontrack_ros.ros.endpoints import QosWatch
 from persontrack_ros.ros.endpoints import describe
 from persontrack_ros.ros.inputs import Frame
 from persontrack_ros.ros.inputs import Inputs
+from persontrack_ros.ros.losses import LossWatch
 from persontrack_ros.ros.outputs import Outputs
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import ros
@@ -75,6 +76,7 @@ class TrackerNode(LifecycleNode):
         self._configuration = NodeParameters(self)
         self._statistics = Statistics()
         self._qos = QosWatch(self)
+        self._losses = LossWatch(self)
         refuse_impossible_transitions(self)
         Services(self, self._reset, self._enable, self._save, self._load)
         publish_diagnostics(self, self._report)
@@ -262,8 +264,11 @@ class TrackerNode(LifecycleNode):
         if self._outputs is None:
             return
         inputs = self._inputs
-        subscriptions = [] if inputs is None else inputs.subscriptions.values()
-        self._qos.check(subscriptions, self._outputs.publishers)
+        if inputs is not None:
+            inputs.adapt()
+        listeners = [] if inputs is None else inputs.listeners.values()
+        self._qos.check(listeners, self._outputs.publishers)
+        self._losses.check(listeners)
         limit = self._configuration.current.options['diagnostics.silence_warn']
         for topic, silence in {} if inputs is None else inputs.silence.items():
             if not limit or silence <= limit:

@@ -188,15 +188,20 @@ def test_large_images_get_through_unless_the_user_has_a_profile(
     ours = CHECKOUT / 'config/fastdds_large_images.xml'
     own = tmp_path / 'profile.xml'
     own.write_bytes(ours.read_bytes())
-    variables = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    profiles = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    variables = (*profiles, 'CYCLONEDDS_URI')
     for name in variables:
         monkeypatch.delenv(name, raising=False)
+    cyclone = f'file://{CHECKOUT}/config/cyclonedds_large_images.xml'
     if has_own:
-        monkeypatch.setenv(variables[0], str(own))
+        monkeypatch.setenv(profiles[0], str(own))
+        cyclone = '<CycloneDDS/>'
+        monkeypatch.setenv('CYCLONEDDS_URI', cyclone)
     process = launch('persontrack', params_file)
     environment = Path(f'/proc/{pid_of(process, "tracker_node")}/environ').read_text().split('\0')
     found = dict(each.split('=', 1) for each in environment if each.startswith(variables))
-    expected = {variables[0]: own} if has_own else dict.fromkeys(variables, ours)
+    expected = {profiles[0]: own} if has_own else dict.fromkeys(profiles, ours)
+    expected['CYCLONEDDS_URI'] = cyclone
     assert found == {name: str(path) for name, path in expected.items()}
     assert peer.state() == 'unconfigured'
     end(process)

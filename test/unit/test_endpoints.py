@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy
@@ -11,6 +13,7 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rclpy.qos import qos_check_compatible
 
+from persontrack_ros.ros.endpoints import QosWatch
 from persontrack_ros.ros.endpoints import mismatches
 
 WEAK = {'reliability': ReliabilityPolicy.BEST_EFFORT}
@@ -49,3 +52,31 @@ def test_mismatches_are_those_of_the_middleware(offered, requested, expected):
     assert mismatches(*profiles) == expected
     compatibility, _ = qos_check_compatible(*profiles)
     assert (compatibility == QoSCompatibility.ERROR) == bool(expected)
+
+
+def test_a_node_that_is_not_yet_known_is_looked_at_again():
+    """Its endpoints can be known before its name is; one that stays unknown is told of as well."""
+    told = []
+    logger = SimpleNamespace(warning=told.append)
+    watch = QosWatch(SimpleNamespace(get_logger=lambda: logger))
+
+    def endpoint(gid, name='_NODE_NAME_UNKNOWN_', namespace='_NODE_NAMESPACE_UNKNOWN_'):
+        return SimpleNamespace(
+            qos_profile=QoSProfile(depth=1, **WEAK),
+            endpoint_gid=[gid],
+            node_name=name,
+            node_namespace=namespace,
+        )
+
+    listener = SimpleNamespace(topic_name='/image', qos_profile=QoSProfile(depth=1, **STRONG))
+    listener.publishers = [endpoint(1), endpoint(2)]
+    watch.check([listener], [])
+    assert told == []
+    listener.publishers = [endpoint(1), endpoint(2, 'driver', '/front')]
+    watch.check([listener], [])
+    assert len(told) == 1
+    assert '/front/driver' in told[0]
+    for _ in range(20):
+        watch.check([listener], [])
+    assert len(told) == 2
+    assert 'an unknown node' in told[1]

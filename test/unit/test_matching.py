@@ -13,11 +13,11 @@ from vision_msgs.msg import Detection2DArray
 from vision_msgs.msg import ObjectHypothesisWithPose
 
 from persontrack_ros.core.messages import message_to_detections
-from persontrack_ros.ros.inputs import UNNUMBERED
 from persontrack_ros.ros.inputs import WAITING
-from persontrack_ros.ros.inputs import LossCounter
 from persontrack_ros.ros.inputs import StampMatcher
 from persontrack_ros.ros.inputs import WhileIdle
+from persontrack_ros.ros.losses import UNNUMBERED
+from persontrack_ros.ros.losses import LossCounter
 
 
 class Message:
@@ -136,6 +136,6 @@ def test_images_are_left_in_the_middleware_while_nobody_has_time(closes, numbers
     loss = LossCounter(lambda: 1)
     for number in numbers:
         loss.add(number)
-    group = WhileIdle(SimpleNamespace(busy=busy), loss)
-    group.closes = closes
+    group = WhileIdle(SimpleNamespace(busy=busy))
+    group.losses = loss if closes else None
     assert group.can_execute(None) == group.beginning_execution(None) == taken
