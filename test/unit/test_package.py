@@ -1,0 +1,77 @@
+"""What the package asks rosdep and pip for: all that it imports, and only what there is."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DISTRIBUTIONS = ['humble', 'jazzy', 'kilted', 'lyrical']
+# Where the name of a Python package in apt is not that in the Python package index.
+KEYS = {'pyyaml': 'python3-yaml'}
+
+Locate = Callable[[str], Path]
+
+
+def dependencies(*kinds: str) -> set[str]:
+    root = ElementTree.parse(CHECKOUT / 'package.xml').getroot()
+    return {str(each.text) for kind in kinds for each in root.iter(f'{kind}_depend')}
+
+
+def required() -> list[str]:
+    """Return the Python packages that setup.py requires."""
+    (call,) = (
+        node
+        for node in ast.walk(ast.parse((CHECKOUT / 'setup.py').read_text()))
+        if isinstance(node, ast.keyword) and node.arg == 'install_requires'
+    )
+    return list(ast.literal_eval(call.value))
+
+
+def from_pip() -> list[str]:
+    """Return the Python packages that the README installs on a robot with pip."""
+    robot = (CHECKOUT / 'README.md').read_text().partition('## On a robot')[2]
+    found = re.search(r'^pip install (.*)$', robot, re.MULTILINE)
+    assert found
+    return found[1].split()
+
+
+def imported() -> Iterator[str]:
+    for path in [*CHECKOUT.glob('persontrack_ros/**/*.py'), *CHECKOUT.glob('launch/*.py')]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (each.name.partition('.')[0] for each in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield str(node.module).partition('.')[0]
+
+
+@pytest.mark.parametrize('distribution', DISTRIBUTIONS)
+def test_rosdep_finds_every_dependency(data: Locate, distribution: str) -> None:
+    """Among the packages that the distribution has released, and the keys that apt serves."""
+    released = data(f'ros/keys/{distribution}.txt').read_text().split()
+    keys = data('ros/keys/rosdep_ubuntu.txt').read_text().split()
+    assert dependencies('exec', 'test') - {*released, *keys} == set()
+
+
+@pytest.mark.parametrize('distribution', DISTRIBUTIONS)
+def test_every_package_of_ros_that_is_imported_is_a_dependency(
+    data: Locate, distribution: str
+) -> None:
+    released = data(f'ros/keys/{distribution}.txt').read_text().split()
+    used = set(imported()) & set(released)
+    assert {'rclpy', 'launch_ros', 'sensor_msgs'} <= used
+    assert used - dependencies('exec') - {'persontrack_ros'} == set()
+
+
+def test_pip_brings_what_rosdep_does_not(data: Locate) -> None:
+    keys = {name: KEYS.get(name, f'python3-{name}') for name in required()}
+    by_rosdep = {name for name, key in keys.items() if key in dependencies('exec')}
+    assert by_rosdep | set(from_pip()) == set(required())
+    served = data('ros/keys/rosdep_ubuntu.txt').read_text().split()
+    assert [name for name in from_pip() if keys[name] in served] == []
