@@ -50,6 +50,7 @@ class Outcome:
     :ivar tracks: the visible ones.
     :ivar mean_time: of the newest images, in seconds.
     :ivar depth: of the image, where it is subscribed; it may come later.
+    :ivar embedded: number of detections whose embedding was computed.
     """
 
     header: Header
@@ -59,6 +60,7 @@ class Outcome:
     tracks: Sequence[Track]
     mean_time: float
     depth: Optional[Future[Depth]] = None
+    embedded: int = 0
 
 
 class Outputs:

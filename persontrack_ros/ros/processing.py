@@ -105,14 +105,18 @@ class Processor:
         detections, sources = self._detect(frame, image, settings, options)
         elapsed = time.perf_counter() - started
         tracks: list[Track] = []
+        embedded = 0
         while self._tracks:
             tracker = self._take_tracker(settings)
-            tracks = self._pipeline.track(detections, image, stamp, elapsed).tracks
+            result = self._pipeline.track(detections, image, stamp, elapsed)
+            tracks, embedded = result.tracks, result.embedded
             if self.session.finish(tracker, partial(outputs.publish_tracks, tracks, frame.header)):
                 break
         self._times.append(time.perf_counter() - started)
         mean_time = sum(self._times) / len(self._times)
-        outcome = Outcome(frame.header, image, detections, sources, tracks, mean_time, frame.depth)
+        outcome = Outcome(
+            frame.header, image, detections, sources, tracks, mean_time, frame.depth, embedded
+        )
         outputs.publish_rest(outcome, settings.drawing, options)
         return outcome
 

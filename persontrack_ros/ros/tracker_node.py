@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from persontrack_ros.ros.compat import refuse_impossible_transitions
 from persontrack_ros.ros.diagnostics import publish_diagnostics
 from persontrack_ros.ros.endpoints import QosWatch
 from persontrack_ros.ros.endpoints import describe
+from persontrack_ros.ros.image_log import ImageLog
 from persontrack_ros.ros.inputs import Frame
 from persontrack_ros.ros.inputs import Inputs
 from persontrack_ros.ros.losses import LossWatch
@@ -75,6 +77,7 @@ class TrackerNode(LifecycleNode):
         super().__init__('person_tracker', **options)
         self._configuration = NodeParameters(self)
         self._statistics = Statistics()
+        self._log = ImageLog(self)
         self._qos = QosWatch(self)
         self._losses = LossWatch(self)
         refuse_impossible_transitions(self)
@@ -134,7 +137,15 @@ class TrackerNode(LifecycleNode):
     def _configure(self) -> None:
         self._configuration.configure()
         settings, options = self._configuration.current
+        models = f'{settings.detector.model} and {settings.reid.model}'
+        self.get_logger().info(f'loading {models}')
+        started = time.monotonic()
         self._processor = Processor(settings, options, self._camera)
+        devices = ' and '.join(sorted({*self._processor.devices.values()}))
+        self.get_logger().info(
+            f'loaded in {time.monotonic() - started:.1f} s'
+            + (f', on {devices}' if devices else '')
+        )
         self._outputs = Outputs(self)
         self._outputs.advertise(settings, options)
         self._statistics.begin()
@@ -153,11 +164,13 @@ class TrackerNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work; the models and tracks stay."""
         self._stop()
+        self.get_logger().info('deactivated; the models and tracks stay')
         return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the models."""
         self._free()
+        self.get_logger().info('the models are freed')
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -201,8 +214,10 @@ class TrackerNode(LifecycleNode):
     def _process(self, frame: Frame) -> None:
         """Publish what is in a frame; runs on the worker's thread."""
         if not self._enabled:
+            self.get_logger().debug('image left out: the node is paused')
             return
         settings, options = self._configuration.current
+        inputs, worker = self._inputs, self._worker
         try:
             outcome = self._processor.process(
                 frame, settings, options, self._outputs, self._tell_of_jump
@@ -217,6 +232,12 @@ class TrackerNode(LifecycleNode):
         tracked = settings.tracker.algorithm != NONE
         people = len(outcome.tracks if tracked else outcome.detections or ())
         self._statistics.processed(frame.received, people, (track.id for track in outcome.tracks))
+        losses = {
+            'lost or replaced before they came': inputs.lost if inputs else 0,
+            'replaced by newer ones': worker.dropped if worker else 0,
+            'without a counterpart': inputs.unmatched if inputs else 0,
+        }
+        self._log.tell(frame, outcome, losses)
 
     def _tell_of_jump(self, what: str) -> None:
         ids = 'start at 1' if self._configuration.current.options['time.restart_ids'] else 'go on'

@@ -45,6 +45,12 @@ def test_all_transitions(models, start, peer, pictures, to_message):
     assert peer.state() == 'finalized'
     process.interrupt()
     assert process.wait() == 0
+    configured = ['loading person-detection-0202 and none', 'loaded in']
+    activated = ['tracking the persons in /image_raw', 'deactivated']
+    expected = [*configured, *activated, *activated, 'the models are freed', *configured]
+    said = [each.partition(']: ')[2] for each in process.lines if '[INFO]' in each]
+    assert len(said) > len(expected)
+    assert all(map(str.startswith, said, expected)), said
 
 
 def test_impossible_transitions_are_refused(start, peer):
