@@ -6,18 +6,20 @@ from launch import LaunchDescription
 from persontrack_ros.ros.launch_arguments import CAMERAS
 from persontrack_ros.ros.launch_arguments import TRACKER
 from persontrack_ros.ros.launching import declare
-from persontrack_ros.ros.launching import start_tracker
+from persontrack_ros.ros.launching import start
+from persontrack_ros.ros.launching import tracker
 from persontrack_ros.ros.launching import use_large_images
 
 SHARE = Path(__file__).resolve().parents[1]
+ARGUMENTS = (*CAMERAS, *TRACKER)
 
 
 def generate_launch_description():
     """Declare the arguments and the process."""
     return LaunchDescription(
         [
-            *declare((*CAMERAS, *TRACKER)),
+            *declare(ARGUMENTS),
             *use_large_images(SHARE),
-            start_tracker(SHARE, 'cameras_node', cameras=True),
+            start(__file__, ARGUMENTS, tracker(SHARE, 'cameras_node')),
         ]
     )

@@ -5,7 +5,8 @@ from pathlib import Path
 from launch import LaunchDescription
 from persontrack_ros.ros.launch_arguments import TRACKER
 from persontrack_ros.ros.launching import declare
-from persontrack_ros.ros.launching import start_tracker
+from persontrack_ros.ros.launching import start
+from persontrack_ros.ros.launching import tracker
 from persontrack_ros.ros.launching import use_large_images
 
 SHARE = Path(__file__).resolve().parents[1]
@@ -17,6 +18,6 @@ def generate_launch_description():
         [
             *declare(TRACKER),
             *use_large_images(SHARE),
-            start_tracker(SHARE, 'tracker_node', 'person_tracker'),
+            start(__file__, TRACKER, tracker(SHARE, 'tracker_node', 'person_tracker')),
         ]
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
+from persontrack_ros.ros.options import PUBLISHER_PARAMETERS
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -26,7 +28,11 @@ _BOOL = ('true', 'false', 'True', 'False')
 # Of persontrack.launch.py; the others have them too.
 TRACKER = (
     Argument('namespace', 'Namespace of the node and of its topics.'),
-    Argument('params_file', "Parameter file (YAML) of the node; empty: the package's own."),
+    Argument(
+        'params_file',
+        'Parameter file (YAML) of the node; empty: the defaults, or what an including launch file '
+        'says with SetParameter.',
+    ),
     Argument('image', 'Topic of the images, as /camera/image_raw.', 'image_raw'),
     Argument(
         'image_transport',
@@ -54,11 +60,27 @@ TRACKER = (
     ),
     Argument(
         'log_level',
-        'Log messages of this level and above.',
+        'Log messages of this level and above, of the nodes and not of the libraries below them.',
         'info',
         ('debug', 'info', 'warn', 'error', 'fatal'),
     ),
     Argument('rviz', 'Start rviz2 with image, boxes and trails as well.', 'false', _BOOL),
+    Argument(
+        'fixed_frame',
+        'Fixed frame of rviz2: the frame_id of the images, or a frame that tf knows; empty: '
+        'camera.',
+    ),
+)
+
+# What video.launch.py has besides: the parameters of the video_publisher.
+VIDEO = tuple(
+    Argument(
+        one.name,
+        one.description,
+        str(one.default).lower() if one.type is bool else str(one.default),
+        _BOOL if one.type is bool else one.choices,
+    )
+    for one in PUBLISHER_PARAMETERS
 )
 
 # What cameras.launch.py has besides. Topics are relative to the namespace of each camera there.

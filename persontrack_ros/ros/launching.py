@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import sys
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from typing import Optional
 
+from ament_index_python.packages import PackageNotFoundError
 from launch.actions import DeclareLaunchArgument
 from launch.actions import OpaqueFunction
 from launch.actions import SetEnvironmentVariable
-from launch.substitutions import LaunchConfiguration
+from launch.logging import get_logger
+from launch.substitutions.substitution_failure import SubstitutionFailure
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import ExecutableInPackage
+from launch_ros.utilities import make_namespace_absolute
+from launch_ros.utilities import prefix_namespace
 
 from launch import Action
 from launch import LaunchContext
-from persontrack_ros.ros.launch_arguments import TRACKER
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.settings import Parameter
+from persontrack_ros.core.settings import Value
 from persontrack_ros.ros.launch_arguments import Argument
+from persontrack_ros.ros.options import PUBLISHER_PARAMETERS
 
 # Whoever has set one of them has a profile of their own. Fast DDS 2 (up to Jazzy) reads the first
 # one, Fast DDS 3 the second.
 _PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+
+# What launch itself understands, whatever file it launches, and what actions of launch_ros leave.
+_OF_LAUNCH = (
+    *('emulate_tty', 'launch-prefix', 'launch-prefix-filter'),
+    *('sigkill_timeout', 'sigterm_timeout'),
+    *('global_params', 'ros_namespace', 'ros_remaps'),
+)
+
+# Makes processes of the values of the arguments; starts none.
+Make = Callable[[LaunchContext, Mapping[str, str]], list[Action]]
 
 # What config/persontrack.rviz shows.
 RVIZ_TOPICS = ('annotated_image', 'markers')
@@ -51,18 +76,34 @@ def use_large_images(share: Path) -> list[Action]:
     return [SetEnvironmentVariable(name, value) for name, value in values.items()]
 
 
-def start_tracker(
-    share: Path, executable: str, name: Optional[str] = None, cameras: bool = False
-) -> Action:
+def start(file: str, arguments: Sequence[Argument], *makers: Make) -> Action:
     """
-    Start the tracker, and rviz2 if it is wanted, when the arguments in TRACKER are known.
+    Start the processes that the makers make: all of them, or none where an argument is wrong.
+
+    Launch ends at an error, and leaves behind what it has started until then.
+
+    :param file: the launch file.
+    :param arguments: all that the file declares.
+    """
+
+    def make(context: LaunchContext) -> list[Action]:
+        _check_names(context, file, arguments)
+        values = {one.name: context.launch_configurations[one.name] for one in arguments}
+        return [action for maker in makers for action in maker(context, values)]
+
+    return OpaqueFunction(function=make)
+
+
+def tracker(share: Path, executable: str, name: Optional[str] = None) -> Make:
+    """
+    Return what makes the tracker, or those of the argument `cameras`, and rviz2 if it is wanted.
 
     :param share: folder with `config`.
-    :param cameras: whether there are several, named by the argument of that name.
+    :raises SettingsError: when it is called, if there is no such parameter file or no rviz2.
     """
 
-    def start(context: LaunchContext) -> list[Action]:
-        values = {one.name: LaunchConfiguration(one.name).perform(context) for one in TRACKER}
+    def make(context: LaunchContext, values: Mapping[str, str]) -> list[Action]:
+        namespace = values['namespace']
         parameters: dict[str, Any] = {
             flag: values[flag].lower() == 'true'
             for flag in ('use_sim_time', 'autostart')
@@ -76,35 +117,157 @@ def start_tracker(
         if depth:
             parameters['depth'] = True
             remappings.append(('depth_image', depth))
-        namespaces = [values['namespace']]
-        if cameras:
-            names = LaunchConfiguration('cameras').perform(context)
-            parameters['cameras'] = names
-            namespaces = [f'{values["namespace"]}/{name}'.lstrip('/') for name in names.split()]
-        tracker = Node(
+        namespaces, nodes = [namespace], ['person_tracker']
+        if 'cameras' in values:
+            parameters['cameras'] = _text(values['cameras'])
+            names = values['cameras'].split()
+            namespaces = [
+                f'{namespace.rstrip("/")}/{each}' if namespace else each for each in names
+            ]
+            # Of others, the node says what is wrong with them.
+            nodes = ['cameras', *(f'{each}/person_tracker' for each in names if _is_name(each))]
+        params_file = values['params_file']
+        if params_file and not Path(params_file).is_file():
+            raise SettingsError(f'params_file: there is no file {params_file!r}')
+        node = Node(
             package='persontrack_ros',
             executable=executable,
             name=name,
-            namespace=values['namespace'],
-            parameters=[
-                values['params_file'] or str(share / 'config' / 'persontrack.yaml'),
-                parameters,
-            ],
+            namespace=namespace,
+            # No file unless it is wanted: it overrules what an including launch file sets.
+            parameters=[*filter(None, (params_file, parameters))] or None,
             remappings=remappings,
-            arguments=['--ros-args', '--log-level', values['log_level']],
+            ros_arguments=_log_level(context, namespace, nodes, values['log_level']),
             output='screen',
         )
-        return [tracker, *(map(rviz, namespaces) if values['rviz'].lower() == 'true' else [])]
+        if values['rviz'].lower() != 'true':
+            return [node]
+        _check_rviz(context)
+        return [node, *(rviz(each, values['fixed_frame']) for each in namespaces)]
 
-    def rviz(namespace: str) -> Node:
+    def rviz(namespace: str, frame: str) -> Node:
         # The configuration names topics without a namespace.
         return Node(
             package='rviz2',
             executable='rviz2',
             namespace=namespace,
-            arguments=['-d', str(share / 'config' / 'persontrack.rviz')],
+            arguments=[
+                *('-d', str(share / 'config' / 'persontrack.rviz')),
+                *('-t', '{NAMESPACE} - persontrack'),
+                *(('-f', frame) if frame else ()),
+            ],
             remappings=[(f'/{topic}', topic) for topic in RVIZ_TOPICS],
             output='screen',
         )
 
-    return OpaqueFunction(function=start)
+    return make
+
+
+def publisher(context: LaunchContext, values: Mapping[str, str]) -> list[Action]:
+    """
+    Make the video_publisher, whose parameters are arguments too.
+
+    :raises SettingsError: if the value of one is wrong.
+    """
+    namespace = values['namespace']
+    parameters = {}
+    for one in PUBLISHER_PARAMETERS:
+        value = _parse(one, values[one.name])
+        # Defaults would overrule what an including launch file sets.
+        if value != one.default:
+            parameters[one.name] = _text(value) if isinstance(value, str) else value
+    return [
+        Node(
+            package='persontrack_ros',
+            executable='video_publisher',
+            namespace=namespace,
+            parameters=[parameters] if parameters else None,
+            remappings=[('image_raw', values['image'])],
+            ros_arguments=_log_level(context, namespace, ['video_publisher'], values['log_level']),
+            output='screen',
+        )
+    ]
+
+
+def _text(value: str) -> ParameterValue:
+    """Keep launch from taking a text such as 0 for a number."""
+    return ParameterValue(value, value_type=str)
+
+
+def _parse(parameter: Parameter, text: str) -> Value:
+    """
+    Return the value that an argument gives to a parameter.
+
+    :raises SettingsError: if it is wrong.
+    """
+    value: Any = text
+    if parameter.type is bool:
+        value = text.lower() == 'true'
+    else:
+        with suppress(ValueError):  # the check says it
+            value = parameter.type(text)
+    return parameter.check(value)
+
+
+def _is_name(text: str) -> bool:
+    return text.isascii() and text.isidentifier()
+
+
+def _log_level(
+    context: LaunchContext, namespace: str, nodes: Iterable[str], level: str
+) -> list[str]:
+    """Return ROS arguments for the level of the loggers of nodes, not of what is below them."""
+    base = context.launch_configurations.get('ros_namespace')
+    full = make_namespace_absolute(prefix_namespace(base, namespace))
+    return [
+        argument
+        for node in nodes
+        for argument in (
+            '--log-level',
+            f'{full}/{node}'.strip('/').replace('/', '.') + f':={level}',
+        )
+    ]
+
+
+def _check_rviz(context: LaunchContext) -> None:
+    try:
+        ExecutableInPackage('rviz2', 'rviz2').perform(context)
+    except (PackageNotFoundError, SubstitutionFailure):
+        distribution = os.environ.get('ROS_DISTRO', '$ROS_DISTRO')
+        raise SettingsError(
+            'rviz:=true: rviz2 is not installed, and nothing was started; install it with '
+            f'"sudo apt install ros-{distribution}-rviz2", or leave rviz out'
+        ) from None
+
+
+def _check_names(context: LaunchContext, file: str, arguments: Sequence[Argument]) -> None:
+    """
+    Look for arguments that the file does not have.
+
+    A file that is launched itself gets what the user wrote. One that is included by another one
+    also gets all arguments and configurations of that one, and cannot tell which are meant for it:
+    of these, it warns of those that look like one of its own, mistyped, which is not given.
+
+    :raises SettingsError: if the file is launched itself, and there are such arguments.
+    """
+    given = context.launch_configurations
+    defaults = {one.name: one.default for one in arguments}
+    launched = _is_launched(Path(file))
+    for name in given:
+        if name in defaults or name in _OF_LAUNCH:
+            continue
+        near = difflib.get_close_matches(name, defaults, n=1, cutoff=0.6 if launched else 0.8)
+        problem = f'{name}: {Path(file).name} has no such argument'
+        if launched:
+            hint = f'did you mean {near[0]}?' if near else f'it has {", ".join(defaults)}'
+            raise SettingsError(f'{problem}; {hint}')
+        if near and given[near[0]] == defaults[near[0]]:
+            get_logger('persontrack_ros').warning(f'{problem}; was {near[0]} meant?')
+
+
+def _is_launched(file: Path) -> bool:
+    """Tell whether the command names this file, by its path or as `ros2 launch PACKAGE FILE`."""
+    words = sys.argv[1:]
+    return file.resolve() in (Path(word).resolve() for word in words) or any(
+        words[at : at + 2] == ['persontrack_ros', file.name] for at in range(len(words))
+    )

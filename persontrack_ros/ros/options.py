@@ -1,4 +1,8 @@
-"""The parameters that only the node `person_tracker` has; those of the tracker are in the core."""
+"""
+The parameters of nodes that are not those of the tracker, which are in the core.
+
+ROS need not be installed to read them.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,7 @@ _JUDGED = (
     ('rate', True, 0.0, 1000.0, 'fewer than so many images are processed per second'),
 )
 
+# Of the node `person_tracker` alone.
 NODE_PARAMETERS = (
     Parameter(
         'autostart',
@@ -107,6 +112,50 @@ NODE_PARAMETERS = (
         )
         for name, _, default, maximum, bad in _JUDGED
         for level in ('warn', 'error')
+    ),
+)
+
+
+# Of the node `video_publisher`.
+PUBLISHER_PARAMETERS = (
+    Parameter('source', '0', 'Video file, folder of images, or number of a camera.'),
+    Parameter(
+        'rate',
+        0.0,
+        'Images per second; 0 means as fast as the source says.',
+        minimum=0.0,
+        maximum=1000.0,
+    ),
+    Parameter('loop', False, 'Start again at the end of a file or folder.'),
+    Parameter('flip', False, 'Mirror the images left to right.'),
+    Parameter(
+        'skip_frames', 0, 'Number of first images to leave out.', minimum=0, maximum=1_000_000
+    ),
+    Parameter(
+        'max_frames', 0, 'End after this number of images; 0: never.', minimum=0, maximum=1_000_000
+    ),
+    Parameter(
+        'width',
+        0,
+        'Scale the images to this width in pixels; 0 keeps it, or the aspect ratio if a height is '
+        'given.',
+        minimum=0,
+        maximum=16384,
+    ),
+    Parameter('height', 0, 'The same for the height.', minimum=0, maximum=16384),
+    Parameter('frame_id', 'camera', 'The frame_id of the images.'),
+    Parameter(
+        'stamps',
+        'clock',
+        'Stamp of the images: the ROS clock when they are published, or the own time of the '
+        'source, from 0 at its start.',
+        choices=('clock', 'source'),
+    ),
+    Parameter(
+        'wait_for_tracker',
+        False,
+        'Publish an image only when the tracks of the one before it have come, so that none is '
+        'dropped; rate is not kept then.',
     ),
 )
 

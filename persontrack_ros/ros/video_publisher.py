@@ -8,6 +8,7 @@ from typing import Optional
 
 import rclpy
 from builtin_interfaces.msg import Time
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -17,56 +18,14 @@ from std_msgs.msg import Header
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.settings import Parameter
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
 from persontrack_ros.ros.answers import TrackerAnswers
 from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.options import PUBLISHER_PARAMETERS
 from persontrack_ros.ros.parameters import declare
 from persontrack_ros.ros.process import ros
 from persontrack_ros.ros.process import spinning
-
-PARAMETERS = (
-    Parameter('source', '0', 'Video file, folder of images, or number of a camera.'),
-    Parameter(
-        'rate',
-        0.0,
-        'Images per second; 0 means as fast as the source says.',
-        minimum=0.0,
-        maximum=1000.0,
-    ),
-    Parameter('loop', False, 'Start again at the end of a file or folder.'),
-    Parameter('flip', False, 'Mirror the images left to right.'),
-    Parameter(
-        'skip_frames', 0, 'Number of first images to leave out.', minimum=0, maximum=1_000_000
-    ),
-    Parameter(
-        'max_frames', 0, 'End after this number of images; 0: never.', minimum=0, maximum=1_000_000
-    ),
-    Parameter(
-        'width',
-        0,
-        'Scale the images to this width in pixels; 0 keeps it, or the aspect ratio if a height is '
-        'given.',
-        minimum=0,
-        maximum=16384,
-    ),
-    Parameter('height', 0, 'The same for the height.', minimum=0, maximum=16384),
-    Parameter('frame_id', 'camera', 'The frame_id of the images.'),
-    Parameter(
-        'stamps',
-        'clock',
-        'Stamp of the images: the ROS clock when they are published, or the own time of the '
-        'source, from 0 at its start.',
-        choices=('clock', 'source'),
-    ),
-    Parameter(
-        'wait_for_tracker',
-        False,
-        'Publish an image only when the tracks of the one before it have come, so that none is '
-        'dropped; rate is not kept then.',
-    ),
-)
 
 
 class VideoPublisher(Node):
@@ -80,10 +39,12 @@ class VideoPublisher(Node):
         :raises SourceError: if the source cannot be read.
         """
         super().__init__('video_publisher', **options)
-        problems = declare(self, PARAMETERS, read_only=True)
+        problems = declare(self, PUBLISHER_PARAMETERS, read_only=True)
         for problem in problems.values():
             raise SettingsError(problem)
-        values = {p.name: p.check(p.type(self.get_parameter(p.name).value)) for p in PARAMETERS}
+        values = {
+            p.name: p.check(p.type(self.get_parameter(p.name).value)) for p in PUBLISHER_PARAMETERS
+        }
         self._frame_id = values['frame_id']
         self._own_stamps = values['stamps'] == 'source'
         self._source = VideoSource(
@@ -141,6 +102,9 @@ class VideoPublisher(Node):
                 else:
                     self._tracker.ask(message, stamp_to_nanoseconds(header))
                 published += 1
+                if self.get_logger().is_enabled_for(LoggingSeverity.DEBUG):
+                    seconds = stamp_to_nanoseconds(header) / 1e9
+                    self.get_logger().debug(f'image {published}, stamp {seconds:.3f}')
                 time.sleep(max(0.0, due - time.monotonic()))
         if self.context.ok():
             self.get_logger().info(f'{published} images published')

@@ -6,11 +6,13 @@ import ast
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from persontrack_ros.ros.launch_arguments import CAMERAS
 from persontrack_ros.ros.launch_arguments import TRACKER
+from persontrack_ros.ros.launch_arguments import VIDEO
 from persontrack_ros.ros.options import NODE_PARAMETERS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -22,11 +24,13 @@ def test_what_there_is():
     names = {one.name for one in TRACKER}
     assert names == {
         *('namespace', 'params_file', 'use_sim_time', 'autostart', 'log_level', 'rviz'),
-        *('image', 'image_transport', 'depth', 'camera_info'),
+        *('image', 'image_transport', 'depth', 'camera_info', 'fixed_frame'),
     }
+    # Of one file, each has a meaning of its own.
+    assert not names & {one.name for one in (*CAMERAS, *VIDEO)}
 
 
-@pytest.mark.parametrize('argument', [*TRACKER, *CAMERAS], ids=lambda one: one.name)
+@pytest.mark.parametrize('argument', [*TRACKER, *CAMERAS, *VIDEO], ids=lambda one: one.name)
 def test_arguments_are_described(argument):
     assert len(argument.description) > 20
     assert argument.description.endswith('.')
@@ -77,7 +81,31 @@ def test_rviz_shows_what_is_published():
     assert markers['Namespaces'] == {BOXES: True, IDS: True, TRAILS: True}
 
 
-@pytest.mark.parametrize(('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS)])
+def test_rviz_has_persons_in_view():
+    """From 1 to 15 m away; the geometry is that of rviz's orbit view, with Ogre's 45 degrees."""
+    content = yaml.safe_load((CHECKOUT / 'config' / 'persontrack.rviz').read_text())
+    view = content['Visualization Manager']['Views']['Current']
+    assert view['Class'] == 'rviz_default_plugins/Orbit'
+    focus = np.array([view['Focal Point'][axis] for axis in 'XYZ'], dtype=float)
+    yaw, pitch = view['Yaw'], view['Pitch']
+    back = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
+    right = np.cross(-back, (0, 0, 1))
+    right /= np.linalg.norm(right)
+    up = np.cross(right, -back)
+    for distance in (1, 2, 5, 10, 15):
+        # Head and feet; the camera is 1 m above the ground.
+        for y in (-0.8, 1.0):
+            ray = np.array((0.0, y, distance)) - (focus + view['Distance'] * back)
+            across, along = np.array((ray @ right, ray @ up)) / (ray @ -back) / np.tan(np.pi / 8)
+            assert abs(across) < 0.02
+            assert abs(along) < 0.85
+    # Each further panel docks beside the view.
+    assert [one['Class'] for one in content['Panels']] == ['rviz_common/Displays']
+
+
+@pytest.mark.parametrize(
+    ('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS), ('VIDEO', VIDEO)]
+)
 def test_the_page_has_all_arguments(name, arguments):
     page = (CHECKOUT / 'docs' / 'launch.md').read_text()
     (block,) = re.findall(rf'<!-- arguments:{name} -->\n(.*?)<!-- /arguments -->', page, re.DOTALL)

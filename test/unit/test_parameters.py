@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from persontrack_ros.core.settings import Settings
 from persontrack_ros.ros.bag_player import PARAMETERS as PLAYER_PARAMETERS
 from persontrack_ros.ros.cameras_node import PARAMETERS as CAMERAS_PARAMETERS
 from persontrack_ros.ros.options import NODE_PARAMETERS
-from persontrack_ros.ros.video_publisher import PARAMETERS as PUBLISHER_PARAMETERS
+from persontrack_ros.ros.options import PUBLISHER_PARAMETERS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DECLARED = {
@@ -69,29 +68,3 @@ def test_pages_have_all_parameters(node):
     _, _, *rows = block.splitlines()
     expected = table(node)
     assert rows == expected, 'the page should say:\n' + '\n'.join(expected)
-
-
-def call_of(path, function):
-    """Return the calls of a function in a launch file; launch itself need not be installed."""
-    return [
-        node
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, 'id', '') == function
-    ]
-
-
-def test_launch_arguments_are_parameters_of_the_publisher():
-    tree = ast.parse((CHECKOUT / 'launch' / 'video.launch.py').read_text())
-    (arguments,) = (
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == 'PUBLISHER_ARGUMENTS'
-    )
-    declared = {one.name: one for one in PUBLISHER_PARAMETERS}
-    assert arguments.elts
-    for argument in arguments.elts:
-        name, default, kind, description = argument.elts
-        parameter = declared[name.value]
-        assert kind.id == parameter.type.__name__
-        assert default.value == literal(parameter.default)
-        assert description.value.endswith('.')
