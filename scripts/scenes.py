@@ -58,7 +58,8 @@ def parse_arguments(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace
             path.name, read_ground_truth(path), [Recording.load(path / 'det' / 'det.txt')]
         )
         for path in sorted(options.directory.iterdir())
-        if path.is_dir()
+        # Some have a ground truth alone.
+        if (path / 'det' / 'det.txt').exists()
     }
     for each in options.detections:
         name, _, file = each.partition('=')
