@@ -26,7 +26,9 @@ from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.parameter_file import read_settings
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.report import warn
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
@@ -112,7 +114,7 @@ class GoldenCase:
         :raises OutputError: if the file cannot be written.
         """
         path = self.params_file
-        pipeline = Pipeline(Settings.from_yaml(path) if path else Settings())
+        pipeline = Pipeline(read_settings(path, warn) if path else Settings())
         with MotWriter(self.tracks) as mot:
             for number, stamp, image in self._read_frames():
                 tracks = pipeline.process(image, stamp).tracks

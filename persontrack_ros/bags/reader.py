@@ -30,6 +30,7 @@ from persontrack_ros.bags.salvage import is_whole_sqlite
 from persontrack_ros.bags.types import COMPRESSED_IMAGE
 from persontrack_ros.bags.types import IMAGE
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.report import warn
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -40,11 +41,6 @@ else:
 STORAGES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _ZSTD_SUFFIX = '.zstd'
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
-
-
-def warn(text: str) -> None:
-    """Tell the user of something that does not keep the command from going on."""
-    print(f'persontrack: warning: {text}', file=sys.stderr)
 
 
 def is_bag(path: Path) -> bool:

@@ -14,7 +14,6 @@ from rosbags.interfaces import Connection
 from persontrack_ros.bags.images import make_image
 from persontrack_ros.bags.images import message_to_bgr
 from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.reader import warn
 from persontrack_ros.bags.types import IMAGE
 from persontrack_ros.bags.types import TRACKS
 from persontrack_ros.bags.types import deserialise
@@ -28,6 +27,7 @@ from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.report import warn
 from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.tracking.track import Track
 

@@ -19,10 +19,10 @@ from rosbags.rosbag2 import Writer
 from rosbags.rosbag2 import WriterError
 
 from persontrack_ros.bags.reader import is_bag
-from persontrack_ros.bags.reader import warn
 from persontrack_ros.bags.types import TYPES
 from persontrack_ros.bags.types import define
 from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.report import warn
 
 # The newest version that Humble reads too; it differs from 9 in how QoS is written down.
 _VERSION: Literal[8] = 8

@@ -8,6 +8,10 @@ from typing import Any
 
 import yaml
 
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.parameter_file import DEFAULT_NODE
+from persontrack_ros.core.parameter_file import read_settings
+from persontrack_ros.core.report import warn
 from persontrack_ros.core.settings import Settings
 
 
@@ -46,6 +50,11 @@ def assignment(text: str) -> tuple[str, Any]:
         raise ValueError('no value') from error
 
 
+def absolute(name: str) -> str:
+    """Return the full name of a node or topic, with its leading slash."""
+    return f'/{name.strip("/")}'
+
+
 def add_offline_option(parser: argparse.ArgumentParser) -> None:
     """Add the option to use the whole video for each image."""
     parser.add_argument(
@@ -82,6 +91,13 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
         help='parameter file of the node (YAML), see config/persontrack.yaml',
     )
     parser.add_argument(
+        '--node',
+        type=absolute,
+        help='full name of the node whose values are taken from FILE, for example '
+        f'/front/person_tracker (default: {DEFAULT_NODE} or, where FILE has nothing for that, the '
+        'only other person_tracker in it)',
+    )
+    parser.add_argument(
         '--set',
         type=assignment,
         action='append',
@@ -97,7 +113,9 @@ def settings_from(options: argparse.Namespace) -> Settings:
 
     :raises SettingsError: if the parameter file is wrong.
     """
-    settings = Settings.from_yaml(options.params) if options.params else Settings()
+    if options.node and not options.params:
+        raise SettingsError('--node chooses a node of a parameter file: give --params too')
+    settings = read_settings(options.params, warn, options.node) if options.params else Settings()
     if options.device:
         devices = {'detector.device': options.device, 'reid.device': options.device}
         settings = Settings.from_values(devices, base=settings)

@@ -10,16 +10,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
-from pathlib import Path
 from typing import Any
 from typing import Optional
 from typing import Union
 from typing import cast
-
-import yaml
 
 from persontrack_ros.core.errors import SettingsError
 
@@ -63,12 +61,14 @@ class Parameter:
 
     def check(self, value: Any) -> Value:
         """
-        Return the value, an integer converted where a float is wanted.
+        Return the value, an integer converted where a float or a text is wanted.
+
+        YAML takes the text 0 (a camera, or a class) and the number 5 of 5.0 for integers.
 
         :raises SettingsError: if it has another type or lies outside the range.
         """
-        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+        if type(value) is int and self.type in (float, str):
+            value = self.type(value)
         if type(value) is not self.type:
             names = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'a text'}
             raise SettingsError(f'{self.name}: {value!r} is not {names[self.type]}')
@@ -85,6 +85,14 @@ class Parameter:
         if self.type is str and not value and self.default:
             raise SettingsError(f'{self.name}: must not be empty')
         return cast(Value, value)
+
+
+def no_such_parameter(name: str, known: Iterable[str]) -> str:
+    """Say that a parameter does not exist, and which one has the nearest name."""
+    names = list(known)
+    near = [each for each in names if each.endswith(f'.{name}')]
+    near = near or difflib.get_close_matches(name, names, n=1)
+    return f'{name}: no such parameter' + (f'; did you mean {" or ".join(near)}?' if near else '')
 
 
 def _parameter(default: Any, description: str, **options: Any) -> Any:
@@ -348,9 +356,7 @@ class Settings:
         known = [parameter.name for parameter in PARAMETERS]
         for name, value in values.items():
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f'; did you mean {near[0]}?' if near else ''
-                raise SettingsError(f'{name}: no such parameter{hint}')
+                raise SettingsError(no_such_parameter(name, known))
             group, leaf = name.split('.')
             changes[group][leaf] = value
         return cls(
@@ -360,39 +366,6 @@ class Settings:
             }
         )
 
-    @classmethod
-    def from_yaml(cls, path: Path) -> Settings:
-        """
-        Read a ROS parameter file, the same one that the node is started with.
-
-        Entries are merged in the order of the file, whatever node name they stand under. Names
-        without a group (``use_sim_time``, ``autostart``) concern the node alone and are left out.
-
-        :raises SettingsError: if the file cannot be read, is no parameter file, or holds a wrong
-            value.
-        """
-        try:
-            document = yaml.safe_load(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = ' '.join(str(error).split())
-            raise SettingsError(f'cannot read the parameter file {path}: {reason}') from error
-        if not isinstance(document, dict) or not all(
-            isinstance(node, dict) and isinstance(node.get('ros__parameters'), dict)
-            for node in document.values()
-        ):
-            raise SettingsError(
-                f'{path} is no ROS parameter file: expected a node name such as /** with '
-                'ros__parameters below it'
-            )
-        groups = [group.name for group in _GROUPS]
-        values = {
-            name: value
-            for node in document.values()
-            for name, value in _flatten(node['ros__parameters'])
-            if name.split('.')[0] in groups
-        }
-        return cls.from_values(values)
-
     def values(self) -> dict[str, Value]:
         """Return all values by dotted name."""
         return {
@@ -400,16 +373,6 @@ class Settings:
             for parameter in PARAMETERS
             for leaf in [parameter.name.split('.')[1]]
         }
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = '') -> list[tuple[str, Any]]:
-    flat: list[tuple[str, Any]] = []
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat += _flatten(value, f'{prefix}{name}.')
-        else:
-            flat.append((f'{prefix}{name}', value))
-    return flat
 
 
 # Any: mypy cannot know that all fields have defaults.

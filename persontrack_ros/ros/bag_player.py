@@ -101,7 +101,7 @@ class BagPlayer(Node):
         problems = declare(self, PARAMETERS, read_only=True)
         for problem in problems.values():
             raise SettingsError(problem)
-        values = {p.name: p.check(p.type(self.get_parameter(p.name).value)) for p in PARAMETERS}
+        values = {each.name: self.get_parameter(each.name).value for each in PARAMETERS}
         self._values = values
         self._bag = BagReader(Path(values['bag']), self.get_logger().warning)
         self._images: Optional[Connection] = None

@@ -20,6 +20,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.node_options import CAMERAS
+from persontrack_ros.core.node_options import DECLARED
 from persontrack_ros.core.settings import Parameter
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Gallery
@@ -30,7 +32,7 @@ from persontrack_ros.ros.tracker_node import run
 
 PARAMETERS = (
     Parameter(
-        'cameras',
+        CAMERAS,
         'camera',
         'Names of the cameras, separated by spaces. Each is the namespace of a person_tracker.',
     ),
@@ -49,7 +51,7 @@ class CamerasNode(Node):
         :raises SettingsError: if it is wrong.
         """
         super().__init__('cameras', **options)
-        for problem in declare(self, PARAMETERS).values():
+        for problem in declare(self, PARAMETERS, beside=DECLARED).values():
             raise SettingsError(problem)
         self.names = str(self.get_parameter('cameras').value).split()
         for name in self.names:

@@ -16,8 +16,10 @@ from typing import Optional
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy._rclpy_pybind11 import RCLError
+from rclpy._rclpy_pybind11 import UnknownROSArgsError
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 
 try:
@@ -28,24 +30,55 @@ except ImportError:  # Humble
     from rclpy.qos_event import UnsupportedEventTypeError
 
 __all__ = ['SubscriptionEventCallbacks', 'UnsupportedEventTypeError']
+from persontrack_ros.core.errors import SettingsError
 
 Check = Callable[[Sequence[rclpy.Parameter]], SetParametersResult]
 Take = Callable[[Sequence[rclpy.Parameter]], None]
+Convert = Callable[[Sequence[rclpy.Parameter]], list[rclpy.Parameter]]
 
 # Whether callbacks can have more than the message: not in Humble.
 TELLS_NUMBERS = hasattr(Subscription, 'CallbackType')
 
 
-def on_parameters_set(node: Node, check: Check, take: Take) -> None:
+def init(arguments: Optional[Sequence[str]]) -> None:
     """
-    Let `check` judge new parameters together, and call `take` when they are set.
+    Initialise ROS without handlers of signals.
 
-    Humble has no callback for the latter: there, they are taken once they are found good.
+    :raises SettingsError: if there is something wrong with the arguments, in one line.
+    """
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except UnknownROSArgsError as error:
+        raise SettingsError(f'ROS does not know the arguments {error}') from error
+    except RCLError as error:
+        # What follows are lines of rcl's source.
+        reason = str(error).replace('failed to initialize rcl: ', '').split(', at ')[0]
+        raise SettingsError(
+            f'ROS does not start: {reason}; parameters are given as -p NAME:=VALUE, topics as '
+            '-r OLD:=NEW'
+        ) from error
+
+
+def overrides(node: Node) -> dict[str, rclpy.Parameter]:
+    """Return the parameters that files and arguments give a node, whether it has them or not."""
+    # There is no public way to those that are not declared.
+    return dict(node._parameter_overrides)
+
+
+def on_parameters_set(node: Node, convert: Convert, check: Check, take: Take) -> None:
+    """
+    Let `check` judge new parameters together as `convert` returns them, and `take` them when set.
+
+    Humble has a callback for the second only: there, what sets them converts them before, and they
+    are taken once they are found good.
     """
     if hasattr(node, 'add_post_set_parameters_callback'):
+        node.add_pre_set_parameters_callback(convert)
         node.add_on_set_parameters_callback(check)
         node.add_post_set_parameters_callback(take)
         return
+    set_together = node.set_parameters_atomically
+    node.set_parameters_atomically = lambda parameters: set_together(convert(parameters))
 
     def check_and_take(parameters: Sequence[rclpy.Parameter]) -> SetParametersResult:
         result = check(parameters)

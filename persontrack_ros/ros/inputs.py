@@ -25,14 +25,14 @@ from vision_msgs.msg import Detection2DArray
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.encodings import decode_image
 from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.node_options import DETECTIONS
+from persontrack_ros.core.node_options import IMAGE
 from persontrack_ros.ros.depth_input import KEPT
 from persontrack_ros.ros.depth_input import Depth
 from persontrack_ros.ros.depth_input import DepthInput
 from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.listener import Listener
 from persontrack_ros.ros.losses import LossCounter
-from persontrack_ros.ros.options import DETECTIONS
-from persontrack_ros.ros.options import IMAGE
 from persontrack_ros.ros.worker import NewestItemWorker
 
 # Messages of one topic that wait for those of the others.

@@ -25,6 +25,8 @@ from visualization_msgs.msg import MarkerArray
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.node_options import DETECTIONS
+from persontrack_ros.core.node_options import IMAGE
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.settings import Settings
@@ -34,8 +36,6 @@ from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.messages import detections_to_message
 from persontrack_ros.ros.messages import tracks_to_info
 from persontrack_ros.ros.messages import tracks_to_message
-from persontrack_ros.ros.options import DETECTIONS
-from persontrack_ros.ros.options import IMAGE
 from persontrack_ros.ros.space import Space
 
 

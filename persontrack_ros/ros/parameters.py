@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
-from typing import NamedTuple
 
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange
 from rcl_interfaces.msg import IntegerRange
 from rcl_interfaces.msg import ParameterDescriptor
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.exceptions import InvalidParameterTypeException
-from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.settings import PARAMETERS
+from persontrack_ros.core.node_options import CAMERAS
+from persontrack_ros.core.node_options import DECLARED
+from persontrack_ros.core.node_options import Configuration
+from persontrack_ros.core.parameter_file import is_foreign
 from persontrack_ros.core.settings import Parameter
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.settings import no_such_parameter
 from persontrack_ros.ros.compat import on_parameters_set
-from persontrack_ros.ros.options import NODE_PARAMETERS
-from persontrack_ros.ros.options import check_options
+from persontrack_ros.ros.compat import overrides
 
 
 def descriptor(parameter: Parameter, read_only: bool) -> ParameterDescriptor:
@@ -36,8 +34,6 @@ def descriptor(parameter: Parameter, read_only: bool) -> ParameterDescriptor:
         description=parameter.description,
         additional_constraints='; '.join(constraints),
         read_only=read_only,
-        # ROS reads the text 0 (a camera's number) as an integer and would refuse it.
-        dynamic_typing=parameter.type is str,
     )
     if parameter.minimum is not None and parameter.maximum is not None:
         if parameter.type is int:
@@ -56,63 +52,39 @@ def descriptor(parameter: Parameter, read_only: bool) -> ParameterDescriptor:
 
 
 def declare(
-    node: Node, parameters: Iterable[Parameter], read_only: bool = False
+    node: Node,
+    parameters: Iterable[Parameter],
+    read_only: bool = False,
+    beside: Iterable[str] = (),
 ) -> dict[str, str]:
     """
-    Declare parameters on a node.
+    Declare parameters on a node, and warn of those it was given that nobody knows.
 
-    A value given at the start that ROS itself refuses must not end the node with a traceback: the
-    parameter is declared with its default, and the caller decides what the problem means.
+    A value given at the start that is wrong must not end the node with a traceback: the parameter
+    is declared with its default, and the caller decides what the problem means.
 
     :param read_only: they are read at the start only.
+    :param beside: names that others in the process know.
     :returns: what was wrong, by name of the parameter.
     """
     problems = {}
+    given = overrides(node)
+    known = []
     for parameter in parameters:
-        arguments = (parameter.name, parameter.default, descriptor(parameter, read_only))
-        try:
-            node.declare_parameter(*arguments)
-        except InvalidParameterTypeException as error:
-            problems[parameter.name] = ' '.join(str(error).split())
-        except InvalidParameterValueException:
-            problems[parameter.name] = (
-                f'{parameter.name}: the value given is not in the range {parameter.allowed}'
-            )
-        if parameter.name in problems:
-            node.declare_parameter(*arguments, ignore_override=True)
+        value = parameter.default
+        if parameter.name in given:
+            try:
+                value = parameter.check(given[parameter.name].value)
+            except SettingsError as error:
+                problems[parameter.name] = str(error)
+        node.declare_parameter(
+            parameter.name, value, descriptor(parameter, read_only), ignore_override=True
+        )
+        known.append(parameter.name)
+    for name in sorted(set(given) - {*known, *beside}):
+        if not is_foreign(name):
+            node.get_logger().warning(no_such_parameter(name, known))
     return problems
-
-
-class Configuration(NamedTuple):
-    """
-    The values of all parameters of the node `person_tracker`, checked together.
-
-    :ivar settings: those of the tracker.
-    :ivar options: those of the node alone, by dotted name.
-    """
-
-    settings: Settings
-    options: Mapping[str, Any]
-
-    def changed(self, values: Mapping[str, Any]) -> Configuration:
-        """
-        Return a configuration with other values, by dotted name.
-
-        :raises SettingsError: if one is not allowed, or they contradict each other.
-        """
-        own = {one.name: one for one in NODE_PARAMETERS}
-        options = {
-            **self.options,
-            **{name: own[name].check(value) for name, value in values.items() if name in own},
-        }
-        check_options(options)
-        others = {name: value for name, value in values.items() if name not in own}
-        return Configuration(Settings.from_values(others, base=self.settings), options)
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """All values by dotted name."""
-        return {**self.options, **self.settings.values()}
 
 
 class NodeParameters:
@@ -126,22 +98,12 @@ class NodeParameters:
     def __init__(self, node: Node) -> None:
         """Declare them."""
         self._node = node
-        self._declared = {one.name: one for one in (*NODE_PARAMETERS, *PARAMETERS)}
-        self._problems = declare(node, self._declared.values())
+        self._problems = declare(node, DECLARED.values(), beside=[CAMERAS])
         self.configured = False
-        self.current = Configuration(
-            Settings(), {one.name: one.default for one in NODE_PARAMETERS}
-        )
-        values = self._values()
-        for name, value in list(values.items()):
-            try:
-                self._declared[name].check(value)
-            except SettingsError as error:
-                self._problems[name] = str(error)
-                del values[name]
+        self.current = Configuration()
         with suppress(SettingsError):  # configure says it
-            self.current = self.current.changed(values)
-        on_parameters_set(node, self._check, self._take)
+            self.current = self.current.changed(self._values())
+        on_parameters_set(node, self._convert, self._check, self._take)
 
     def configure(self) -> None:
         """
@@ -155,17 +117,28 @@ class NodeParameters:
         self.configured = True
 
     def _values(self) -> dict[str, Any]:
-        return {name: self._node.get_parameter(name).value for name in self._declared}
+        return {name: self._node.get_parameter(name).value for name in DECLARED}
 
     def _changes(self, parameters: Sequence[rclpy.Parameter]) -> dict[str, Any]:
-        return {one.name: one.value for one in parameters if one.name in self._declared}
+        return {one.name: one.value for one in parameters if one.name in DECLARED}
+
+    def _convert(self, parameters: Sequence[rclpy.Parameter]) -> list[rclpy.Parameter]:
+        """Let 5 be 5.0 or the text '5' where that is wanted, as at the start."""
+        converted = []
+        for one in parameters:
+            # Whatever else is wrong is said by those who judge it.
+            with suppress(SettingsError):
+                if one.name in DECLARED:
+                    one = rclpy.Parameter(one.name, value=DECLARED[one.name].check(one.value))
+            converted.append(one)
+        return converted
 
     def _check(self, parameters: Sequence[rclpy.Parameter]) -> SetParametersResult:
         changes = self._changes(parameters)
         try:
             self.current.changed(changes)
             for name, value in changes.items():
-                fixed = self.configured and not self._declared[name].runtime
+                fixed = self.configured and not DECLARED[name].runtime
                 if fixed and value != self.current.values[name]:
                     raise SettingsError(
                         f'{name} takes effect in configure: deactivate and cleanup the node first'

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
 from typing import Optional
 
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import Executor
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 from rclpy.signals import install_signal_handlers
 from rclpy.task import Future
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from persontrack_ros.core.parameter_file import ParameterFile
+from persontrack_ros.ros.compat import init
 from persontrack_ros.ros.shared_memory import FOLDER
 from persontrack_ros.ros.shared_memory import remove_segments_of_dead
 
@@ -30,11 +34,18 @@ def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[Executor]:
     Ctrl-C shuts it down too, which ends spinning; it never raises KeyboardInterrupt. A terminal
     sends SIGINT to all processes it started and ros2 launch passes it on, so that a node gets two
     or three, and one of them would interrupt its cleaning up.
+
+    :raises SettingsError: if an argument, or a parameter file that one names, is wrong.
     """
+    given = sys.argv if arguments is None else arguments
+    for option, value in pairwise(given):
+        # What the command line refuses is refused here, too, and in the same words.
+        if option == '--params-file':
+            ParameterFile(Path(value))
     # Until here Ctrl-C ends the process on the spot. rclpy's handler comes only after the
     # executor, which cannot be made in a ROS that has been shut down.
     _clean_shared_memory()
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    init(arguments)
     executor = SingleThreadedExecutor()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # rclpy's own handler shuts ROS down and then calls this one.

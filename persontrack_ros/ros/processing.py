@@ -18,6 +18,8 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.messages import message_to_detections
 from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.node_options import ANY_CLASS
+from persontrack_ros.core.node_options import DETECTIONS
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import NONE
@@ -28,8 +30,6 @@ from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.ros.inputs import Frame
-from persontrack_ros.ros.options import ANY_CLASS
-from persontrack_ros.ros.options import DETECTIONS
 from persontrack_ros.ros.outputs import Outcome
 from persontrack_ros.ros.outputs import Outputs
 from persontrack_ros.ros.session import Session

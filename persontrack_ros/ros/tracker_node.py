@@ -17,6 +17,7 @@ from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.logging import get_logger
 
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
@@ -338,8 +339,12 @@ def run(tracker: TrackerNode, executor: Executor) -> None:
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Run the node until it is interrupted."""
+    """Run the node until it is interrupted; return 2 if the arguments are wrong."""
     use_one_thread_beside_inference()
-    with ros(arguments) as executor:
-        run(TrackerNode(), executor)
+    try:
+        with ros(arguments) as executor:
+            run(TrackerNode(), executor)
+    except SettingsError as error:
+        get_logger('person_tracker').fatal(str(error))
+        return 2
     return 0

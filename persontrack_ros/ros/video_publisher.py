@@ -18,11 +18,11 @@ from std_msgs.msg import Header
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.node_options import PUBLISHER_PARAMETERS
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
 from persontrack_ros.ros.answers import TrackerAnswers
 from persontrack_ros.ros.images import bgr_to_image
-from persontrack_ros.ros.options import PUBLISHER_PARAMETERS
 from persontrack_ros.ros.parameters import declare
 from persontrack_ros.ros.process import ros
 from persontrack_ros.ros.process import spinning
@@ -42,9 +42,7 @@ class VideoPublisher(Node):
         problems = declare(self, PUBLISHER_PARAMETERS, read_only=True)
         for problem in problems.values():
             raise SettingsError(problem)
-        values = {
-            p.name: p.check(p.type(self.get_parameter(p.name).value)) for p in PUBLISHER_PARAMETERS
-        }
+        values = {each.name: self.get_parameter(each.name).value for each in PUBLISHER_PARAMETERS}
         self._frame_id = values['frame_id']
         self._own_stamps = values['stamps'] == 'source'
         self._source = VideoSource(

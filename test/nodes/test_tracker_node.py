@@ -11,9 +11,9 @@ from rcl_interfaces.msg import ParameterType
 from sensor_msgs.msg import Image
 
 from persontrack_ros.core.drawing import track_color
+from persontrack_ros.core.node_options import NODE_PARAMETERS
 from persontrack_ros.core.settings import PARAMETERS
 from persontrack_ros.ros.images import image_to_bgr
-from persontrack_ros.ros.options import NODE_PARAMETERS
 
 
 @pytest.fixture(scope='module')

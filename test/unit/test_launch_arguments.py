@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
+from persontrack_ros.core.node_options import NODE_PARAMETERS
 from persontrack_ros.ros.launch_arguments import CAMERAS
 from persontrack_ros.ros.launch_arguments import TRACKER
 from persontrack_ros.ros.launch_arguments import VIDEO
-from persontrack_ros.ros.options import NODE_PARAMETERS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FILES = {path.name: path.read_text() for path in CHECKOUT.glob('launch/*.launch.py')}

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from persontrack_ros.core.node_options import NODE_PARAMETERS
+from persontrack_ros.core.node_options import PUBLISHER_PARAMETERS
+from persontrack_ros.core.parameter_file import read_settings
 from persontrack_ros.core.settings import PARAMETERS
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.ros.bag_player import PARAMETERS as PLAYER_PARAMETERS
 from persontrack_ros.ros.cameras_node import PARAMETERS as CAMERAS_PARAMETERS
-from persontrack_ros.ros.options import NODE_PARAMETERS
-from persontrack_ros.ros.options import PUBLISHER_PARAMETERS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DECLARED = {
@@ -40,7 +41,7 @@ def test_yaml_has_all_parameters_with_their_defaults():
     # ROS takes 1 for an integer where a float is declared, and refuses it.
     types = {name: type(value) for name, value in written.items()}
     assert types == {one.name: one.type for one in DECLARED['tracker_node']}
-    assert Settings.from_yaml(path) == Settings()
+    assert read_settings(path, pytest.fail) == Settings()
 
 
 def literal(value):

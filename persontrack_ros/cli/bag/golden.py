@@ -59,7 +59,8 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.bags.golden import add_case
     from persontrack_ros.bags.golden import name_input
     from persontrack_ros.bags.writer import check_output
-    from persontrack_ros.core.settings import Settings
+    from persontrack_ros.core.parameter_file import read_settings
+    from persontrack_ros.core.report import warn
 
     check_output(options.case / 'case.yaml', options.force)
     minima = least_scores(options)
@@ -69,7 +70,7 @@ def execute(options: argparse.Namespace) -> int:
         if not path.exists():
             raise SourceError(f'there is no {path}')
     if options.params:
-        Settings.from_yaml(options.params)
+        read_settings(options.params, warn)
     truth = options.ground_truth
     case = GoldenCase(
         options.case,

@@ -45,8 +45,3 @@ def pixels(text: str) -> float:
     if not 0 <= number < float('inf'):
         raise ValueError('negative')
     return number
-
-
-def absolute(topic: str) -> str:
-    """Return a topic's name with its leading slash, as bags have it."""
-    return f'/{topic.strip("/")}'

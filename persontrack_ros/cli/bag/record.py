@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from persontrack_ros.cli.bag.options import absolute
 from persontrack_ros.cli.bag.options import add_force_option
+from persontrack_ros.cli.options import absolute
 from persontrack_ros.cli.options import count
 from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.video import SourceOptions

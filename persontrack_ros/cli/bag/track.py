@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from persontrack_ros.cli.bag.options import absolute
 from persontrack_ros.cli.bag.options import add_force_option
 from persontrack_ros.cli.bag.options import add_image_topic_option
+from persontrack_ros.cli.options import absolute
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from typing import NamedTuple
 
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.settings import PARAMETERS
 from persontrack_ros.core.settings import Parameter
+from persontrack_ros.core.settings import Settings
 
 # Values of `input`.
 IMAGE = 'image'
@@ -19,6 +22,9 @@ DETECTIONS = 'detections'
 
 # The value of `detections.class_id` that takes detections of all classes.
 ANY_CLASS = 'any'
+
+# The parameter of cameras_node; given to its process, it reaches the trackers there, too.
+CAMERAS = 'cameras'
 
 # What is judged: name, whether low is bad, default of warn, largest value, when it is bad.
 _JUDGED = (
@@ -175,3 +181,40 @@ def check_options(options: Mapping[str, Any]) -> None:
                 f'diagnostics.{name}_error ({error:g}) must not be {"above" if low else "below"} '
                 f'diagnostics.{name}_warn ({warn:g})'
             )
+
+
+_DEFAULTS = {one.name: one.default for one in NODE_PARAMETERS}
+# All parameters of the node, by name.
+DECLARED = {one.name: one for one in (*NODE_PARAMETERS, *PARAMETERS)}
+
+
+class Configuration(NamedTuple):
+    """
+    The values of all parameters of the node `person_tracker`, checked together.
+
+    :ivar settings: those of the tracker.
+    :ivar options: those of the node alone, by dotted name.
+    """
+
+    settings: Settings = Settings()
+    options: Mapping[str, Any] = _DEFAULTS
+
+    def changed(self, values: Mapping[str, Any]) -> Configuration:
+        """
+        Return a configuration with other values, by dotted name.
+
+        :raises SettingsError: if one is not allowed, or they contradict each other.
+        """
+        own = {one.name: one for one in NODE_PARAMETERS}
+        options = {
+            **self.options,
+            **{name: own[name].check(value) for name, value in values.items() if name in own},
+        }
+        check_options(options)
+        others = {name: value for name, value in values.items() if name not in own}
+        return Configuration(Settings.from_values(others, base=self.settings), options)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All values by dotted name."""
+        return {**self.options, **self.settings.values()}

@@ -1,0 +1,10 @@
+"""What the command line tells its user beside results."""
+
+from __future__ import annotations
+
+import sys
+
+
+def warn(text: str) -> None:
+    """Tell the user of something that does not keep the command from going on."""
+    print(f'persontrack: warning: {text}', file=sys.stderr)

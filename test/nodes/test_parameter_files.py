@@ -1,0 +1,219 @@
+"""Parameter files and arguments mean the same to a node and to the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies
+from rcl_interfaces.msg import ParameterType
+from rclpy.context import Context
+from rclpy.node import Node
+
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.parameter_file import ParameterFile
+from persontrack_ros.core.parameter_file import read_settings
+from persontrack_ros.ros import compat
+
+NAMESPACES = ['', '/robot', '/a/b']
+
+
+def taken_by_rcl(path):
+    """Return what real nodes take from a file, by namespace; None where ROS refuses the file."""
+    context = Context()
+    try:
+        context.init(['--ros-args', '--params-file', str(path)])
+    except RuntimeError:
+        return None
+    taken = {}
+    for namespace in NAMESPACES:
+        node = Node('person_tracker', namespace=namespace, context=context)
+        taken[namespace] = {key: one.value for key, one in compat.overrides(node).items()}
+        node.destroy_node()
+    context.shutdown()
+    return taken
+
+
+def taken_by_us(path):
+    try:
+        file = ParameterFile(path)
+    except SettingsError:
+        return None
+    return {each: file.values(f'{each}/person_tracker') for each in NAMESPACES}
+
+
+def same(one, other):
+    return repr(one) == repr(other)  # nan, and 1 is not 1.0 nor true
+
+
+# One of every kind, and what YAML itself reads differently.
+SCALARS = """
+1e3 0x10 010 08 y off No null ~ 2020-01-01 1_000 1:30 inf -inf nan .inf .NaN +.inf "5" '1' 5x .5
+5. +5 -0x10 99999999999999999999 1e400 tRue yes 2.5 word
+"""
+ENTRIES = """
+/** /* * ** person_tracker /person_tracker /a b robot /robot/person_tracker a/b/person_tracker
+/a/* x-y /a/b/**
+"""
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '/**: {ros__parameters: {a: 1}}\n/person_tracker: {ros__parameters: {a: 2}}',
+        '/person_tracker: {ros__parameters: {a: 2}}\n/**: {ros__parameters: {a: 1}}',
+        '/**: {ros__parameters: {a: 1}}\nperson_tracker: {ros__parameters: {a: 2}}\n'
+        '/**: {ros__parameters: {a: 3}}',
+        'robot: {person_tracker: {ros__parameters: {a: 1}}, x: {ros__parameters: {a: 2}}}',
+        '/a: {b: {person_tracker: {ros__parameters: {a.b: 1, a: {b: 2, c: 3}}}}}',
+        '{/*: {ros__parameters: {a: 1}}, /**/person_tracker: {ros__parameters: {b: 1}}, '
+        '/*/person_tracker: {ros__parameters: {c: 1}}, "**": {ros__parameters: {d: 1}}, '
+        '"*": {ros__parameters: {e: 1}}, /: {person_tracker: {ros__parameters: {f: 1}}}}',
+        '/**:\n  ros__parameters:\n    text: !!str 5\n'
+        + ''.join(f'    p{index}: {one}\n' for index, one in enumerate(SCALARS.split())),
+        '/**: {ros__parameters: {a: [1, 2], b: [x, y1], c: [], d: [1.0, 2.0]}}',
+        '/**: {ros__parameters: {a: 1}}\n---\n/**: {ros__parameters: {b: 1}}',
+        '/**: {ros__parameters: {a: 1, a: 2.5}}',
+    ],
+)
+def test_read_as_rcl_reads(tmp_path, text):
+    path = tmp_path / 'p.yaml'
+    path.write_text(text)
+    assert taken_by_us(path) is not None
+    assert same(taken_by_us(path), taken_by_rcl(path))
+
+
+VALUE = strategies.one_of(
+    strategies.sampled_from(['', *SCALARS.split()]),
+    strategies.integers().map(str),
+    strategies.floats(allow_nan=False, allow_infinity=False).map(repr),
+)
+VALUES = VALUE | strategies.lists(VALUE, max_size=3).map(lambda each: f'[{", ".join(each)}]')
+PARAMETERS = strategies.dictionaries(
+    strategies.sampled_from('abc'),
+    VALUES | strategies.dictionaries(strategies.sampled_from('de'), VALUES, min_size=1),
+    max_size=3,
+)
+
+
+def flow(tree):
+    if isinstance(tree, dict):
+        return '{' + ', '.join(f'"{key}": {flow(value)}' for key, value in tree.items()) + '}'
+    return tree
+
+
+TREES = strategies.recursive(
+    PARAMETERS.map(lambda each: {'ros__parameters': each}),
+    lambda inner: strategies.dictionaries(
+        strategies.sampled_from(ENTRIES.split()), inner, min_size=1, max_size=3
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(tree=TREES)
+def test_what_is_read_is_what_rcl_takes(tmp_path_factory, tree):
+    path = tmp_path_factory.getbasetemp() / 'random.yaml'
+    path.write_text(flow(tree))
+    ours = taken_by_us(path)
+    # Some that rcl takes by accident are refused; the node refuses them, too.
+    if ours is not None:
+        assert same(ours, taken_by_rcl(path))
+
+
+BRING_UP = """
+/**:
+  ros__parameters:
+    tracker: {max_lost_time: 3, refresh_time: 10}
+    depth_tolerance: 1
+face_detector:
+  ros__parameters:
+    detector: {score_threshold: 0.99}
+robot:
+  front:
+    person_tracker:
+      ros__parameters:
+        detector: {score_threshold: 1}
+        detections: {class_id: 0}
+/*/person_tracker:
+  ros__parameters:
+    tracker: {n_init: 7}
+"""
+
+
+@pytest.mark.parametrize('namespace', ['', '/robot/front', '/rear'])
+def test_a_file_for_several_nodes(start, peer_of, own_graph, tmp_path, namespace):
+    path = tmp_path / 'bring_up.yaml'
+    path.write_text(BRING_UP)
+    peer = peer_of(namespace)
+    namespaced = ['-r', f'__ns:={namespace}'] if namespace else []
+    process = start('tracker_node', *namespaced, '--params-file', str(path), autostart=False)
+    expected = read_settings(path, lambda line: None, f'{namespace}/person_tracker').values()
+    for name, value in expected.items():
+        taken = peer.get(name)
+        assert (taken, type(taken)) == (value, type(value)), name
+    assert peer.get('depth_tolerance') == 1.0
+    assert peer.get('detections.class_id') == ('0' if 'robot' in namespace else 'person')
+    assert 'no such parameter' not in process.output
+
+
+def test_numbers_set_at_run_time(start, peer):
+    start('tracker_node', '-p', 'detections.class_id:=0', input='detections').wait_for('tracking')
+    assert peer.get('detections.class_id') == '0'
+    assert peer.set(tracker__max_lost_time=3, detections__class_id=7).successful
+    for name, value in {'tracker.max_lost_time': 3.0, 'detections.class_id': '7'}.items():
+        assert (peer.get(name), type(peer.get(name))) == (value, type(value))
+    answer = peer.set(tracker__n_init=2.5)
+    assert not answer.successful
+    assert 'INTEGER' in answer.reason
+    (described,) = peer.describe(['detections.class_id'])
+    assert described.type == ParameterType.PARAMETER_STRING
+
+
+@pytest.mark.parametrize(
+    ('node', 'name', 'near'),
+    [
+        ('tracker_node', 'detector.treshold', 'detector.score_threshold'),
+        ('cameras_node', 'camera', 'cameras'),
+        ('video_publisher', 'frame_rate', 'frame_id'),
+        ('bag_player', 'topic', 'topics'),
+    ],
+)
+def test_unknown_names_are_told_of_with_the_nearest(start, node, name, near):
+    process = start(node, '-p', f'{name}:=x', '-p', 'use_sim_time:=false')
+    process.wait_for(rf'WARN.*: {name}: no such parameter; did you mean {near}\?')
+
+
+def test_names_for_all_nodes_of_a_process(start, peer_of, own_graph):
+    process = start('cameras_node', cameras='front', input='detections', jpeg_quality=7)
+    assert peer_of('front').get('jpeg_quality') == 7
+    assert 'no such parameter' not in process.output
+
+
+@pytest.mark.parametrize('node', ['tracker_node', 'cameras_node', 'video_publisher', 'bag_player'])
+def test_wrong_files_end_with_one_line(tmp_path, node):
+    path = tmp_path / 'p.yaml'
+    path.write_text('tracker: {max_age: 3}')
+    command = [sys.executable, '-m', 'persontrack_ros.ros', node, '--ros-args']
+    ended = subprocess.run(
+        [*command, '--params-file', path], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    (line,) = (ended.stdout + ended.stderr).splitlines()
+    with pytest.raises(SettingsError) as caught:
+        read_settings(path, pytest.fail)
+    assert line.endswith(str(caught.value))
+
+
+def test_wrong_arguments_end_without_a_traceback():
+    command = [sys.executable, '-m', 'persontrack_ros.ros', 'tracker_node', '--ros-args']
+    for arguments, problem in ((['-p', 'foo'], "'-p foo'"), (['--foo'], '--foo')):
+        ended = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        assert ended.returncode == 2
+        assert problem in ended.stderr.splitlines()[-1]
+        assert 'Traceback' not in ended.stderr
