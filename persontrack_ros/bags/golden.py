@@ -21,8 +21,7 @@ import yaml
 
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.reader import is_bag
-from persontrack_ros.bags.track import ImageTopic
-from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.bags.track import track_images
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.mot import MotWriter
@@ -30,6 +29,7 @@ from persontrack_ros.core.parameter_file import read_settings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report import warn
 from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
 
@@ -116,26 +116,23 @@ class GoldenCase:
         path = self.params_file
         pipeline = Pipeline(read_settings(path, warn) if path else Settings())
         with MotWriter(self.tracks) as mot:
-            for number, stamp, image in self._read_frames():
-                tracks = pipeline.process(image, stamp).tracks
+            for number, tracks in self._track_frames(pipeline):
                 mot.write(number, ((one.id, one.box, one.score) for one in tracks))
                 yield number
 
-    def _read_frames(self) -> Iterator[tuple[int, int, BgrImage]]:
+    def _track_frames(self, pipeline: Pipeline) -> Iterator[tuple[int, list[Track]]]:
         source = self.find(self.input)
         if not is_bag(source):
             with VideoSource(str(source), SourceOptions(max_frames=self.max_frames)) as video:
                 for frame in video:
-                    yield frame.number, frame.stamp, frame.image
+                    yield frame.number, pipeline.process(frame.image, frame.stamp).tracks
             return
         with BagReader(source) as bag:
             topic = bag.choose_image_topic(self.image_topic or None)
-            images = ImageTopic(topic)
-            for _, time, data in bag.messages([topic.topic]):
-                for image in images.decode(time, data):
-                    yield image.number, image.stamp, image.image
-                    if image.number == self.max_frames:
-                        return
+            for image, tracks in track_images(bag, topic, pipeline):
+                yield image.number, tracks
+                if image.number == self.max_frames:
+                    return
 
 
 def add_case(case: GoldenCase, params_file: Optional[Path] = None) -> Iterator[int]:

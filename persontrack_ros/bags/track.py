@@ -26,9 +26,11 @@ from persontrack_ros.core.errors import ImageError
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report import warn
 from persontrack_ros.core.settings import DrawingSettings
+from persontrack_ros.core.timeline import Timeline
 from persontrack_ros.core.tracking.track import Track
 
 
@@ -129,17 +131,25 @@ def track_images(
     recorder: Optional[TracksRecorder] = None,
 ) -> Iterator[tuple[BagImage, list[Track]]]:
     """
-    Track the persons in every image of a topic.
+    Track the persons in every image of a topic, which ends at jumps of its stamps as in the node.
 
     :param recorder: gets all messages of the bag and the tracks.
     """
     images = ImageTopic(topic)
+    timeline = Timeline('the time of recording')
     for connection, time, data in source.messages(None if recorder else [topic.topic]):
         if recorder:
             recorder.copy(connection, time, data)
         if connection.id == topic.id:
             for image in images.decode(time, data):
-                tracks = pipeline.process(image.image, image.stamp).tracks
+                moment = timeline.advance_to(image.header, time, JUMP_THRESHOLD)
+                if moment.jump:
+                    warn(f'the stamps of {topic.topic} {moment.jump}: the tracks end here')
+                for fault in moment.faults:
+                    warn(f'the stamps of {topic.topic} {fault}')
+                if moment.restart:
+                    pipeline.restart()
+                tracks = pipeline.process(image.image, moment.time).tracks
                 if recorder:
                     recorder.write(image, tracks)
                 yield image, tracks

@@ -18,6 +18,9 @@ from persontrack_ros.core.geometry import FloatArray
 
 CLASS_ID = 'person'
 
+# Messages with detections, none of which has the class that is wanted, before that is told.
+_PATIENCE = 5
+
 
 def stamp_to_nanoseconds(header: Any) -> int:
     """Return the stamp of a ``std_msgs/msg/Header`` in nanoseconds."""
@@ -73,3 +76,48 @@ def message_to_detections(
             scores.append(min(max(score, 0.0), 1.0))
             sources.append(index)
     return Detections.create(boxes, scores, image_size=image_size), sources
+
+
+class ClassWatch:
+    """
+    Notices that a detector gives its persons another class than the one that is tracked.
+
+    :ivar left_out: number of detections that were left out because of their class.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.left_out = 0
+        self._begin(None)
+
+    def check(self, message: Any, class_id: Optional[str]) -> str:
+        """
+        Look at the classes in a message of another detector.
+
+        :param message: a ``vision_msgs/msg/Detection2DArray``.
+        :param class_id: the class that is tracked; None: all.
+        :returns: what is wrong and what to do, once; else nothing.
+        """
+        if class_id != self._wanted:
+            self._begin(class_id)
+        if class_id is None:
+            return ''
+        found = [
+            [each.hypothesis.class_id for each in detection.results] or ['']
+            for detection in message.detections
+        ]
+        self.left_out += sum(class_id not in classes for classes in found)
+        self._classes.update(*found)
+        self._count += bool(found)
+        if self._count != _PATIENCE or class_id in self._classes:
+            return ''
+        seen = ', '.join(repr(each) for each in sorted(self._classes))
+        return (
+            f'no detection has the class {class_id!r}, those seen are {seen}; set '
+            'detections.class_id to the one of persons, or to any'
+        )
+
+    def _begin(self, class_id: Optional[str]) -> None:
+        self._wanted = class_id
+        self._classes: set[str] = set()
+        self._count = 0

@@ -23,6 +23,9 @@ DETECTIONS = 'detections'
 # The value of `detections.class_id` that takes detections of all classes.
 ANY_CLASS = 'any'
 
+# The default of `time.jump_threshold`, which holds where there is no node, too.
+JUMP_THRESHOLD = 1.0
+
 # The parameter of cameras_node; given to its process, it reaches the trackers there, too.
 CAMERAS = 'cameras'
 
@@ -95,7 +98,7 @@ NODE_PARAMETERS = (
     ),
     Parameter(
         'time.jump_threshold',
-        1.0,
+        JUMP_THRESHOLD,
         'Stamps (or the ROS clock) that go back by more than this reset the tracker; seconds.',
         minimum=0.0,
         maximum=3600.0,

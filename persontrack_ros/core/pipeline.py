@@ -253,6 +253,11 @@ class Pipeline:
         self.tracker.reset()
         self.use(self.tracker)
 
+    def restart(self) -> None:
+        """Forget all tracks; ids go on."""
+        self.tracker.reset(self.tracker.next_id)
+        self.use(self.tracker)
+
     def use(self, tracker: Tracker) -> None:
         """Go on with another tracker, or one that was changed; the next image is detected in."""
         self.tracker = tracker

@@ -28,13 +28,21 @@ from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.node_options import JUMP_THRESHOLD
+from persontrack_ros.core.report import warn
 from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.timeline import SECOND
+from persontrack_ros.core.timeline import Timeline
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.core.video import DEFAULT_RATE
+
+# Of stored stamps that do not tell it: the rate of most video files, and the largest there is.
+ASSUMED_RATE = 25.0
+MAX_RATE = 1000.0
 
 # What NumPy and configparser raise for files that are damaged or something else.
 _DAMAGES = (
@@ -210,7 +218,9 @@ def _load_npz(path: Path, rate: Optional[float]) -> Recording:
         count = int(arrays['num_frames'])
         vectors = normalise(arrays['embedding']) if 'embedding' in arrays else None
         size = arrays['image_size'].tolist() if 'image_size' in arrays else None
-        stamps = arrays['stamp'] if 'stamp' in arrays and not rate else _stamps(count, rate)
+        stamps = _stamps(count, rate)
+        if 'stamp' in arrays and not rate:
+            stamps = _checked(arrays['stamp'], path)
         detections = Detections.create(
             arrays['tlwh'], arrays['score'], vectors, size and (size[0], size[1])
         )
@@ -237,6 +247,27 @@ def _load_mot(path: Path, rate: Optional[float]) -> Recording:
     return Recording(
         frames, Detections.create(rows[:, 2:6], scores, image_size=size), _stamps(count, rate)
     )
+
+
+def _checked(stamps: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
+    """Return stamps, or others by the frame rate where they do not tell the time."""
+    changes = np.flatnonzero(np.diff(stamps) > 0) + 1
+    seconds = np.diff(stamps[changes]) / SECOND
+    rates = np.diff(changes)[seconds > 0] / seconds[seconds > 0]
+    rate = float(np.median(rates)) if len(rates) else 0.0
+    if not 1.0 <= rate <= MAX_RATE:
+        rate = ASSUMED_RATE
+    times = _stamps(len(stamps), rate)
+    timeline = Timeline(f'{rate:g} frames per second, or what --rate says')
+    told = ''
+    for stamp, time in zip(stamps.tolist(), times.tolist()):
+        moment = timeline.advance(stamp, time, JUMP_THRESHOLD)
+        told = next(iter(moment.faults), told)
+        if moment.jump:
+            told = timeline.describe(moment.jump)
+    if told:
+        warn(f'{path}: the stamps {told}')
+    return times if told else stamps
 
 
 def _stamps(count: int, rate: Optional[float]) -> NDArray[np.int64]:

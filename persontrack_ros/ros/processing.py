@@ -16,8 +16,8 @@ import numpy as np
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.messages import ClassWatch
 from persontrack_ros.core.messages import message_to_detections
-from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.node_options import ANY_CLASS
 from persontrack_ros.core.node_options import DETECTIONS
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES
@@ -25,6 +25,7 @@ from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.timeline import Timeline
 from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker
@@ -33,7 +34,6 @@ from persontrack_ros.ros.inputs import Frame
 from persontrack_ros.ros.outputs import Outcome
 from persontrack_ros.ros.outputs import Outputs
 from persontrack_ros.ros.session import Session
-from persontrack_ros.ros.timeline import Timeline
 
 # A detection of our own that overlaps one of another node by more than this (IoU) is the same.
 SAME_PERSON = 0.5
@@ -45,6 +45,7 @@ class Processor:
 
     :ivar session: the tracker.
     :ivar timeline: the time of the stream.
+    :ivar classes: of the detections of another node.
     """
 
     def __init__(self, settings: Settings, options: Mapping[str, Any], camera: Camera) -> None:
@@ -72,6 +73,7 @@ class Processor:
         self._pipeline.use(make(self._pipeline.tracker.settings))
         self.session = Session(self._pipeline.tracker, make)
         self.timeline = Timeline()
+        self.classes = ClassWatch()
 
     @property
     def devices(self) -> dict[str, str]:
@@ -81,25 +83,35 @@ class Processor:
     def process(
         self,
         frame: Frame,
+        arrival: int,
         settings: Settings,
         options: Mapping[str, Any],
         outputs: Outputs,
         tell: Callable[[str], None],
+        complain: Callable[[str, str], None],
     ) -> Outcome:
         """
         Publish what is in a frame.
 
-        :param tell: called with a line where time went back.
+        :param arrival: when it came, in nanoseconds.
+        :param tell: called with a line where time jumped.
+        :param complain: called once with each thing that is wrong with the messages, and which
+            these are, `image` or `detections`.
         :raises ImageError: if the image cannot be used.
         """
         image = frame.decode()
-        stamp = stamp_to_nanoseconds(frame.header)
-        restart, back = self.timeline.advance(stamp, options['time.jump_threshold'])
-        if restart:
+        moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
+        if moment.restart:
             self._restart(settings, options)
             outputs.clear()
-        if back:
-            tell(f'the stamps went back by {back:.3f} s')
+        if moment.jump:
+            tell(f'the stamps {moment.jump}')
+        for fault in moment.faults:
+            complain('detections' if image is None else 'image', f'the stamps {fault}')
+        if frame.detections is not None:
+            fault = self.classes.check(frame.detections, _class_id(options))
+            if fault:
+                complain('detections', fault)
         started = time.perf_counter()
         self._take_tracker(settings)
         detections, sources = self._detect(frame, image, settings, options)
@@ -108,7 +120,7 @@ class Processor:
         embedded = 0
         while self._tracks:
             tracker = self._take_tracker(settings)
-            result = self._pipeline.track(detections, image, stamp, elapsed)
+            result = self._pipeline.track(detections, image, moment.time, elapsed)
             tracks, embedded = result.tracks, result.embedded
             if self.session.finish(tracker, partial(outputs.publish_tracks, tracks, frame.header)):
                 break
@@ -147,10 +159,9 @@ class Processor:
                 return None, ()
             if frame.detections is None:
                 return own, range(len(own))
-        wanted = options['detections.class_id']
         others, sources = message_to_detections(
             frame.detections,
-            None if wanted == ANY_CLASS else wanted,
+            _class_id(options),
             settings.detector.score_threshold,
             None if image is None else (image.shape[1], image.shape[0]),
         )
@@ -163,3 +174,9 @@ class Processor:
             image_size=own.image_size,
         )
         return both, [*sources, *[None] * int(new.sum())]
+
+
+def _class_id(options: Mapping[str, Any]) -> Optional[str]:
+    """Return the class that is tracked, or None for all of them."""
+    wanted: str = options['detections.class_id']
+    return None if wanted == ANY_CLASS else wanted

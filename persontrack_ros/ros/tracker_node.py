@@ -24,10 +24,12 @@ from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.memory import giving_memory_back
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.threads import use_one_thread_beside_inference
+from persontrack_ros.core.timeline import FORWARD_JUMP
 from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.ros.compat import refuse_impossible_transitions
 from persontrack_ros.ros.diagnostics import publish_diagnostics
+from persontrack_ros.ros.discovery import publishers_of
 from persontrack_ros.ros.endpoints import QosWatch
 from persontrack_ros.ros.endpoints import describe
 from persontrack_ros.ros.image_log import ImageLog
@@ -44,7 +46,6 @@ from persontrack_ros.ros.session import Session
 from persontrack_ros.ros.statistics import Level
 from persontrack_ros.ros.statistics import Report
 from persontrack_ros.ros.statistics import Statistics
-from persontrack_ros.ros.timeline import FORWARD_JUMP
 from persontrack_ros.ros.worker import NewestItemWorker
 
 _ERROR_PERIOD = 5.0
@@ -221,7 +222,13 @@ class TrackerNode(LifecycleNode):
         inputs, worker = self._inputs, self._worker
         try:
             outcome = self._processor.process(
-                frame, settings, options, self._outputs, self._tell_of_jump
+                frame,
+                self._arrival(frame),
+                settings,
+                options,
+                self._outputs,
+                self._tell_of_jump,
+                self._complain,
             )
         except Exception as error:  # noqa: BLE001 - one bad image must not end the tracking
             if self.context.ok():
@@ -239,6 +246,20 @@ class TrackerNode(LifecycleNode):
             'without a counterpart': inputs.unmatched if inputs else 0,
         }
         self._log.tell(frame, outcome, losses)
+
+    def _arrival(self, frame: Frame) -> int:
+        """Return when a frame came, in nanoseconds of a clock that runs as the images do."""
+        clock = self.get_clock()
+        if clock.ros_time_is_active:
+            return clock.now().nanoseconds
+        return round(frame.received * 1e9)
+
+    def _complain(self, what: str, fault: str) -> None:
+        """Warn of what is wrong with the messages of a topic, and name who publishes them."""
+        inputs = self._inputs
+        topic = inputs.subscriptions[what].topic_name if inputs else what
+        names = ' and '.join(publishers_of(self, topic)) if inputs else ''
+        self.get_logger().warning(f'{topic}, published by {names or "somebody"}: {fault}')
 
     def _tell_of_jump(self, what: str) -> None:
         ids = 'start at 1' if self._configuration.current.options['time.restart_ids'] else 'go on'
@@ -313,6 +334,7 @@ class TrackerNode(LifecycleNode):
         report.values['dropped'] = str(self._dropped + dropped)
         report.values['unmatched'] = str(inputs.unmatched if inputs else 0)
         processor = self._processor
+        report.values['other classes'] = str(processor.classes.left_out if processor else 0)
         devices = {} if processor is None else processor.devices
         for group in ('detector', 'reid'):
             report.values[f'{group} model'] = getattr(settings, group).model

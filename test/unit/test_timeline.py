@@ -1,37 +1,52 @@
-"""Time that goes back is noticed once, whoever notices first."""
+"""The time of a stream: jumps are told of once, and stamps that do not tell it are found out."""
 
 from __future__ import annotations
 
-from persontrack_ros.ros.timeline import Timeline
+import random
+from itertools import pairwise
+
+import pytest
+
+from persontrack_ros.core.timeline import Timeline
 
 SECOND = 10**9
 
 
 def run(*events, threshold=1.0):
-    """Return what each stamp in seconds, or jump of the clock (delta, now), leads to."""
+    """
+    Return what each stamp in seconds, or jump of the clock (delta, now), leads to.
+
+    The images come as fast as they can.
+    """
     timeline = Timeline()
     results = []
-    for event in events:
+    for number, event in enumerate(events):
         if isinstance(event, tuple):
             delta, now = event
             before = round((now - delta) * SECOND)
             results.append(timeline.clock_jumped(before, now * SECOND, threshold))
         else:
-            results.append(timeline.advance(round(event * SECOND), threshold))
+            moment = timeline.advance(round(event * SECOND), number, threshold)
+            assert not moment.faults
+            results.append((moment.restart, moment.jump))
     return results
 
 
-NOTHING = (False, 0.0)
-SILENT = (True, 0.0)
+NOTHING = (False, '')
+SILENT = (True, '')
+
+
+def back(seconds):
+    return (True, f'went back by {seconds:.3f} s')
 
 
 def test_stamps_alone():
-    assert run(5, 6, 5.5, 5.5, 4.5, 8, 2) == [*[NOTHING] * 6, (True, 6.0)]
+    assert run(5, 6, 5.5, 5.6, 4.7, 8, 2) == [*[NOTHING] * 6, back(6)]
 
 
 def test_the_threshold():
     assert run(5, 0, threshold=5.0) == [NOTHING, NOTHING]
-    assert run(5, 4, threshold=0.0) == [NOTHING, (True, 1.0)]
+    assert run(5, 4, threshold=0.0) == [NOTHING, back(1)]
 
 
 def test_the_clock_first():
@@ -41,17 +56,19 @@ def test_the_clock_first():
 def test_the_clock_first_and_a_late_image():
     assert run(100, (-90, 10), 100.1, 10, 11) == [NOTHING, True, SILENT, SILENT, NOTHING]
     # Only once: the next time is news.
-    assert run(100, (-90, 10), 100.1, 10, 5)[-1] == (True, 5.0)
+    assert run(100, (-90, 10), 100.1, 10, 5)[-1] == back(5)
 
 
 def test_the_images_first():
-    assert run(100, 10, (-90, 10), 11) == [NOTHING, (True, 90.0), False, NOTHING]
+    assert run(100, 10, (-90, 10), 11) == [NOTHING, back(90), False, NOTHING]
+    ahead = (True, 'leapt ahead by 900.000 s')
+    assert run(100, 1000, (900, 1000), 1001) == [NOTHING, ahead, False, NOTHING]
 
 
 def test_every_loop_of_a_bag_is_news():
-    loop = [(-90, 10), 10, 100]
-    assert run(10, 100, *loop, *loop).count(True) == 2
-    assert run(10, 100, 10, 100, 10)[2::2] == [(True, 90.0), (True, 90.0)]
+    loop = [(-90, 10), 10, 40, 70, 100]
+    assert run(10, 40, 70, 100, *loop, *loop).count(True) == 2
+    assert run(10, 40, 70, 100, 10, 40, 70, 100, 10)[4::4] == [back(90), back(90)]
 
 
 def test_small_jumps_of_the_clock_mean_nothing():
@@ -59,7 +76,7 @@ def test_small_jumps_of_the_clock_mean_nothing():
 
 
 def test_a_leap_ahead():
-    assert run(100, (1000, 1100), 1100, 50) == [NOTHING, True, SILENT, (True, 1050.0)]
+    assert run(100, (1000, 1100), 1100, 50) == [NOTHING, True, SILENT, back(1050)]
 
 
 def test_before_the_first_image():
@@ -68,3 +85,182 @@ def test_before_the_first_image():
 
 def test_a_clock_that_starts_after_the_first_image():
     assert run(100, (100, 100), 101, (-90, 10)) == [NOTHING, False, NOTHING, True]
+
+
+def play(stamps, arrivals, threshold=1.0):
+    """Return when each image was taken (seconds since the first), jumps and faults."""
+    timeline = Timeline()
+    moments = [
+        timeline.advance(round(stamp * SECOND), round(arrival * SECOND), threshold)
+        for stamp, arrival in zip(stamps, arrivals)
+    ]
+    times = [(one.time - moments[0].time) / SECOND for one in moments]
+    told = [one.jump for one in moments if one.jump]
+    return times, told, [fault for one in moments for fault in one.faults]
+
+
+# 20 s at 25 images per second, of 2023.
+LIVE = [0.04 * number for number in range(500)]
+STAMPS = [1_700_000_000.3 + time for time in LIVE]
+
+
+def bursts(times):
+    """Five images come at once, when the last one does."""
+    return [times[min(number // 5 * 5 + 4, len(times) - 1)] for number in range(len(times))]
+
+
+def stalls(times):
+    """Nothing comes for 3 s, then all that waited at once."""
+    return [time if not 5 < time < 8 else 7.99 + time / 1000 for time in times]
+
+
+def jitter(times):
+    generator = random.Random(1)
+    return sorted(time + generator.uniform(0, 0.3) for time in times)
+
+
+WAYS = {
+    'live': list,
+    'bursts': bursts,
+    'stalls': stalls,
+    'jitter': jitter,
+    'slow': lambda times: [10 * time for time in times],
+    'very slow': lambda times: [1000 * time for time in times],
+    'fast': lambda times: [time / 10 for time in times],
+    'very fast': lambda times: [time / 1000 for time in times],
+    'all at once': lambda times: [0.0 for _ in times],
+    'paused': lambda times: [time + 900 * (time > 4) + 900 * (time > 4.1) for time in times],
+}
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_good_stamps_count_however_they_come(way):
+    times, told, faults = play(STAMPS, WAYS[way](LIVE))
+    assert times == pytest.approx(LIVE, abs=1e-6)
+    assert not told
+    assert not faults
+
+
+@pytest.mark.parametrize('way', WAYS)
+@pytest.mark.parametrize(
+    'stamps',
+    [
+        # Whole seconds of a camera with one image in two seconds.
+        [1_700_000_000.0 + 2 * number for number in range(100)],
+        # An hour is left out, while nothing was recorded.
+        [time + 50 * (time > 1_700_000_005) for time in STAMPS],
+        # Images are lost.
+        [time for number, time in enumerate(STAMPS) if number % 7 not in (0, 3)],
+        # Some are there twice.
+        sorted(STAMPS + STAMPS[::6]),
+    ],
+    ids=['whole', 'gap', 'lost', 'twice'],
+)
+def test_strange_stamps_that_are_right(way, stamps):
+    own = [stamp - stamps[0] for stamp in stamps]
+    arrivals = WAYS[way](own)
+    times, told, faults = play(stamps, arrivals)
+    assert times == pytest.approx(own, abs=1e-6)
+    assert not told
+    assert not faults
+
+
+@pytest.mark.parametrize('way', ['live', 'bursts', 'stalls', 'jitter'])
+@pytest.mark.parametrize(
+    ('stamps', 'fault'),
+    [
+        ([0.0] * 500, 'are 0, as of a driver that never sets header.stamp'),
+        ([7.25] * 500, 'do not advance'),
+        ([float(int(time)) for time in STAMPS], 'have whole seconds only'),
+        ([time + 500 * (number % 2) for number, time in enumerate(STAMPS)], 'go to and fro'),
+        ([time + 0.5 * (number % 2) for number, time in enumerate(STAMPS)], 'go to and fro'),
+        ([time - 900 * (number % 4 == 3) for number, time in enumerate(STAMPS)], 'go to and fro'),
+    ],
+)
+def test_stamps_that_do_not_tell_the_time(way, stamps, fault):
+    arrivals = WAYS[way](LIVE)
+    times, told, faults = play(stamps, arrivals)
+    assert len(faults) == 1
+    assert faults[0].startswith(f'{fault}')
+    assert faults[0].endswith(': going by the time of arrival')
+    # From the sixth image on, if not from the first one.
+    assert times[-1] - times[5] == pytest.approx(arrivals[-1] - arrivals[5], abs=1e-6)
+    assert len(told) <= 1
+
+
+def test_milliseconds_for_nanoseconds():
+    times, _, faults = play([7.25 + time / 1e6 for time in LIVE], LIVE)
+    assert times[-1] - times[5] == pytest.approx(LIVE[-1] - LIVE[5], abs=1e-6)
+    assert faults == ['do not advance: going by the time of arrival']
+
+
+def test_zeros_count_from_the_first_image():
+    times, told, _ = play([0.0] * 500, LIVE)
+    assert times == pytest.approx(LIVE)
+    assert not told
+
+
+def test_leaps_of_a_driver_are_bridged():
+    stamps = [time + 8 * (time > 1_700_000_005) + 9 * (time > 1_700_000_009) for time in STAMPS]
+    times, told, faults = play(stamps, LIVE)
+    assert times == pytest.approx(LIVE, abs=1e-6)
+    assert not told
+    assert faults == ['leapt ahead by 8.040 s within 0.040 s: going by the time of arrival']
+
+
+def test_a_stop_of_the_stream_is_no_leap():
+    """The newest image comes right after one that waited, as where a slow node drops images."""
+    stamps = [*STAMPS[:100], *(time + 4 for time in STAMPS[100:])]
+    arrivals = [*LIVE[:99], 8.0, *(time + 4.001 for time in LIVE[100:])]
+    times, _, faults = play(stamps, arrivals)
+    assert times[-1] == pytest.approx(LIVE[-1] + 4)
+    assert not faults
+
+
+def test_a_leap_far_ahead_is_told_of_as_one_back():
+    stamps = [time + 3600 * (number > 300) for number, time in enumerate(STAMPS)]
+    times, told, faults = play(stamps, LIVE)
+    assert told == ['leapt ahead by 3600.040 s']
+    assert not faults
+    assert times[-1] == pytest.approx(LIVE[-1] + 3600)
+    # With the images, a time without any is none.
+    late = [time + 3600 * (number > 300) for number, time in enumerate(LIVE)]
+    assert play(stamps, late)[1:] == ([], [])
+
+
+def test_loops_of_bags_with_whole_seconds_end_the_tracks_too():
+    stamps = [float(int(time)) for time in STAMPS]
+    times, told, faults = play(
+        stamps * 3, [time + 20 * loop for loop in range(3) for time in LIVE]
+    )
+    assert told == ['went back by 20.000 s'] * 2
+    assert len(faults) == 1
+    assert times[-1] == pytest.approx(3 * 20 - 0.04, abs=1e-6)
+
+
+def test_stamps_are_trusted_again():
+    """The second publisher is gone, or the driver has got the time."""
+    stamps = [0.0] * 500 + [time + 20 for time in STAMPS]
+    # Slower than it should be, to tell by what the time goes.
+    arrivals = [*LIVE, *(20 + 3 * time for time in LIVE)]
+    times, told, faults = play(stamps, arrivals)
+    assert len(faults) == 1
+    assert not told
+    assert times[501] - times[500] == pytest.approx(0.12)
+    assert times[-1] - times[-2] == pytest.approx(0.04)
+    assert min(late - early for early, late in pairwise(times)) > 0
+
+
+class Header:
+    class stamp:  # noqa: N801 - as in ROS
+        sec, nanosec = 5, 1_500_000_000
+
+
+def test_nanoseconds_that_are_more_than_a_second():
+    timeline = Timeline()
+    assert timeline.advance_to(Header, 0, 1.0).time == 6_500_000_000
+    Header.stamp.sec += 1
+    timeline = Timeline()
+    (fault,) = timeline.advance_to(Header, 0, 1.0).faults
+    assert fault == 'have a nanosec above 999999999, which is a fault of the driver'
+    assert timeline.advance_to(Header, SECOND, 1.0).faults == ()
