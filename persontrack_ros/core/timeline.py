@@ -150,6 +150,9 @@ class Timeline:
         cut, self._jumped = self._jumped, False
         if self._stamp is None:
             return Moment(stamp)
+        if cut:
+            # To where the clock has jumped, stamps do not return.
+            self._left = None
         step = stamp - self._stamp
         waited = max(0, arrival - self._arrival)
         back = -step > threshold * SECOND

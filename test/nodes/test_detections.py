@@ -175,3 +175,42 @@ def test_messages_without_counterpart_are_told_of(models, start, peer, send, pic
 
     # Some may get lost, and the diagnostics come once a second.
     peer.until(lambda: unmatched() >= 3, 'number in the diagnostics')
+
+
+@pytest.mark.parametrize('class_id', ['0', 'Person', ''])
+def test_detections_of_other_classes_are_told_of(start, peer, send, to_message, class_id):
+    """Once, with the classes seen and what to set; how many were left out is counted."""
+    process = start('tracker_node', input='detections', tracker__n_init=1)
+    process.wait_for('tracking the persons')
+    status = peer.collect(DiagnosticArray, '/diagnostics')
+    for step in range(12):
+        header = to_message(np.zeros((2, 2, 3), np.uint8)).header
+        message = found(header, (100 + step, 100, 40, 100, 0.9), class_id=class_id)
+        message.detections += found(header, (300, 100, 40, 100, 0.9), class_id='car').detections
+        if not class_id:
+            message.detections[0].results.clear()
+        assert not peer.ask(partial(send, message), header).detections
+    process.wait_for(
+        rf"WARN.*/detections, published by /peer: no detection has the class 'person', those seen "
+        rf"are '{class_id}', 'car'; set detections.class_id"
+    )
+    assert process.output.count('no detection has the class') == 1
+
+    def left_out():
+        values = status and {one.key: one.value for one in status[-1].status[0].values}
+        return values and values['other classes'] == '24'
+
+    peer.until(left_out, 'count in the diagnostics')
+    wanted = class_id or 'any'
+    assert peer.set(detections__class_id=int(wanted) if wanted == '0' else wanted).successful
+    assert peer.ask(partial(send, message), header).detections
+
+
+def test_a_class_that_is_there_at_times_is_no_fault(start, peer, send, to_message):
+    process = start('tracker_node', input='detections', tracker__n_init=1)
+    process.wait_for('tracking the persons')
+    for step in range(8):
+        header = to_message(np.zeros((2, 2, 3), np.uint8)).header
+        message = found(header, (300, 100, 40, 100, 0.9), class_id='person' if not step else 'dog')
+        peer.ask(partial(send, message), header)
+    assert 'no detection has the class' not in process.output

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from rosgraph_msgs.msg import Clock
+from vision_msgs.msg import Detection2D
+from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import ObjectHypothesisWithPose
 
 SECOND = 10**9
 NEWS = 'the tracks end here'
@@ -101,3 +107,84 @@ def test_a_clock_that_jumps(models, start, peer, show, set_clock):
     set_clock(20)
     assert len(show(20.1, 1) & third) >= 2
     assert len(news(process)) == 3
+
+
+class Detector:
+    """Publishes detections of one person, ten times a second."""
+
+    def __init__(self, peer):
+        self._peer = peer
+        self._publisher = peer.node.create_publisher(Detection2DArray, 'detections', 5)
+        peer.until(self._publisher.get_subscription_count, 'subscription of detections')
+        peer.until_known_by()
+
+    def show(self, seconds, stamp_of, present=True):
+        """Show the person, or nobody, for some time; return the messages of tracks."""
+        seen = len(self._peer.tracks)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            due = time.monotonic() + 0.1
+            message = Detection2DArray()
+            message.header.stamp = stamp_of()
+            message.detections = [person()] * present
+            self._publisher.publish(message)
+            while time.monotonic() < due:
+                self._peer.spin_once()
+        return self._peer.tracks[seen:]
+
+
+def ids(messages):
+    return {each.id for message in messages for each in message.detections}
+
+
+def person():
+    detection = Detection2D()
+    detection.bbox.center.position.x, detection.bbox.center.position.y = 300.0, 200.0
+    detection.bbox.size_x, detection.bbox.size_y = 60.0, 150.0
+    result = ObjectHypothesisWithPose()
+    result.hypothesis.class_id, result.hypothesis.score = 'person', 0.9
+    detection.results = [result]
+    return detection
+
+
+def alternate(*stamps):
+    """Return a function that gives the stamps of clocks in turn."""
+    turns = itertools.cycle(stamps)
+    return lambda: next(turns)()
+
+
+def now():
+    return Time(sec=int(time.time()), nanosec=time.time_ns() % SECOND)
+
+
+@pytest.mark.parametrize(
+    ('stamp_of', 'fault'),
+    [
+        (Time, 'are 0, as of a driver that never sets header.stamp'),
+        (lambda: Time(sec=int(time.time())), 'have whole seconds only'),
+        (alternate(now, lambda: Time(sec=int(time.monotonic()) + 10**6)), 'go to and fro, as of'),
+    ],
+)
+def test_stamps_that_do_not_tell_the_time(start, peer, stamp_of, fault):
+    """Who stays keeps the id, and who was away for longer than the node waits gets another."""
+    process = start('tracker_node', input='detections', tracker__max_lost_time=1.5)
+    process.wait_for('tracking the persons')
+    detector = Detector(peer)
+    first = ids(detector.show(4, stamp_of)[15:])
+    assert len(first) == 1
+    assert not ids(detector.show(3, stamp_of, present=False)[-1:])
+    second = ids(detector.show(2, stamp_of))
+    assert len(second) == 1
+    assert not first & second
+    process.wait_for(f'WARN.*/detections, published by /peer: the stamps {fault}.*: going by the')
+    warnings = [line for line in process.lines if 'WARN' in line]
+    # Two clocks are one jump first, before the stamps return.
+    assert len(warnings) <= (2 if 'fro' in fault else 1), warnings
+
+
+def test_nanoseconds_above_a_second_are_told_of(start, peer):
+    process = start('tracker_node', input='detections')
+    process.wait_for('tracking the persons')
+    Detector(peer).show(1, lambda: Time(sec=int(time.time()), nanosec=1_500_000_000))
+    process.wait_for('WARN.*the stamps have a nanosec above 999999999')
+    assert process.output.count('nanosec above') == 1

@@ -53,6 +53,12 @@ def test_the_clock_first():
     assert run(100, (-90, 10), 10, 11) == [NOTHING, True, SILENT, NOTHING]
 
 
+def test_the_clock_to_and_fro():
+    events = [100, (-90, 10), 10, 11, (90, 101), 100, (-90, 10), 10, 11]
+    assert run(*events).count(True) == 3
+    assert [each for each in run(*events) if each == SILENT] == [SILENT] * 3
+
+
 def test_the_clock_first_and_a_late_image():
     assert run(100, (-90, 10), 100.1, 10, 11) == [NOTHING, True, SILENT, SILENT, NOTHING]
     # Only once: the next time is news.

@@ -1,0 +1,64 @@
+"""Stored detections whose stamps do not tell the time are tracked by the frame rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.recording import track
+from persontrack_ros.core.settings import TrackerSettings
+
+SECOND = 10**9
+
+
+@pytest.fixture
+def store(data, tmp_path):
+    """Return a function that stores detections of TUD-Campus with other stamps."""
+    with np.load(data('reference/deep_sort/TUD-Campus.detections.npz')) as arrays:
+        content = dict(arrays)
+    times = 40_000_000 * np.arange(int(content['num_frames']))
+
+    def write(change):
+        np.savez(tmp_path / 'detections.npz', **{**content, 'stamp': change(times)})
+        return tmp_path / 'detections.npz'
+
+    return write
+
+
+def rows(path):
+    return track(Recording.load(path), TrackerSettings(), 0.0)
+
+
+def leap(seconds):
+    return lambda times: times + seconds * SECOND * (np.arange(len(times)) > 35)
+
+
+@pytest.mark.parametrize(
+    ('change', 'fault'),
+    [
+        (lambda times: 0 * times, 'are 0, as of a driver that never sets header.stamp'),
+        (lambda times: times // SECOND * SECOND, 'have whole seconds only'),
+        (lambda times: (times + 970_000_000) // SECOND * SECOND, 'have whole seconds only'),
+        (lambda times: times + 7 * SECOND * (np.arange(len(times)) % 2), 'go to and fro'),
+        (leap(3600), 'leapt ahead by 3600.040 s'),
+        (leap(-3600), 'went back by 3599.960 s'),
+        (leap(9), 'leapt ahead by 9.040 s within 0.040 s'),
+    ],
+)
+def test_the_same_tracks_as_with_good_stamps(store, capsys, change, fault):
+    good = rows(store(lambda times: times + 1_700_000_000 * SECOND))
+    assert len(good) > 200
+    assert capsys.readouterr().err == ''
+    path = store(change)
+    assert np.array_equal(rows(path), good)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'persontrack: warning: {path}: the stamps {fault}')
+    assert line.endswith(': going by 25 frames per second, or what --rate says')
+
+
+def test_a_rate_that_is_given_counts(store, capsys):
+    path = store(lambda times: 0 * times)
+    recording = Recording.load(path, rate=10)
+    assert np.diff(recording.stamps).tolist() == [100_000_000] * (len(recording.stamps) - 1)
+    assert capsys.readouterr().err == ''
