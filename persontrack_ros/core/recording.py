@@ -40,9 +40,8 @@ from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.core.video import DEFAULT_RATE
 
-# Of stored stamps that do not tell it: the rate of most video files, and the largest there is.
+# Where stored stamps do not tell it: the frame rate of most video files.
 ASSUMED_RATE = 25.0
-MAX_RATE = 1000.0
 
 # What NumPy and configparser raise for files that are damaged or something else.
 _DAMAGES = (
@@ -255,7 +254,7 @@ def _checked(stamps: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
     seconds = np.diff(stamps[changes]) / SECOND
     rates = np.diff(changes)[seconds > 0] / seconds[seconds > 0]
     rate = float(np.median(rates)) if len(rates) else 0.0
-    if not 1.0 <= rate <= MAX_RATE:
+    if rate < 1.0:
         rate = ASSUMED_RATE
     times = _stamps(len(stamps), rate)
     timeline = Timeline(f'{rate:g} frames per second, or what --rate says')

@@ -174,8 +174,8 @@ class Timeline:
         self._history.clear()
         self._ahead = 0
         time = self._time + waited if self._distrust else stamp
-        what = 'went back' if back else 'leapt ahead'
-        news = '' if cut else f'{what} by {abs(step) / SECOND:.3f} s'
+        what = 'went back by' if back else 'leapt ahead by'
+        news = '' if cut else f'{what} {abs(step) / SECOND:.3f} s'
         return Moment(time, True, news, faults)
 
     def _mistrust(

@@ -257,7 +257,7 @@ class TrackerNode(LifecycleNode):
     def _complain(self, what: str, fault: str) -> None:
         """Warn of what is wrong with the messages of a topic, and name who publishes them."""
         inputs = self._inputs
-        topic = inputs.subscriptions[what].topic_name if inputs else what
+        topic = inputs.listeners[what].topic_name if inputs else what
         names = ' and '.join(publishers_of(self, topic)) if inputs else ''
         self.get_logger().warning(f'{topic}, published by {names or "somebody"}: {fault}')
 

@@ -73,7 +73,7 @@ ENTRIES = """
         '{/*: {ros__parameters: {a: 1}}, /**/person_tracker: {ros__parameters: {b: 1}}, '
         '/*/person_tracker: {ros__parameters: {c: 1}}, "**": {ros__parameters: {d: 1}}, '
         '"*": {ros__parameters: {e: 1}}, /: {person_tracker: {ros__parameters: {f: 1}}}}',
-        '/**:\n  ros__parameters:\n    text: !!str 5\n'
+        '/**:\n  ros__parameters:\n'
         + ''.join(f'    p{index}: {one}\n' for index, one in enumerate(SCALARS.split())),
         '/**: {ros__parameters: {a: [1, 2], b: [x, y1], c: [], d: [1.0, 2.0]}}',
         '/**: {ros__parameters: {a: 1}}\n---\n/**: {ros__parameters: {b: 1}}',
