@@ -237,7 +237,9 @@ def files(tmp_path):
     (tmp_path / 'nan.yaml').write_text(
         '/**: {ros__parameters: {detector: {score_threshold: .nan}}}'
     )
-    (tmp_path / 'unknown.yaml').write_text('/**: {ros__parameters: {tracker: {max_aeg: 3}}}')
+    (tmp_path / 'two.yaml').write_text(
+        'a: {person_tracker: {ros__parameters: {}}, b: {person_tracker: {ros__parameters: {}}}}'
+    )
     (tmp_path / 'words.yaml').write_text('just: words')
     (tmp_path / 'damaged.yaml').write_text('/**: {')
     (tmp_path / 'bad.npz').write_bytes(b'no recording')
@@ -263,7 +265,9 @@ def files(tmp_path):
         ('run VIDEO --params words.yaml', 'words.yaml is no ROS parameter file'),
         ('run VIDEO --params bad.yaml', 'tracker.max_age: -3 is not in the range'),
         ('run VIDEO --params nan.yaml', 'not a finite number'),
-        ('run VIDEO --params unknown.yaml', 'did you mean tracker.max_age?'),
+        ('run VIDEO --params two.yaml', 'choose one of them with --node'),
+        ('run VIDEO --node /a/person_tracker', 'give --params too'),
+        ('run VIDEO --set tracker.max_aeg=3', 'did you mean tracker.max_age?'),
         ('compare good.png missing.png', 'no image file missing.png'),
         ('compare good.png garbage.png', 'cannot decode the image garbage.png'),
         ('compare good.png good.png --device NOPE', 'device NOPE is not available'),
@@ -374,3 +378,14 @@ def test_evaluate_draws_the_failures(persontrack, data, video, vtest_tracks, tmp
     blocked = persontrack(*call, '--plot', results)
     assert blocked.returncode == 2
     assert 'cannot make the directory' in blocked.stderr
+
+
+def test_unknown_names_in_a_parameter_file_are_told_of(persontrack, tmp_path, data):
+    """And no more: the node does not refuse them, and it is the same file."""
+    params = tmp_path / 'params.yaml'
+    params.write_text('/**: {ros__parameters: {tracker: {max_aeg: 3}}}')
+    detections = data('mot/TUD-Campus/det/det.txt')
+    result = persontrack('track', detections, tmp_path / 'tracks.txt', '--params', params)
+    assert result.returncode == 0
+    (line,) = result.stderr.splitlines()
+    assert 'tracker.max_aeg: no such parameter; did you mean tracker.max_age?' in line
