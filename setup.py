@@ -21,9 +21,10 @@ setup(
         (f'share/{PACKAGE}/launch', glob('launch/*.launch.py')),
         (f'share/{PACKAGE}/config', glob('config/*')),
     ],
-    # openvino, rosbags and threadpoolctl come from pip: rosdep has no key for them that apt can
+    # av, openvino, rosbags and threadpoolctl come from pip: rosdep has no key for them that apt can
     # serve, see the README.
     install_requires=[
+        'av',
         'numpy',
         'openvino',
         'pyyaml',

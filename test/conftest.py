@@ -82,6 +82,26 @@ def vtest_tracks(data: Locate, models: Path, tmp_path_factory: pytest.TempPathFa
     return path
 
 
+@pytest.fixture(scope='session')
+def ffmpeg() -> Callable[..., None]:
+    """
+    Return a function that runs ffmpeg, a program that is not ours, to make a video.
+
+    It takes the command line, in which ``{0}`` is the first of the paths behind it, and so on.
+    """
+    program = pytest.importorskip('imageio_ffmpeg').get_ffmpeg_exe()
+
+    def run(command: str, *paths: Path) -> None:
+        words = [
+            word if '{' not in word else str(paths[int(word[1:-1])]) for word in command.split()
+        ]
+        subprocess.run(
+            [program, '-y', '-v', 'error', *words], check=True, stdin=subprocess.DEVNULL
+        )
+
+    return run
+
+
 def rows_until(path: Path, last_frame: int) -> Sequence[Sequence[float]]:
     """Read the lines of a MOTChallenge file up to a frame."""
     return [row for row in read_mot(path).tolist() if row[0] <= last_frame]

@@ -12,7 +12,7 @@ from persontrack_ros.cli.options import settings_from
 from persontrack_ros.core.embedding import make_embedder
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.video import read_image
+from persontrack_ros.core.sources.folder import read_image
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -24,8 +24,8 @@ from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
-from persontrack_ros.core.video import VideoWriter
-from persontrack_ros.core.video import Window
+from persontrack_ros.core.video_writer import VideoWriter
+from persontrack_ros.core.window import Window
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -76,7 +76,7 @@ def execute(options: argparse.Namespace) -> int:
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
         window = stack.enter_context(Window('persontrack')) if options.show else None
         # What is there already can be processed faster than what comes; nobody waits for a frame.
-        ahead = not (source.is_camera or window or settings.inference.hint == 'latency')
+        ahead = not (source.is_live or window or settings.inference.hint == 'latency')
         pipeline = Pipeline(with_default_models(settings), pipelined=ahead)
         if options.offline:
             pipeline.tracker = OfflineTracker(settings.tracker)

@@ -37,8 +37,8 @@ from persontrack_ros.core.mot import MotWriter
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.video import VideoSource
-from persontrack_ros.core.video import VideoWriter
-from persontrack_ros.core.video import Window
+from persontrack_ros.core.video_writer import VideoWriter
+from persontrack_ros.core.window import Window
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.node_process import NodeProcess

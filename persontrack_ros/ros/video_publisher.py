@@ -56,7 +56,7 @@ class VideoPublisher(Node):
         )
         rate = values['rate'] or self._source.rate
         # A camera paces itself.
-        self._period = 0.0 if self._source.is_camera and not values['rate'] else 1.0 / rate
+        self._period = 0.0 if self._source.is_live and not values['rate'] else 1.0 / rate
         self._publisher = self.create_publisher(
             Image,
             'image_raw',

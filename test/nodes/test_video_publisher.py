@@ -11,7 +11,7 @@ import pytest
 from sensor_msgs.msg import Image
 
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.video import VideoWriter
+from persontrack_ros.core.video_writer import VideoWriter
 from persontrack_ros.ros.images import image_to_bgr
 
 FRAMES = 6

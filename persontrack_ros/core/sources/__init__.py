@@ -1,0 +1,1 @@
+"""What images come from: a module for each kind of source."""
