@@ -127,11 +127,15 @@ NODE_PARAMETERS = (
 
 # Of the node `video_publisher`.
 PUBLISHER_PARAMETERS = (
-    Parameter('source', '0', 'Video file, folder of images, or number of a camera.'),
+    Parameter(
+        'source',
+        '0',
+        'Video file, folder of images, camera (number or device), or URL of a stream.',
+    ),
     Parameter(
         'rate',
         0.0,
-        'Images per second; 0 means as fast as the source says.',
+        'Images per second; 0 means at the times that the source says.',
         minimum=0.0,
         maximum=1000.0,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,10 @@ class SourceOptions:
     loop: bool = False
 
 
+def _never() -> bool:
+    return False
+
+
 class VideoSource:
     """
     Delivers the images of a source, each once; iterate over it to read them.
@@ -75,18 +79,25 @@ class VideoSource:
     :ivar rate: images per second.
     """
 
-    def __init__(self, source: str, options: SourceOptions = SourceOptions()) -> None:
+    def __init__(
+        self,
+        source: str,
+        options: SourceOptions = SourceOptions(),
+        stopped: Callable[[], bool] = _never,
+    ) -> None:
         """
         Open a source.
 
         :param source: path of a video file or of a folder of images (in the order of the numbers
             in their names), number of a camera or path of its device, or URL of a stream.
+        :param stopped: whether to end the iteration; is asked often, also while it waits for an
+            image of a camera or stream.
         :raises SourceError: if it does not exist or cannot be decoded.
         """
         self.name = source
         self._options = options
-        self._stop = threading.Event()
-        self._reader = _open(source, self._stop)
+        self._stopped = stopped
+        self._reader = _open(source, stopped)
         self.is_live = not self._reader.ends
         self.rate = self._reader.rate or DEFAULT_RATE
 
@@ -116,19 +127,11 @@ class VideoSource:
             if number > 0:
                 delivered = True
                 yield Frame(number, stamp, self._arrange(image))
-            if self._stop.is_set() or number == options.max_frames > 0:
+            if self._stopped() or number == options.max_frames > 0:
                 break
-        if not delivered and not self._stop.is_set():
+        if not delivered and not self._stopped():
             after = f' after the first {options.skip_frames}' if options.skip_frames else ''
             raise SourceError(f'no image can be read from {self.name}{after}')
-
-    def stop(self) -> None:
-        """
-        End the iteration, at once where it waits for an image.
-
-        It may be called from another thread or a signal handler.
-        """
-        self._stop.set()
 
     def close(self) -> None:
         """Release file, camera or connection."""
@@ -173,7 +176,7 @@ class VideoSource:
                 return
             start = stamp + period
             self._reader.close()
-            self._reader = _open(self.name, self._stop)
+            self._reader = _open(self.name, self._stopped)
 
     def _arrange(self, image: BgrImage) -> BgrImage:
         width, height = self._options.width, self._options.height
@@ -184,18 +187,22 @@ class VideoSource:
         return cv2.flip(image, 1) if self._options.flip else image
 
 
-def _open(source: str, stop: threading.Event) -> Reader:
+def is_camera(source: str) -> bool:
+    """Tell a camera by its number or the path of its device, which may have any name."""
+    return source.isdigit() or Path(source).is_char_device()
+
+
+def _open(source: str, stopped: Callable[[], bool]) -> Reader:
     path = Path(source)
-    # A device may have any name, and links: /dev/v4l/by-id/...
-    if source.isdigit() or path.is_char_device():
-        return LiveReader(f'camera {source}', lambda: Camera(source), stop)
+    if is_camera(source):
+        return LiveReader(f'camera {source}', lambda: Camera(source), stopped)
     if path.is_dir():
         return ImageFolder(path)
     # Only here: a node that gets its images from a topic needs no PyAV.
     from persontrack_ros.core.sources.media import Media
 
     if re.match(r'[a-z][a-z0-9+.-]*://', source, re.IGNORECASE):
-        return LiveReader(source, lambda: Media(source), stop)
+        return LiveReader(source, lambda: Media(source), stopped)
     if not path.is_file():
         raise SourceError(f'no such video, folder or camera: {source}')
     return Media(source)

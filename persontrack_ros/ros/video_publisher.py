@@ -1,7 +1,8 @@
-"""The node ``video_publisher``: a webcam, video file or folder of images as a camera topic."""
+"""The node ``video_publisher``: a webcam, stream, video file or folder as a camera topic."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Optional
@@ -28,6 +29,17 @@ from persontrack_ros.ros.process import ros
 from persontrack_ros.ros.process import spinning
 
 
+class _NodeLog(logging.Handler):
+    """Passes on to the log of a node what the core warns of."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = node.get_logger()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logger.warning(record.getMessage())
+
+
 class VideoPublisher(Node):
     """Publishes the images of a source on ``image_raw``."""
 
@@ -39,6 +51,7 @@ class VideoPublisher(Node):
         :raises SourceError: if the source cannot be read.
         """
         super().__init__('video_publisher', **options)
+        logging.getLogger('persontrack_ros').addHandler(_NodeLog(self))
         problems = declare(self, PUBLISHER_PARAMETERS, read_only=True)
         for problem in problems.values():
             raise SettingsError(problem)
@@ -53,10 +66,9 @@ class VideoPublisher(Node):
                     for name in ('flip', 'skip_frames', 'max_frames', 'width', 'height', 'loop')
                 }
             ),
+            stopped=lambda: not self.context.ok(),
         )
-        rate = values['rate'] or self._source.rate
-        # A camera paces itself.
-        self._period = 0.0 if self._source.is_live and not values['rate'] else 1.0 / rate
+        self._rate = values['rate']
         self._publisher = self.create_publisher(
             Image,
             'image_raw',
@@ -65,7 +77,6 @@ class VideoPublisher(Node):
         )
         self._tracker: Optional[TrackerAnswers] = None
         if values['wait_for_tracker']:
-            self._period = 0.0
             self._tracker = TrackerAnswers(self, self._publisher)
 
     @property
@@ -82,14 +93,15 @@ class VideoPublisher(Node):
         """
         if self._tracker is not None:
             self._tracker.wait_until_connected()
-        due = time.monotonic()
+        due = before = None
         published = 0
         with self._source:
             for frame in self._source:
-                # An image that is late is published at once, and the schedule starts from there.
-                due = max(due + self._period, time.monotonic())
-                if not self.context.ok():
-                    break
+                if due is not None:
+                    # One that is late is published at once, and the schedule starts from there.
+                    due = max(due + self._pause(frame.stamp - before), time.monotonic())
+                    self._sleep_until(due)
+                due, before = due or time.monotonic(), frame.stamp
                 stamp = Time(sec=frame.stamp // 1_000_000_000, nanosec=frame.stamp % 1_000_000_000)
                 if not self._own_stamps:
                     stamp = self.get_clock().now().to_msg()
@@ -103,10 +115,24 @@ class VideoPublisher(Node):
                 if self.get_logger().is_enabled_for(LoggingSeverity.DEBUG):
                     seconds = stamp_to_nanoseconds(header) / 1e9
                     self.get_logger().debug(f'image {published}, stamp {seconds:.3f}')
-                time.sleep(max(0.0, due - time.monotonic()))
         if self.context.ok():
             self.get_logger().info(f'{published} images published')
         return published
+
+    def _pause(self, own: int) -> float:
+        """
+        Return the time in seconds between two images.
+
+        :param own: what the source says, in nanoseconds.
+        """
+        # What is live paces itself.
+        if self._tracker is not None or (self._source.is_live and not self._rate):
+            return 0.0
+        return 1.0 / self._rate if self._rate else own / 1e9
+
+    def _sleep_until(self, due: float) -> None:
+        while self.context.ok() and (left := due - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from persontrack_ros.core.video_writer import VideoWriter
 from persontrack_ros.ros.images import image_to_bgr
 
 FRAMES = 6
+# Longer than any test.
+FOREVER = 3600
 RATE = 20.0
 
 
@@ -35,7 +39,7 @@ def video(tmp_path: Path) -> str:
     path = tmp_path / 'a video.avi'
     with VideoWriter(path, RATE) as writer:
         for number in range(1, FRAMES + 1):
-            writer.write(picture(number))
+            writer.write(picture(number), round(number * 1e9 / RATE))
     return str(path)
 
 
@@ -194,3 +198,42 @@ def test_interrupted(start, video, moment):
     process.interrupt()
     assert process.wait() == 0
     assert 'Traceback' not in process.output
+
+
+def test_a_stream_that_stalls(camera, ffmpeg, tmp_path):
+    """Its images are published, the log says what is wrong, and Ctrl-C does not wait for it."""
+    video = tmp_path / 'video.ts'
+    ffmpeg('-f lavfi -i testsrc2=size=64x48:rate=25 -frames:v 200 -c:v mpeg2video {0}', video)
+    content = video.read_bytes()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        broken = False
+
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+            if type(self).broken:
+                time.sleep(FOREVER)
+            type(self).broken = True
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    process = camera.play(source=f'http://127.0.0.1:{server.server_port}/live', until=250)
+    server.shutdown()
+    server.server_close()
+    process.wait_for('trying again in 1 s')
+    assert process.output.count('[WARN]') == 1
+
+
+def test_a_video_that_was_cut_off(start, data, tmp_path):
+    cut = tmp_path / 'cut.avi'
+    cut.write_bytes(data('videos/vtest.avi').read_bytes()[:200_000])
+    process = start('video_publisher', source=str(cut), rate=1000.0)
+    assert process.wait() == 2
+    assert f'{cut} is damaged' in process.output

@@ -168,7 +168,7 @@ def test_a_truncated_video(make, name, codec, part):
     assert 0 < len(frames) < FRAMES
     assert f'{path} is damaged' in complaint
     # How much there would be in further fragments, nobody knows.
-    assert 'ends after' in complaint
+    assert 'cut off' in complaint
     assert f'of {FRAMES} images' in complaint or name == 'fragments.mp4'
     assert '\n' not in complaint
     images = {frame.stamp: frame.image for frame in whole}
@@ -181,7 +181,7 @@ def test_how_much_is_missing(data, tmp_path):
     path.write_bytes(data('videos/vtest.avi').read_bytes()[: 8_131_690 // 20])
     frames, complaint = read(path)
     assert 5 < len(frames) < 100
-    assert f'ends after {len(frames) + 1} of 795 images' in complaint
+    assert f'after {len(frames) + 1} of 795 images' in complaint
 
 
 @pytest.mark.parametrize('name', ['a.mp4', 'a.avi', 'a.ts'])
@@ -194,7 +194,7 @@ def test_damaged_images_are_left_out(make, name):
     content[middle : middle + 2000] = bytes(2000)
     path.write_bytes(content)
     frames, complaint = read(path)
-    assert 'damaged and were left out' in complaint
+    assert 'damaged and left out' in complaint
     assert FRAMES - 3 <= len(frames) < FRAMES
     # The others are what they were, at their own times.
     images = {frame.stamp: frame.image for frame in whole}

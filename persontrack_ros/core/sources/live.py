@@ -34,19 +34,20 @@ class LiveReader:
     """
 
     def __init__(
-        self, name: str, open_reader: Callable[[], Reader], stop: threading.Event
+        self, name: str, open_reader: Callable[[], Reader], stopped: Callable[[], bool]
     ) -> None:
         """
         Open the source.
 
         :param name: of the source, for the log.
         :param open_reader: opens it; is called again when it breaks.
-        :param stop: ends the iteration as soon as it is set, also from a signal handler.
+        :param stopped: whether to end the iteration; is asked by who waits for an image.
         :raises SourceError: if it cannot be opened.
         """
         self._name = name
         self._open = open_reader
-        self._stop = stop
+        self._stopped = stopped
+        self._stop = threading.Event()
         self._items: queue.Queue[Union[Reader, Image, SourceError, None]] = queue.Queue(1)
         self._thread = threading.Thread(target=self._run, name='source', daemon=True)
         self._thread.start()
@@ -54,7 +55,7 @@ class LiveReader:
         if isinstance(opened, SourceError):
             raise opened
         if opened is None:
-            raise SourceError(f'{name} was not waited for')
+            raise SourceError(f'it was ended before {name} was open')
         assert not isinstance(opened, tuple)
         self.rate = opened.rate
         self.ends = opened.ends
@@ -85,7 +86,7 @@ class LiveReader:
         self._thread.join(10 * _POLL)
 
     def _next(self) -> Union[Reader, Image, SourceError, None]:
-        while not self._stop.is_set():
+        while not (self._stop.is_set() or self._stopped()):
             try:
                 return self._items.get(timeout=_POLL)
             except queue.Empty:
@@ -105,8 +106,8 @@ class LiveReader:
         known = False
         last = -1.0
         number = 0
+        broken = -1
         while not self._stop.is_set():
-            before = number
             reader = None
             try:
                 with closing(self._open()) as reader:
@@ -130,9 +131,11 @@ class LiveReader:
                 problem = f'{self._name} gives no more images'
             except SourceError as error:
                 # A file that breaks twice at the same image is damaged, not its connection.
-                if not known or (reader and reader.ends and number == before):
+                if not known or (reader and reader.ends and number == broken):
                     self._put(error)
                     return
+                if reader:
+                    broken = number
                 problem = str(error)
             _logger.warning('%s; trying again in %g s', problem, pause)
             self._stop.wait(pause)

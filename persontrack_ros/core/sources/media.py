@@ -7,10 +7,14 @@ with FFmpeg 8) as if they were good, and does not tell which were damaged.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import cv2
@@ -19,11 +23,17 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.errors import DownloadError
+from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.fetching import fetch
+from persontrack_ros.core.fetching import is_url
 from persontrack_ros.core.sources.reader import Image
 
 # What is waited for a server: seconds until it answers, and for more of what it sends.
 TIMEOUT = (10.0, 10.0)
+
+_logger = logging.getLogger(__name__)
 
 # Containers that say in front how long they are; of others, FFmpeg guesses it from their end.
 _ANNOUNCING = {'avi', 'flv', 'asf', 'matroska', 'mov'}
@@ -52,21 +62,9 @@ class Media:
         :raises SourceError: if it cannot be read, or holds no video.
         """
         self.location = location
-        # Over UDP, the first router that is busy costs an image.
-        options = {'rtsp_transport': 'tcp'} if location.startswith('rtsp') else {}
-        try:
-            self._container = av.open(
-                location, options=options, timeout=TIMEOUT, metadata_errors='replace'
-            )
-        except (av.error.FFmpegError, ValueError) as error:
-            raise SourceError(f'cannot decode the video {location}: {_reason(error)}') from error
-        stream = self._container.streams.best('video')
-        if not isinstance(stream, VideoStream):
-            self._container.close()
-            raise SourceError(f'there is no video in {location}')
-        self._stream = stream
-        # On several threads; without it only decoders use them that split images into slices.
-        stream.thread_type = 'AUTO'
+        self._remote = '://' in location
+        self._connect(location)
+        stream = self._stream
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         # Raw streams report absurd rates.
         self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else 0.0
@@ -80,13 +78,50 @@ class Media:
         self._gaps = [1 / self.rate if self.rate else 0.0] * 2
         self._problem = ''
 
+    def _connect(self, location: str) -> None:
+        # Over UDP, the first router that is busy costs an image.
+        options = {'rtsp_transport': 'tcp'} if location.startswith('rtsp') else {}
+        try:
+            self._container = av.open(
+                location, options=options, timeout=TIMEOUT, metadata_errors='replace'
+            )
+        except (av.error.FFmpegError, ValueError) as error:
+            raise SourceError(
+                f'cannot decode the video {self.location}: {_reason(error)}'
+            ) from error
+        stream = self._container.streams.best('video')
+        if not isinstance(stream, VideoStream):
+            self._container.close()
+            raise SourceError(f'there is no video in {self.location}')
+        self._stream = stream
+        # On several threads; without it only decoders use them that split images into slices.
+        stream.thread_type = 'AUTO'
+
     def __iter__(self) -> Iterator[Image]:
         """
         Decode the images; those that are damaged are left out.
 
         :returns: the number of each, counted from 1 and with the damaged ones, its time in
             seconds from the start on, None where the video has no times, and the image.
+        :raises SourceError: if a file on a server has to be copied, and cannot be.
         """
+        yield from self._decode()
+        if self._position or not is_url(self.location):
+            return
+        # Its index is at the end, and the server, as that of Python, gives no parts of files.
+        _logger.warning('%s cannot be read as it comes; it is copied first', self.location)
+        with TemporaryDirectory() as folder:
+            copy = Path(folder) / 'video'
+            try:
+                fetch(self.location, copy, sys.maxsize, lambda size: None)
+            except (DownloadError, OutputError) as error:
+                raise SourceError(str(error)) from error
+            self._container.close()
+            self._connect(str(copy))
+            self._problem = ''
+            yield from self._decode()
+
+    def _decode(self) -> Iterator[Image]:
         # A new one for each image would take half a millisecond.
         converter = VideoReformatter()
         # The order of the packets of an .avi file is its only time.
@@ -115,26 +150,33 @@ class Media:
         """
         Compare what was read with what the video announces.
 
-        :raises SourceError: if images were damaged, or it ended too early.
+        :raises SourceError: if images were damaged, or it ended too early; of a live stream, only
+            if the connection failed.
         """
+        if self._remote and self._problem:
+            raise SourceError(
+                f'{self.location} broke off after {self._position} images: {self._problem}'
+            )
+        if not self.ends:
+            return
         problems = []
         if self._damaged:
             problems.append(
                 f'{self._damaged} of {max(self.frame_count, self._position)} images are damaged '
-                'and were left out; those that follow one can show traces of it'
+                'and left out, and those behind them can show traces of it'
             )
         # Some have more images than are to be shown; and the last may be shown as long as others,
         # but for one time that is longer because images are missing there.
         complete = 0 < self._stream.frames <= self._position
         if not complete and self._end + 2.25 * self._gaps[0] < self._announced:
             problems.append(
-                f'it ends after {self._position} of {self.frame_count} images: it was cut off, '
-                'or changed while it was read'
+                f'it was cut off, or changed while it was read, after {self._position} of '
+                f'{self.frame_count} images'
             )
         elif self._problem:
             problems.append(f'it cannot be read to its end: {self._problem}')
         if problems:
-            raise SourceError(f'{self.location} is damaged: {", and ".join(problems)}')
+            raise SourceError(f'{self.location} is damaged: {"; ".join(problems)}')
 
     def close(self) -> None:
         """Close the file or connection."""
@@ -173,9 +215,10 @@ class Media:
                 self._damaged += 1
         except av.error.FFmpegError as error:
             self._problem = _reason(error)
-            # The decoder's threads have some images left.
-            with suppress(av.error.FFmpegError):
-                yield from self._stream.decode(None)
+            # The decoder has images left, perhaps with gaps. A server is asked for them again.
+            if not self._remote:
+                with suppress(av.error.FFmpegError):
+                    yield from self._stream.decode(None)
 
 
 def _reason(error: Exception) -> str:
