@@ -21,8 +21,8 @@ setup(
         (f'share/{PACKAGE}/launch', glob('launch/*.launch.py')),
         (f'share/{PACKAGE}/config', glob('config/*')),
     ],
-    # av, openvino, rosbags and threadpoolctl come from pip: rosdep has no key for them that apt can
-    # serve, see the README.
+    # av, openvino, rosbags and threadpoolctl come from pip: rosdep has no key for them that apt
+    # can serve, see the README.
     install_requires=[
         'av',
         'numpy',

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-import cv2
 import numpy as np
 
 from persontrack_ros.bags.reader import BagReader
@@ -24,7 +23,6 @@ from persontrack_ros.core.comparison import compare
 from persontrack_ros.core.comparison import rename_like
 from persontrack_ros.core.comparison_picture import draw_differences
 from persontrack_ros.core.detection import BgrImage
-from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.evaluation import Scores
 from persontrack_ros.core.evaluation import evaluate
@@ -33,6 +31,7 @@ from persontrack_ros.core.messages import message_to_tracks
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.mot import read_ground_truth
 from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.output import write_image
 
 # Number of frames in a picture.
 _DRAWN = 3
@@ -133,15 +132,7 @@ class Comparison:
                 images.update({stamps[stamp]: image for stamp, image in found.items()})
         titles = [self.title(one) for one in first]
         picture = draw_differences(first, titles, self.a, self.b, images)
-        try:
-            written = cv2.imwrite(str(path), picture)
-        except cv2.error:
-            written = False
-        if not written:
-            raise OutputError(
-                f'cannot write the picture {path}: is the directory there and writable, and does '
-                'the name end in .png or .jpg?'
-            )
+        write_image(path, picture)
 
 
 def read_tracks(

@@ -25,6 +25,7 @@ from persontrack_ros.bags.track import track_images
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.output import write_file
 from persontrack_ros.core.parameter_file import read_settings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report import warn
@@ -39,6 +40,7 @@ DATA_VARIABLE = 'PERSONTRACK_TEST_DATA'
 _CASE = 'case.yaml'
 _PARAMS = 'params.yaml'
 _TRACKS = 'tracks.txt'
+FILES = (_CASE, _PARAMS, _TRACKS)
 
 
 @dataclass(frozen=True)
@@ -105,15 +107,16 @@ class GoldenCase:
                 return path
         raise SourceError(f'{name} is in none of {", ".join(map(str, roots))}')
 
-    def track(self) -> Iterator[int]:
+    def track(self, params_file: Optional[Path] = None) -> Iterator[int]:
         """
         Track the input offline and write the expected tracks.
 
+        :param params_file: parameter file of the node; default: the case's own.
         :returns: the number of every frame as it is done.
         :raises SourceError: if the input cannot be read.
         :raises OutputError: if the file cannot be written.
         """
-        path = self.params_file
+        path = params_file or self.params_file
         pipeline = Pipeline(read_settings(path, warn) if path else Settings())
         with MotWriter(self.tracks) as mot:
             for number, tracks in self._track_frames(pipeline):
@@ -154,12 +157,13 @@ def add_case(case: GoldenCase, params_file: Optional[Path] = None) -> Iterator[i
     }
     try:
         case.directory.mkdir(parents=True, exist_ok=True)
-        (case.directory / _CASE).write_text(yaml.safe_dump(kept, sort_keys=False))
-        if params_file:  # which may be the one that is there
-            (case.directory / _PARAMS).write_bytes(params_file.read_bytes())
+        params = params_file.read_bytes() if params_file else None
     except OSError as error:
         raise OutputError(f'cannot write the golden case {case.directory}: {error}') from error
-    return case.track()
+    yield from case.track(params_file)
+    write_file(case.directory / _CASE, yaml.safe_dump(kept, sort_keys=False).encode())
+    if params is not None:
+        write_file(case.directory / _PARAMS, params)
 
 
 def name_input(path: Path, directory: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.bags.types import TYPES
 from persontrack_ros.bags.types import define
 from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.output import temporary_name
 from persontrack_ros.core.report import warn
 
 # The newest version that Humble reads too; it differs from 9 in how QoS is written down.
@@ -32,9 +34,9 @@ def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None
     """
     See whether a file or bag may be written, before any work is done for it.
 
-    :param source: the bag that is read meanwhile.
-    :raises OutputError: if it exists and `force` is not given, is a folder but no bag, or the bag
-        that is read.
+    :param source: the bag, or other input, that is read meanwhile.
+    :raises OutputError: if it exists and `force` is not given, is a folder but no bag, or what is
+        read, or has it inside.
     """
     if not (path.exists() or path.is_symlink()):
         return
@@ -70,7 +72,8 @@ class BagWriter:
     """
     Writes a bag.
 
-    A context manager; leaving it completes the bag, after an error as well.
+    A context manager; leaving it completes the bag. Until then it has another name in the same
+    folder; if there was an error, there is none, and one that was there stays.
     """
 
     def __init__(self, path: Path, storage: str, force: bool = False) -> None:
@@ -78,21 +81,25 @@ class BagWriter:
         Create a bag.
 
         :param storage: ``mcap`` or ``sqlite3``.
-        :param force: overwrite a bag that exists.
+        :param force: replace a bag that exists.
         :raises OutputError: if it exists or cannot be written.
         """
         check_output(path, force)
+        # Normalised, because of a name such as `..` there is no other in the same folder.
+        self._path = Path(os.path.abspath(path))
+        self._folder = temporary_name(self._path)
         try:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            self._folder.mkdir()
+            # The files in a bag are named after it.
             self._writer = _Writer(
-                path, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()]
+                self._folder / self._path.name,
+                version=_VERSION,
+                storage_plugin=StoragePlugin[storage.upper()],
             )
             self._writer.open()
         except (OSError, WriterError) as error:
-            raise OutputError(f'cannot write {path}: {error}') from error
+            self._discard()
+            raise self._problem(error) from error
 
     def add_topic(self, name: str, message_type: str) -> Connection:
         """Add a topic of one of our TYPES."""
@@ -130,7 +137,7 @@ class BagWriter:
         try:
             self._writer.write(topic, time, data)
         except (OSError, sqlite3.Error) as error:
-            raise OutputError(f'cannot write {self._writer.path}: {error}') from error
+            raise self._problem(error) from error
 
     def __enter__(self) -> BagWriter:
         """Return the writer."""
@@ -142,8 +149,26 @@ class BagWriter:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        """Complete the bag."""
+        """Complete the bag, or leave none."""
         try:
             self._writer.close()
+            if kind is None:
+                if self._path.is_dir() and not self._path.is_symlink():
+                    shutil.rmtree(self._path)
+                else:
+                    self._path.unlink(missing_ok=True)
+                (self._folder / self._path.name).rename(self._path)
         except (OSError, sqlite3.Error) as failure:
-            raise OutputError(f'cannot write {self._writer.path}: {failure}') from failure
+            # Of what failed before, it would fail here again.
+            if kind is None:
+                raise self._problem(failure) from failure
+        finally:
+            self._discard()
+
+    def _discard(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _problem(self, error: Exception) -> OutputError:
+        return OutputError(
+            f'cannot write {self._path}: {getattr(error, "strerror", None) or error}'
+        )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from persontrack_ros.benchmark.variants import OFFLINE
 from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.output import write_file
 
 _COLOURS = {
     'detection': '#4477aa',
@@ -41,8 +43,12 @@ def draw_profile(pipelines: Mapping[str, Any], path: Path) -> None:
     axes.set_xlabel('ms per frame')
     axes.spines[['top', 'right']].set_visible(False)
     axes.legend(frameon=False, ncol=4, loc='lower center', bbox_to_anchor=(0.5, 1.0))
+    kind = path.suffix[1:]
+    # Without a date, so that the same results give the same file.
+    metadata = {'Date': None} if kind == 'svg' else None
+    content = io.BytesIO()
     try:
-        # Without a date, so that the same results give the same file.
-        figure.savefig(path, dpi=100, metadata={'Date': None} if path.suffix == '.svg' else None)
-    except (OSError, ValueError) as error:
+        figure.savefig(content, format=kind, dpi=100, metadata=metadata)
+    except ValueError as error:
         raise OutputError(f'cannot write {path}: {error}') from error
+    write_file(path, content.getvalue())

@@ -9,6 +9,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from types import FrameType
+from typing import Optional
+
+
+def _end(number: int, frame: Optional[FrameType]) -> None:
+    """End with the shells' exit code, but not before temporary files are removed."""
+    sys.exit(128 + number)
 
 
 def main() -> int:
@@ -20,6 +27,10 @@ def main() -> int:
         from persontrack_ros.cli import commands
 
         signal.signal(signal.SIGINT, handler)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # What is ignored, as by nohup, stays ignored.
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _end)
         return commands.main()
     except ModuleNotFoundError as error:
         print(

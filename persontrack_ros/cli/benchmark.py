@@ -10,8 +10,8 @@ from pathlib import Path
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import settings_from
 from persontrack_ros.cli.sample_video import sample_video_with_progress
-from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.output import write_file
 from persontrack_ros.core.video import VideoSource
 
 PARTS = ('pipeline', 'crowd', 'association', 'node', 'start')
@@ -49,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='also draw where the time goes (.svg or .png; needs matplotlib and part pipeline)',
     )
     add_settings_options(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, reads=('video', 'params'), writes=('json', 'plot'))
 
 
 def _part(text: str) -> str:
@@ -81,10 +81,7 @@ def execute(options: argparse.Namespace) -> int:
             results[part] = parts.measure(part, videos, settings, extent)
     print(as_text(results))
     if options.json:
-        try:
-            options.json.write_text(json.dumps(results, indent=2) + '\n')
-        except OSError as error:
-            raise OutputError(f'cannot write {options.json}: {error.strerror}') from error
+        write_file(options.json, json.dumps(results, indent=2).encode() + b'\n')
     if options.plot:
         draw_profile(results['pipeline'], options.plot)
     return 0

@@ -18,6 +18,7 @@ from persontrack_ros.cli import models
 from persontrack_ros.cli import run
 from persontrack_ros.cli import sample_video
 from persontrack_ros.cli import track
+from persontrack_ros.cli.files import check_files
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 
@@ -36,6 +37,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parser.parse_args(arguments)
     use_one_thread_beside_inference()
     try:
+        check_files(options)
         return options.execute(options)
     except PersontrackError as error:
         print(f'persontrack: error: {error}', file=sys.stderr)

@@ -10,13 +10,16 @@ from typing import Optional
 import numpy as np
 from tqdm import tqdm
 
+from persontrack_ros.cli.options import SOURCE
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from
 from persontrack_ros.core.detection import Detector
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import make_embedder
+from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.partial import Partial
 from persontrack_ros.core.recording import Recording
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
@@ -33,28 +36,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description='Store all detections above detector.score_threshold and their embeddings in '
         'a file, so that `persontrack track` and `evaluate` take seconds.',
     )
-    parser.add_argument('source', help='video file, folder of images, or number of a camera')
+    parser.add_argument('source', help=SOURCE)
     parser.add_argument('output', type=Path, metavar='FILE', help='file to write (.npz)')
     parser.add_argument(
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
     add_settings_options(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, reads=('source', 'params'), writes=('output',))
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    recording = record(options)
-    recording.save(options.output)
-    print(f'{len(recording.stamps)} frames, {len(recording.detections)} detections')
-    return 0
-
-
-def record(options: argparse.Namespace) -> Recording:
-    """Detect and embed the persons in all images of ``options.source``."""
+    if options.output.suffix != '.npz':
+        raise OutputError(f'cannot write {options.output}: the name has to end in .npz')
     settings = settings_from(options)
     with VideoSource(options.source, SourceOptions(max_frames=options.max_frames)) as source:
-        return record_frames(source, source.frame_count, settings)
+        frames = Partial(source)
+        recording = record_frames(frames, source.frame_count, settings)
+    recording.save(options.output)
+    print(f'{len(recording.stamps)} frames, {len(recording.detections)} detections')
+    frames.check()
+    return 0
 
 
 def record_frames(
@@ -65,6 +67,7 @@ def record_frames(
 
     :param frame_count: how many there will be, where known.
     """
+    numbers: list[int] = []
     stamps: list[int] = []
     found: list[Detections] = []
     vectors = []
@@ -75,6 +78,7 @@ def record_frames(
     detector = Detector(settings.detector, runtime)
     embedder = make_embedder(settings.reid, runtime)
     for frame in tqdm(frames, total=frame_count, unit='frame', mininterval=0.5):
+        numbers.append(frame.number)
         stamps.append(frame.stamp)
         found.append(detector.detect(frame.image))
         vectors.append(embedder.embed(frame.image, found[-1].boxes))
@@ -87,11 +91,16 @@ def record_frames(
         np.concatenate(vectors),
         found[0].image_size,
     )
-    numbers = np.repeat(np.arange(1, len(found) + 1), [len(one) for one in found])
+    # Nobody is seen in images that are damaged, and nothing known of the motion to them.
+    every = np.arange(1, numbers[-1] + 1)
+    times = np.array(stamps, dtype=np.int64)
+    all_motions = np.full((len(every), 2, 3), np.nan)
+    if camera:
+        all_motions[np.array(numbers) - 1] = motions
     return Recording(
-        numbers,
+        np.repeat(numbers, [len(one) for one in found]),
         detections,
-        np.array(stamps, dtype=np.int64),
+        stamps[0] + np.interp(every, numbers, times - times[0]).round().astype(np.int64),
         detector.own_score_threshold,
-        np.array(motions) if camera else None,
+        all_motions if camera else None,
     )

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Optional
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
+from persontrack_ros.cli.files import read_by
 from persontrack_ros.cli.options import add_offline_option
 from persontrack_ros.cli.options import add_replay_options
 from persontrack_ros.cli.options import add_settings_options
@@ -32,6 +32,8 @@ from persontrack_ros.core.failures import switches
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.mot import read_ground_truth
 from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.output import check_outputs
+from persontrack_ros.core.output import write_image
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.recording import Recording
 from persontrack_ros.core.recording import as_rows
@@ -102,7 +104,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_offline_option(parser)
     add_replay_options(parser)
     add_settings_options(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(
+        execute=execute,
+        reads=('ground_truth', 'results', 'detections', 'video', 'params'),
+    )
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -120,6 +125,9 @@ def execute(options: argparse.Namespace) -> int:
         raise SettingsError('--video beside --results or --detections is for --plot')
     if options.baseline and inputs in (options.results, options.video):
         raise SettingsError('--baseline needs --detections, or the public detections')
+    if options.plot:
+        pictures = [path for name in names for path in _pictures(options.plot, name)]
+        check_outputs(pictures, read_by(options))
     pairs = []
     sort_pairs = []
     for directory, path in zip(options.ground_truth, inputs):
@@ -186,7 +194,8 @@ def _plot(
         raise OutputError(f'cannot make the directory {directory}: {error.strerror}') from error
     persons = follow(truth, rows)
     found = switches(persons)
-    plot(persons, name, directory / f'{name}.tracks.png')
+    tracks, sheet = _pictures(directory, name)
+    plot(persons, name, tracks)
     if not found or video is None:
         reason = 'there is none' if not found else 'they need --video'
         print(f'{name}: no pictures of id switches, {reason}', file=sys.stderr)
@@ -195,9 +204,11 @@ def _plot(
         print(f'{name}: pictures of the first {MAX_SWITCHES} id switches only', file=sys.stderr)
         found = found[:MAX_SWITCHES]
     images = _images(video, {frame for switch in found for frame in switch.frames})
-    sheet = directory / f'{name}.switches.png'
-    if not cv2.imwrite(str(sheet), contact_sheet(found, truth, rows, images)):
-        raise OutputError(f'cannot write {sheet}')
+    write_image(sheet, contact_sheet(found, truth, rows, images))
+
+
+def _pictures(directory: Path, name: str) -> tuple[Path, Path]:
+    return directory / f'{name}.tracks.png', directory / f'{name}.switches.png'
 
 
 def _images(source: str, wanted: set[int]) -> dict[int, BgrImage]:

@@ -14,6 +14,11 @@ from persontrack_ros.core.parameter_file import read_settings
 from persontrack_ros.core.report import warn
 from persontrack_ros.core.settings import Settings
 
+SOURCE = (
+    'video file, folder of images, number of a camera or path of its device, or URL of a stream '
+    '(http, rtsp and others that FFmpeg knows)'
+)
+
 
 def count(text: str) -> int:
     """Convert an option that is a number of something, for argparse."""

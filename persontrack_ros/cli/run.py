@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Optional
@@ -10,20 +11,24 @@ from typing import Optional
 from tqdm import tqdm
 
 from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.cli.options import SOURCE
 from persontrack_ros.cli.options import add_offline_option
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.partial import Partial
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.video import is_camera
 from persontrack_ros.core.video_writer import VideoWriter
 from persontrack_ros.core.window import Window
 
@@ -34,10 +39,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'run',
         help='track the persons in a video, a folder of images or a camera',
         description='Track the persons in a video, a folder of images or a camera. Every image '
-        'is processed; the same input gives the same tracks. Ctrl-C ends it, with the files '
-        'complete up to there.',
+        'is processed; the same input gives the same tracks. Ctrl-C, SIGTERM and SIGHUP end it, '
+        'with the files complete up to there; so does the end of a video that was cut off, with '
+        'exit code 2. A stream or camera that breaks is opened again.',
     )
-    parser.add_argument('source', help='video file, folder of images, or number of a camera')
+    parser.add_argument('source', help=SOURCE)
     parser.add_argument(
         '--output', type=Path, metavar='VIDEO', help='write the annotated video (.mp4 or .avi)'
     )
@@ -56,7 +62,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_offline_option(parser)
     add_settings_options(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(
+        execute=execute, reads=('source', 'params'), writes=('output', 'mot_output')
+    )
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -65,12 +73,15 @@ def execute(options: argparse.Namespace) -> int:
     source_options = SourceOptions(
         flip=options.flip, skip_frames=options.skip_frames, max_frames=options.max_frames
     )
-    if options.offline and options.source.isdigit():
+    if options.offline and is_camera(options.source):
         raise SettingsError('--offline needs a video file or a folder of images, not a camera')
-    frames = 0
+    numbers: list[int] = []
     ids: set[int] = set()
+    stop = threading.Event()
     with ExitStack() as stack:
-        source = stack.enter_context(VideoSource(options.source, source_options))
+        source = stack.enter_context(VideoSource(options.source, source_options, stop.is_set))
+        if options.offline and source.is_live:
+            raise SettingsError('--offline needs a source that ends')
         # Whatever cannot be opened should say so before the models take their time to load.
         video = options.output and stack.enter_context(VideoWriter(options.output, source.rate))
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
@@ -83,16 +94,16 @@ def execute(options: argparse.Namespace) -> int:
         progress = stack.enter_context(
             tqdm(total=source.frame_count, unit='frame', mininterval=0.5)
         )
-        results = (
+        frames = Partial(
             pipeline.process_all(source)
             if ahead
             else ((frame, pipeline.process(frame.image, frame.stamp)) for frame in source)
         )
-        # Between two frames, so that all files end with the same one.
-        with Interrupt() as interrupt:
-            for frame, result in results:
+        # From here on, a signal ends it between two frames, with all files at the same one.
+        with Interrupt(stop.set) as interrupt:
+            for frame, result in frames:
                 tracks = result.tracks
-                frames = frame.number
+                numbers.append(frame.number)
                 progress.update()
                 if not options.offline:
                     if mot:
@@ -101,23 +112,24 @@ def execute(options: argparse.Namespace) -> int:
                     if video or window:
                         annotated = draw(frame.image, tracks, pipeline.mean_time, settings.drawing)
                         if video:
-                            video.write(annotated)
+                            video.write(annotated, frame.stamp)
                         if window and not window.show(annotated):
                             break
-                if interrupt.requested:
-                    progress.write('stopped')
-                    break
-        if isinstance(pipeline.tracker, OfflineTracker):
-            images = pipeline.tracker.finish()
-            ids.update(track.id for tracks in images for track in tracks)
-            for number, tracks in enumerate(images, 1):
-                if mot:
-                    mot.write(number, ((t.id, t.box, t.score) for t in tracks))
-            if video or window:
-                _draw_again(
-                    options.source, source_options, images, settings.drawing, video, window
-                )
-    print(f'{frames} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
+            if interrupt.requested:
+                progress.write('stopped')
+            if isinstance(pipeline.tracker, OfflineTracker):
+                images = pipeline.tracker.finish()
+                ids.update(track.id for tracks in images for track in tracks)
+                for number, tracks in zip(numbers, images):
+                    if mot:
+                        mot.write(number, ((t.id, t.box, t.score) for t in tracks))
+                if video or window:
+                    _draw_again(
+                        options.source, source_options, images, settings.drawing, video, window
+                    )
+            stack.close()
+    print(f'{len(numbers)} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
+    frames.check()
     return 0
 
 
@@ -129,11 +141,20 @@ def _draw_again(
     video: Optional[VideoWriter],
     window: Optional[Window],
 ) -> None:
-    """Read the source a second time and draw the tracks of each image."""
+    """
+    Read the source a second time and draw the tracks of each image.
+
+    :raises SourceError: if it has fewer images than before.
+    """
+    drawn = 0
     with VideoSource(source, source_options) as again:
-        for frame, tracks in zip(again, images):
+        # Of what is damaged in it, it was told the first time.
+        for frame, tracks in zip(Partial(again), images):
             annotated = draw(frame.image, tracks, 0.0, drawing)
             if video:
-                video.write(annotated)
+                video.write(annotated, frame.stamp)
+            drawn += 1
             if window and not window.show(annotated):
-                break
+                return
+    if drawn < len(images):
+        raise SourceError(f'{source} changed while it was read: {drawn} of {len(images)} images')

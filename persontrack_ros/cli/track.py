@@ -27,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_offline_option(parser)
     add_replay_options(parser)
     add_settings_options(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, reads=('detections', 'params'), writes=('output',))
 
 
 def execute(options: argparse.Namespace) -> int:

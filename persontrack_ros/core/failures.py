@@ -7,6 +7,7 @@ IoU of at least 0.5 as many as possible, of these as many as possible under thei
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from persontrack_ros.core.drawing import track_color
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.output import write_file
 
 MIN_IOU = 0.5
 
@@ -96,6 +98,7 @@ def plot(persons: Mapping[int, Mapping[int, int]], title: str, path: Path) -> No
     Draw a line per person over the frames, in the colour of the id; gaps are where it was missed.
 
     :param persons: as :func:`follow` returns them.
+    :param path: a file that ends in .png.
     :raises OutputError: if matplotlib is not installed, or the file cannot be written.
     """
     try:
@@ -127,10 +130,9 @@ def plot(persons: Mapping[int, Mapping[int, int]], title: str, path: Path) -> No
     axes.set_xlabel('frame')
     axes.set_ylabel('person of the ground truth')
     axes.set_title(title)
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise OutputError(f'cannot write {path}: {error.strerror}') from error
+    content = io.BytesIO()
+    figure.savefig(content, format='png')
+    write_file(path, content.getvalue())
 
 
 def contact_sheet(

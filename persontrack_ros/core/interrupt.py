@@ -1,29 +1,42 @@
-"""Ctrl-C while something is being written."""
+"""Ctrl-C, and other requests to end, while something is being written."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from types import FrameType
 from types import TracebackType
 from typing import Optional
 
+# Ctrl-C; `kill`, systemd and containers; a terminal or connection that is closed.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Interrupt:
     """
-    Notes Ctrl-C instead of raising KeyboardInterrupt, which could tear a record in two.
+    Notes a signal that asks for the end instead of raising, which could tear a record in two.
 
-    A context manager for the main thread.
+    A context manager for the main thread. Where nohup has SIGHUP ignored, it stays so.
 
-    :ivar requested: whether Ctrl-C was pressed.
+    :ivar requested: whether one came.
     """
 
-    def __init__(self) -> None:
-        """Nothing was pressed yet."""
+    def __init__(self, stop: Optional[Callable[[], None]] = None) -> None:
+        """
+        Nothing came yet.
+
+        :param stop: is called when one comes, from the signal handler.
+        """
         self.requested = False
+        self._stop = stop
 
     def __enter__(self) -> Interrupt:
-        """Begin to note it."""
-        self._previous = signal.signal(signal.SIGINT, self._note)
+        """Begin to note them."""
+        self._previous = {
+            number: signal.signal(number, self._note)
+            for number in SIGNALS
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+        }
         return self
 
     def __exit__(
@@ -32,8 +45,11 @@ class Interrupt:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        """Handle it as before."""
-        signal.signal(signal.SIGINT, self._previous)
+        """Handle them as before."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
         self.requested = True
+        if self._stop:
+            self._stop()

@@ -14,9 +14,9 @@ from typing import Optional
 
 import numpy as np
 
-from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.output import OutputFile
 
 
 def read_mot(path: Path) -> FloatArray:
@@ -56,7 +56,7 @@ class MotWriter:
     """
     Writes tracks to a file, one line per track and frame.
 
-    A context manager; each frame is flushed, so that an interrupted run leaves a complete file.
+    A context manager; leaving it completes the file. If there was an error, there is none.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,10 +65,7 @@ class MotWriter:
 
         :raises OutputError: if it cannot be written.
         """
-        try:
-            self._file = path.open('w')
-        except OSError as error:
-            raise OutputError(f'cannot write {path}: {error.strerror}') from error
+        self._file = OutputFile(path)
 
     def write(self, frame: int, tracks: Iterable[tuple[int, FloatArray, float]]) -> None:
         """
@@ -76,13 +73,13 @@ class MotWriter:
 
         :param frame: number of the frame, counted from 1.
         :param tracks: id, box ``[left, top, width, height]`` and score of each.
+        :raises OutputError: if they cannot be written.
         """
-        for track_id, (left, top, width, height), score in tracks:
-            self._file.write(
-                f'{frame},{track_id},{left:.4f},{top:.4f},{width:.4f},{height:.4f},'
-                f'{score:.4f},-1,-1,-1\n'
-            )
-        self._file.flush()
+        lines = (
+            f'{frame},{track_id},{left:.4f},{top:.4f},{width:.4f},{height:.4f},{score:.4f},-1,-1,-1'
+            for track_id, (left, top, width, height), score in tracks
+        )
+        self._file.write(''.join(f'{line}\n' for line in lines).encode())
 
     def __enter__(self) -> MotWriter:
         """Return the writer."""
@@ -94,5 +91,5 @@ class MotWriter:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        """Close the file."""
-        self._file.close()
+        """Complete the file, or leave none."""
+        self._file.__exit__(kind, error, traceback)

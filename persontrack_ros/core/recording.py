@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.mot import read_mot
 from persontrack_ros.core.node_options import JUMP_THRESHOLD
+from persontrack_ros.core.output import OutputFile
 from persontrack_ros.core.report import warn
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.timeline import SECOND
@@ -114,10 +114,8 @@ class Recording:
             arrays['image_size'] = detections.image_size
         if self.motions is not None:
             arrays['camera_motion'] = self.motions
-        try:
-            np.savez_compressed(path, **arrays)
-        except OSError as error:
-            raise OutputError(f'cannot write {path}: {error.strerror}') from error
+        with OutputFile(path) as file:
+            np.savez_compressed(file, **arrays)
 
     def replay(
         self, score_threshold: float, every: int = 1

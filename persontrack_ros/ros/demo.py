@@ -25,6 +25,8 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.cli.files import read_by
+from persontrack_ros.cli.options import SOURCE
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from
@@ -34,6 +36,7 @@ from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.messages import message_to_tracks
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.output import check_outputs
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.video import VideoSource
@@ -97,7 +100,7 @@ class Recorder(Node):
     def _on_annotated(self, message: Image) -> None:
         self.annotated += 1
         image = image_to_bgr(message)
-        self._video.write(image)
+        self._video.write(image, stamp_to_nanoseconds(message.header))
         if self._window and not self._window.show(image):
             self.window_closed = True
 
@@ -124,8 +127,7 @@ def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
         'source',
         nargs='?',
         metavar='SOURCE',
-        help='video file, folder of images, or number of a camera (default: a sample video, '
-        'fetched once)',
+        help=f'{SOURCE} (default: a sample video, fetched once)',
     )
     parser.add_argument(
         '--output',
@@ -141,6 +143,7 @@ def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
     add_settings_options(parser)
+    parser.set_defaults(reads=('source', 'params'))
     return parser.parse_args(arguments)
 
 
@@ -156,13 +159,15 @@ def _run(options: argparse.Namespace) -> int:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f'cannot create {options.output}: {error.strerror}') from error
+    tracks, annotated = (options.output / name for name in ('tracks.txt', 'annotated.mp4'))
+    check_outputs((tracks, annotated), read_by(options))
     with ExitStack() as stack:
         # A domain of its own keeps two demos, or a robot nearby, apart.
         if 'ROS_DOMAIN_ID' not in os.environ:
             os.environ['ROS_DOMAIN_ID'] = str(stack.enter_context(own_domain()))
         print(f'ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}, results in {options.output}')
-        mot = stack.enter_context(MotWriter(options.output / 'tracks.txt'))
-        video = stack.enter_context(VideoWriter(options.output / 'annotated.mp4', rate))
+        mot = stack.enter_context(MotWriter(tracks))
+        video = stack.enter_context(VideoWriter(annotated, rate))
         window = stack.enter_context(Window('persontrack')) if options.show else None
         rclpy.init(args=[])
         recorder = Recorder(mot, video, window)
@@ -196,9 +201,9 @@ def _record(
     if recorder.count_subscribers('image_raw') != 2:
         raise PersontrackError('the tracker did not start, see above')
     publisher_parameters = {
-        'source': str(Path(options.source).absolute())
-        if not options.source.isdigit()
-        else options.source,
+        'source': options.source
+        if options.source.isdigit() or '://' in options.source
+        else str(Path(options.source).absolute()),
         'max_frames': options.max_frames,
         'stamps': 'source',
         'wait_for_tracker': True,

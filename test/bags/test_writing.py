@@ -7,7 +7,6 @@ import re
 import sqlite3
 from contextlib import suppress
 from importlib.resources import files
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -281,12 +280,20 @@ def test_no_place_to_write(tmp_path):
         BagWriter(tmp_path / 'file' / 'bag', 'mcap')
 
 
-def test_complete_after_an_error(tmp_path, storage):
+def test_complete_or_absent(tmp_path, storage):
+    """After an error there is no bag, or the one that there was."""
     path = tmp_path / 'bag'
     image = np.zeros((4, 4, 3), np.uint8)
-    with suppress(ZeroDivisionError), BagWriter(path, storage) as bag:
-        ImageRecorder(bag, RecordOptions()).write(Frame(1, 7, image))
-        raise ZeroDivisionError
-    assert Path(path, 'metadata.yaml').is_file()
+
+    def write(stamp, divisor):
+        with suppress(ZeroDivisionError), BagWriter(path, storage, force=True) as bag:
+            ImageRecorder(bag, RecordOptions()).write(Frame(1, stamp, image))
+            assert stamp // divisor
+
+    write(7, 0)
+    assert list(tmp_path.iterdir()) == []
+    write(8, 1)
+    write(9, 0)
+    assert list(tmp_path.iterdir()) == [path]
     with BagReader(path, pytest.fail) as bag:
-        assert [time for _, time, _ in bag.messages()] == [7]
+        assert [time for _, time, _ in bag.messages()] == [8]

@@ -138,8 +138,10 @@ def test_a_folder_of_images(persontrack, video, vtest_tracks, tmp_path):
     assert path.read_text().splitlines() == lines_until(vtest_tracks, 11)
 
 
-@pytest.mark.parametrize('after', [1, 10])
-def test_ctrl_c_leaves_complete_files(video, models, vtest_tracks, tmp_path, after):
+@pytest.mark.parametrize(
+    ('number', 'after'), [(signal.SIGINT, 1), (signal.SIGTERM, 10), (signal.SIGHUP, 10)]
+)
+def test_a_signal_leaves_complete_files(video, models, vtest_tracks, tmp_path, number, after):
     tracks, annotated = tmp_path / 'tracks.txt', tmp_path / 'out.mp4'
     process = subprocess.Popen(
         [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video)]
@@ -149,13 +151,18 @@ def test_ctrl_c_leaves_complete_files(video, models, vtest_tracks, tmp_path, aft
         encoding='utf-8',
     )
     end = time.monotonic() + TIMEOUT
-    while not (tracks.exists() and tracks.read_text().count('\n') >= after):
+    # Until they are complete, files have other names.
+    while not any(
+        part.read_bytes().count(b',-1,-1,-1\n') >= after for part in tmp_path.glob('.*.part')
+    ):
+        assert not tracks.exists()
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < end
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, errors = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {'tracks.txt', 'out.mp4'}
     assert 'Traceback' not in errors
     frames = int(re.search(r'^(\d+) frames', output, re.M)[1])
     assert 0 < frames < 795
@@ -166,6 +173,66 @@ def test_ctrl_c_leaves_complete_files(video, models, vtest_tracks, tmp_path, aft
     assert written.splitlines()[: len(complete)] == complete
     with VideoSource(str(annotated)) as video_written:
         assert abs(len(list(video_written)) - frames) <= 1
+
+
+def test_a_video_that_was_cut_off(persontrack, video, vtest_tracks, tmp_path):
+    """What is there is tracked and kept, and the exit code tells that it is not all."""
+    cut, tracks, annotated = (tmp_path / name for name in ('cut.avi', 'tracks.txt', 'out.mp4'))
+    cut.write_bytes(video.read_bytes()[:500_000])
+    for offline in ([], ['--offline']):
+        outputs = ('--mot-output', tracks, '--output', annotated)
+        done = persontrack('run', cut, *outputs, *offline)
+        assert done.returncode == 2
+        frames = int(re.search(r'^(\d+) frames', done.stdout, re.M)[1])
+        assert 20 < frames < 100
+        error = f'persontrack: error: {cut} is damaged: '
+        assert done.stderr.splitlines()[-1].startswith(error)
+        assert f'after {frames + 1} of 795 images' in done.stderr
+        if not offline:
+            assert tracks.read_text().splitlines() == lines_until(vtest_tracks, frames)
+        with VideoSource(str(annotated)) as written:
+            assert len(list(written)) == frames
+
+
+@pytest.mark.parametrize('command', ['detect {} out.npz', 'bag record {} -o out'])
+def test_what_is_made_of_a_video_that_was_cut_off(persontrack, video, tmp_path, command):
+    cut = tmp_path / 'cut.avi'
+    cut.write_bytes(video.read_bytes()[:200_000])
+    *words, output = command.format(cut).split()
+    done = persontrack(*words, tmp_path / output)
+    assert done.returncode == 2
+    assert re.search(r'^\d+ (frames|images)', done.stdout, re.M)
+    assert f'{cut} is damaged' in done.stderr
+    assert (tmp_path / output).exists()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_no_golden_case_is_made_of_a_video_that_was_cut_off(persontrack, video, tmp_path):
+    cut, case = tmp_path / 'cut.avi', tmp_path / 'case'
+    cut.write_bytes(video.read_bytes()[:200_000])
+    assert persontrack('bag', 'golden', case, cut).returncode == 2
+    assert list(case.iterdir()) == []
+
+
+@pytest.mark.parametrize('name', ['out.mp4', 'out.avi'])
+def test_the_annotated_video_of_a_variable_rate(persontrack, ffmpeg, models, tmp_path, name):
+    """It lasts as long as the source, and each image keeps its size, also where that is odd."""
+    source = tmp_path / 'variable.mkv'
+    ffmpeg(
+        '-f lavfi -i testsrc2=size=321x241:rate=25 -frames:v 40 -c:v mpeg4 '
+        "-vf select='lt(n,20)+not(mod(n,10))' -fps_mode vfr {0}",
+        source,
+    )
+    done = persontrack('run', source, '--output', tmp_path / name)
+    assert done.returncode == 0, done.stderr
+    with VideoSource(str(source)) as one, VideoSource(str(tmp_path / name)) as other:
+        expected, frames = list(one), list(other)
+    assert len(frames) == len(expected) == 40
+    assert frames[0].image.shape == expected[0].image.shape
+    assert frames[-1].stamp == pytest.approx(expected[-1].stamp, abs=3e8)
+    if name == 'out.mp4':
+        stamps = [frame.stamp for frame in expected]
+        np.testing.assert_allclose([frame.stamp for frame in frames], stamps, atol=2e6)
 
 
 @pytest.mark.parametrize('moment', ['libopenvino.so', 'libopenvino_intel_cpu'])

@@ -32,13 +32,6 @@ def test_a_line_per_track_and_frame(tmp_path):
     ]
 
 
-def test_every_frame_is_on_disk_at_once(tmp_path):
-    path = tmp_path / 'tracks.txt'
-    with MotWriter(path) as writer:
-        writer.write(1, [(1, np.array([1, 2, 3, 4]), 1.0)])
-        assert len(read_mot(path)) == 1
-
-
 def test_a_file_that_cannot_be_written(tmp_path):
     for path in (tmp_path, tmp_path / 'nowhere' / 'tracks.txt'):
         with pytest.raises(OutputError, match='cannot write') as caught:

@@ -54,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_image_topic_option(parser)
     add_force_option(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, reads=('a', 'b'), writes=('picture',))
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -12,9 +12,11 @@ from persontrack_ros.cli.bag.options import add_image_topic_option
 from persontrack_ros.cli.bag.options import add_score_options
 from persontrack_ros.cli.bag.options import least_scores
 from persontrack_ros.cli.bag.options import pixels
+from persontrack_ros.cli.files import read_by
 from persontrack_ros.cli.options import count
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.output import check_outputs
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,11 +52,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_score_options(parser)
     add_image_topic_option(parser)
     add_force_option(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, reads=('source', 'ground_truth'))
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
+    from persontrack_ros.bags.golden import FILES
     from persontrack_ros.bags.golden import GoldenCase
     from persontrack_ros.bags.golden import add_case
     from persontrack_ros.bags.golden import name_input
@@ -63,6 +66,7 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.core.report import warn
 
     check_output(options.case / 'case.yaml', options.force)
+    check_outputs((options.case / name for name in FILES), read_by(options))
     minima = least_scores(options)
     if minima and not options.ground_truth:
         raise SettingsError('least scores need --ground-truth')

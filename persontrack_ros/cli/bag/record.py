@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 from tqdm import tqdm
 
 from persontrack_ros.cli.bag.options import add_force_option
+from persontrack_ros.cli.options import SOURCE
 from persontrack_ros.cli.options import absolute
 from persontrack_ros.cli.options import count
 from persontrack_ros.core.interrupt import Interrupt
+from persontrack_ros.core.partial import Partial
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
 
@@ -23,9 +26,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='record a video or camera to a bag',
         description='Record a video, a folder of images or a camera to a bag. The images are '
         'stamped with the own time of the video, from 0 on, or the time of the camera. Ctrl-C '
-        'ends it, with the bag complete up to there.',
+        'ends it, with the bag complete up to there, and so does a video that was cut off, with '
+        'exit code 2.',
     )
-    parser.add_argument('source', help='video file, folder of images, or number of a camera')
+    parser.add_argument('source', help=SOURCE)
     parser.add_argument('-o', '--output', type=Path, required=True, metavar='BAG', help='new bag')
     parser.add_argument(
         '--storage', choices=('mcap', 'sqlite3'), default='mcap', help='default: mcap'
@@ -51,7 +55,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
     add_force_option(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, reads=('source', 'camera_info'), writes=('output',))
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -62,7 +66,7 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.bags.writer import BagWriter
     from persontrack_ros.bags.writer import check_output
 
-    check_output(options.output, options.force)
+    check_output(options.output, options.force, Path(options.source))
     record_options = RecordOptions(
         topic=absolute(options.image_topic),
         frame_id=options.frame_id,
@@ -72,16 +76,17 @@ def execute(options: argparse.Namespace) -> int:
     source_options = SourceOptions(
         flip=options.flip, skip_frames=options.skip_frames, max_frames=options.max_frames
     )
-    frames = 0
+    recorded = 0
+    stop = threading.Event()
     with ExitStack() as stack:
-        source = stack.enter_context(VideoSource(options.source, source_options))
-        interrupt = stack.enter_context(Interrupt())
+        source = stack.enter_context(VideoSource(options.source, source_options, stop.is_set))
+        stack.enter_context(Interrupt(stop.set))
         bag = stack.enter_context(BagWriter(options.output, options.storage, options.force))
         recorder = ImageRecorder(bag, record_options)
-        for frame in tqdm(source, total=source.frame_count, unit='frame', mininterval=0.5):
+        frames = Partial(source)
+        for frame in tqdm(frames, total=source.frame_count, unit='frame', mininterval=0.5):
             recorder.write(frame)
-            frames = frame.number
-            if interrupt.requested:
-                break
-    print(f'{frames} images recorded to {options.output}')
+            recorded += 1
+    print(f'{recorded} images recorded to {options.output}')
+    frames.check()
     return 0

@@ -16,6 +16,7 @@ from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from
 from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.partial import Partial
 from persontrack_ros.core.pipeline import Pipeline
 
 
@@ -51,7 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_force_option(parser)
     add_settings_options(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, reads=('bag', 'params'), writes=('output', 'mot_output'))
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -74,7 +75,7 @@ def execute(options: argparse.Namespace) -> int:
         if options.mot_output:
             check_output(options.mot_output, options.force)
         if options.output:
-            check_output(options.output, options.force, source=options.bag)
+            check_output(options.output, options.force, options.bag)
             check_new_topics(bag, filter(None, (tracks_topic, annotated_topic)))
         pipeline = Pipeline(settings)
         interrupt = stack.enter_context(Interrupt())
@@ -88,7 +89,8 @@ def execute(options: argparse.Namespace) -> int:
             )
         total = min(topic.msgcount, options.max_frames or topic.msgcount)
         progress = stack.enter_context(tqdm(total=total, unit='frame', mininterval=0.5))
-        for image, tracks in track_images(bag, topic, pipeline, recorder):
+        results = Partial(track_images(bag, topic, pipeline, recorder))
+        for image, tracks in results:
             if mot:
                 mot.write(image.number, ((t.id, t.box, t.score) for t in tracks))
             frames += 1
@@ -97,4 +99,5 @@ def execute(options: argparse.Namespace) -> int:
             if interrupt.requested or frames == options.max_frames:
                 break
     print(f'{frames} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
+    results.check()
     return 0

@@ -1,0 +1,224 @@
+"""Files that are complete or absent, and never one of those that are read."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from persontrack_ros.bags.types import IMAGE
+from persontrack_ros.bags.writer import BagWriter
+from persontrack_ros.cli import commands
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.output import OutputFile
+from persontrack_ros.core.output import write_file
+from persontrack_ros.core.output import write_image
+from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.video_writer import VideoWriter
+
+
+def write_slowly(path):
+    with OutputFile(path) as file:
+        file.write(b'new')
+        assert not path.exists() or path.read_bytes() == b'old'
+
+
+def test_a_file_is_there_when_it_is_complete(tmp_path):
+    path = tmp_path / 'out'
+    write_slowly(path)
+    assert path.read_bytes() == b'new'
+    assert os.listdir(tmp_path) == ['out']
+
+
+def test_after_an_error_the_old_file_is_there(tmp_path):
+    path = tmp_path / 'out'
+    path.write_bytes(b'old')
+    with suppress(RuntimeError), OutputFile(path) as file:
+        file.write(b'half')
+        raise RuntimeError
+    assert path.read_bytes() == b'old'
+    assert os.listdir(tmp_path) == ['out']
+
+
+def test_links_and_modes_stay(tmp_path):
+    target = tmp_path / 'target'
+    target.write_bytes(b'old')
+    target.chmod(0o640)
+    link = tmp_path / 'link'
+    link.symlink_to('target')
+    write_slowly(link)
+    assert link.is_symlink()
+    assert target.read_bytes() == b'new'
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_a_new_file_has_the_usual_mode(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_file(tmp_path / 'out', b'')
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / 'out').stat().st_mode) == 0o644
+
+
+def test_devices_and_pipes_are_written_to():
+    write_file(Path('/dev/null'), b'x')
+    assert stat.S_ISCHR(os.stat('/dev/null').st_mode)
+
+
+@pytest.mark.parametrize('name', ['', 'no/out', 'x' * 300])
+def test_files_that_cannot_be_written(tmp_path, name):
+    with pytest.raises(OutputError, match='cannot write') as caught:
+        OutputFile(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+IMAGE_ = np.random.default_rng(1).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+
+
+def write_video(path):
+    with VideoWriter(path, 10) as writer:
+        for number in range(60):
+            writer.write(IMAGE_, number * 100_000_000)
+
+
+def write_tracks(path):
+    with MotWriter(path) as writer:
+        for number in range(6000):
+            writer.write(number, [(1, np.array([1.0, 2, 3, 4]), 1.0)])
+
+
+def write_recording(path):
+    detections = Detections.create(
+        np.random.default_rng(1).uniform(1, 200, (50_000, 4)), np.ones(50_000)
+    )
+    Recording(np.ones(50_000, dtype=np.intp), detections, np.zeros(1, dtype=np.int64)).save(path)
+
+
+def write_bag(storage):
+    def write(path):
+        with BagWriter(path, storage) as bag:
+            topic = bag.add_topic('/image', IMAGE)
+            for number in range(60):
+                bag.write(topic, number, IMAGE_.tobytes())
+
+    return write
+
+
+WRITERS = {
+    'out.mp4': write_video,
+    'out.mkv': write_video,
+    'out.avi': write_video,
+    'out.txt': write_tracks,
+    'out.npz': write_recording,
+    'out.png': lambda path: write_image(path, IMAGE_),
+    'mcap': write_bag('mcap'),
+    'sqlite3': write_bag('sqlite3'),
+}
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_what_can_be_written(tmp_path, name):
+    """So that the next test fails for nothing but the lack of space."""
+    WRITERS[name](tmp_path / name)
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_a_full_disk(tmp_path, name):
+    """Of a file that cannot grow, no write fails but the last, or only the closing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OutputError, match=f'cannot write .*{name}') as caught:
+            WRITERS[name](tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert '\n' not in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize('name', ['out.mp4', 'out.avi', 'out.txt', 'out.npz', 'out.png'])
+def test_a_full_device(tmp_path, name):
+    (tmp_path / name).symlink_to('/dev/full')
+    with pytest.raises(OutputError, match='No space left'):
+        WRITERS[name](tmp_path / name)
+
+
+@pytest.fixture
+def inputs(tmp_path, monkeypatch):
+    """Files of all names that the commands below read, and links to one of them."""
+    monkeypatch.chdir(tmp_path)
+    for name in ('in.mp4', 'in.npz', 'in.txt', 'p.yaml', 'm.xml', 'm.bin', 'in.png'):
+        (tmp_path / name).write_bytes(b'precious')
+    for folder, name in (('seq/gt', 'gt.txt'), ('images', '1.png'), ('bag', 'bag.mcap')):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / name).write_bytes(b'precious')
+    (tmp_path / 'soft.mp4').symlink_to('in.mp4')
+    (tmp_path / 'hard.mp4').hardlink_to('in.mp4')
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    'command',
+    [
+        'run in.mp4 --output in.mp4',
+        'run in.mp4 --output ./images/../in.mp4',
+        'run in.mp4 --output soft.mp4',
+        'run soft.mp4 --output in.mp4',
+        'run in.mp4 --output hard.mp4',
+        'run in.mp4 --mot-output in.mp4',
+        'run in.mp4 --mot-output p.yaml --params p.yaml',
+        'run in.mp4 --mot-output m.xml --set detector.model=m.xml',
+        'run in.mp4 --mot-output m.bin --set detector.model=m.xml',
+        'run images --mot-output images/1.png',
+        'detect in.npz in.npz',
+        'detect in.mp4 in.npz --params in.npz',
+        'track in.npz in.npz',
+        'track in.txt in.txt',
+        'track in.txt p.yaml --params p.yaml',
+        'evaluate --ground-truth seq --plot . --results seq.tracks.png',
+        'evaluate --ground-truth seq --plot . --video seq.switches.png',
+        'benchmark --video in.mp4 --json in.mp4',
+        'benchmark --video in.mp4 --plot p.yaml --params p.yaml',
+        'bag record in.mp4 -o in.mp4 --force',
+        'bag record in.mp4 -o new --camera-info p.yaml -o p.yaml --force',
+        'bag track bag/bag.mcap --mot-output bag/bag.mcap --force',
+        'bag track bag --mot-output bag/bag.mcap --force',
+        'bag track bag -o bag --force',
+        'bag compare in.txt seq/gt/gt.txt --picture in.txt --force',
+        'bag compare in.txt seq --picture seq/gt/gt.txt --force',
+        'bag golden case in.mp4 --ground-truth case/tracks.txt',
+    ],
+)
+def test_nothing_is_written_over_what_is_read(inputs, capsys, command):
+    (inputs / 'case').mkdir()
+    for name in ('seq.tracks.png', 'seq.switches.png', 'case/tracks.txt'):
+        (inputs / name).write_bytes(b'precious')
+    assert commands.main(command.split()) == 2
+    assert 'is what is read; write to another place' in capsys.readouterr().err
+    files = [path for path in inputs.rglob('*') if path.is_file()]
+    assert len(files) == 15
+    assert all(path.read_bytes() == b'precious' for path in files)
+
+
+def test_two_outputs_are_two_files(inputs, capsys):
+    command = 'run in.mp4 --output out.mp4 --mot-output ./out.mp4'
+    assert commands.main(command.split()) == 2
+    assert 'are the same file' in capsys.readouterr().err
+    assert not (inputs / 'out.mp4').exists()
+
+
+def test_a_bag_is_not_written_over_the_folder_of_what_is_read(inputs, capsys):
+    (inputs / 'bag' / 'metadata.yaml').write_text('')
+    (inputs / 'bag' / 'in.mp4').write_bytes(b'precious')
+    assert commands.main(['bag', 'record', 'bag/in.mp4', '-o', 'bag', '--force']) == 2
+    assert 'bag is what is read' in capsys.readouterr().err
+    assert (inputs / 'bag' / 'in.mp4').read_bytes() == b'precious'

@@ -1,0 +1,110 @@
+"""Videos that are written, read with another program's eyes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.video_writer import VideoWriter
+
+
+def picture(number, height=48, width=64):
+    """Return a picture whose left half says its number and whose right half is white."""
+    image = np.full((height, width, 3), 255, dtype=np.uint8)
+    image[:, : width // 2] = 20 * number
+    return image
+
+
+def write(path, stamps, rate=25.0, height=48, width=64):
+    with VideoWriter(path, rate) as writer:
+        for number, stamp in enumerate(stamps, start=1):
+            writer.write(picture(number % 12, height, width), round(stamp * 1e9))
+
+
+def read(path):
+    """Return the times in seconds and the images, as OpenCV has them, and its rate."""
+    capture = cv2.VideoCapture(str(path))
+    times, images = [], []
+    while True:
+        read_, image = capture.read()
+        if not read_:
+            return times, images, capture.get(cv2.CAP_PROP_FPS)
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
+        images.append(image)
+
+
+@pytest.mark.parametrize('name', ['out.mp4', 'out.avi', 'OUT.AVI', 'out.mkv', 'out.mov'])
+@pytest.mark.parametrize('rate', [12.5, 30000 / 1001, 60.0])
+def test_written_videos_can_be_read(tmp_path, name, rate):
+    write(tmp_path / name, [5 + number / rate for number in range(10)], rate, 240, 320)
+    times, images, told = read(tmp_path / name)
+    assert told == pytest.approx(rate, rel=0.02)
+    np.testing.assert_allclose(times, np.arange(10) / rate, atol=1.1e-3)
+    assert [round(image[:, 40:120].mean() / 20) for image in images] == list(range(1, 11))
+    with VideoSource(str(tmp_path / name)) as source:
+        assert len(list(source)) == 10
+
+
+# Ten images in a hurry, and then one each half second.
+VARIABLE = [*(0.02 * np.arange(10)), *(0.5 * np.arange(1, 15))]
+
+
+@pytest.mark.parametrize('name', ['out.mp4', 'out.avi', 'out.mkv'])
+def test_a_variable_rate_is_kept(tmp_path, name):
+    """The video lasts as long, and every image is in it; but for .avi, all at their own times."""
+    rate = len(VARIABLE) / VARIABLE[-1]
+    write(tmp_path / name, VARIABLE, rate)
+    times, images, _ = read(tmp_path / name)
+    assert len(images) == len(VARIABLE)
+    assert times[-1] == pytest.approx(VARIABLE[-1], abs=1 / rate)
+    if name != 'out.avi':
+        np.testing.assert_allclose(times, VARIABLE, atol=1.1e-3)
+
+
+@pytest.mark.parametrize('name', ['out.mp4', 'out.avi'])
+def test_a_long_pause(tmp_path, name):
+    """As when a camera was away for ten minutes."""
+    write(tmp_path / name, [0.0, 0.04, 600.0, 600.04])
+    times, images, _ = read(tmp_path / name)
+    assert times[-1] == pytest.approx(600.04, abs=0.05)
+    assert len(images) == 4 if name == 'out.mp4' else len(images) < 30
+
+
+@pytest.mark.parametrize('name', ['out.mp4', 'out.avi', 'out.mkv'])
+@pytest.mark.parametrize('size', [(47, 63), (47, 64), (48, 63), (17, 5)])
+def test_odd_sizes_are_kept(tmp_path, name, size):
+    write(tmp_path / name, [0, 0.04, 0.08], 25.0, *size)
+    _, images, _ = read(tmp_path / name)
+    assert [image.shape for image in images] == [(*size, 3)] * 3
+    with VideoSource(str(tmp_path / name)) as source:
+        assert {frame.image.shape for frame in source} == {(*size, 3)}
+
+
+def test_the_first_image_decides_the_size(tmp_path):
+    path = tmp_path / 'out.mp4'
+    with VideoWriter(path, 10) as writer:
+        for number, (height, width) in enumerate(((48, 64), (96, 128), (24, 64))):
+            writer.write(picture(3, height, width), number * 10**8)
+    assert [image.shape for image in read(path)[1]] == [(48, 64, 3)] * 3
+
+
+def test_without_an_image_there_is_no_video(tmp_path):
+    with VideoWriter(tmp_path / 'out.mp4', 10):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ('name', 'problem'),
+    [
+        ('nowhere/out.mp4', r'no directory .*nowhere'),
+        ('out.xyz', r'\.mp4 or \.avi'),
+        ('out', r'\.mp4 or \.avi'),
+    ],
+)
+def test_videos_that_cannot_be_written(tmp_path, name, problem):
+    with pytest.raises(OutputError, match=problem):
+        VideoWriter(tmp_path / name, 10)
