@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import stat
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -172,7 +174,7 @@ class VideoSource:
                 if not complained:
                     _logger.warning('%s', error)
                 complained = True
-            if not self._options.loop or position == first:
+            if not self._options.loop or position == first or self._stopped():
                 return
             start = stamp + period
             self._reader.close()
@@ -189,20 +191,27 @@ class VideoSource:
 
 def is_camera(source: str) -> bool:
     """Tell a camera by its number or the path of its device, which may have any name."""
-    return source.isdigit() or Path(source).is_char_device()
+    return source.isdigit() or stat.S_ISCHR(_mode(source))
+
+
+def _mode(path: str) -> int:
+    """Return what kind of file a path names, links followed; 0 where it names none."""
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 def _open(source: str, stopped: Callable[[], bool]) -> Reader:
-    path = Path(source)
     if is_camera(source):
         return LiveReader(f'camera {source}', lambda: Camera(source), stopped)
-    if path.is_dir():
-        return ImageFolder(path)
+    if stat.S_ISDIR(_mode(source)):
+        return ImageFolder(Path(source))
     # Only here: a node that gets its images from a topic needs no PyAV.
     from persontrack_ros.core.sources.media import Media
 
     if re.match(r'[a-z][a-z0-9+.-]*://', source, re.IGNORECASE):
         return LiveReader(source, lambda: Media(source), stopped)
-    if not path.is_file():
+    if not stat.S_ISREG(_mode(source)):
         raise SourceError(f'no such video, folder or camera: {source}')
     return Media(source)

@@ -83,7 +83,8 @@ def test_pixels_are_those_of_opencv(data, name, count):
     frames, _ = read(path, max_frames=count)
     assert len(frames) == count
     for frame, image in zip(frames, opencv(path)):
-        np.testing.assert_array_equal(frame.image, image)
+        # Between versions of FFmpeg, single pixels differ.
+        assert np.mean(frame.image != image) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_kinds_of_videos(make, name, codec):
         [frame.stamp for frame in frames], 40e6 * np.arange(FRAMES), atol=1.1e6
     )
     for frame, image in zip(frames, opencv(path)):
-        assert np.abs(frame.image.astype(int) - image).mean() < 1
+        assert np.abs(frame.image.astype(int) - image).mean() < 2
 
 
 @pytest.mark.parametrize('angle', [90, 180, 270])

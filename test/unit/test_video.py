@@ -211,6 +211,24 @@ def test_sources_that_cannot_be_read(tmp_path, make, problem):
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize('name', ['x' * 300, 'a\0b', '', 'file.txt/video.mp4'])
+def test_names_that_no_file_has(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'file.txt').touch()
+    with pytest.raises(SourceError, match='no such video, folder or camera'):
+        VideoSource(name)
+
+
+def test_files_that_begin_with_a_dot_are_no_images(folder, tmp_path):
+    """Such as those that macOS leaves in archives."""
+    (tmp_path / 'images' / '._img3.png').write_bytes(b'\0\5\26\7Mac OS X')
+    assert numbers(read(folder)) == list(range(1, FRAMES + 1))
+
+
+def test_an_image_is_a_short_video(folder, tmp_path):
+    assert numbers(read(str(tmp_path / 'images' / 'img5.png'))) == [3]
+
+
 def test_a_camera_that_is_not_there():
     with pytest.raises(SourceError, match='camera 97 is not there'):
         VideoSource('97')

@@ -60,11 +60,14 @@ def images_in(directory: Path) -> list[Path]:
         return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
 
     # macOS leaves files such as ._1.png on USB sticks and in archives, which are no images.
-    images = [
-        path
-        for path in directory.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
-    ]
+    try:
+        images = [
+            path
+            for path in directory.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
+        ]
+    except OSError as error:
+        raise SourceError(f'cannot read the folder {directory}: {error.strerror}') from error
     if not images:
         raise SourceError(f'no images ({", ".join(IMAGE_SUFFIXES)}) in the folder {directory}')
     return sorted(images, key=natural)

@@ -48,12 +48,10 @@ class LiveReader:
         self._open = open_reader
         self._stopped = stopped
         self._stop = threading.Event()
-        self._items: queue.Queue[Union[Reader, Image, SourceError, None]] = queue.Queue(1)
+        self._items: queue.Queue[Union[Reader, Image, Exception, None]] = queue.Queue(1)
         self._thread = threading.Thread(target=self._run, name='source', daemon=True)
         self._thread.start()
         opened = self._next()
-        if isinstance(opened, SourceError):
-            raise opened
         if opened is None:
             raise SourceError(f'it was ended before {name} was open')
         assert not isinstance(opened, tuple)
@@ -72,8 +70,6 @@ class LiveReader:
             item = self._next()
             if item is None:
                 return
-            if isinstance(item, SourceError):
-                raise item
             assert isinstance(item, tuple)
             yield item
 
@@ -85,15 +81,18 @@ class LiveReader:
         self._stop.set()
         self._thread.join(10 * _POLL)
 
-    def _next(self) -> Union[Reader, Image, SourceError, None]:
+    def _next(self) -> Union[Reader, Image, None]:
         while not (self._stop.is_set() or self._stopped()):
             try:
-                return self._items.get(timeout=_POLL)
+                item = self._items.get(timeout=_POLL)
             except queue.Empty:
                 continue
+            if isinstance(item, Exception):
+                raise item
+            return item
         return None
 
-    def _put(self, item: Union[Reader, Image, SourceError, None]) -> None:
+    def _put(self, item: Union[Reader, Image, Exception, None]) -> None:
         while not self._stop.is_set():
             try:
                 self._items.put(item, timeout=_POLL)
@@ -102,6 +101,12 @@ class LiveReader:
                 continue
 
     def _run(self) -> None:
+        try:
+            self._read()
+        except Exception as error:  # noqa: BLE001 - it is for who waits
+            self._put(error)
+
+    def _read(self) -> None:
         pause = FIRST_PAUSE
         known = False
         last = -1.0
@@ -114,14 +119,16 @@ class LiveReader:
                     if not known:
                         self._put(reader)
                         known = True
-                    for _, seconds, image in reader:
-                        if reader.ends and seconds is not None:
-                            if seconds <= last:
+                    for position, seconds, image in reader:
+                        if reader.ends:
+                            here = position if seconds is None else seconds
+                            if here <= last:
                                 continue
-                            last = seconds
-                        number += 1
+                            last, number = here, position
+                        else:
+                            number, seconds = number + 1, time.time()
                         pause = FIRST_PAUSE
-                        self._put((number, seconds if reader.ends else time.time(), image))
+                        self._put((number, seconds, image))
                         if self._stop.is_set():
                             return
                     reader.check()
@@ -132,8 +139,7 @@ class LiveReader:
             except SourceError as error:
                 # A file that breaks twice at the same image is damaged, not its connection.
                 if not known or (reader and reader.ends and number == broken):
-                    self._put(error)
-                    return
+                    raise
                 if reader:
                     broken = number
                 problem = str(error)

@@ -68,7 +68,11 @@ class Media:
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         # Raw streams report absurd rates.
         self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else 0.0
-        self.ends = self._container.duration is not None or self._container.size > 0
+        # A playlist is no file with a video in it.
+        listed = self._container.format.name in ('hls', 'dash')
+        self.ends = self._container.duration is not None or (
+            self._container.size > 0 and not listed
+        )
         self._announced = self._written_duration()
         self.frame_count = stream.frames or round(self._announced * self.rate)
         self._position = 0
