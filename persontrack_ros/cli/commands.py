@@ -38,11 +38,24 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     use_one_thread_beside_inference()
     try:
         check_files(options)
-        return options.execute(options)
+        code = options.execute(options)
+        sys.stdout.flush()
+        return code
     except PersontrackError as error:
         print(f'persontrack: error: {error}', file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader of our output, `head` for example, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return 0
+    except OSError as error:
+        # All that is read and written has errors of its own, but for what is printed.
+        _say_no_more()
+        where = error.filename or 'standard output'
+        print(f'persontrack: error: {where}: {error.strerror}', file=sys.stderr)
+        return 2
+
+
+def _say_no_more() -> None:
+    """Keep Python from failing at its end with what is left to be printed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

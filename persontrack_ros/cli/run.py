@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Optional
@@ -75,11 +74,14 @@ def execute(options: argparse.Namespace) -> int:
     )
     if options.offline and is_camera(options.source):
         raise SettingsError('--offline needs a video file or a folder of images, not a camera')
+    processed = 0
     numbers: list[int] = []
     ids: set[int] = set()
-    stop = threading.Event()
+    interrupt = Interrupt()
     with ExitStack() as stack:
-        source = stack.enter_context(VideoSource(options.source, source_options, stop.is_set))
+        source = stack.enter_context(
+            VideoSource(options.source, source_options, lambda: interrupt.requested)
+        )
         if options.offline and source.is_live:
             raise SettingsError('--offline needs a source that ends')
         # Whatever cannot be opened should say so before the models take their time to load.
@@ -100,12 +102,14 @@ def execute(options: argparse.Namespace) -> int:
             else ((frame, pipeline.process(frame.image, frame.stamp)) for frame in source)
         )
         # From here on, a signal ends it between two frames, with all files at the same one.
-        with Interrupt(stop.set) as interrupt:
+        with interrupt:
             for frame, result in frames:
                 tracks = result.tracks
-                numbers.append(frame.number)
+                processed += 1
                 progress.update()
-                if not options.offline:
+                if options.offline:
+                    numbers.append(frame.number)
+                else:
                     if mot:
                         mot.write(frame.number, ((t.id, t.box, t.score) for t in tracks))
                     ids.update(track.id for track in tracks)
@@ -128,7 +132,7 @@ def execute(options: argparse.Namespace) -> int:
                         options.source, source_options, images, settings.drawing, video, window
                     )
             stack.close()
-    print(f'{len(numbers)} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
+    print(f'{processed} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
     frames.check()
     return 0
 
@@ -147,7 +151,9 @@ def _draw_again(
     :raises SourceError: if it has fewer images than before.
     """
     drawn = 0
-    with VideoSource(source, source_options) as again:
+    # A signal that ended the tracking was for that; another one ends the drawing.
+    interrupt = Interrupt()
+    with interrupt, VideoSource(source, source_options, lambda: interrupt.requested) as again:
         # Of what is damaged in it, it was told the first time.
         for frame, tracks in zip(Partial(again), images):
             annotated = draw(frame.image, tracks, 0.0, drawing)
@@ -156,5 +162,5 @@ def _draw_again(
             drawn += 1
             if window and not window.show(annotated):
                 return
-    if drawn < len(images):
+    if drawn < len(images) and not interrupt.requested:
         raise SourceError(f'{source} changed while it was read: {drawn} of {len(images)} images')

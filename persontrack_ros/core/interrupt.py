@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from types import FrameType
 from types import TracebackType
 from typing import Optional
@@ -21,14 +20,9 @@ class Interrupt:
     :ivar requested: whether one came.
     """
 
-    def __init__(self, stop: Optional[Callable[[], None]] = None) -> None:
-        """
-        Nothing came yet.
-
-        :param stop: is called when one comes, from the signal handler.
-        """
+    def __init__(self) -> None:
+        """Nothing came yet."""
         self.requested = False
-        self._stop = stop
 
     def __enter__(self) -> Interrupt:
         """Begin to note them."""
@@ -51,5 +45,3 @@ class Interrupt:
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
         self.requested = True
-        if self._stop:
-            self._stop()

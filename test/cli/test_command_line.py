@@ -235,6 +235,19 @@ def test_the_annotated_video_of_a_variable_rate(persontrack, ffmpeg, models, tmp
         np.testing.assert_allclose([frame.stamp for frame in frames], stamps, atol=2e6)
 
 
+def test_standard_output_on_a_full_disk():
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run(
+            [sys.executable, '-m', 'persontrack_ros.cli', 'models', 'list'],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding='utf-8',
+            timeout=TIMEOUT,
+        )
+    assert done.returncode == 2
+    assert done.stderr == 'persontrack: error: standard output: No space left on device\n'
+
+
 @pytest.mark.parametrize('moment', ['libopenvino.so', 'libopenvino_intel_cpu'])
 def test_ctrl_c_while_starting(video, models, tmp_path, moment):
     """While modules are imported or models compiled, there is no result; but no traceback."""

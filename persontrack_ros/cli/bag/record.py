@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -77,10 +76,12 @@ def execute(options: argparse.Namespace) -> int:
         flip=options.flip, skip_frames=options.skip_frames, max_frames=options.max_frames
     )
     recorded = 0
-    stop = threading.Event()
+    interrupt = Interrupt()
     with ExitStack() as stack:
-        source = stack.enter_context(VideoSource(options.source, source_options, stop.is_set))
-        stack.enter_context(Interrupt(stop.set))
+        source = stack.enter_context(
+            VideoSource(options.source, source_options, lambda: interrupt.requested)
+        )
+        stack.enter_context(interrupt)
         bag = stack.enter_context(BagWriter(options.output, options.storage, options.force))
         recorder = ImageRecorder(bag, record_options)
         frames = Partial(source)
