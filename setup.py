@@ -24,7 +24,7 @@ setup(
     # av, openvino, rosbags and threadpoolctl come from pip: rosdep has no key for them that apt
     # can serve, see the README.
     install_requires=[
-        'av',
+        'av>=17',
         'numpy',
         'openvino',
         'pyyaml',

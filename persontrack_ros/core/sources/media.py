@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import av
 import cv2
@@ -34,6 +35,11 @@ from persontrack_ros.core.sources.reader import Image
 TIMEOUT = (10.0, 10.0)
 
 _logger = logging.getLogger(__name__)
+
+# Titles need not be UTF-8. PyAV 19 sees to that by itself, and has no such option any more.
+_LENIENT: dict[str, Any] = (
+    {'metadata_errors': 'replace'} if int(av.__version__.partition('.')[0]) < 19 else {}
+)
 
 # Containers that say in front how long they are; of others, FFmpeg guesses it from their end.
 _ANNOUNCING = {'avi', 'flv', 'asf', 'matroska', 'mov'}
@@ -71,7 +77,7 @@ class Media:
         # A playlist is no file with a video in it.
         listed = self._container.format.name in ('hls', 'dash')
         self.ends = self._container.duration is not None or (
-            self._container.size > 0 and not listed
+            (self._container.size or 0) > 0 and not listed
         )
         self._announced = self._written_duration()
         self.frame_count = stream.frames or round(self._announced * self.rate)
@@ -86,9 +92,7 @@ class Media:
         # Over UDP, the first router that is busy costs an image.
         options = {'rtsp_transport': 'tcp'} if location.startswith('rtsp') else {}
         try:
-            self._container = av.open(
-                location, options=options, timeout=TIMEOUT, metadata_errors='replace'
-            )
+            self._container = av.open(location, options=options, timeout=TIMEOUT, **_LENIENT)
         except (av.error.FFmpegError, ValueError) as error:
             raise SourceError(
                 f'cannot decode the video {self.location}: {_reason(error)}'
