@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from packaging.requirements import Requirement
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DISTRIBUTIONS = ['humble', 'jazzy', 'kilted', 'lyrical']
@@ -39,7 +41,7 @@ def from_pip() -> list[str]:
     robot = (CHECKOUT / 'README.md').read_text().partition('## On a robot')[2]
     found = re.search(r'^pip install (.*)$', robot, re.MULTILINE)
     assert found
-    return found[1].split()
+    return shlex.split(found[1])
 
 
 def imported() -> Iterator[str]:
@@ -70,8 +72,9 @@ def test_every_package_of_ros_that_is_imported_is_a_dependency(
 
 
 def test_pip_brings_what_rosdep_does_not(data: Locate) -> None:
-    keys = {name: KEYS.get(name, f'python3-{name}') for name in required()}
-    by_rosdep = {name for name, key in keys.items() if key in dependencies('exec')}
+    names = {each: Requirement(each).name for each in required()}
+    keys = {each: KEYS.get(name, f'python3-{name}') for each, name in names.items()}
+    by_rosdep = {each for each, key in keys.items() if key in dependencies('exec')}
     assert by_rosdep | set(from_pip()) == set(required())
     served = data('ros/keys/rosdep_ubuntu.txt').read_text().split()
-    assert [name for name in from_pip() if keys[name] in served] == []
+    assert [each for each in from_pip() if keys[each] in served] == []
