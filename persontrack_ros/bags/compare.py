@@ -147,11 +147,8 @@ def read_tracks(
     :param image_topic: of a bag, to number the frames by; None for the only one, if there is one.
     :raises SourceError: if it cannot be read, or the bag has no tracks or needs a choice.
     """
-    if (path / 'gt' / 'gt.txt').is_file():
+    if path.name == 'gt.txt' or (path / 'gt' / 'gt.txt').is_file():
         return TrackedFrames(path, _by_frame(read_ground_truth(path)), {}, is_truth=True)
-    if path.name == 'gt.txt':
-        rows = read_mot(path)
-        return TrackedFrames(path, _by_frame(rows[rows[:, 6] == 1]), {}, is_truth=True)
     if path.suffix == '.txt':
         return TrackedFrames(path, _by_frame(read_mot(path)), {})
     with BagReader(path) as bag:

@@ -1,8 +1,21 @@
 """The errors this package raises for input it cannot work with."""
 
+_MAX_LENGTH = 2500
+
 
 class PersontrackError(Exception):
-    """Base of all errors that a user can mend; its text says what was wrong and what to do."""
+    """
+    Base of all errors that a user can mend; its text says what was wrong and what to do.
+
+    What an error quotes may be as long as the file it is from: of long texts, the middle is cut.
+    """
+
+    def __str__(self) -> str:
+        """Return the text."""
+        text = super().__str__()
+        if len(text) > _MAX_LENGTH:
+            text = f'{text[: _MAX_LENGTH // 2]} ... {text[-_MAX_LENGTH // 2 :]}'
+        return text
 
 
 class SettingsError(PersontrackError):

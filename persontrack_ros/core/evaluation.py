@@ -57,7 +57,7 @@ def evaluate(sequences: Sequence[tuple[FloatArray, FloatArray]]) -> Scores:
             for side, rows in enumerate(pair):
                 here = rows[rows[:, 0] == frame]
                 # Ids of one sequence are no ids of another one.
-                ids[side].append([int(id_) + index * 10**9 for id_ in here[:, 1]])
+                ids[side].append([int(id_) + (index << 53) for id_ in here[:, 1]])
                 boxes[side].append(np.ascontiguousarray(here[:, 2:6]))
     result = motrics.evaluate(
         motrics.Frames(ids[0], boxes[0]), motrics.Frames(ids[1], boxes[1]), box_format='xywh'

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.mot import MAX_FRAMES
+from persontrack_ros.core.mot import read_detections
 from persontrack_ros.core.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.output import OutputFile
 from persontrack_ros.core.report import warn
@@ -130,8 +131,9 @@ class Recording:
         all_ = self.detections
         chosen = np.flatnonzero(all_.scores >= (score_threshold or self.score_threshold))
         order = chosen[np.argsort(self.frames[chosen], kind='stable')]
+        frames = self.frames[order]
         for number in range(1, len(self.stamps) + 1, every):
-            first, last = np.searchsorted(self.frames[order], [number, number + 1])
+            first, last = np.searchsorted(frames, [number, number + 1])
             rows = order[first:last]
             vectors = None if all_.embeddings is None else all_.embeddings[rows]
             yield (
@@ -229,7 +231,7 @@ def _load_npz(path: Path, rate: Optional[float]) -> Recording:
 
 
 def _load_mot(path: Path, rate: Optional[float]) -> Recording:
-    rows = read_mot(path)
+    rows = read_detections(path)
     rows = rows[(rows[:, 4:6] > 0).all(axis=1)]
     frames = rows[:, 0].astype(np.intp)
     count = int(frames.max(initial=0))
@@ -238,6 +240,8 @@ def _load_mot(path: Path, rate: Optional[float]) -> Recording:
     if info.read(path.parent.parent / 'seqinfo.ini'):
         sequence = info['Sequence']
         count = int(sequence['seqLength'])
+        if not 0 <= count <= MAX_FRAMES:
+            raise ValueError(f'seqinfo.ini has the seqLength {count}')
         size = (int(sequence['imWidth']), int(sequence['imHeight']))
         rate = rate or float(sequence['frameRate'])
     scores = np.clip(rows[:, 6], 0.0, 1.0)

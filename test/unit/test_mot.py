@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.mot import read_detections
 from persontrack_ros.core.mot import read_ground_truth
 from persontrack_ros.core.mot import read_mot
 from persontrack_ros.core.recording import Recording
@@ -40,15 +43,44 @@ def test_a_file_that_cannot_be_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'content', ['1,2,3\n', 'a,b,c,d,e,f,g\n', '1,1,nan,2,3,4,1\n', '1,1,1,2,3,inf,1\n', None]
+    ('content', 'reason'),
+    [
+        ('1,1,5,5,5,5,1\n1,2,3\n', 'line 2 .* 3 columns'),
+        ('1,1,5,5,5,5,1,-1,-1,-1,-1\n', 'line 1 .* 11 columns'),
+        ('1,1,5,5,5,5,1\n\na,b,c,d,e,f,g\n', "line 3 .* 'a'"),
+        ('frame,id,x,y,w,h\nframe,id,x,y,w,h\n', "line 2 .* 'frame'"),
+        ('id,frame,x,y,w,h\n1,1,5,5,5,5\n', 'expected frame, id, left, top'),
+        ('1,1,nan,2,3,4,1\n', 'line 1 .* not finite'),
+        ('1,1,1,2,3,inf,1\n', 'line 1 .* not finite'),
+        ('1,1,1,2,3,' + '9' * 400 + ',1\n', 'line 1 .* not finite'),
+        ('1,' + '7' * 5000 + ',1,2,3,4,1\n', 'line 1 .* not finite'),
+        ('1,1e17,1,2,3,4,1\n', 'line 1 .* id is 1e'),
+        ('1,1.5,1,2,3,4,1\n', 'line 1 .* id is 1.5'),
+        ('1,1,1,2,3e9,4,1\n', 'line 1 .* beyond any image'),
+        ('1000000000,1,1,2,3,4,1\n', r'line 1 .* frame is 1e\+09; frames count from 1'),
+        ('1,1,1,2,3,4,1\n0,1,1,2,3,4,1\n', 'line 2 .* frame is 0; frames count from 1'),
+        ('-3,1,1,2,3,4,1\n', 'line 1 .* frame is -3'),
+        ('1.5,1,1,2,3,4,1\n', 'line 1 .* frame is 1.5'),
+        ('1,7,1,2,3,4,1\n2,7,1,2,3,4,1\n1,7,9,2,3,4,1\n', 'line 3 .* id 7 .* frame 1'),
+        ('\x01' * 9, 'line 1'),
+        (b'\xff\xfe1\x00,\x00', 'no text'),
+        (None, 'No such file'),
+    ],
 )
-def test_files_that_are_no_mot_files(tmp_path, content):
+def test_files_that_are_no_mot_files(tmp_path, content, reason):
     path = tmp_path / 'tracks.txt'
     if content is not None:
-        path.write_text(content)
-    with pytest.raises(SourceError, match=r'tracks\.txt') as caught:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SourceError, match=reason) as caught:
         read_mot(path)
+    assert str(path) in str(caught.value)
     assert '\n' not in str(caught.value)
+    assert len(str(caught.value)) < 3000
+
+
+def test_a_device_is_no_mot_file():
+    with pytest.raises(SourceError, match='/dev/zero is no regular file'):
+        read_mot(Path('/dev/zero'))
 
 
 def test_an_empty_file_has_no_rows(tmp_path):
@@ -57,14 +89,75 @@ def test_an_empty_file_has_no_rows(tmp_path):
     assert read_mot(path).shape == (0, 7)
 
 
+ROW = [2, 7, 1.5, 2, 30, 60, 0.5]
+
+
+@pytest.mark.parametrize(
+    ('content', 'rows'),
+    [
+        # The separators that py-motmetrics documents for MOTChallenge: \s+|\t+|,
+        ('2,7,1.5,2,30,60,0.5,-1,-1,-1\n', [ROW]),
+        ('2 7 1.5 2 30 60 0.5 -1 -1 -1\n', [ROW]),
+        ('2\t7\t1.5\t2\t30\t60\t0.5\n', [ROW]),
+        ('  2, 7, 1.5 , 2, 30,60,  0.5 \r\n', [ROW]),
+        ('2,7,1.5,2,30,60,0.5,-1,-1,-1,\n', [ROW]),
+        ('2.0,7.000000e+00,1.5,2,30,60,0.5\n', [ROW]),
+        ('\ufeff2,7,1.5,2,30,60,0.5\n', [ROW]),
+        # The names of its columns, as pandas writes them.
+        ('FrameId,Id,X,Y,Width,Height,Confidence\n2,7,1.5,2,30,60,0.5\n', [ROW]),
+        ('\ufeff\n"frame" "id" "x" "y" "w" "h"\n2 7 1.5 2 30 60\n', [[*ROW[:6], 1]]),
+        ('# frame, id, x, y, w, h, score\n2,7,1.5,2,30,60,0.5\n', [ROW]),
+        ('2,7,1.5,2,30,60\n', [[*ROW[:6], 1]]),
+        ('2,7,1.5,2,30,60,0.5,-1\n', [ROW]),
+        ('2,7,1.5,2,30,60,0.5,1,0.75\n2,8,1.5,2,30,60,0.5,3,0.75\n', [ROW]),
+        ('2,7,1.5,2,30,60,0.5,-1,-1\n', [ROW]),
+        # Of MOT15, the eighth of ten is a place in the world.
+        ('2,7,1.5,2,30,60,0.5,3,-4.5,0\n', [ROW]),
+    ],
+)
+def test_files_as_tools_write_them(tmp_path, content, rows):
+    path = tmp_path / 'tracks.txt'
+    path.write_bytes(content.encode())
+    assert read_mot(path).tolist() == rows
+    assert read_detections(path).tolist() == rows
+
+
+def test_ids_of_detections_mean_nothing(tmp_path):
+    path = tmp_path / 'det.txt'
+    path.write_text('1,-1,0,0,5,5,1\n1,-1,9,9,5,5,0.5\n')
+    assert len(read_detections(path)) == 2
+    with pytest.raises(SourceError, match='line 2 .* id -1 for the second time in frame 1'):
+        read_mot(path)
+
+
 def test_ground_truth_leaves_out_what_does_not_count(tmp_path):
+    """A flag of 0 is what MOTChallenge ignores; -1 and fractions are written by tools."""
     (tmp_path / 'gt').mkdir()
     file = tmp_path / 'gt' / 'gt.txt'
-    file.write_text('1,1,0,0,5,5,1,-1,-1,-1\n1,2,9,9,5,5,0,-1,-1,-1\n')
-    assert read_ground_truth(tmp_path)[:, 1].tolist() == [1]
+    file.write_text(
+        '1,1,0,0,5,5,1,-1,-1,-1\n1,2,9,9,5,5,0,-1,-1,-1\n1,2,9,9,5,5,0,-1,-1,-1\n'
+        '1,3,0,0,5,5,-1,-1,-1,-1\n1,4,0,0,5,5,0.4,-1,-1,-1\n'
+    )
+    assert read_ground_truth(tmp_path)[:, 1].tolist() == [1, 3, 4]
+    assert read_ground_truth(file)[:, 1].tolist() == [1, 3, 4]
     file.write_text('1,2,9,9,5,5,0,-1,-1,-1\n')
     with pytest.raises(SourceError, match='counts'):
         read_ground_truth(tmp_path)
+    file.write_text('1,2,9,9,5,5,1\n1,2,9,9,5,5,1\n')
+    with pytest.raises(SourceError, match='line 2 .* second time'):
+        read_ground_truth(tmp_path)
+
+
+def test_ground_truth_of_several_classes(tmp_path):
+    """CVAT's export: frame, id, box, not ignored, class, visibility; ids are of all classes."""
+    file = tmp_path / 'gt.txt'
+    file.write_text(
+        '1,1,0,0,5,5,1,1,1.0\n1,2,9,9,5,5,1,2,0.86\n1,1,0,0,5,5,1,3,1.0\n1,3,0,0,5,5,0,1,1.0\n'
+    )
+    assert read_ground_truth(file)[:, :2].tolist() == [[1, 1]]
+    file.write_text('1,1,0,0,5,5,1,0,1\n1,2,9,9,5,5,1,2,1\n')
+    with pytest.raises(SourceError, match=r'class 1 .*; its classes are 0, 2'):
+        read_ground_truth(file)
 
 
 def recording(embeddings=True):
@@ -127,6 +220,11 @@ def test_public_detections_with_their_sequence(tmp_path):
     assert loaded.frames.tolist() == [2]  # a box without width is none
     assert (len(loaded.stamps), loaded.stamps[1]) == (5, 40_000_000)
     assert loaded.detections.image_size == (640, 480)
+    (tmp_path / 'seqinfo.ini').write_text(
+        '[Sequence]\nframeRate=25\nseqLength=1000000000\nimWidth=640\nimHeight=480\n'
+    )
+    with pytest.raises(SourceError, match='seqLength 1000000000'):
+        Recording.load(path)
 
 
 @pytest.mark.parametrize(
