@@ -89,12 +89,18 @@ def image_to_bgr(image: RawImage) -> BgrImage:
     :returns: C-contiguous uint8 array of shape ``(height, width, 3)``, not to be written into:
         for ``bgr8`` without row padding it is a read-only view that keeps the data alive.
     :raises UnknownEncodingError: if the encoding is not known.
-    :raises ImageError: if the image has no pixels, or its step or data are too small for its size.
+    :raises ImageError: if the image is depth or infrared (16UC1 or 32FC1), has no pixels, or its step or data are too small for its size.
     """
     height, width = image.height, image.width
     if not (height and width):
         raise ImageError(f'{describe(image)} has no pixels; correct the node that publishes it')
     layout = _LAYOUTS.get(image.encoding)
+    if image.encoding in _DEPTH_LAYOUTS:
+        # Infrared of 10 bits, say, would be black if it were scaled from 16.
+        raise ImageError(
+            f'{describe(image)} is a depth image, or infrared of a range that the encoding does '
+            'not tell; publish infrared as mono8, or scaled to all 16 bits as mono16'
+        )
     if layout is None:
         raise UnknownEncodingError(
             f'{describe(image)} has an unknown encoding; publish bgr8, rgb8 or mono8 instead'

@@ -296,7 +296,14 @@ def test_unknown_encoding_without_cv_bridge(monkeypatch):
         image_to_bgr(unknown())
 
 
-@pytest.mark.parametrize('encoding', ['', '16UC1', '32FC1', 'BGR8'])
+@pytest.mark.parametrize('encoding', ['16UC1', '32FC1'])
+def test_depth_and_infrared_of_unknown_range(encoding):
+    message = Image(encoding=encoding, height=2, width=2, step=8, data=bytes(16))
+    with pytest.raises(ImageError, match='publish infrared as mono8, or .* as mono16'):
+        image_to_bgr(message)
+
+
+@pytest.mark.parametrize('encoding', ['', '64FC1', 'BGR8'])
 def test_encodings_that_are_no_colour_picture(monkeypatch, encoding):
     monkeypatch.setitem(sys.modules, 'cv_bridge', None)
     message = Image(height=2, width=2, encoding=encoding, step=8, data=array('B', bytes(16)))
