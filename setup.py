@@ -21,10 +21,11 @@ setup(
         (f'share/{PACKAGE}/launch', glob('launch/*.launch.py')),
         (f'share/{PACKAGE}/config', glob('config/*')),
     ],
-    # av, openvino, rosbags and threadpoolctl come from pip: rosdep has no key for them that apt
-    # can serve, see the README.
+    # av, mcap, openvino, rosbags and threadpoolctl come from pip: rosdep has no key for them that
+    # apt can serve, see the README.
     install_requires=[
         'av>=17',
+        'mcap',
         'numpy',
         'openvino',
         'pyyaml',

@@ -1,12 +1,15 @@
 """
 Bags of ROS 2, read and written without ROS.
 
-All of it is built on the library rosbags, which the other commands do without.
+All of it is built on the libraries mcap and rosbags, which the other commands do without.
 """
 
 from persontrack_ros.core.errors import OutputError
 
 try:
+    import mcap as mcap
     import rosbags as rosbags
 except ImportError as error:
-    raise OutputError('bags need the package rosbags: pip install rosbags') from error
+    raise OutputError(
+        'bags need the packages mcap and rosbags: pip install mcap rosbags'
+    ) from error

@@ -136,6 +136,7 @@ class GoldenCase:
                 yield image.number, tracks
                 if image.number == self.max_frames:
                     return
+            bag.check_whole()
 
 
 def add_case(case: GoldenCase, params_file: Optional[Path] = None) -> Iterator[int]:

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import sys
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import ExitStack
 from contextlib import closing
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any
+from typing import NamedTuple
 from typing import Optional
 from typing import Union
 
-import yaml
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader
-from rosbags.rosbag2.storage_mcap import McapReader
 
-from persontrack_ros.bags.salvage import Salvage
-from persontrack_ros.bags.salvage import SalvagedMcap
-from persontrack_ros.bags.salvage import SalvagedSqlite
-from persontrack_ros.bags.salvage import is_whole_sqlite
+from persontrack_ros.bags.compression import ZSTD_MAGIC
+from persontrack_ros.bags.compression import unpack
+from persontrack_ros.bags.compression import unpack_file
+from persontrack_ros.bags.mcap_file import ROS1
+from persontrack_ros.bags.mcap_file import McapFile
+from persontrack_ros.bags.sqlite_file import SqliteFile
 from persontrack_ros.bags.types import COMPRESSED_IMAGE
 from persontrack_ros.bags.types import IMAGE
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.files import load_yaml
 from persontrack_ros.core.report import warn
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 # Where both kinds of files are, rosbag2 itself takes what the metadata names.
 STORAGES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _ZSTD_SUFFIX = '.zstd'
-_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+
+
+class _Metadata(NamedTuple):
+    """What metadata.yaml says: names of the files, messages in all, and hashes of the types."""
+
+    files: tuple[str, ...] = ()
+    messages: Optional[int] = None
+    hashes: Mapping[tuple[str, str], str] = {}
 
 
 def is_bag(path: Path) -> bool:
@@ -56,10 +58,13 @@ class BagReader:
     """
     Reads the messages of a bag.
 
-    A context manager. A bag that is cut off gives all messages that can be read, with a warning.
+    A context manager. A bag that is cut off or damaged gives all messages that can be read, with
+    a warning.
 
-    :ivar connections: the topics; one that stands in several files is there once.
+    :ivar connections: the topics of ROS 2; one that stands in several files is there once.
+    :ivar others: the other topics, which are left out, with what they are.
     :ivar storage: ``mcap`` or ``sqlite3``.
+    :ivar damages: what was found to be damaged or missing so far.
     """
 
     def __init__(self, path: Path, report: Callable[[str], None] = warn) -> None:
@@ -68,11 +73,12 @@ class BagReader:
 
         :param path: its folder, or one of its files (.mcap, .db3, or these with .zstd).
         :param report: is called with every warning.
-        :raises SourceError: if it is no bag, or nothing of it can be read.
+        :raises SourceError: if it is no bag or one of ROS 1, or nothing of it can be read.
         """
         self.path = path
+        self.damages: list[str] = []
         self._report = report
-        self._sources: list[Union[Reader, Salvage]] = []
+        self._sources: list[Union[McapFile, SqliteFile]] = []
         with ExitStack() as stack:
             metadata = self._read_metadata()
             files = self._find_files(metadata)
@@ -83,15 +89,21 @@ class BagReader:
                 except (OSError, SourceError) as error:
                     if len(files) == 1:
                         raise SourceError(f'{path} cannot be read: {error}') from error
-                    self._report(f'{file.name}, a part of {path}, cannot be read: {error}')
+                    self._damage(f'{file.name}, a part of {path}, cannot be read: {error}')
                     continue
                 stack.callback(source.close)
                 self._sources.append(source)
             self.connections = self._merge_connections(metadata)
-            count = sum(connection.msgcount for connection in self.connections)
-            told = metadata.get('message_count', count)
-            if count != told:
-                self._report(f'{path} should have {told} messages, but {count} can be read')
+            self.others = {
+                topic: kind for source in self._sources for topic, kind in source.others.items()
+            }
+            if not self.connections and ROS1 in self.others.values():
+                raise _ros1_error(path)
+            for topic, kind in self.others.items():
+                self._report(f'{topic} is left out: its messages are {kind}, not of ROS 2')
+            count = sum(source.count for source in self._sources)
+            if metadata.messages not in (None, count):
+                self._damage(f'{path} should have {metadata.messages} messages, but has {count}')
             self._stack = stack.pop_all()
 
     def messages(
@@ -100,23 +112,37 @@ class BagReader:
         """
         Read messages with their topics and times (in nanoseconds), file by file in time's order.
 
-        Damage that shows only now ends the file it is in, with a warning.
+        Damage that shows only now is stepped over, with a warning; so is what is missing.
 
         :param topics: names of those wanted; None means all.
         """
         known = {(one.topic, one.msgtype): one for one in self.connections}
+        missing: Counter[str] = Counter()
         for source in self._sources:
             wanted = [one for one in source.connections if topics is None or one.topic in topics]
-            if not wanted:
-                continue
-            try:
-                for connection, time, data in source.messages(wanted):
-                    if data[:4] == _ZSTD_MAGIC:
-                        data = zstd.decompress(data)
-                    yield known[connection.topic, connection.msgtype], time, data
-            except Exception as error:  # noqa: BLE001 - three libraries, each with errors of its own
-                reason = ' '.join(str(error).split())
-                self._report(f'{self.path} is damaged, what follows is not read: {reason}')
+            found: Counter[int] = Counter()
+            for connection, time, data in source.messages(wanted):
+                if data[:4] == ZSTD_MAGIC:
+                    data, whole = unpack(data, 'zstd')
+                    if not whole:
+                        continue
+                found[connection.id] += 1
+                yield known[connection.topic, connection.msgtype], time, data
+            for one in wanted:
+                missing[one.topic] += max(0, source.announced.get(one.id, 0) - found[one.id])
+        for topic in +missing:
+            self._damage(f'{missing[topic]} messages on {topic} are missing in {self.path}')
+
+    def check_whole(self) -> None:
+        """
+        See whether all that was read was undamaged.
+
+        :raises SourceError: if not.
+        """
+        if self.damages:
+            raise SourceError(
+                f'{self.path} is damaged (see the warnings): what could be read of it was used'
+            )
 
     def choose_image_topic(self, name: Optional[str] = None) -> Connection:
         """
@@ -132,12 +158,14 @@ class BagReader:
             if one.msgtype in (IMAGE, COMPRESSED_IMAGE)
             and not one.topic.endswith('/compressedDepth')
         }
+        topics = [f'{one.topic} ({one.msgtype})' for one in self.connections]
+        topics += [f'{topic} ({kind})' for topic, kind in self.others.items()]
         there = (
             f'its image topics are {", ".join(images)}'
             if images
             else (
-                'it has no image topic, only '
-                + (', '.join(sorted(one.topic for one in self.connections)) or 'no topics at all')
+                f'it has no image topic (of {IMAGE} or {COMPRESSED_IMAGE}), only '
+                + (', '.join(sorted(topics)) or 'no topics at all')
             )
         )
         if name is None:
@@ -169,91 +197,92 @@ class BagReader:
         """Close the files."""
         self.close()
 
-    def _read_metadata(self) -> dict[str, Any]:
+    def _damage(self, text: str) -> None:
+        """Take note of damage, and tell it the first time."""
+        if text not in self.damages:
+            self.damages.append(text)
+            self._report(text)
+
+    def _read_metadata(self) -> _Metadata:
         file = self.path / 'metadata.yaml'
         if not self.path.is_dir():
-            return {}
+            return _Metadata()
         try:
-            metadata = yaml.safe_load(file.read_text())['rosbag2_bagfile_information']
-            if isinstance(metadata, dict):
-                return metadata
-            raise ValueError('it holds something else')
-        except FileNotFoundError:
-            reason = 'it is missing'
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-            reason = ' '.join(str(error).split())
+            content = load_yaml(file)['rosbag2_bagfile_information']
+            hashes = {}
+            for topic in content.get('topics_with_message_count', ()):
+                details = topic['topic_metadata']
+                key = (str(details['name']), str(details['type']))
+                hashes[key] = str(details.get('type_description_hash') or '')
+            files = tuple(map(str, content.get('relative_file_paths', ())))
+            count = content.get('message_count')
+            return _Metadata(files, count if count is None else int(count), hashes)
+        except SourceError as error:
+            reason = str(error) if file.exists() else 'it is missing'
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = f'it holds something else ({type(error).__name__}: {error})'
         if self._files_in_folder():
             self._report(f'{self.path} is read without its metadata.yaml: {reason}')
-        return {}
+        return _Metadata()
 
     def _files_in_folder(self) -> list[Path]:
         files = [file for file in self.path.iterdir() if _suffix(file) in STORAGES]
         # Numbers count: the tenth part follows the ninth.
         return sorted(files, key=lambda file: (_suffix(file), len(file.name), file.name))
 
-    def _find_files(self, metadata: dict[str, Any]) -> list[Path]:
+    def _find_files(self, metadata: _Metadata) -> list[Path]:
         if not self.path.exists():
             raise SourceError(f'there is no bag {self.path}')
+        if self.path.suffix == '.bag':
+            raise _ros1_error(self.path)
         if not self.path.is_dir():
+            if not self.path.is_file():
+                raise SourceError(f'{self.path} is no bag, but a device or pipe')
             if _suffix(self.path) not in STORAGES:
                 raise SourceError(f'{self.path} is no bag: neither a folder, nor .mcap or .db3')
             return [self.path]
-        named = [self.path / Path(name).name for name in metadata.get('relative_file_paths', [])]
+        named = [self.path / Path(name).name for name in metadata.files]
+        named = [file for file in named if _suffix(file) in STORAGES]
         files = [file for file in named if file.is_file()] or self._files_in_folder()
         if not files:
             raise SourceError(f'{self.path} is no bag: there is no .mcap or .db3 file in it')
         for file in named:
             if not file.is_file():
-                self._report(f'{file.name}, a part of {self.path}, is missing')
+                self._damage(f'{file.name}, a part of {self.path}, is missing')
         return files
 
-    def _open(self, file: Path, stack: ExitStack) -> Union[Reader, Salvage]:
+    def _open(self, file: Path, stack: ExitStack) -> Union[McapFile, SqliteFile]:
         """Open a file, as it should be or else for what can still be read."""
-        name = file.name
         if file.suffix == _ZSTD_SUFFIX:
-            file = self._decompress(file, stack)
+            packed, file = file, Path(stack.enter_context(TemporaryDirectory()), file.stem)
+            if reason := unpack_file(packed, file):
+                self._damage(f'{packed.name} is damaged: {reason}')
         if file.suffix == '.db3' and file.with_name(f'{file.name}-wal').exists():
             file = _with_write_ahead_log(file, stack)
-        kind = SalvagedMcap if file.suffix == '.mcap' else SalvagedSqlite
-        with suppress(Exception):
-            if kind is SalvagedMcap or is_whole_sqlite(file):
-                reader = Reader(file)
-                reader.open()
-                if not (isinstance(reader.storage, McapReader) and not reader.storage.chunks):
-                    return reader
-                # Without an index, the library reads only what lies in the order of time.
-                reader.close()
-                return SalvagedMcap(file)
-        salvage = kind(file)
-        count = sum(connection.msgcount for connection in salvage.connections)
-        self._report(f'{name} is cut off or damaged; {count} messages of it can be read')
-        return salvage
+        if file.suffix == '.mcap':
+            return McapFile(file, self._report, self._damage)
+        return SqliteFile(file, self._damage)
 
-    def _decompress(self, file: Path, stack: ExitStack) -> Path:
-        target = Path(stack.enter_context(TemporaryDirectory()), file.stem)
-        with file.open('rb') as packed, target.open('wb') as unpacked:
-            try:
-                with zstd.open(packed) as content:
-                    shutil.copyfileobj(content, unpacked, 1 << 16)
-            except (EOFError, zstd.ZstdError) as error:
-                self._report(f'{file.name} is cut off or damaged: {error}')
-        return target
-
-    def _merge_connections(self, metadata: dict[str, Any]) -> list[Connection]:
+    def _merge_connections(self, metadata: _Metadata) -> list[Connection]:
         """Make one list of the topics of all files, with what only the metadata knows."""
-        hashes = {}
-        for topic in metadata.get('topics_with_message_count', ()):
-            details = topic['topic_metadata']
-            hashes[details['name'], details['type']] = details.get('type_description_hash') or ''
         merged: dict[tuple[str, str], Connection] = {}
         for source in self._sources:
             for one in source.connections:
                 key = (one.topic, one.msgtype)
                 count = one.msgcount + (merged[key].msgcount if key in merged else 0)
                 merged[key] = merged.get(key, one)._replace(
-                    id=len(merged), msgcount=count, digest=one.digest or hashes.get(key, '')
+                    id=len(merged),
+                    msgcount=count,
+                    digest=one.digest or metadata.hashes.get(key, ''),
                 )
         return list(merged.values())
+
+
+def _ros1_error(path: Path) -> SourceError:
+    how = f'rosbags-convert --src {path} --dst NEW_BAG'
+    if path.suffix != '.bag':
+        how = 'rosbags-convert --src FILE.bag --dst NEW_BAG, from the .bag that it was made from'
+    return SourceError(f'{path} holds messages of ROS 1; convert them to ROS 2: {how}')
 
 
 def _suffix(file: Path) -> str:

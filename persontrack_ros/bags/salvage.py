@@ -1,11 +1,7 @@
 """
-Messages from bag files that were cut off, as a crash or a full disk leaves them.
+Messages from .db3 files that were cut off or damaged, as a crash or a full disk leaves them.
 
-A :class:`Salvage` reads a file record by record, or page by page, without the index that a
-complete file has.
-
-Sources: MCAP format specification, https://mcap.dev/spec; SQLite file format,
-https://sqlite.org/fileformat2.html.
+Source: SQLite file format, https://sqlite.org/fileformat2.html.
 """
 
 from __future__ import annotations
@@ -13,194 +9,42 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import struct
-import sys
+from collections import Counter
 from collections.abc import Collection
 from collections.abc import Iterator
 from contextlib import closing
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 from typing import NamedTuple
 
-from lz4.frame import LZ4FrameDecompressor
 from rosbags.interfaces import Connection
 from rosbags.interfaces import ConnectionExtRosbag2
 from rosbags.interfaces import MessageDefinition
 from rosbags.interfaces import MessageDefinitionFormat
-from rosbags.interfaces import Qos
-from rosbags.rosbag2 import ReaderError
-from rosbags.rosbag2.metadata import parse_qos
 
+from persontrack_ros.bags.types import parse_qos
 from persontrack_ros.core.errors import SourceError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 _FORMATS = {'ros2msg': MessageDefinitionFormat.MSG, 'ros2idl': MessageDefinitionFormat.IDL}
 
 
 class _Entry(NamedTuple):
-    """
-    Where a message lies: at a position in the file.
-
-    `offset` is the place in the chunk there, if there is one, or the length of the row of SQLite.
-    """
+    """Where a message lies: at a position in the file, a row of that size."""
 
     time: int
     connection: int
     position: int
-    offset: int = -1
+    size: int
 
 
-class Salvage:
+class SalvagedSqlite:
     """
-    The messages that can still be read from a file.
+    A .db3 file that is not whole.
 
     :ivar connections: the topics, with the number of their messages that can be read.
     """
-
-    def __init__(self) -> None:
-        """Begin without any."""
-        self.connections: list[Connection] = []
-        self._entries: list[_Entry] = []
-
-    def messages(
-        self, connections: Collection[Connection]
-    ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Read the messages of some topics in the order of their times."""
-        wanted = {connection.id: connection for connection in connections}
-        for entry in self._entries:
-            if entry.connection in wanted:
-                yield wanted[entry.connection], entry.time, self._read(entry)
-
-    def close(self) -> None:
-        """Close the file."""
-
-    def _read(self, entry: _Entry) -> bytes:
-        """Read one message."""
-        raise NotImplementedError
-
-    def _finish(self, topics: dict[int, Connection]) -> None:
-        """Order the messages and count them."""
-        self._entries = sorted(entry for entry in self._entries if entry.connection in topics)
-        counts = dict.fromkeys(topics, 0)
-        for entry in self._entries:
-            counts[entry.connection] += 1
-        self.connections = [
-            topic._replace(msgcount=counts[number]) for number, topic in topics.items()
-        ]
-
-
-class SalvagedMcap(Salvage):
-    """An .mcap file, with or without an index, whole or cut off."""
-
-    def __init__(self, path: Path) -> None:
-        """
-        Find the messages in the file.
-
-        :raises SourceError: if it is no .mcap file.
-        """
-        super().__init__()
-        self._schemas: dict[int, tuple[str, MessageDefinition]] = {}
-        self._topics: dict[int, Connection] = {}
-        self._chunk = (-1, b'')
-        self._file: BinaryIO = path.open('rb')
-        if self._file.read(8) != b'\x89MCAP0\r\n':
-            self._file.close()
-            raise SourceError(f'{path.name} is no .mcap file, or cut off before its first message')
-        with suppress(EOFError):
-            self._scan()
-        self._finish(self._topics)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _scan(self) -> None:
-        while True:
-            position = self._file.tell()
-            code, size = _read_struct(self._file, '<BQ')
-            if code == 0x06:
-                self._scan_chunk(position)
-            elif code in (0x03, 0x04, 0x05):
-                self._note(code, self._file, size, position)
-            elif code == 0x0F:
-                return  # the end of the data; what follows is the index
-            self._file.seek(position + 9 + size)
-
-    def _scan_chunk(self, position: int) -> None:
-        chunk = BytesIO(self._load_chunk(position))
-        with suppress(EOFError):
-            while True:
-                offset = chunk.tell()
-                code, size = _read_struct(chunk, '<BQ')
-                self._note(code, chunk, size, position, offset)
-                chunk.seek(offset + 9 + size)
-
-    def _note(self, code: int, file: BinaryIO, size: int, position: int, offset: int = -1) -> None:
-        """Take a record into the index; raise EOFError if it is cut off."""
-        if code == 0x03:
-            record = BytesIO(_read(file, size))
-            (number,) = _read_struct(record, '<H')
-            name, encoding, text = (_read_text(record) for _ in range(3))
-            definition = MessageDefinition(
-                _FORMATS.get(encoding, MessageDefinitionFormat.NONE), text
-            )
-            self._schemas[number] = (name, definition)
-        elif code == 0x04:
-            record = BytesIO(_read(file, size))
-            number, schema = _read_struct(record, '<HH')
-            topic, serialisation = _read_text(record), _read_text(record)
-            qos = _find_qos(BytesIO(_read(record, *_read_struct(record, '<I'))))
-            name, definition = self._schemas[schema]
-            self._topics.setdefault(
-                number,
-                Connection(
-                    number,
-                    topic,
-                    name,
-                    definition,
-                    '',
-                    0,
-                    ConnectionExtRosbag2(serialisation, qos),
-                    self,
-                ),
-            )
-        elif code == 0x05:
-            connection, _, time, _ = _read_struct(file, '<HIQQ')
-            # Is its last byte there?
-            file.seek(size - 22 - 1, 1)
-            _read(file, 1)
-            self._entries.append(_Entry(time, connection, position, offset))
-
-    def _read(self, entry: _Entry) -> bytes:
-        if entry.offset < 0:
-            file = self._file
-            file.seek(entry.position)
-        else:
-            file = BytesIO(self._load_chunk(entry.position))
-            file.seek(entry.offset)
-        _, size = _read_struct(file, '<BQ')
-        return _read(file, size)[22:]
-
-    def _load_chunk(self, position: int) -> bytes:
-        """Return what can be read of the records in the chunk at a position."""
-        if self._chunk[0] != position:
-            self._file.seek(position)
-            _, size, _, _, _, _ = _read_struct(self._file, '<BQQQQI')
-            compression = _read_text(self._file)
-            _read_struct(self._file, '<Q')
-            data = self._file.read(size - 40 - len(compression))
-            self._chunk = (position, _decompress(data, compression))
-        return self._chunk[1]
-
-
-class SalvagedSqlite(Salvage):
-    """A .db3 file whose end is missing."""
 
     def __init__(self, path: Path) -> None:
         """
@@ -211,28 +55,36 @@ class SalvagedSqlite(Salvage):
 
         :raises SourceError: if it is no .db3 file or its topics are missing.
         """
-        super().__init__()
         self._file: BinaryIO = path.open('rb')
         header = self._file.read(100)
-        if len(header) < 100 or not header.startswith(b'SQLite format 3\0'):
+        self._page_size = _page_size(header)
+        if not (header.startswith(b'SQLite format 3\0') and self._page_size):
             self._file.close()
             raise SourceError(f'{path.name} is no .db3 file, or cut off before its first message')
-        (size,) = struct.unpack_from('>H', header, 16)
-        self._page_size = 65536 if size == 1 else size
         self._usable = self._page_size - header[20]
         self._size = path.stat().st_size
         # The last one may be there in part.
         self._pages = -(-self._size // self._page_size)
         try:
             topics = self._read_topics(path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, LookupError, TypeError, ValueError) as error:
             self._file.close()
             raise SourceError(f'{path.name} is cut off before its topics end: {error}') from error
         rows: dict[int, _Entry] = {}
         for page in range(2, self._pages + 1):
             rows.update(self._rows_of(page))
-        self._entries = list(rows.values())
-        self._finish(topics)
+        self._entries = sorted(one for one in rows.values() if one.connection in topics)
+        counts = Counter(entry.connection for entry in self._entries)
+        self.connections = [one._replace(msgcount=counts[one.id]) for one in topics.values()]
+
+    def messages(
+        self, connections: Collection[Connection]
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """Read the messages of some topics in the order of their times."""
+        wanted = {connection.id: connection for connection in connections}
+        for entry in self._entries:
+            if entry.connection in wanted:
+                yield wanted[entry.connection], entry.time, self._read(entry)
 
     def close(self) -> None:
         """Close the file."""
@@ -268,7 +120,7 @@ class SalvagedSqlite(Salvage):
                 size, start_of_row = _varint(data, pointer)
                 row, start_of_row = _varint(data, start_of_row)
                 kinds, offset = _columns(data, start_of_row)
-                if not _is_message(kinds):
+                if not _is_message(kinds) or size > self._size:
                     continue
                 values = []
                 for kind in kinds[1:3]:
@@ -293,7 +145,7 @@ class SalvagedSqlite(Salvage):
 
     def _pieces(self, entry: _Entry) -> Iterator[tuple[int, int]]:
         """Find the parts of a row, as far as they are there: on its page and in its overflow."""
-        position, size = entry.position, entry.offset
+        position, size = entry.position, entry.size
         usable = self._usable
         if size <= usable - 35:
             yield position, size
@@ -317,9 +169,15 @@ class SalvagedSqlite(Salvage):
 def is_whole_sqlite(path: Path) -> bool:
     """Tell whether a .db3 file ends with a page; SQLite itself would read zeros up to there."""
     with path.open('rb') as file:
-        header = file.read(18)
-    (size,) = struct.unpack_from('>H', header, 16) if len(header) == 18 else (0,)
-    return size > 0 and path.stat().st_size % (65536 if size == 1 else size) == 0
+        size = _page_size(file.read(100))
+    return size > 0 and path.stat().st_size % size == 0
+
+
+def _page_size(header: bytes) -> int:
+    """Return the size of the pages that the 100 bytes before them state; 0 if it is none."""
+    (size,) = struct.unpack_from('>H', header, 16) if len(header) == 100 else (0,)
+    size = 65536 if size == 1 else size
+    return size if size >= 512 and size & (size - 1) == 0 else 0
 
 
 def _topics_of(database: sqlite3.Connection, owner: object) -> dict[int, Connection]:
@@ -351,26 +209,6 @@ def _topics_of(database: sqlite3.Connection, owner: object) -> dict[int, Connect
     return topics
 
 
-def _decompress(data: bytes, compression: str) -> bytes:
-    """Decompress as much as there is."""
-    decompressor = {'zstd': zstd.ZstdDecompressor, 'lz4': LZ4FrameDecompressor}.get(compression)
-    if decompressor is None:
-        return data
-    try:
-        return decompressor().decompress(data)
-    except (zstd.ZstdError, RuntimeError):
-        return b''
-
-
-def _find_qos(metadata: BytesIO) -> list[Qos]:
-    with suppress(EOFError, ReaderError, KeyError):
-        while True:
-            key, value = _read_text(metadata), _read_text(metadata)
-            if key == 'offered_qos_profiles':
-                return parse_qos(value)
-    return []
-
-
 def _read(file: BinaryIO, size: int) -> bytes:
     data = file.read(size)
     if len(data) < size:
@@ -380,10 +218,6 @@ def _read(file: BinaryIO, size: int) -> bytes:
 
 def _read_struct(file: BinaryIO, layout: str) -> tuple[int, ...]:
     return struct.unpack(layout, _read(file, struct.calcsize(layout)))
-
-
-def _read_text(file: BinaryIO) -> str:
-    return _read(file, *_read_struct(file, '<I')).decode()
 
 
 def _varint(data: bytes, offset: int) -> tuple[int, int]:

@@ -64,15 +64,32 @@ class ImageTopic:
         self._topic = topic
         self._report = report
         self._count = 0
+        self._decoded = 0
 
     def decode(self, time: int, data: bytes) -> Iterator[BagImage]:
         """Return the image that is in the next message of the topic, or none."""
         self._count += 1
         try:
             message = deserialise(data, self._topic.msgtype)
-            yield BagImage(self._count, time, message.header, message_to_bgr(message))
+            image = BagImage(self._count, time, message.header, message_to_bgr(message))
         except (ImageError, SourceError) as error:
             self._report(f'image {self._count} of {self._topic.topic} is left out: {error}')
+            return
+        self._decoded += 1
+        yield image
+
+    def check(self) -> None:
+        """
+        See at the end whether there was any image.
+
+        :raises SourceError: if there was none, or none could be decoded.
+        """
+        if not self._decoded:
+            raise SourceError(
+                f'none of the {self._count} images on {self._topic.topic} can be decoded'
+                if self._count
+                else f'no image on {self._topic.topic} can be read'
+            )
 
 
 class TracksRecorder:
@@ -134,6 +151,7 @@ def track_images(
     Track the persons in every image of a topic, which ends at jumps of its stamps as in the node.
 
     :param recorder: gets all messages of the bag and the tracks.
+    :raises SourceError: at the end, if there was no image that could be decoded.
     """
     images = ImageTopic(topic)
     timeline = Timeline('the time of recording')
@@ -153,3 +171,4 @@ def track_images(
                 if recorder:
                     recorder.write(image, tracks)
                 yield image, tracks
+    images.check()

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from rosbags.interfaces import Connection
+from rosbags.interfaces import Qos
+from rosbags.rosbag2 import metadata
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores
 from rosbags.typesys import TypesysError
@@ -86,9 +88,23 @@ def deserialise(data: bytes, name: str) -> Any:
 
 
 def stamp_of(data: bytes) -> int:
-    """Return the stamp in nanoseconds of a message that begins with a header, and not the rest."""
+    """
+    Return the stamp in nanoseconds of a message that begins with a header, and not the rest.
+
+    :raises SourceError: if it is too short for that.
+    """
+    if len(data) < 12:
+        raise SourceError(f'a message of {len(data)} bytes has no header')
     sec, nanosec = struct.unpack_from('<iI' if data[1] else '>iI', data, 4)
     return sec * 1_000_000_000 + nanosec
+
+
+def parse_qos(text: str) -> list[Qos]:
+    """Return the QoS that a topic was recorded with; none where that cannot be read."""
+    try:
+        return metadata.parse_qos(text)
+    except Exception:  # noqa: BLE001 - whatever the YAML holds; without, the usual one is taken
+        return []
 
 
 def define(connection: Connection) -> tuple[str, str, bool]:

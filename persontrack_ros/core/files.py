@@ -1,10 +1,16 @@
-"""Files that somebody else wrote: whatever is in them, they cost bounded time and memory."""
+"""Files that somebody else wrote: whatever is in them, reading them takes bounded resources."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from persontrack_ros.core.errors import SourceError
+
+# Ten thousand lines take a second.
+_MAX_YAML = 1 << 20
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
@@ -25,3 +31,30 @@ def read_bytes(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise SourceError(f'{path} is larger than {limit} bytes, too large for what it should be')
     return content
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """
+    Reads YAML without anchors.
+
+    A few that name each other make values of any size. ROS refuses them in parameter files, too.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError('aliases (*) are not supported')
+        return super().compose_node(parent, index)
+
+
+def load_yaml(path: Path) -> Any:
+    """
+    Read a YAML file.
+
+    :raises SourceError: if it cannot be read or is no YAML; it names the file.
+    """
+    try:
+        # YAML finds out by itself which kind of Unicode it is.
+        return yaml.load(read_bytes(path, _MAX_YAML), _PlainLoader)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise SourceError(f'{path} is no YAML that can be read: {reason}') from error

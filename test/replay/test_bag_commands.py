@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from persontrack_ros.bags.reader import BagReader
+from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.mot import read_mot
 
 FRAMES = 12
@@ -98,12 +99,53 @@ def test_track_cut_off_bag(vtest, persontrack, tmp_path):
     cut.write_bytes(content[: len(content) // 2])
     done = persontrack('bag', 'track', cut, '-o', tmp_path / 'out')
     assert done.returncode == 0
-    assert 'warning: cut.mcap is cut off or damaged; 6 messages' in done.stderr
+    assert 'warning: cut.mcap is cut off; 6 messages' in done.stderr
     assert done.stdout.startswith('6 frames')
     same = persontrack(
         'bag', 'compare', tmp_path / 'out', vtest / 'raw_tracks', '--allow', FRAMES - 6
     )
     assert same.returncode == 0, same.stdout
+
+
+def test_track_damaged_bag(vtest, persontrack, tmp_path):
+    """What can be read is tracked, what is missing is told, and the exit code says so too."""
+    content = bytearray((vtest / 'raw' / 'raw.mcap').read_bytes())
+    # The head of the sixth image's message.
+    start = 6 * len(content) // FRAMES - 60_000
+    content[start : start + 100_000] = bytes(100_000)
+    damaged = tmp_path / 'damaged.mcap'
+    damaged.write_bytes(content)
+    done = persontrack('bag', 'track', damaged, '-o', tmp_path / 'out')
+    assert done.returncode == 2, done.stderr
+    assert 'damaged.mcap is damaged (see the warnings)' in done.stderr
+    assert 'messages on /image_raw are missing' in done.stderr
+    with BagReader(tmp_path / 'out', pytest.fail) as bag:
+        counts = {one.topic: one.msgcount for one in bag.connections}
+    assert counts['/tracks'] >= FRAMES - 2
+
+
+def test_track_unreadable_images(vtest, persontrack, tmp_path):
+    """Every image is left out, which is not what was asked for."""
+    with (
+        BagReader(vtest / 'png') as bag,
+        BagWriter(tmp_path / 'unreadable', 'mcap') as other,
+    ):
+        (topic,) = bag.connections
+        copy = other.copy_topic(topic)
+        for _, time, data in bag.messages():
+            other.write(copy, time, bytes(data[:200]) + bytes(len(data) - 200))
+    done = persontrack('bag', 'track', tmp_path / 'unreadable')
+    assert done.returncode == 2
+    assert f'none of the {FRAMES} images on /image_raw/compressed can be decoded' in done.stderr
+
+
+def test_topics_that_are_not_of_ros2(data, models, persontrack, tmp_path):
+    for name in ('json', 'schemaless'):
+        source = data(f'cases/{name}.mcap')
+        done = persontrack('bag', 'track', source, '-o', tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith('3 frames')
+        assert 'warning: /other is left out: its messages are json' in done.stderr
 
 
 def test_bad_input(vtest, persontrack, tmp_path):

@@ -27,7 +27,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='track the persons in the images of a bag',
         description='Track the persons in every image of a bag. The new bag has all messages of '
         'the bag as they are, and the tracks with the stamps of the images. Ctrl-C ends it, with '
-        'the files complete up to there.',
+        'the files complete up to there. Of a damaged bag, what can be read is tracked; the exit '
+        'code is 2 then.',
     )
     parser.add_argument('bag', type=Path, metavar='BAG', help='folder, or .mcap or .db3 file')
     add_image_topic_option(parser)
@@ -100,4 +101,5 @@ def execute(options: argparse.Namespace) -> int:
                 break
     print(f'{frames} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
     results.check()
+    bag.check_whole()
     return 0
