@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -48,13 +49,18 @@ class Detector:
         profile = read_profile(path, DetectorProfile)
         # The zoo's kind of model needs no profile: there is nothing to choose in it.
         self._profile = profile or DetectorProfile()
-        self._decoder = DECODERS[self._profile.decoder]
         self._exact = runtime.exact
         model = runtime.read(path, self._profile)
         self._model = runtime.compile(model, path, self._profile, settings.device, pipelined)
         self._size = (self._model.images.shape[1], self._model.images.shape[2])
         self._fit = Fit(self._profile.fit, (0, 0), self._size)
-        if not self._decoder.accepts(output_shapes(model), self._profile, self._size):
+        shapes = output_shapes(model)
+        if self._profile.decoder == 'yolov8':
+            # Exported with non-maximum suppression, or made without the need for it.
+            end = DECODERS['yolo_nms'].accepts(shapes, self._profile, self._size)
+            self._profile = replace(self._profile, decoder='yolo_nms' if end else 'yolov8')
+        self._decoder = DECODERS[self._profile.decoder]
+        if not self._decoder.accepts(shapes, self._profile, self._size):
             raise ModelError(_wrong_outputs(path, model, self._profile, self._size, bool(profile)))
         self.set_score_threshold(settings.score_threshold)
         _, scores = self._infer()

@@ -89,7 +89,7 @@ def image_to_bgr(image: RawImage) -> BgrImage:
     :returns: C-contiguous uint8 array of shape ``(height, width, 3)``, not to be written into:
         for ``bgr8`` without row padding it is a read-only view that keeps the data alive.
     :raises UnknownEncodingError: if the encoding is not known.
-    :raises ImageError: if the image is depth or infrared (16UC1 or 32FC1), has no pixels, or its
+    :raises ImageError: if the image is depth or infrared (16UC1 or 32FC1) or has no pixels, or its
         step or data are too small for its size.
     """
     height, width = image.height, image.width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ from persontrack_ros.core.detection import Detector
 from persontrack_ros.core.embedding import ModelEmbedder
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.settings import InferenceSettings
 from persontrack_ros.core.settings import Settings
 
 DETECTOR = 'person-detection-0202'
@@ -99,6 +101,43 @@ def test_rotten_weights(runtime, models, tmp_path):
             high_bytes[random.random(len(high_bytes)) < 0.01] ^= 0x40
     path.write_bytes(weights.tobytes())
     assert_refused(runtime, ModelEmbedder, xml, 'weights are damaged')
+
+
+def flip(path, place=1_000_000):
+    """Damage a bit of a file, and leave its time as it is."""
+    time = path.stat()
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(time.st_atime_ns, time.st_mtime_ns))
+
+
+@pytest.mark.parametrize('suffix', ['.bin', '.xml'])
+def test_damage_to_published_models(runtime, models, tmp_path, suffix):
+    """It does not show in what they give, only in their hashes."""
+    folder = tmp_path / DETECTOR / 'FP16'
+    shutil.copytree(models / 'intel' / DETECTOR / 'FP16', folder)
+    for file in folder.iterdir():
+        file.chmod(0o600)
+    xml = folder / f'{DETECTOR}.xml'
+    load(runtime, Detector, xml)
+    flip(xml.with_suffix(suffix), 100_000)
+    with pytest.raises(ModelError, match=f'{suffix} is not a published file: its SHA-384 differs'):
+        load(runtime, Detector, xml)
+
+
+def test_damage_to_other_models(copy, tmp_path, caplog):
+    """They are compared with what they were at first."""
+    kind, xml, weights = copy
+    runtime = Runtime(InferenceSettings(cache_dir=str(tmp_path / 'cache')))
+    load(runtime, kind, xml)
+    load(runtime, kind, xml)
+    assert caplog.text == ''
+    flip(weights)
+    assert_refused(runtime, kind, xml, 'is damaged: its contents are not those')
+    weights.touch()
+    load(runtime, kind, xml)
+    assert 'has other contents than when it was last used' in caplog.text
 
 
 def test_the_other_kind_of_model(runtime, models):

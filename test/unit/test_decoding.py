@@ -282,3 +282,93 @@ def test_known_people_on_a_real_frame(
     assert overlap.shape == (3, 3)
     assert (overlap.max(axis=1) > 0.6).all()
     assert (overlap.max(axis=0) > 0.6).all()
+
+
+def export(folder: Path, outputs: dict[str, np.ndarray], shape=(1, 3, 64, 96), **metadata) -> Path:
+    """Make a folder as `yolo export format=openvino` does."""
+    folder.mkdir()
+    save_model(folder / 'best.xml', outputs, shape)
+    text = yaml.safe_dump({'stride': 32, 'batch': 1, 'imgsz': [64, 96], **metadata})
+    (folder / 'metadata.yaml').write_text(text)
+    return folder
+
+
+def find(folder: Path, image_size=(64, 96)) -> np.ndarray:
+    detector = Detector(DetectorSettings(model=str(folder), device='CPU'), Runtime())
+    return detector.detect(np.zeros((*image_size, 3), dtype=np.uint8)).boxes
+
+
+RAW = np.zeros((1, 7, 42), np.float32)
+RAW[0, :, 5] = [40, 30, 20, 10, 0.1, 0.9, 0.2]
+RAW[0, :, 9] = [80, 30, 20, 10, 0.9, 0.1, 0.2]
+NAMES = {0: 'dog', 1: 'Person', 2: 'car'}
+
+
+def test_exported_folder(tmp_path: Path) -> None:
+    """The class is found by its name; the image is put in its own proportions, 16 to each side."""
+    folder = export(tmp_path / 'x_openvino_model', {'output0': RAW}, task='detect', names=NAMES)
+    np.testing.assert_allclose(find(folder), [[30, 25, 20, 10]])
+    np.testing.assert_allclose(find(folder, (128, 128)), [[(30 - 16) * 2, 50, 40, 20]])
+
+
+@pytest.mark.parametrize('names', [{0: 'worker'}, ['worker'], {0: 'person'}])
+def test_exported_folder_of_one_class(tmp_path: Path, names) -> None:
+    folder = export(tmp_path / 'x', {'output0': RAW[:, :5] * 1.0}, task='detect', names=names)
+    assert len(find(folder)) == 1
+
+
+def test_exported_folder_of_any_size(tmp_path: Path) -> None:
+    shape = ov.PartialShape([-1, 3, -1, -1])
+    folder = export(tmp_path / 'x', {'output0': RAW}, shape, task='detect', names=NAMES)
+    detector = Detector(DetectorSettings(model=str(folder), device='CPU'), Runtime())
+    assert detector._model.images.shape == (1, 64, 96, 3)
+
+
+def test_exported_folder_with_suppression(tmp_path: Path) -> None:
+    """As with nms=True, and of YOLOv10 and YOLO26: other outputs, told by their shape."""
+    rows = np.zeros((1, 300, 6), np.float32)
+    rows[0, 0] = [10, 20, 30, 40, 0.9, 1]
+    rows[0, 1] = [50, 20, 70, 40, 0.9, 0]
+    folder = export(tmp_path / 'x', {'output0': rows}, task='detect', names=NAMES)
+    np.testing.assert_allclose(find(folder), [[10, 20, 20, 20]])
+
+
+def test_exported_folder_of_yolov5(tmp_path: Path) -> None:
+    rows = np.zeros((1, 126, 8), np.float32)
+    rows[0, 5] = [40, 30, 20, 10, 1.0, 0.1, 0.9, 0.2]
+    folder = export(tmp_path / 'x', {'output0': rows}, names=NAMES)
+    np.testing.assert_allclose(find(folder), [[30, 25, 20, 10]])
+
+
+@pytest.mark.parametrize(
+    ('metadata', 'reason'),
+    [
+        ({'task': 'segment', 'names': NAMES}, "task 'segment', expected detect"),
+        ({'task': 'detect', 'names': {0: 'cat', 1: 'dog'}}, r'but cat, dog: .*person_class'),
+        ({'task': 'detect', 'names': 5}, 'names is 5'),
+        ({'task': 'detect', 'names': NAMES, 'imgsz': 'big'}, "size is 'big'"),
+        ({'task': 'detect', 'names': NAMES, 'imgsz': [10**400, 1]}, 'size is'),
+    ],
+)
+def test_exported_folders_that_cannot_be_used(tmp_path: Path, metadata, reason) -> None:
+    folder = export(tmp_path / 'x', {'output0': RAW}, **metadata)
+    with pytest.raises(ModelError, match=reason):
+        find(folder)
+
+
+def test_folders_without_one_model(tmp_path: Path) -> None:
+    folder = export(tmp_path / 'x', {'output0': RAW}, task='detect', names=NAMES)
+    (folder / 'other.xml').touch()
+    with pytest.raises(ModelError, match='no folder of one model .* best.xml, other.xml'):
+        find(folder)
+
+
+@pytest.mark.parametrize('suffix', ['.xml', '.bin'])
+def test_pointers_of_git_lfs(tmp_path: Path, suffix: str) -> None:
+    folder = export(tmp_path / 'x', {'output0': RAW}, task='detect', names=NAMES)
+    (folder / f'best{suffix}').write_text(
+        'version https://git-lfs.github.com/spec/v1\n'
+        'oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n'
+    )
+    with pytest.raises(ModelError, match=rf'best{suffix} is .* the pointer of Git LFS'):
+        find(folder)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 from pathlib import Path
+from typing import Optional
 
 from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.fetching import CHUNK
 from persontrack_ros.core.fetching import cache_directory
 from persontrack_ros.core.models.catalogue import QUANTIZED
 from persontrack_ros.core.models.catalogue import Entry
@@ -18,6 +21,9 @@ SEARCH_VARIABLE = 'PERSONTRACK_MODEL_PATH'
 # What OpenVINO reads: its own IR, ONNX, TensorFlow Lite, TensorFlow. A TensorFlow SavedModel is a
 # folder.
 SUFFIXES = ('.xml', '.onnx', '.tflite', '.pb')
+# How `yolo export format=openvino` names its folders.
+_EXPORTED = '_openvino_model'
+_GIT_LFS = b'version https://git-lfs.github.com/spec/'
 
 
 def installation_directory() -> Path:
@@ -33,14 +39,14 @@ def search_path() -> list[Path]:
 
 def is_path(model: str) -> bool:
     """Tell the path of a model from its name."""
-    return '/' in model or model.endswith(SUFFIXES)
+    return '/' in model or model.endswith((*SUFFIXES, _EXPORTED))
 
 
 def find_model(model: str, precision: str) -> Path:
     """
     Find the file to load.
 
-    :param model: name of a model, or the path of its file.
+    :param model: name of a model, or the path of its file or of the folder that has it alone.
     :param precision: folder of the weights, for example FP16; not used with a path.
     :raises ModelError: if there is no such file; the text says what to do.
     """
@@ -48,7 +54,7 @@ def find_model(model: str, precision: str) -> Path:
         path = Path(model).expanduser()
         if not path.exists():
             raise ModelError(f'no model file {path}')
-        return path
+        return _file_in(path) if path.is_dir() else path
     entry = catalogue().get(model)
     if entry:
         precision = published_precision(entry, precision)
@@ -73,6 +79,74 @@ def find_model(model: str, precision: str) -> Path:
     raise ModelError(
         f'the model {model} ({precision}) is not installed. Run "persontrack models {command}", '
         f'or set {SEARCH_VARIABLE} to a directory that has it. {looked}'
+    )
+
+
+def _file_in(folder: Path) -> Path:
+    """Return the model of an exported folder; a SavedModel is a folder itself."""
+    if (folder / 'saved_model.pb').is_file():
+        return folder
+    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
+    if len(files) != 1:
+        names = ', '.join(file.name for file in files) or 'none'
+        raise ModelError(
+            f'{folder} is no folder of one model ({", ".join(SUFFIXES)}); it has {names}'
+        )
+    return files[0]
+
+
+def check_contents(path: Path) -> Optional[str]:
+    """
+    See whether a model's files are what they should be, where that is known.
+
+    :param path: the file to load.
+    :returns: None for a release of the catalogue, whose hashes are right; else the hash of the
+        files.
+    :raises ModelError: if a file is missing, the pointer of Git LFS to one, or not as published.
+    """
+    files = [path]
+    if path.suffix == '.xml':
+        files.append(path.with_suffix('.bin'))
+        if not files[1].is_file():
+            raise ModelError(f'{path} has no weights: {path.stem}.bin is missing beside it')
+    if path.is_dir():
+        files = sorted(file for file in path.rglob('*') if file.is_file())
+    digest = hashlib.sha384()
+    for file in files:
+        if not file.is_file():
+            raise ModelError(f'{file} is no regular file')
+        with file.open('rb') as stream:
+            chunk = stream.read(CHUNK)
+            if chunk.startswith(_GIT_LFS):
+                raise ModelError(
+                    f'{file} is not a model, but the pointer of Git LFS to it: run `git lfs pull` '
+                    'in the repository that it is from'
+                )
+            while chunk:
+                digest.update(chunk)
+                chunk = stream.read(CHUNK)
+    entry = catalogue().get(path.stem)
+    precision = path.parent.name
+    if not entry or precision not in entry.releases or path.parent.parent.name != entry.name:
+        return digest.hexdigest()
+    releases = entry.releases[precision]
+    try:
+        check_release(path.parent, releases)
+    except ModelError as error:
+        if not any(_is_from(path.parent, release) for release in releases):
+            return digest.hexdigest()
+        raise ModelError(
+            f'{error}. Run "persontrack models download {entry.name} --precision {precision}", or '
+            'give a changed model another name'
+        ) from error
+    return None
+
+
+def _is_from(folder: Path, release: Release) -> bool:
+    """Tell whether files were those of a release; there are others than the catalogue has."""
+    sizes = {name: (folder / name).stat().st_size for name in release.files}
+    return all(sizes[name] == facts.size for name, facts in release.files.items()) or any(
+        facts.match(folder / name) for name, facts in release.files.items()
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +18,13 @@ from typing import Optional
 from typing import TypeVar
 from typing import Union
 
-import yaml
-
 from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.files import load_yaml
 from persontrack_ros.core.models.catalogue import catalogue
+
+# What the classes of detectors of persons are called, the usual first.
+_PERSONS = ('person', 'pedestrian', 'people', 'human')
 
 
 def _key(default: Any, allowed: str, check: Callable[[Any], bool]) -> Any:
@@ -35,7 +37,7 @@ def _choice(*choices: str) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and type(value) is not bool and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) < 1e9
 
 
 def _is_per_channel(value: Any) -> bool:
@@ -114,7 +116,8 @@ AnyProfile = TypeVar('AnyProfile', bound=Profile)
 
 def read_profile(path: Path, kind: type[AnyProfile]) -> Optional[AnyProfile]:
     """
-    Return the profile of a model: from the file beside it, else from the catalogue.
+    Return the profile of a model: from the file beside it, what an exporter of YOLO wrote, or else
+    the catalogue.
 
     :param path: file of the model.
     :param kind: the class wanted.
@@ -123,16 +126,66 @@ def read_profile(path: Path, kind: type[AnyProfile]) -> Optional[AnyProfile]:
     """
     beside = path.with_suffix('.yaml')
     if beside.is_file():
-        try:
-            values = yaml.safe_load(beside.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = ' '.join(str(error).split())
-            raise ModelError(f'cannot read the model profile {beside}: {reason}') from error
-        return make_profile(values, kind, str(beside))
+        return make_profile(_load(beside), kind, str(beside))
+    exported = path.with_name('metadata.yaml')
+    if issubclass(kind, DetectorProfile) and exported.is_file():
+        values = _load(exported)
+        if isinstance(values, Mapping) and {'stride', 'names'} <= values.keys():
+            return make_profile(_of_export(values, exported, beside), kind, str(exported))
     entry = catalogue().get(path.stem)
     if entry is None or (entry.kind == 'detector') != issubclass(kind, DetectorProfile):
         return None
     return make_profile(entry.profile, kind, path.stem)
+
+
+def _load(path: Path) -> Any:
+    try:
+        return load_yaml(path)
+    except SourceError as error:
+        raise ModelError(f'cannot read the model profile: {error}') from error
+
+
+def _of_export(values: Mapping[str, Any], path: Path, beside: Path) -> dict[str, Any]:
+    """
+    Return the profile of a model that `yolo export` or YOLOv5's export.py made.
+
+    Source: the exporters of https://github.com/ultralytics/ultralytics and .../yolov5; the latter
+    writes no task.
+
+    :param path: of the values, named in errors.
+    :param beside: the file that says what these do not.
+    """
+    task = values.get('task', 'detect')
+    if task != 'detect':
+        raise ModelError(f'{path} is of a model for the task {task!r}, expected detect')
+    names = values['names']
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, Mapping) or not names:
+        raise ModelError(f'{path}: names is {names!r}, expected the classes by their numbers')
+    persons = [
+        number
+        for person in _PERSONS
+        for number, name in names.items()
+        if len(names) == 1 or str(name).strip().lower() == person
+    ]
+    if not persons:
+        classes = ', '.join(map(str, names.values()))
+        raise ModelError(
+            f'{path} has no class {_PERSONS[0]}, but {classes}: write which one to track, as '
+            f'person_class, into {beside}, with the other keys of docs/models.md'
+        )
+    profile: dict[str, Any] = {
+        'color': 'RGB',
+        'scale': 255,
+        'fit': 'letterbox',
+        'decoder': 'yolov8' if 'task' in values else 'yolov5',
+        'person_class': persons[0],
+    }
+    size = values.get('imgsz')
+    if size is not None:
+        profile['size'] = [size, size] if isinstance(size, int) else size
+    return profile
 
 
 def make_profile(values: Any, kind: type[AnyProfile], source: str) -> AnyProfile:

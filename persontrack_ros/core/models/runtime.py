@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import tempfile
 import threading
@@ -22,11 +23,15 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.fetching import cache_directory
+from persontrack_ros.core.fetching import locked
+from persontrack_ros.core.fetching import put
 from persontrack_ros.core.models.devices import choose
 from persontrack_ros.core.models.devices import kinds
 from persontrack_ros.core.models.devices import options
 from persontrack_ros.core.models.files import SUFFIXES
+from persontrack_ros.core.models.files import check_contents
 from persontrack_ros.core.models.profile import Profile
 from persontrack_ros.core.settings import InferenceSettings
 
@@ -51,17 +56,17 @@ class Runtime:
         self._settings = settings
         self._choosing = threading.Lock()
         self._chosen: dict[str, str] = {}
-        self._use_cache()
+        self._directory = self._use_cache()
 
-    def _use_cache(self) -> None:
+    def _use_cache(self) -> Optional[Path]:
         """
-        Keep compiled models where the settings say.
+        Keep compiled models where the settings say, and return where.
 
         OpenVINO compiles what is damaged there anew, but a directory that cannot be written to is
         an error to it. It costs time only.
         """
         if self._settings.cache_dir == 'none':
-            return
+            return None
         directory = Path(self._settings.cache_dir).expanduser()
         if self._settings.cache_dir == 'auto':
             directory = cache_directory() / 'compiled'
@@ -76,8 +81,42 @@ class Runtime:
                 directory,
                 error.strerror,
             )
-            return
+            return None
         self._core.set_property({'CACHE_DIR': str(directory)})
+        return directory
+
+    def _compare_with_first(self, path: Path, digest: str, directory: Path) -> None:
+        """
+        Compare a model that nobody published with what it was when it was seen first.
+
+        :raises ModelError: if its contents have changed, but its time has not: it is damaged.
+        """
+        weights = path.with_suffix('.bin') if path.suffix == '.xml' else path
+        time = str(weights.stat().st_mtime_ns)
+        record = directory / hashlib.sha384(bytes(path.resolve())).hexdigest()[:32]
+        old_time, _, old_digest = (
+            record.read_text().partition(' ') if record.exists() else ('',) * 3
+        )
+        if digest == old_digest:
+            return
+        if time == old_time:
+            raise ModelError(
+                f'{path} is damaged: its contents are not those that it had when it was first '
+                f'used. Copy it anew; if it is meant to be so, touch {weights.name}'
+            )
+        if old_digest:
+            _logger.warning(
+                '%s has other contents than when it was last used; if nobody replaced it, it is '
+                'damaged',
+                path,
+            )
+        try:
+            with locked(directory):
+                part = record.with_suffix('.part')
+                part.write_text(f'{time} {digest}')
+                put(part, record)
+        except (OSError, OutputError) as error:
+            _logger.warning('nothing is remembered of %s: %s', path, error)
 
     @property
     def exact(self) -> bool:
@@ -105,8 +144,12 @@ class Runtime:
         :returns: the model for one image of a fixed size.
         :raises ModelError: if the file is damaged or holds another kind of model.
         """
-        if path.suffix == '.xml' and not path.with_suffix('.bin').is_file():
-            raise ModelError(f'{path} has no weights: {path.stem}.bin is missing beside it')
+        try:
+            digest = check_contents(path)
+        except OSError as error:
+            raise ModelError(f'cannot read the model {path}: {error.strerror}') from error
+        if digest and self._directory:
+            self._compare_with_first(path, digest, self._directory / 'seen')
         try:
             model = self._core.read_model(path)
         except RuntimeError as error:
