@@ -28,6 +28,7 @@ setup(
         'mcap',
         'numpy',
         'openvino',
+        'pillow',
         'pyyaml',
         'rosbags',
         'scipy',

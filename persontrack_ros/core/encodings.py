@@ -1,5 +1,5 @@
 """
-Pictures as they lie in ROS image messages, converted to BGR with NumPy and OpenCV alone.
+Pictures as they lie in ROS image messages, converted to BGR without ROS.
 
 What is asked of a message are the attributes of :class:`RawImage`, so that those of rclpy and
 those that are read from a bag without ROS are both welcome.
@@ -7,6 +7,7 @@ those that are read from a bag without ROS are both welcome.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 from typing import NamedTuple
 from typing import Optional
@@ -15,9 +16,16 @@ from typing import Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import ImageError
+
+# No camera of a robot has more.
+MAX_MEGAPIXELS = 50.0
+_FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
+# The limit is ours, not the one from which on Pillow warns.
+Image.MAX_IMAGE_PIXELS = None
 
 
 class RawImage(Protocol):
@@ -163,19 +171,36 @@ def depth_to_metres(depth: NDArray[Any]) -> NDArray[np.float32]:
     return metres
 
 
-def decode_image(data: Any) -> BgrImage:
+def decode_image(
+    data: Any, max_megapixels: float = MAX_MEGAPIXELS, oriented: bool = False
+) -> BgrImage:
     """
-    Decode what ``sensor_msgs/msg/CompressedImage`` holds: a JPEG or PNG file.
+    Decode what ``sensor_msgs/msg/CompressedImage`` holds: a JPEG or PNG file, or one of _FORMATS.
 
     :param data: a buffer of bytes.
-    :raises ImageError: if it is neither, or cut short beyond use.
+    :param max_megapixels: larger ones are not decoded: the size is read first, as half a megabyte
+        can unpack to gigabytes.
+    :param oriented: turn it as its file says that the camera was held. A robot's camera does not.
+    :raises ImageError: if it is none, too large, or cut short beyond use.
     """
-    # A camera's pixels are meant, whatever way up its file says that it was held.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    buffer = np.frombuffer(data, dtype=np.uint8)
-    image: Optional[NDArray[Any]] = cv2.imdecode(buffer, flags) if len(buffer) else None
+    size = len(data)
+    try:
+        with Image.open(BytesIO(data), formats=_FORMATS) as file:
+            width, height = file.size
+    except Exception as error:
+        raise ImageError(f'a compressed image of {size} bytes cannot be decoded') from error
+    if width * height > max_megapixels * 1e6:
+        raise ImageError(
+            f'a compressed image of {width}x{height} pixels is larger than {max_megapixels:g} '
+            'megapixels, and is not decoded'
+        )
+    flags = cv2.IMREAD_COLOR | (0 if oriented else cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        image: Optional[NDArray[Any]] = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error:
+        image = None
     if image is None:
-        raise ImageError(f'a compressed image of {len(buffer)} bytes cannot be decoded')
+        raise ImageError(f'a compressed image of {size} bytes cannot be decoded')
     return image
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from persontrack_ros.core.encodings import MAX_MEGAPIXELS
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.settings import PARAMETERS
 from persontrack_ros.core.settings import Parameter
@@ -80,6 +81,15 @@ NODE_PARAMETERS = (
         'detections.class_id',
         'person',
         'Of the detections of another node, those of this class are tracked; any: all.',
+        runtime=True,
+    ),
+    Parameter(
+        'max_megapixels',
+        MAX_MEGAPIXELS,
+        'Compressed images of more pixels are skipped: a small file can hold an image that fills '
+        'the memory.',
+        minimum=0.01,
+        maximum=1000.0,
         runtime=True,
     ),
     Parameter(

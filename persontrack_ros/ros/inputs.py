@@ -58,14 +58,15 @@ class Frame:
         """The header of the image, or of the detections where there is none."""
         return (self.image or self.detections).header
 
-    def decode(self) -> Optional[BgrImage]:
+    def decode(self, max_megapixels: float) -> Optional[BgrImage]:
         """
         Convert the image to BGR, if there is one.
 
-        :raises ImageError: if it is damaged or has an unknown encoding.
+        :param max_megapixels: of a compressed one.
+        :raises ImageError: if it is damaged or too large, or has an unknown encoding.
         """
         if isinstance(self.image, CompressedImage):
-            return decode_image(self.image.data)
+            return decode_image(self.image.data, max_megapixels)
         return None if self.image is None else image_to_bgr(self.image)
 
 

@@ -99,7 +99,7 @@ class Processor:
             these are, `image` or `detections`.
         :raises ImageError: if the image cannot be used.
         """
-        image = frame.decode()
+        image = frame.decode(options['max_megapixels'])
         moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
         if moment.restart:
             self._restart(settings, options)

@@ -81,6 +81,17 @@ def test_damaged_ones_are_skipped(module_peer, tracker, images, compress, pictur
     assert all(answer.header.stamp != bad.header.stamp for answer in module_peer.tracks)
 
 
+def test_large_ones_are_skipped(module_peer, tracker, images, compress, pictures, show):
+    """The pictures have 0.44 megapixels."""
+    assert module_peer.set(max_megapixels=0.4).successful
+    large = compress(pictures[0])
+    images.publish(large)
+    tracker.wait_for('larger than 0.4 megapixels')
+    assert module_peer.set(max_megapixels=0.5).successful
+    assert show().detections
+    assert all(answer.header.stamp != large.header.stamp for answer in module_peer.tracks)
+
+
 def annotated_by(peer, show, messages):
     """Show the picture; return its tracks and the annotated one."""
     answer = show()

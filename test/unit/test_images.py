@@ -9,12 +9,19 @@ from __future__ import annotations
 import sys
 import types
 from array import array
+from io import BytesIO
 
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from PIL import Image as PilImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from persontrack_ros.core.encodings import decode_image
 from persontrack_ros.core.errors import ImageError
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.images import image_to_bgr
@@ -389,3 +396,55 @@ def test_message_does_not_share_the_picture():
 def test_bgr_to_image_refuses_other_arrays(image):
     with pytest.raises(ValueError, match='uint8'):
         bgr_to_image(image, header())
+
+
+def compressed(size, kind, mode='RGB', **options):
+    """Compress a black picture with Pillow."""
+    file = BytesIO()
+    PilImage.new(mode, size).save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'TIFF', 'BMP', 'WEBP'])
+def test_compressed_pictures(kind):
+    data = compressed((30, 20), kind)
+    assert decode_image(data).shape == (20, 30, 3)
+    assert decode_image(data, 0.0006).shape == (20, 30, 3)
+    with pytest.raises(ImageError, match='of 30x20 pixels is larger than 0.0005 megapixels'):
+        decode_image(data, 0.0005)
+
+
+def test_a_picture_that_would_fill_the_memory(monkeypatch):
+    """A few kilobytes that hold 400 million pixels are not decoded."""
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('was decoded'))
+    data = compressed((20_000, 20_000), 'PNG', '1')
+    assert len(data) < 100_000
+    with pytest.raises(ImageError, match='20000x20000 pixels is larger than 50 megapixels'):
+        decode_image(data)
+
+
+def test_a_picture_as_the_camera_was_held():
+    exif = PilImage.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    data = compressed((30, 20), 'JPEG', exif=exif)
+    assert decode_image(data).shape == (20, 30, 3)
+    assert decode_image(data, oriented=True).shape == (30, 20, 3)
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(st.data())
+def test_damaged_pictures(data):
+    """Whatever is in them, they are decoded or refused."""
+    kind = data.draw(st.sampled_from(['JPEG', 'PNG', 'TIFF', 'BMP', 'WEBP']))
+    content = bytearray(compressed((30, 20), kind))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        piece = data.draw(st.binary(max_size=8))
+        content[place : place + data.draw(st.integers(0, 8))] = piece
+        content = content or bytearray(1)
+    try:
+        image = decode_image(bytes(content))
+    except ImageError:
+        return
+    assert image.dtype == np.uint8
+    assert image.shape[0] * image.shape[1] <= 50e6

@@ -6,14 +6,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-
 from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.encodings import decode_image
+from persontrack_ros.core.errors import ImageError
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.files import read_bytes
 from persontrack_ros.core.opencv import silence
 from persontrack_ros.core.sources.reader import Image
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+# More than the largest image that is decoded has without compression.
+_MAX_IMAGE_BYTES = 1 << 29
 
 
 class ImageFolder:
@@ -82,7 +85,7 @@ def read_image(path: Path) -> BgrImage:
     if not path.is_file():
         raise SourceError(f'no image file {path}')
     silence()
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError(f'cannot decode the image {path}')
-    return image
+    try:
+        return decode_image(read_bytes(path, _MAX_IMAGE_BYTES), oriented=True)
+    except ImageError as error:
+        raise SourceError(f'cannot decode the image {path}: {error}') from error
