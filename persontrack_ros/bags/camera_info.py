@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from persontrack_ros.bags.types import CAMERA_INFO
 from persontrack_ros.bags.types import new
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.files import load_yaml
 
 _MATRICES = {
     'k': ('camera_matrix', (3, 3)),
@@ -29,7 +29,7 @@ class CameraInfo:
         :raises SourceError: if it cannot be read or is none.
         """
         try:
-            content = yaml.safe_load(path.read_text())
+            content = load_yaml(path)
             self._path = path
             self._size = (int(content['image_width']), int(content['image_height']))
             self._fields = {
@@ -42,7 +42,7 @@ class CameraInfo:
             self._model = str(content['distortion_model'])
         except KeyError as error:
             raise SourceError(f'{path} is no camera calibration: it has no {error}') from error
-        except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        except (ArithmeticError, SourceError, TypeError, ValueError) as error:
             reason = ' '.join(str(error).split())
             raise SourceError(f'{path} is no camera calibration: {reason}') from error
 

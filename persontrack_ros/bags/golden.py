@@ -24,6 +24,7 @@ from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.bags.track import track_images
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.files import load_yaml
 from persontrack_ros.core.mot import MotWriter
 from persontrack_ros.core.output import write_file
 from persontrack_ros.core.parameter_file import read_settings
@@ -77,10 +78,20 @@ class GoldenCase:
         """
         path = directory / _CASE
         try:
-            return cls(directory, **yaml.safe_load(path.read_text()))
-        except (OSError, TypeError, yaml.YAMLError) as error:
+            case = cls(directory, **load_yaml(path))
+            case._check()
+            return case
+        except (SourceError, TypeError, ValueError) as error:
             reason = ' '.join(str(error).split())
             raise SourceError(f'cannot read the golden case {path}: {reason}') from error
+
+    def _check(self) -> None:
+        for name in ('input', 'image_topic', 'ground_truth'):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f'{name} is no text')
+        numbers = (self.tolerance, self.allow, self.max_frames, *dict(self.minima).values())
+        if not all(type(number) in (int, float) for number in numbers):
+            raise ValueError('tolerance, allow, max_frames and minima have to be numbers')
 
     @property
     def tracks(self) -> Path:

@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.files import parse_yaml
 from persontrack_ros.core.parameter_file import DEFAULT_NODE
 from persontrack_ros.core.parameter_file import read_settings
 from persontrack_ros.core.report import warn
@@ -49,10 +48,7 @@ def assignment(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition('=')
     if not equals:
         raise ValueError('no =')
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError('no value') from error
+    return name, parse_yaml(value)
 
 
 def absolute(name: str) -> str:

@@ -40,3 +40,16 @@ class OutputError(PersontrackError):
 
 class ImageError(PersontrackError):
     """An image message is empty, cut short or contradicts itself, or its encoding is unknown."""
+
+
+# Characters of an error that are told: enough for a sentence and a path, and little enough for a
+# log and for the diagnostics, which repeat it every second.
+LONGEST_TEXT = 500
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says on one line of bounded length; its kind, if nobody foresaw it."""
+    text = ' '.join(str(error)[: 4 * LONGEST_TEXT].split())
+    if not isinstance(error, PersontrackError):
+        text = f'{type(error).__name__}: {text}' if text else type(error).__name__
+    return text if len(text) <= LONGEST_TEXT else f'{text[:LONGEST_TEXT]} ...'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from typing import Union
 
 import yaml
 
@@ -35,9 +36,10 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 class _PlainLoader(yaml.SafeLoader):
     """
-    Reads YAML without anchors.
+    Reads YAML without aliases and huge numbers.
 
-    A few that name each other make values of any size. ROS refuses them in parameter files, too.
+    A few aliases that name each other make values of any size. ROS refuses them in parameter
+    files, too.
     """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -46,15 +48,35 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+def _construct_integer(loader: _PlainLoader, node: Any) -> int:
+    value = yaml.SafeLoader.construct_yaml_int(loader, node)
+    if not -(2**63) <= value < 2**64:
+        raise yaml.YAMLError(f'a number of {len(node.value)} digits is too large')
+    return value
+
+
+_PlainLoader.add_constructor('tag:yaml.org,2002:int', _construct_integer)
+
+
+def parse_yaml(content: Union[bytes, str]) -> Any:
+    """
+    Return what YAML says.
+
+    :raises ValueError: if it is none, or has what is left out here.
+    """
+    try:
+        return yaml.load(content, _PlainLoader)
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ValueError(' '.join(str(error).split()) or type(error).__name__) from error
+
+
 def load_yaml(path: Path) -> Any:
     """
-    Read a YAML file.
+    Read a YAML file, in any kind of Unicode.
 
     :raises SourceError: if it cannot be read or is no YAML; it names the file.
     """
     try:
-        # YAML finds out by itself which kind of Unicode it is.
-        return yaml.load(read_bytes(path, _MAX_YAML), _PlainLoader)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        reason = ' '.join(str(error).split()) or type(error).__name__
-        raise SourceError(f'{path} is no YAML that can be read: {reason}') from error
+        return parse_yaml(read_bytes(path, _MAX_YAML))
+    except ValueError as error:
+        raise SourceError(f'{path} is no YAML that can be read: {error}') from error

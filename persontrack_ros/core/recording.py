@@ -11,8 +11,6 @@ map of pixels, shape ``(2, 3)``; not a number where it could not be estimated).
 from __future__ import annotations
 
 import configparser
-import zipfile
-import zlib
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +21,10 @@ from typing import Optional
 import numpy as np
 from numpy.typing import NDArray
 
+from persontrack_ros.core.arrays import read_arrays
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.files import read_bytes
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.mot import MAX_FRAMES
 from persontrack_ros.core.mot import read_detections
@@ -44,16 +44,19 @@ from persontrack_ros.core.video import DEFAULT_RATE
 # Where stored stamps do not tell it: the frame rate of most video files.
 ASSUMED_RATE = 25.0
 
-# What NumPy and configparser raise for files that are damaged or something else.
+# What a million detections with embeddings have, however small the file is.
+_MAX_BYTES = 1 << 30
+_MAX_SEQINFO = 1 << 16
+
+# What comes of arrays and of seqinfo.ini that are damaged or something else.
 _DAMAGES = (
     OSError,
     EOFError,
-    KeyError,
+    LookupError,
+    OverflowError,
     RuntimeError,
     TypeError,
     ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
     configparser.Error,
 )
 
@@ -92,7 +95,8 @@ class Recording:
         try:
             return _load_npz(path, rate) if path.suffix == '.npz' else _load_mot(path, rate)
         except _DAMAGES as error:
-            raise SourceError(f'cannot read the detections {path}: {error}') from error
+            reason = ' '.join(str(error).split())
+            raise SourceError(f'cannot read the detections {path}: {reason}') from error
 
     def save(self, path: Path) -> None:
         """
@@ -213,21 +217,29 @@ def as_rows(numbers: Sequence[int], images: Sequence[Sequence[Track]]) -> FloatA
 
 
 def _load_npz(path: Path, rate: Optional[float]) -> Recording:
-    with np.load(path) as arrays:
-        count = int(arrays['num_frames'])
-        vectors = normalise(arrays['embedding']) if 'embedding' in arrays else None
-        size = arrays['image_size'].tolist() if 'image_size' in arrays else None
-        stamps = _stamps(count, rate)
-        if 'stamp' in arrays and not rate:
-            stamps = _checked(arrays['stamp'], path)
-        detections = Detections.create(
-            arrays['tlwh'], arrays['score'], vectors, size and (size[0], size[1])
-        )
-        threshold = float(arrays['score_threshold']) if 'score_threshold' in arrays else 0.5
-        motions = arrays.get('camera_motion')
-        if motions is not None and (motions.shape != (count, 2, 3) or motions.dtype.kind != 'f'):
-            raise ValueError(f'camera_motion of shape {motions.shape}')
-        return Recording(arrays['frame'].astype(np.intp), detections, stamps, threshold, motions)
+    arrays = read_arrays(path, _MAX_BYTES)
+    count = int(arrays['num_frames'])
+    if not 0 <= count <= MAX_FRAMES:
+        raise ValueError(f'num_frames is {count}')
+    vectors = normalise(arrays['embedding']) if 'embedding' in arrays else None
+    size = arrays['image_size'].tolist() if 'image_size' in arrays else None
+    stored = 'stamp' in arrays and not rate
+    stamps = arrays['stamp'] if stored else _stamps(count, rate)
+    if stamps.shape != (count,) or stamps.dtype.kind not in 'iu':
+        raise ValueError(f'stamp of shape {stamps.shape} and type {stamps.dtype}')
+    if stored:
+        stamps = _checked(stamps.astype(np.int64), path)
+    detections = Detections.create(
+        arrays['tlwh'], arrays['score'], vectors, size and (int(size[0]), int(size[1]))
+    )
+    frames = arrays['frame']
+    if frames.shape != (len(detections),) or frames.dtype.kind not in 'iu':
+        raise ValueError(f'frame of shape {frames.shape} and type {frames.dtype}')
+    threshold = float(arrays['score_threshold']) if 'score_threshold' in arrays else 0.5
+    motions = arrays.get('camera_motion')
+    if motions is not None and (motions.shape != (count, 2, 3) or motions.dtype.kind != 'f'):
+        raise ValueError(f'camera_motion of shape {motions.shape}')
+    return Recording(frames.astype(np.intp), detections, stamps, threshold, motions)
 
 
 def _load_mot(path: Path, rate: Optional[float]) -> Recording:
@@ -236,8 +248,10 @@ def _load_mot(path: Path, rate: Optional[float]) -> Recording:
     frames = rows[:, 0].astype(np.intp)
     count = int(frames.max(initial=0))
     size = None
-    info = configparser.ConfigParser()
-    if info.read(path.parent.parent / 'seqinfo.ini'):
+    sequence_file = path.parent.parent / 'seqinfo.ini'
+    if sequence_file.exists():
+        info = configparser.ConfigParser(interpolation=None)
+        info.read_string(read_bytes(sequence_file, _MAX_SEQINFO).decode('utf-8-sig'))
         sequence = info['Sequence']
         count = int(sequence['seqLength'])
         if not 0 <= count <= MAX_FRAMES:

@@ -250,7 +250,7 @@ def test_recordings_that_cannot_be_read(tmp_path, content):
     path = tmp_path / 'detections.npz'
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SourceError, match=r'cannot read the detections .*detections\.npz'):
+    with pytest.raises(SourceError, match=r'cannot read .*detections\.npz'):
         Recording.load(path)
 
 

@@ -1,0 +1,142 @@
+"""Bags with absurd contents: what can be read is read, the rest is told, in bounded resources."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from mcap.writer import CompressionType
+from mcap.writer import Writer
+from test_mcap import write
+
+from persontrack_ros.bags.reader import BagReader
+from persontrack_ros.bags.track import ImageTopic
+from persontrack_ros.bags.types import define
+from persontrack_ros.bags.writer import BagWriter
+from persontrack_ros.core.errors import SourceError
+
+bounded = settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def read_all(path):
+    """Read a bag as the commands do; return the number of images, None if it is refused."""
+    try:
+        with BagReader(path, lambda text: None) as bag:
+            images = {one.id: ImageTopic(one, lambda text: None) for one in bag.connections}
+            count = 0
+            for topic, time, data in bag.messages():
+                if topic.msgtype.endswith('Image'):
+                    count += len(list(images[topic.id].decode(time, bytes(data))))
+            for topic in bag.connections:
+                define(topic)
+            bag.choose_image_topic()
+            return count
+    except SourceError as error:
+        assert '\n' not in str(error)
+        return None
+
+
+def damaged(data, content):
+    changed = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(changed)))
+        # Most of what decides lies at the beginning, at the end and in heads of records.
+        place = data.draw(
+            st.sampled_from([place, min(place, 400), max(len(changed) - 400, place)])
+        )
+        length = data.draw(st.sampled_from([0, 1, 4, 8, 9, 100, 4096]))
+        pieces = (bytes(length), b'\xff' * length, (2**63).to_bytes(8, 'little'))
+        piece = data.draw(st.one_of(st.binary(max_size=9), st.sampled_from(pieces)))
+        changed[place : place + length] = piece
+    return bytes(changed)
+
+
+@pytest.mark.parametrize('compression', [CompressionType.NONE, CompressionType.ZSTD])
+@bounded
+@given(data=st.data())
+def test_mutated_mcap(tmp_path, compression, data):
+    path = tmp_path / 'x.mcap'
+    if not path.exists():
+        write(path, count=4, compression=compression, others=[('/other', 'json', None)])
+    other = tmp_path / 'y.mcap'
+    other.write_bytes(damaged(data, path.read_bytes()))
+    read_all(other)
+
+
+@bounded
+@given(data=st.data())
+def test_mutated_sqlite(tmp_path_factory, small_sqlite, data):
+    path = tmp_path_factory.getbasetemp() / 'mutated.db3'
+    path.write_bytes(damaged(data, small_sqlite))
+    read_all(path)
+
+
+@pytest.fixture(scope='module')
+def small_sqlite(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('sqlite')
+    write(folder / 'x.mcap', count=4)
+    with (
+        BagReader(folder / 'x.mcap') as bag,
+        BagWriter(folder / 'out', 'sqlite3') as out,
+    ):
+        copies = {one.id: out.copy_topic(one) for one in bag.connections}
+        for topic, time, message in bag.messages():
+            out.write(copies[topic.id], time, message)
+    return (folder / 'out' / 'out.db3').read_bytes()
+
+
+VALUES = st.recursive(
+    st.none() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+KEYS = ['relative_file_paths', 'message_count', 'topics_with_message_count', 'version']
+
+
+@bounded
+@given(data=st.data())
+def test_mutated_metadata(make_bag, tmp_path, data):
+    path = tmp_path / 'bag'
+    if not path.exists():
+        make_bag('mcap', count=3)
+    file = path / 'metadata.yaml'
+    saved = tmp_path / 'saved.yaml'
+    if not saved.exists():
+        saved.write_bytes(file.read_bytes())
+    if data.draw(st.booleans()):
+        file.write_bytes(damaged(data, saved.read_bytes()))
+    else:
+        content = yaml.safe_load(saved.read_text())
+        information = content['rosbag2_bagfile_information']
+        information[data.draw(st.sampled_from(KEYS))] = data.draw(VALUES)
+        topic = data.draw(st.sampled_from(['name', 'type', 'type_description_hash']))
+        if information['topics_with_message_count'] and data.draw(st.booleans()):
+            try:
+                information['topics_with_message_count'][0]['topic_metadata'][topic] = None
+            except (KeyError, TypeError):
+                pass
+        file.write_text(yaml.safe_dump(content))
+    # The bag itself is whole.
+    assert read_all(path) == 3
+
+
+@bounded
+@given(definition=st.text(max_size=200) | st.binary(max_size=50).map(repr))
+def test_any_definition(tmp_path, definition):
+    """The definition of a type is text from the bag, which is parsed when it is copied."""
+    path = tmp_path / 'x.mcap'
+    with path.open('wb') as file:
+        writer = Writer(file)
+        writer.start('ros2', 'test')
+        schema = writer.register_schema('a/msg/B', 'ros2msg', definition.encode(errors='replace'))
+        writer.add_message(writer.register_channel('/a', 'cdr', schema), 1, b'\0\1\0\0', 1)
+        writer.finish()
+    read_all(path)

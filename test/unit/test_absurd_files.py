@@ -1,0 +1,234 @@
+"""Files of every kind with absurd contents: one line that says so, in bounded time and memory."""
+
+from __future__ import annotations
+
+import io
+import resource
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from persontrack_ros.core import recording as recording_module
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.files import load_yaml
+from persontrack_ros.core.files import parse_yaml
+from persontrack_ros.core.models.profile import DetectorProfile
+from persontrack_ros.core.models.profile import read_profile
+from persontrack_ros.core.mot import read_ground_truth
+from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.recording import track
+from persontrack_ros.core.settings import TrackerSettings
+
+ANCHORS = 'a0: &a0 [x, x]\n' + ''.join(
+    f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]\n' for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        ANCHORS,
+        'a: &a [*a]',
+        '[' * 20_000,
+        '{a: ' * 20_000,
+        'n: ' + '9' * 400,
+        'n: ' + '9' * 6_000,
+        'n: 2001-99-99',
+        '!!python/object/apply:os.system [ls]',
+        '? [a]\n: b',
+        b'\xff\xfe\x00',
+        b'a: \xff',
+        '\x00',
+        'a: "\x01"',
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_yaml(tmp_path, text):
+    path = tmp_path / 'x.yaml'
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(SourceError, match=r'x\.yaml is no YAML that can be read') as caught:
+        load_yaml(path)
+    assert '\n' not in str(caught.value)
+    assert len(str(caught.value)) < 3000
+
+
+def test_endless_files():
+    for read in (load_yaml, read_mot, Recording.load):
+        with pytest.raises(SourceError, match='/dev/zero'):
+            read(Path('/dev/zero'))
+
+
+def archive(**members):
+    """Make an .npz file of members that are as given."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members.items():
+            packed.writestr(f'{name}.npy', content)
+    return file.getvalue()
+
+
+def header(text):
+    text = text.ljust(117) + '\n'
+    return b'\x93NUMPY\x01\x00' + len(text).to_bytes(2, 'little') + text.encode()
+
+
+@pytest.mark.parametrize(
+    'member',
+    [
+        header("{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,)}"),
+        header("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}"),
+        header('(' * 110),
+        header("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}") + b'\x80\x04.',
+        bytes(1 << 22),
+        b'',
+    ],
+    ids=['rows', 'negative', 'nested', 'object', 'bomb', 'empty'],
+)
+def test_recordings(tmp_path, monkeypatch, member):
+    monkeypatch.setattr(recording_module, '_MAX_BYTES', 1 << 22)
+    path = tmp_path / 'x.npz'
+    path.write_bytes(archive(num_frames=member, frame=member))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SourceError, match=r'x\.npz'):
+        Recording.load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
+
+
+def recording(**changes):
+    file = io.BytesIO()
+    arrays = {
+        'frame': np.array([1, 2, 3]),
+        'tlwh': np.array([[10.0, 20, 30, 60]] * 3),
+        'score': np.array([0.9, 0.8, 0.7]),
+        'num_frames': 3,
+        'stamp': np.arange(3) * 100_000_000,
+        'image_size': (640, 480),
+        'score_threshold': 0.5,
+        'embedding': np.eye(3, 4),
+    }
+    np.savez(file, **(arrays | changes))
+    return file.getvalue()
+
+
+ABSURD = st.sampled_from(
+    [10**9, -5, 1e300, np.nan, np.inf, 'text', b'\xff', [], [[]], [1, 2], np.zeros((3, 0)), True]
+)
+bounded = settings(
+    max_examples=100,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def mutated(data, content):
+    """Change, cut out and repeat parts of a valid file."""
+    changed = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(changed)))
+        length = data.draw(st.integers(0, 12))
+        piece = data.draw(
+            st.one_of(
+                st.binary(max_size=12),
+                st.just(bytes(length)),
+                st.just(bytes(changed[place : place + 40])),
+                st.sampled_from([b'9' * 400, b'-1', b'nan', b'\xff' * 8, b'1e999', b'[' * 50]),
+            )
+        )
+        changed[place : place + length] = piece
+    return bytes(changed)
+
+
+def assert_told(action, kind=SourceError):
+    """Call; any error has to be one of ours, on one line."""
+    try:
+        return action()
+    except kind as error:
+        assert '\n' not in str(error)
+        return None
+
+
+@bounded
+@given(st.data())
+def test_mutated_recordings(tmp_path, data):
+    path = tmp_path / 'x.npz'
+    if data.draw(st.booleans()):
+        names = st.sampled_from(['frame', 'tlwh', 'score', 'num_frames', 'stamp', 'embedding'])
+        changes = {data.draw(names): data.draw(ABSURD)}
+        path.write_bytes(recording(**changes))
+    else:
+        path.write_bytes(mutated(data, recording()))
+    found = assert_told(lambda: Recording.load(path))
+    if found and len(found.stamps) < 1000:
+        assert_told(lambda: track(found, TrackerSettings(), 0.0))
+
+
+MOT = b'frame,id,x,y,w,h,score\n' + b''.join(
+    b'%d,%d,%d.5,20,30,60,0.9,-1,-1,-1\n' % (frame, person, 9 * frame)
+    for frame in range(1, 5)
+    for person in (1, 2)
+)
+
+
+@bounded
+@given(st.data())
+def test_mutated_mot_files(tmp_path, data):
+    (tmp_path / 'det').mkdir(exist_ok=True)
+    path = tmp_path / 'det' / 'det.txt'
+    path.write_bytes(mutated(data, MOT))
+    sequence = b'[Sequence]\nframeRate=25\nseqLength=5\nimWidth=640\nimHeight=480\n'
+    (tmp_path / 'seqinfo.ini').write_bytes(mutated(data, sequence))
+    for read in (read_mot, read_ground_truth, Recording.load):
+        assert_told(lambda read=read: read(path))
+
+
+@bounded
+@given(st.data())
+def test_mutated_profiles(tmp_path, data):
+    profile = b'color: RGB\nscale: 255\nsize: [64, 96]\ndecoder: yolov8\nperson_class: 0\n'
+    export = b'task: detect\nstride: 32\nimgsz: [640, 640]\nnames:\n  0: person\n  1: dog\n'
+    for name, content in (('x.yaml', profile), ('metadata.yaml', export)):
+        (tmp_path / name).unlink(missing_ok=True)
+        if data.draw(st.booleans()):
+            (tmp_path / name).write_bytes(mutated(data, content))
+    assert_told(lambda: read_profile(tmp_path / 'x.xml', DetectorProfile), ModelError)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+
+
+@bounded
+@given(st.data())
+def test_any_values_in_profiles(tmp_path, data):
+    keys = [
+        *('layout', 'color', 'mean', 'scale', 'size', 'decoder', 'person_class', 'nms_threshold'),
+        *('stride', 'names', 'imgsz', 'task'),
+    ]
+    content = data.draw(st.dictionaries(st.sampled_from(keys), VALUES))
+    name = data.draw(st.sampled_from(['x.yaml', 'metadata.yaml']))
+    for each in ('x.yaml', 'metadata.yaml'):
+        (tmp_path / each).unlink(missing_ok=True)
+    (tmp_path / name).write_text(yaml.safe_dump(content))
+    assert_told(lambda: read_profile(tmp_path / 'x.xml', DetectorProfile), ModelError)
+
+
+@bounded
+@given(st.text())
+def test_any_yaml(text):
+    try:
+        parse_yaml(text)
+    except ValueError as error:
+        assert '\n' not in str(error)
