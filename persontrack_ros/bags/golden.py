@@ -78,10 +78,10 @@ class GoldenCase:
         """
         path = directory / _CASE
         try:
-            case = cls(directory, **load_yaml(path))
+            case = cls(directory, **load_yaml(path, 'golden case'))
             case._check()
             return case
-        except (SourceError, TypeError, ValueError) as error:
+        except (TypeError, ValueError) as error:
             reason = ' '.join(str(error).split())
             raise SourceError(f'cannot read the golden case {path}: {reason}') from error
 

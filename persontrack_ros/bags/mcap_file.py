@@ -43,6 +43,7 @@ from rosbags.interfaces import MessageDefinition
 from rosbags.interfaces import MessageDefinitionFormat
 
 from persontrack_ros.bags.compression import unpack
+from persontrack_ros.bags.types import is_type_name
 from persontrack_ros.bags.types import parse_qos
 from persontrack_ros.core.errors import SourceError
 
@@ -331,7 +332,7 @@ class McapFile:
         """Return the records of a chunk as far as they can be unpacked, and whether all are."""
         packed = self._data[chunk.position : chunk.position + chunk.size]
         content, whole = unpack(packed, chunk.compression)
-        return content, whole and chunk.crc in (0, zlib.crc32(content))
+        return content, whole and (not chunk.crc or chunk.crc == zlib.crc32(content))
 
     def _connect(self, channel: Channel, schema: Schema, count: int) -> Connection:
         qos = parse_qos(channel.metadata.get('offered_qos_profiles', ''))
@@ -339,8 +340,7 @@ class McapFile:
         return Connection(
             channel.id,
             channel.topic,
-            # Some writers leave out what ROS 1 has not.
-            re.sub(r'^(\w+)/(\w+)$', r'\1/msg/\2', schema.name),
+            _full_name(schema),
             MessageDefinition(encoding, schema.data.decode(errors='replace')),
             '',
             count,
@@ -355,7 +355,14 @@ def _why_not_ros2(channel: Channel, schema: Optional[Schema]) -> str:
         return ROS1
     if channel.message_encoding != MessageEncoding.CDR:
         return channel.message_encoding or 'of no known encoding'
-    return '' if schema else 'without a type'
+    if schema is None:
+        return 'without a type'
+    return '' if is_type_name(_full_name(schema)) else f'of the type {schema.name!r}'
+
+
+def _full_name(schema: Schema) -> str:
+    """Return the name of a type; some writers leave out what ROS 1 has not."""
+    return re.sub(r'^(\w+)/(\w+)$', r'\1/msg/\2', schema.name)
 
 
 def _parse(kind: Any, record: bytes) -> Any:

@@ -16,6 +16,7 @@ from rosbags.rosbag2 import Reader
 
 from persontrack_ros.bags.salvage import SalvagedSqlite
 from persontrack_ros.bags.salvage import is_whole_sqlite
+from persontrack_ros.bags.types import is_type_name
 from persontrack_ros.core.errors import SourceError
 
 
@@ -52,9 +53,8 @@ class SqliteFile:
         if isinstance(self._source, SalvagedSqlite):
             report_damage(f'{path.name} is damaged; {self.count} messages of it can be read')
         self.announced = {one.id: one.msgcount for one in topics}
-        formats = {one.id: _format(one) for one in topics}
-        self.connections = [one for one in topics if formats[one.id] == 'cdr']
-        self.others = {one.topic: formats[one.id] for one in topics if formats[one.id] != 'cdr'}
+        self.others = {one.topic: reason for one in topics if (reason := _why_not_ros2(one))}
+        self.connections = [one for one in topics if not _why_not_ros2(one)]
 
     def messages(
         self, connections: Collection[Connection]
@@ -93,6 +93,9 @@ class SqliteFile:
             self._source.close()
 
 
-def _format(topic: Connection) -> str:
+def _why_not_ros2(topic: Connection) -> str:
+    """Return what a topic is instead of one of ROS 2; empty if it is one."""
     assert isinstance(topic.ext, ConnectionExtRosbag2)
-    return topic.ext.serialization_format
+    if topic.ext.serialization_format != 'cdr':
+        return str(topic.ext.serialization_format)
+    return '' if is_type_name(str(topic.msgtype)) else f'of the type {topic.msgtype!r}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable
 from importlib.resources import files
@@ -105,6 +106,11 @@ def parse_qos(text: str) -> list[Qos]:
         return metadata.parse_qos(text)
     except Exception:  # noqa: BLE001 - whatever the YAML holds; without, the usual one is taken
         return []
+
+
+def is_type_name(name: str) -> bool:
+    """Tell the name of a type of ROS 2 from others."""
+    return re.fullmatch(r'[A-Za-z]\w*/(msg|srv|action)/[A-Za-z]\w*', name, re.ASCII) is not None
 
 
 def define(connection: Connection) -> tuple[str, str, bool]:

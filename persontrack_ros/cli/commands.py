@@ -42,7 +42,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         sys.stdout.flush()
         return code
     except PersontrackError as error:
-        print(f'persontrack: error: {error}', file=sys.stderr)
+        # What an error quotes may have lines.
+        print('persontrack: error:', *str(error).split(), file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader of our output, `head` for example, has seen enough.

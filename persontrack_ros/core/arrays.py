@@ -39,23 +39,25 @@ _DAMAGES = (
 _SUFFIX = '.npy'
 
 
-def read_arrays(path: Path, limit: int) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, limit: int, what: str = '') -> dict[str, NDArray[Any]]:
     """
     Read all arrays of a file.
 
     :param limit: bytes that they may have together, however small the file is.
+    :param what: kind of file, for errors.
     :raises SourceError: if it is no regular file, cannot be read, is damaged or has more.
     """
+    name = f'{what} {path}'.lstrip()
     try:
         # A device or a pipe can wait for ever, at the opening already.
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise SourceError(f'cannot read {path}: it is no regular file')
+            raise SourceError(f'cannot read {name}: it is no regular file')
         with zipfile.ZipFile(path) as archive:
             return _read_members(archive, limit)
     except OSError as error:
-        raise SourceError(f'cannot read {path}: {error.strerror or error}') from error
+        raise SourceError(f'cannot read {name}: {error.strerror or error}') from error
     except _DAMAGES as error:
-        raise SourceError(f'cannot read {path}: {one_line(error)}') from error
+        raise SourceError(f'cannot read {name}: {one_line(error)}') from error
 
 
 def _read_members(archive: zipfile.ZipFile, limit: int) -> dict[str, NDArray[Any]]:

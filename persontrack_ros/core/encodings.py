@@ -7,6 +7,7 @@ those that are read from a bag without ROS are both welcome.
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 from typing import Any
 from typing import NamedTuple
@@ -26,6 +27,8 @@ MAX_MEGAPIXELS = 50.0
 _FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
 # The limit is ours, not the one from which on Pillow warns.
 Image.MAX_IMAGE_PIXELS = None
+# What it tells of damaged files says less than our own errors.
+warnings.filterwarnings('ignore', module=r'PIL\.')
 
 
 class RawImage(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from typing import Union
 
 import yaml
 
@@ -14,24 +13,26 @@ from persontrack_ros.core.errors import SourceError
 _MAX_YAML = 1 << 20
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
+def read_bytes(path: Path, limit: int, what: str = 'file') -> bytes:
     """
     Read a file whole.
 
     :param limit: the largest size in bytes that makes sense.
+    :param what: kind of file, for errors.
     :raises SourceError: if it cannot be read, is no regular file (a device or pipe may never end)
         or is larger.
     """
     try:
         if path.exists() and not path.is_file():
-            raise SourceError(f'{path} is no regular file')
+            raise ValueError('it is no regular file')
         with path.open('rb') as file:
             content = file.read(limit + 1)
+        if len(content) > limit:
+            raise ValueError(f'it has more than {limit} bytes')
+        return content
     except (OSError, ValueError) as error:
-        raise SourceError(f'cannot read {path}: {getattr(error, "strerror", error)}') from error
-    if len(content) > limit:
-        raise SourceError(f'{path} is larger than {limit} bytes, too large for what it should be')
-    return content
+        reason = getattr(error, 'strerror', None) or error
+        raise SourceError(f'cannot read the {what} {path}: {reason}') from error
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -58,7 +59,7 @@ def _construct_integer(loader: _PlainLoader, node: Any) -> int:
 _PlainLoader.add_constructor('tag:yaml.org,2002:int', _construct_integer)
 
 
-def parse_yaml(content: Union[bytes, str]) -> Any:
+def parse_yaml(content: str) -> Any:
     """
     Return what YAML says.
 
@@ -70,13 +71,28 @@ def parse_yaml(content: Union[bytes, str]) -> Any:
         raise ValueError(' '.join(str(error).split()) or type(error).__name__) from error
 
 
-def load_yaml(path: Path) -> Any:
+def read_yaml_text(path: Path, what: str = 'file') -> str:
     """
-    Read a YAML file, in any kind of Unicode.
+    Read a file in UTF-8 that is no larger than YAML that somebody wrote.
 
-    :raises SourceError: if it cannot be read or is no YAML; it names the file.
+    :param what: kind of file, for errors.
+    :raises SourceError: if it cannot be read; it names the file.
     """
     try:
-        return parse_yaml(read_bytes(path, _MAX_YAML))
+        return read_bytes(path, _MAX_YAML, what).decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise SourceError(f'cannot read the {what} {path}: {error}') from error
+
+
+def load_yaml(path: Path, what: str = 'file') -> Any:
+    """
+    Read a YAML file in UTF-8.
+
+    :param what: kind of file, for errors.
+    :raises SourceError: if it cannot be read or is no YAML; it names the file.
+    """
+    content = read_yaml_text(path, what)
+    try:
+        return parse_yaml(content)
     except ValueError as error:
-        raise SourceError(f'{path} is no YAML that can be read: {error}') from error
+        raise SourceError(f'cannot read the {what} {path}: {error}') from error

@@ -86,7 +86,7 @@ def read_ground_truth(path: Path) -> FloatArray:
 def _read(path: Path) -> tuple[FloatArray, NDArray[np.intp]]:
     """Read the rows of a file, and the numbers of their lines."""
     try:
-        text = read_bytes(path, _MAX_BYTES).decode('utf-8-sig')
+        text = read_bytes(path, _MAX_BYTES, 'MOTChallenge file').decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise SourceError(f'{path} is no MOTChallenge file: it is no text') from error
     rows = []

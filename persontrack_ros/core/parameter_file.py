@@ -17,6 +17,8 @@ from typing import Optional
 import yaml
 
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.files import read_yaml_text
 from persontrack_ros.core.node_options import DECLARED
 from persontrack_ros.core.node_options import Configuration
 from persontrack_ros.core.settings import Settings
@@ -62,7 +64,7 @@ class ParameterFile:
         self.path = path
         self._found: dict[str, dict[str, dict[type, Any]]] = {}
         try:
-            loader = _Loader(path.read_text(encoding='utf-8-sig'))
+            loader = _Loader(read_yaml_text(path, 'parameter file'))
             while loader.check_node():
                 self._read_nodes(loader.get_node(), '')
         except yaml.MarkedYAMLError as error:
@@ -70,7 +72,9 @@ class ParameterFile:
             raise SettingsError(
                 f'cannot read the parameter file {path}: {error.problem} (line {line}); {_EXAMPLE}'
             ) from error
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except SourceError as error:
+            raise SettingsError(str(error)) from error
+        except (ValueError, RecursionError, yaml.YAMLError) as error:
             reason = ' '.join(str(error).split())
             raise SettingsError(f'cannot read the parameter file {path}: {reason}') from error
         if not self._found:

@@ -217,7 +217,7 @@ def as_rows(numbers: Sequence[int], images: Sequence[Sequence[Track]]) -> FloatA
 
 
 def _load_npz(path: Path, rate: Optional[float]) -> Recording:
-    arrays = read_arrays(path, _MAX_BYTES)
+    arrays = read_arrays(path, _MAX_BYTES, 'the detections')
     count = int(arrays['num_frames'])
     if not 0 <= count <= MAX_FRAMES:
         raise ValueError(f'num_frames is {count}')

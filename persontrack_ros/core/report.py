@@ -7,4 +7,4 @@ import sys
 
 def warn(text: str) -> None:
     """Tell the user of something that does not keep the command from going on."""
-    print(f'persontrack: warning: {text}', file=sys.stderr)
+    print('persontrack: warning:', *text.split(), file=sys.stderr)

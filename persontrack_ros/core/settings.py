@@ -68,7 +68,10 @@ class Parameter:
         :raises SettingsError: if it has another type or lies outside the range.
         """
         if type(value) is int and self.type in (float, str):
-            value = self.type(value)
+            try:
+                value = self.type(value)
+            except (OverflowError, ValueError) as error:
+                raise SettingsError(f'{self.name}: the number is too large') from error
         if type(value) is not self.type:
             names = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'a text'}
             raise SettingsError(f'{self.name}: {value!r} is not {names[self.type]}')

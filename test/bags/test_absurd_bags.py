@@ -40,7 +40,7 @@ def read_all(path):
             bag.choose_image_topic()
             return count
     except SourceError as error:
-        assert '\n' not in str(error)
+        assert len(str(error)) < 3000
         return None
 
 

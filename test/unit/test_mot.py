@@ -79,7 +79,7 @@ def test_files_that_are_no_mot_files(tmp_path, content, reason):
 
 
 def test_a_device_is_no_mot_file():
-    with pytest.raises(SourceError, match='/dev/zero is no regular file'):
+    with pytest.raises(SourceError, match='/dev/zero: it is no regular file'):
         read_mot(Path('/dev/zero'))
 
 
@@ -250,7 +250,7 @@ def test_recordings_that_cannot_be_read(tmp_path, content):
     path = tmp_path / 'detections.npz'
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SourceError, match=r'cannot read .*detections\.npz'):
+    with pytest.raises(SourceError, match=r'cannot read the detections .*detections\.npz'):
         Recording.load(path)
 
 

@@ -140,9 +140,9 @@ def read_profile(path: Path, kind: type[AnyProfile]) -> Optional[AnyProfile]:
 
 def _load(path: Path) -> Any:
     try:
-        return load_yaml(path)
+        return load_yaml(path, 'model profile')
     except SourceError as error:
-        raise ModelError(f'cannot read the model profile: {error}') from error
+        raise ModelError(str(error)) from error
 
 
 def _of_export(values: Mapping[str, Any], path: Path, beside: Path) -> dict[str, Any]:
