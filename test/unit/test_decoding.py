@@ -16,6 +16,10 @@ import numpy as np
 import openvino as ov
 import pytest
 import yaml
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from persontrack_ros.core.detection import Detector
 from persontrack_ros.core.errors import DownloadError
@@ -347,7 +351,7 @@ def test_exported_folder_of_yolov5(tmp_path: Path) -> None:
         ({'task': 'detect', 'names': {0: 'cat', 1: 'dog'}}, r'but cat, dog: .*person_class'),
         ({'task': 'detect', 'names': 5}, 'names is 5'),
         ({'task': 'detect', 'names': NAMES, 'imgsz': 'big'}, "size is 'big'"),
-        ({'task': 'detect', 'names': NAMES, 'imgsz': [10**400, 1]}, 'size is'),
+        ({'task': 'detect', 'names': NAMES, 'imgsz': [10**400, 1]}, '401 digits is too large'),
     ],
 )
 def test_exported_folders_that_cannot_be_used(tmp_path: Path, metadata, reason) -> None:
@@ -361,6 +365,31 @@ def test_folders_without_one_model(tmp_path: Path) -> None:
     (folder / 'other.xml').touch()
     with pytest.raises(ModelError, match='no folder of one model .* best.xml, other.xml'):
         find(folder)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.data())
+def test_mutated_models(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
+    """They are loaded or refused."""
+    folder = export(
+        tmp_path_factory.mktemp('models') / 'x', {'output0': RAW}, task='detect', names=NAMES
+    )
+    content = bytearray((folder / 'best.xml').read_bytes())
+    pieces = [b'', b'-1', b'9' * 30, b'\xff', b'<', b'10000000000000']
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content)))
+        length = data.draw(st.integers(0, 4))
+        content[place : place + length] = data.draw(st.sampled_from(pieces))
+    (folder / 'best.xml').write_bytes(content)
+    try:
+        find(folder)
+    except ModelError as error:
+        assert '\n' not in str(error)
 
 
 @pytest.mark.parametrize('suffix', ['.xml', '.bin'])

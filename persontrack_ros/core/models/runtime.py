@@ -37,6 +37,9 @@ from persontrack_ros.core.settings import InferenceSettings
 
 _logger = logging.getLogger(__name__)
 
+# What OpenVINO raises; where it quotes a damaged file, its own text may be no Unicode.
+_FAILURES = (RuntimeError, MemoryError, UnicodeDecodeError)
+
 # What is compiled in the same way is compiled once in a process, and shared for as long as
 # somebody uses it. The key: file and its time, profile, device and options.
 _compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
@@ -152,7 +155,7 @@ class Runtime:
             self._compare_with_first(path, digest, self._directory / 'seen')
         try:
             model = self._core.read_model(path)
-        except RuntimeError as error:
+        except _FAILURES as error:
             raise ModelError(
                 f'cannot read the model {path}: {_reason(error)}. Expected a file that OpenVINO '
                 f'reads ({", ".join(SUFFIXES)})'
@@ -178,7 +181,7 @@ class Runtime:
         if model.input().partial_shape != ov.PartialShape(shape):
             try:
                 model.reshape(shape)
-            except RuntimeError as error:
+            except _FAILURES as error:
                 raise ModelError(
                     f'{path} cannot work with images of the shape {shape}: {_reason(error)}'
                 ) from error
@@ -211,7 +214,7 @@ class Runtime:
                     compiled = self._compile(model, profile, device, hints)
                     _compiled[key] = compiled
             return InferenceModel(compiled)
-        except RuntimeError as error:
+        except _FAILURES as error:
             raise ModelError(
                 f'cannot compile the model {path} for {device}: {_reason(error)}'
             ) from error
@@ -329,7 +332,7 @@ def describe_outputs(model: ov.Model) -> str:
     )
 
 
-def _reason(error: RuntimeError) -> str:
+def _reason(error: Exception) -> str:
     """Pick the telling line of an OpenVINO error, whose first ones name its source files."""
     lines = [line.strip() for line in str(error).splitlines()]
     telling = [
