@@ -109,7 +109,7 @@ def test_track_cut_off_bag(vtest, persontrack, tmp_path):
 
 def test_track_damaged_bag(vtest, persontrack, tmp_path):
     """What can be read is tracked, what is missing is told, and the exit code says so too."""
-    content = bytearray((vtest / 'raw' / 'raw.mcap').read_bytes())
+    content = bytearray((vtest / 'raw' / 'raw_0.mcap').read_bytes())
     # The head of the sixth image's message.
     start = 6 * len(content) // FRAMES - 60_000
     content[start : start + 100_000] = bytes(100_000)
