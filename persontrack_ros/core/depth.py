@@ -53,6 +53,9 @@ _UNDISTORT = {
     'equidistant': cv2.fisheye.undistortPoints,
 }
 
+# How many coefficients OpenCV takes.
+_LENGTHS = {'': (4, 5, 8, 12, 14), 'equidistant': (4,)}
+
 
 @dataclass(frozen=True)
 class Place:
@@ -77,8 +80,8 @@ class Camera:
         :param info: a ``sensor_msgs/msg/CameraInfo`` (REP 104), of the unrectified image: its K
             and D are used. Binning and scaling follow from the size of the image.
         :param image_size: width and height of the image that boxes are of.
-        :raises ImageError: if it says nothing of the camera, has an unknown distortion model or is
-            of images of another shape.
+        :raises ImageError: if it says nothing of the camera, has an unknown distortion model or
+            coefficients that do not fit it, or is of images of another shape.
         """
         self._matrix = np.array(info.k, dtype=np.float64).reshape(3, 3)
         self._distortion = np.array(info.d, dtype=np.float64)
@@ -88,6 +91,14 @@ class Camera:
             raise ImageError(
                 f'the camera_info has the distortion model {info.distortion_model!r}; expected '
                 + ', '.join(filter(None, _UNDISTORT))
+            )
+        if not (np.isfinite(self._matrix).all() and np.isfinite(self._distortion).all()):
+            raise ImageError('the camera_info has infinite numbers, or none, in K or D')
+        lengths = _LENGTHS.get(info.distortion_model, _LENGTHS[''])
+        if self._distortion.any() and len(self._distortion) not in lengths:
+            raise ImageError(
+                f'the camera_info has {len(self._distortion)} numbers in D; expected '
+                + ', '.join(map(str, lengths))
             )
         self._undistort = _UNDISTORT[info.distortion_model]
         region = info.roi
@@ -144,10 +155,12 @@ class Scene:
         sides = np.array([[0.5, 0.5], [0, 0.5], [1, 0.5], [0.5, 0], [0.5, 1]])
         middle, *ends = self._camera.rays([left, top] + sides * [width, height])
         size = [ends[1][0] - ends[0][0], ends[3][1] - ends[2][1]]
-        return Place(
+        place = Place(
             position=distance * np.array([*middle, 1.0]),
             size=np.array([distance * size[0], distance * size[1], thickness]),
         )
+        # What is far outside of a distorted image is nowhere.
+        return place if np.isfinite([place.position, place.size]).all() else None
 
     def _surface(self, box: FloatArray, near: Optional[float]) -> Optional[tuple[float, float]]:
         """Return the distance of the side of a person that is seen, and its thickness."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.decoding import DECODERS
 from persontrack_ros.core.decoding import suppress
+from persontrack_ros.core.detections import SMALLEST
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray
@@ -107,8 +108,9 @@ class Detector:
             order = np.argsort(-scores[keep], kind='stable')
         corners = self._fit.to_image(corners[keep[order]])
         boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        seen = (boxes[:, 2:] >= SMALLEST).all(axis=1)
         return Detections.create(
-            boxes, np.minimum(scores[keep[order]], 1.0), image_size=(width, height)
+            boxes[seen], np.minimum(scores[keep[order]][seen], 1.0), image_size=(width, height)
         )
 
     def team(self) -> list[Detector]:

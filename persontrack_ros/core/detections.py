@@ -12,14 +12,26 @@ from numpy.typing import NDArray
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import as_boxes
 
+# Pixels that a box may be wide and high, and the latter away from the corner of the image. No
+# image has more, and the squares and quotients of what is far beyond would overflow in a tracker.
+SMALLEST = 0.001
+LARGEST = 1e6
+
+
+def possible(boxes: FloatArray) -> NDArray[np.bool_]:
+    """Tell which boxes ``(N, 4)`` can be persons: not infinite, empty or beyond measure."""
+    near = np.abs(boxes[:, :2]) <= LARGEST
+    sizes = boxes[:, 2:]
+    return np.asarray((near & (sizes >= SMALLEST) & (sizes <= LARGEST)).all(axis=1))
+
 
 @dataclass(frozen=True)
 class Detections:
     """
     Persons detected in one image.
 
-    :ivar boxes: ``[left, top, width, height]`` in pixels of the image, shape ``(N, 4)``, finite,
-        with positive sizes.
+    :ivar boxes: ``[left, top, width, height]`` in pixels of the image, shape ``(N, 4)``, all
+        :func:`possible`.
     :ivar scores: confidence in [0, 1], shape ``(N,)``.
     :ivar embeddings: appearance vector of each, L2-normalised, shape ``(N, D)``; None where they
         were not computed.
@@ -42,7 +54,7 @@ class Detections:
         """
         Check and convert arrays of any type.
 
-        :raises ValueError: if the lengths differ, a value is not finite or a size not positive.
+        :raises ValueError: if the lengths differ, a value is not finite or a box not possible.
         """
         box_array = as_boxes(boxes)
         score_array = np.asarray(scores, dtype=np.float64).reshape(-1)
@@ -50,8 +62,11 @@ class Detections:
             raise ValueError(f'{len(box_array)} boxes but {len(score_array)} scores')
         if not (np.isfinite(box_array).all() and np.isfinite(score_array).all()):
             raise ValueError('boxes and scores must be finite')
-        if not (box_array[:, 2:] > 0).all():
-            raise ValueError('boxes must have a positive width and height')
+        if not possible(box_array).all():
+            raise ValueError(
+                f'boxes must have a width and height from {SMALLEST} to {LARGEST:.0f} pixels, and '
+                'be as near'
+            )
         vectors = None
         if embeddings is not None:
             vectors = np.asarray(embeddings, dtype=np.float32)

@@ -165,7 +165,10 @@ class ModelEmbedder:
 
         for index, outputs in enumerate(infer_all(self._team, len(crops), fill)):
             (embeddings[index],) = outputs.values()
-        return normalise(embeddings)
+        vectors = normalise(embeddings)
+        # One vector of no numbers would make those of the whole track none, for as long as it is.
+        vectors[~np.isfinite(vectors).all(axis=1)] = 0.0
+        return vectors
 
 
 def _crops(image: BgrImage, boxes: FloatArray) -> list[BgrImage]:

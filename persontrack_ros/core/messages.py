@@ -13,6 +13,7 @@ from typing import Optional
 import numpy as np
 
 from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.detections import possible
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.geometry import FloatArray
 
@@ -50,17 +51,18 @@ def message_to_detections(
     class_id: Optional[str],
     score_threshold: float = 0.0,
     image_size: Optional[tuple[int, int]] = None,
-) -> tuple[Detections, list[int]]:
+) -> tuple[Detections, list[int], int]:
     """
-    Return what another detector found, and the index of each detection in the message.
+    Return what another detector found, the index of each detection in the message, and the number
+    of those that were refused: their boxes are not :func:`possible`, or their scores no numbers.
 
-    Left out is what has another class, a lower score, or no finite box with a positive size.
+    Left out are those that have another class or a lower score, too.
 
     :param message: a ``vision_msgs/msg/Detection2DArray``.
     :param class_id: None takes detections of all classes, and those of none with the score 1.
     :param image_size: width and height of the image in pixels, if known.
     """
-    boxes, scores, sources = [], [], []
+    boxes, scores, sources, refused = [], [], [], 0
     for index, detection in enumerate(message.detections):
         hypotheses = [each.hypothesis for each in detection.results]
         found = [each.score for each in hypotheses if class_id in (None, each.class_id)]
@@ -68,14 +70,16 @@ def message_to_detections(
             found = [1.0]
         center, width, height = detection.bbox.center, detection.bbox.size_x, detection.bbox.size_y
         box = [center.position.x - width / 2, center.position.y - height / 2, width, height]
-        score = max(found, default=math.nan)
-        if not (np.isfinite([*box, score]).all() and min(width, height) > 0):
+        if not found:
             continue
-        if score >= score_threshold:
+        score = max(found)
+        if not (math.isfinite(score) and possible(np.array([box]))[0]):
+            refused += 1
+        elif score >= score_threshold:
             boxes.append(box)
             scores.append(min(max(score, 0.0), 1.0))
             sources.append(index)
-    return Detections.create(boxes, scores, image_size=image_size), sources
+    return Detections.create(boxes, scores, image_size=image_size), sources, refused
 
 
 class ClassWatch:

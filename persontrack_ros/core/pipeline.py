@@ -97,7 +97,9 @@ class Pipeline:
         self._camera = CameraMotion(runtime.exact) if moving else None
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
         self.apply(settings)
-        self._wait = 0
+        # Images since the one that persons were detected in, and the size of that; None: at once.
+        self._since: Optional[int] = None
+        self._size: Optional[tuple[int, ...]] = None
         self._tracks: list[Track] = []
         self._stamp = 0
         self._skipped = 0
@@ -122,7 +124,7 @@ class Pipeline:
 
         :raises SettingsError: if the settings name no detector.
         """
-        return self._own_detector.detect(image) if self._turn() else None
+        return self._own_detector.detect(image) if self._turn(image) else None
 
     @property
     def _own_detector(self) -> Detector:
@@ -173,7 +175,7 @@ class Pipeline:
         with ThreadPoolExecutor(len(team)) as pool:
             try:
                 for frame in frames:
-                    job = pool.submit(detect, frame.image) if self._turn() else None
+                    job = pool.submit(detect, frame.image) if self._turn(frame.image) else None
                     waiting.append((frame, job))
                     # One more than are worked on, so that nobody waits for the tracker.
                     if len(waiting) > len(team) + 1:
@@ -186,10 +188,12 @@ class Pipeline:
             while waiting:
                 yield first()
 
-    def _turn(self) -> bool:
+    def _turn(self, image: BgrImage) -> bool:
         """Tell whether persons are to be detected in the next image."""
-        due = self._wait == 0
-        self._wait = self._interval - 1 if due else self._wait - 1
+        since = 0 if self._since is None else self._since + 1
+        # What is predicted in pixels of another resolution is nowhere.
+        due = self._since is None or since >= self._interval or image.shape[:2] != self._size
+        self._since, self._size = 0 if due else since, image.shape[:2]
         return due
 
     def track(
@@ -261,7 +265,7 @@ class Pipeline:
     def use(self, tracker: Tracker) -> None:
         """Go on with another tracker, or one that was changed; the next image is detected in."""
         self.tracker = tracker
-        self._wait = 0
+        self._since = None
         self._tracks = []
 
     @property

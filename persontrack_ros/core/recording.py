@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.arrays import read_arrays
+from persontrack_ros.core.detections import SMALLEST
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.files import read_bytes
@@ -244,7 +245,7 @@ def _load_npz(path: Path, rate: Optional[float]) -> Recording:
 
 def _load_mot(path: Path, rate: Optional[float]) -> Recording:
     rows = read_detections(path)
-    rows = rows[(rows[:, 4:6] > 0).all(axis=1)]
+    rows = rows[(rows[:, 4:6] >= SMALLEST).all(axis=1)]
     frames = rows[:, 0].astype(np.intp)
     count = int(frames.max(initial=0))
     size = None

@@ -73,10 +73,29 @@ def test_the_interval_changes_while_it_runs(models, frames):
     pipeline = Pipeline(settings)
     found = []
     for index, frame in enumerate(frames):
-        interval = 4 if index >= 8 else 1
+        interval = 1 if index < 8 else 4 if index < 14 else 100 if index < 20 else 2
         pipeline.apply(Settings.from_values({'detector.interval': interval}, base=settings))
         found.append(len(pipeline.process(frame.image, frame.stamp).detections) > 0)
-    assert found == [index < 8 or (index - 8) % 4 == 0 for index in range(FRAMES)]
+    # From the newest detection on: also where the images of a longer one are not over.
+    assert [index for index in range(FRAMES) if found[index]] == [*range(8), 11, 20, 22]
+
+
+@pytest.mark.fault(
+    'a new resolution between two detections',
+    happens='detected in at once',
+    lost='nothing',
+)
+def test_a_new_resolution_is_detected_in_at_once(models, frames):
+    """What is predicted in pixels of the old one is nowhere; nobody gets a new id."""
+    pipeline = Pipeline(Settings.from_values({'detector.interval': 4}))
+    ids = []
+    for index, frame in enumerate(frames[:20]):
+        image = frame.image if index < 14 else np.ascontiguousarray(frame.image[::2, ::2])
+        result = pipeline.process(image, frame.stamp)
+        ids.append({track.id for track in result.tracks})
+        assert (len(result.detections) > 0) == (index in (0, 4, 8, 12, 14, 18))
+    assert len(ids[13] & ids[14]) >= 3
+    assert len(ids[14] - ids[13]) <= 1
 
 
 def test_after_a_reset_nothing_is_predicted(models, frames):

@@ -7,12 +7,17 @@ that are described in metres; boxes are the projected corners of persons.
 
 from __future__ import annotations
 
+import math
 import sys
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from examples import examples
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from persontrack_ros.core.depth import Scene
 from persontrack_ros.core.encodings import depth_to_metres
@@ -313,11 +318,46 @@ def test_wrong_depth_messages(change, reason):
         (make_info(focal=0.0), 'not calibrated'),
         (make_info(model='cubic'), "distortion model 'cubic'"),
         (make_info(size=(1280, 720)), 'shows something else'),
+        (make_info(focal=math.inf), 'infinite'),
+        (make_info(middle=(math.nan, 1.0)), 'infinite'),
+        (make_info(distortion=[0.1, math.nan, 0, 0, 0]), 'infinite'),
+        (make_info(distortion=[0.1] * 3), '3 numbers in D; expected 4, 5, 8, 12, 14'),
+        (make_info(distortion=[0.1] * 100), '100 numbers in D'),
+        (make_info(distortion=[0.1] * 5, model='equidistant'), '5 numbers in D; expected 4$'),
     ],
+)
+@pytest.mark.fault(
+    '`camera_info` that is not calibrated, or has infinite or too few numbers',
+    happens='no `tracks_3d`, with the reason',
+    lost='places; tracks go on',
 )
 def test_wrong_calibrations(info, reason):
     with pytest.raises(ImageError, match=reason):
         Scene(message(np.ones(SIZE[::-1])), info, SIZE)
+
+
+@given(
+    focal=st.floats(),
+    middle=st.tuples(st.floats(), st.floats()),
+    distortion=st.lists(st.floats(), max_size=15),
+    model=st.sampled_from(['plumb_bob', 'rational_polynomial', 'equidistant', '', 'x']),
+    roi=st.tuples(*[st.integers(0, 2**32 - 1)] * 4),
+)
+@settings(deadline=None, max_examples=examples(300))
+@pytest.mark.fault(
+    '`camera_info` with any numbers',
+    happens='refused, or finite places',
+    lost='places where they are not known',
+)
+def test_any_calibration_gives_finite_places(focal, middle, distortion, model, roi):
+    info = make_info(SIZE, focal, middle, distortion, model, roi)
+    try:
+        scene = Scene(message(np.full((48, 64), 3.0)), info, SIZE)
+    except ImageError:
+        return
+    with np.errstate(all='ignore'):
+        place = scene.locate(np.array([100.0, 100.0, 60.0, 160.0]))
+    assert place is None or np.isfinite([place.position, place.size]).all()
 
 
 def test_depth_of_another_shape_is_not_registered():

@@ -59,7 +59,6 @@ class CameraMotion:
         self._exact = exact
         self._grey: Optional[NDArray[np.uint8]] = None
         self._corners = np.empty((0, 1, 2), dtype=np.float32)
-        self._size = (0, 0)
 
     def follow(self, image: BgrImage, persons: FloatArray) -> Optional[FloatArray]:
         """
@@ -68,7 +67,8 @@ class CameraMotion:
         :param image: uint8 BGR, shape ``(height, width, 3)``.
         :param persons: boxes of the persons in it, shape ``(N, 4)``; they are no background.
         :returns: shift, rotation and zoom of the background since the image before as an affine
-            map of pixels, shape ``(2, 3)``; None if there is no such image or too little in it.
+            map of pixels of this one, shape ``(2, 3)``; None if there is no such image or too
+            little in it.
         """
         height, width = image.shape[:2]
         ratio = min(1.0, LARGER_SIDE / max(height, width))
@@ -77,8 +77,9 @@ class CameraMotion:
         reduced = np.empty((size[1], size[0], 3), dtype=np.uint8)
         scale(image, reduced, self._exact, cv2.INTER_AREA)
         grey = cv2.cvtColor(reduced, cv2.COLOR_BGR2GRAY)
-        motion = self._compare(grey) if self._size == (width, height) else None
-        self._size = (width, height)
+        # Reduced, images of several resolutions are alike.
+        comparable = self._grey is not None and self._grey.shape == grey.shape
+        motion = self._compare(grey) if comparable else None
         self._grey = grey
         ratios = np.array([size[0] / width, size[1] / height])
         self._corners = _corners(grey, persons * np.tile(ratios, 2))

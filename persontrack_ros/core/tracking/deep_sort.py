@@ -32,11 +32,17 @@ from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.association import associate
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
 from persontrack_ros.core.tracking.kalman_filter import States
-from persontrack_ros.core.tracking.kalman_filter import checked
+from persontrack_ros.core.tracking.stored import MOST
+from persontrack_ros.core.tracking.stored import STAMPS
+from persontrack_ros.core.tracking.stored import UNIT
+from persontrack_ros.core.tracking.stored import checked
+from persontrack_ros.core.tracking.stored import checked_ids
+from persontrack_ros.core.tracking.stored import checked_size
 from persontrack_ros.core.tracking.track import NO_DETECTION
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.track import TrackState
 from persontrack_ros.core.tracking.track import make_tracks
+from persontrack_ros.core.tracking.undo import undone_by_errors
 
 # The columns of a table that are plain arrays.
 _COLUMNS = ('ids', 'states', 'hits', 'ages', 'time_since_update', 'detections', 'scores')
@@ -62,6 +68,11 @@ class _Table:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def copy(self) -> _Table:
+        """Return a table that can be changed while this one stays, but for what galleries hold."""
+        columns = {name: getattr(self, name).copy() for name in _COLUMNS}
+        return _Table(kalman=self.kalman.copy(), galleries=list(self.galleries), **columns)
 
     def select(self, mask: NDArray[np.bool_]) -> _Table:
         return _Table(
@@ -104,6 +115,7 @@ class DeepSort:
         self._table = _Table()
         self._stamp: Optional[int] = None
         self._interval = math.inf
+        self._image_size: Optional[tuple[int, int]] = None
 
     def update(
         self,
@@ -117,24 +129,42 @@ class DeepSort:
 
         :returns: the visible tracks: confirmed, and matched in this frame or the one before it.
         """
-        measurements = boxes_to_measurements(detections.boxes)
         embeddings = embed(np.arange(len(detections)))
+        with undone_by_errors(self):
+            self._table = self._table.copy()
+            return self._update(detections, embeddings, stamp, motion)
+
+    def _update(
+        self,
+        detections: Detections,
+        embeddings: Embeddings,
+        stamp: int,
+        motion: Optional[FloatArray],
+    ) -> list[Track]:
+        measurements = boxes_to_measurements(detections.boxes)
         if self._stamp is not None and stamp > self._stamp:
             self._interval = (stamp - self._stamp) / 1e9
         self._stamp = stamp
+        self._resize(detections.image_size)
+        self._forget_other_looks(embeddings)
         if motion is not None:
             self._table.kalman = self._table.kalman.move(motion)
         self._predict()
         result = self._match(detections.boxes, measurements, embeddings)
-        self._update_matched(result, measurements, embeddings, detections.scores)
+        self._update_matched(result, measurements, detections.scores)
         self._mark_missed(result.unmatched_tracks)
         self._initiate(result.unmatched_detections, measurements, embeddings, detections.scores)
+        galleries = self._table.galleries
         self._table = self._table.select(self._table.states != TrackState.DELETED)
-        return [
+        visible = [
             track
             for track in self.tracks
             if track.state == TrackState.CONFIRMED and track.time_since_update <= 1
         ]
+        # Last, because it cannot be undone.
+        for row, detection in zip(result.tracks, result.detections):
+            galleries[row].add(embeddings[detection])
+        return visible
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
@@ -143,6 +173,7 @@ class DeepSort:
         return {
             'next_id': np.array([self.next_id], dtype=np.int64),
             'stamp': np.array([] if self._stamp is None else [self._stamp], dtype=np.int64),
+            'image_size': np.array(self._image_size or [], dtype=np.int64),
             'interval': np.array([] if self._interval == math.inf else [self._interval]),
             **self._table.kalman.state(),
             **{name: getattr(self._table, name).copy() for name in _COLUMNS},
@@ -157,17 +188,26 @@ class DeepSort:
         :raises KeyError: if an array is missing; the tracker is then as it was.
         :raises ValueError: if an array has another type or shape than it should; likewise.
         """
-        count = len(state['ids'])
-        next_id = checked(state, 'next_id', np.int64, (1,))
-        stamp = checked(state, 'stamp', np.int64, (None,))
-        interval = checked(state, 'interval', np.float64, (None,))
-        sizes = checked(state, 'gallery_sizes', np.int64, (count,))
-        embeddings = checked(state, 'galleries', np.float32, (int(sizes.sum()), None))
-        if count and sizes.min() < 1:
-            raise ValueError('gallery_sizes has an empty gallery')
+        next_id = checked(state, 'next_id', np.int64, (1,), 1, MOST)
+        count = len(checked_ids(state, int(next_id[0])))
+        stamp = checked(state, 'stamp', np.int64, (None,), *STAMPS)
+        interval = checked(state, 'interval', np.float64, (None,), 1e-9, MOST)
+        image_size = checked_size(state)
+        sizes = checked(state, 'gallery_sizes', np.int64, (count,), 1, MOST)
+        rows = int(sizes.sum())
+        embeddings = checked(state, 'galleries', np.float32, (rows, None), -UNIT, UNIT)
+        limits = {
+            'ids': (1, MOST),
+            'states': (TrackState.TENTATIVE, TrackState.CONFIRMED),
+            'hits': (1, MOST),
+            'ages': (1, MOST),
+            'time_since_update': (0, MOST),
+            'detections': (NO_DETECTION, MOST),
+            'scores': (0, 1),
+        }
         columns = {
-            name: checked(state, name, getattr(self._table, name).dtype, (count,))
-            for name in _COLUMNS
+            name: checked(state, name, getattr(self._table, name).dtype, (count,), *limit)
+            for name, limit in limits.items()
         }
         galleries = [
             Gallery.of(self.settings.nn_budget, vectors)
@@ -176,6 +216,7 @@ class DeepSort:
         kalman = States.restore(state, count)
         self._table = _Table(kalman=kalman, galleries=galleries, **columns)
         self.next_id = int(next_id[0])
+        self._image_size = image_size
         self._stamp = int(stamp[0]) if len(stamp) else None
         self._interval = float(interval[0]) if len(interval) else math.inf
 
@@ -194,6 +235,22 @@ class DeepSort:
             table.time_since_update,
             table.detections,
         )
+
+    def _resize(self, image_size: Optional[tuple[int, int]]) -> None:
+        """Take the tracks along to images of another resolution, which show the same."""
+        if image_size is None:
+            return
+        if self._image_size not in (None, image_size):
+            factors = np.divide(image_size, self._image_size)
+            self._table.kalman = self._table.kalman.scale(factors)
+        self._image_size = image_size
+
+    def _forget_other_looks(self, embeddings: Embeddings) -> None:
+        """Forget looks that another model has seen, of before a state was restored."""
+        table, length = self._table, embeddings.shape[1]
+        if len(table) and table.galleries[0].embeddings.shape[1] != length:
+            unknown = np.zeros((1, length), dtype=np.float32)
+            table.galleries = [Gallery.of(self.settings.nn_budget, unknown) for _ in table.ids]
 
     def _predict(self) -> None:
         table = self._table
@@ -259,7 +316,6 @@ class DeepSort:
         self,
         result: Association,
         measurements: FloatArray,
-        embeddings: Embeddings,
         scores: FloatArray,
     ) -> None:
         table, rows, found = self._table, result.tracks, result.detections
@@ -269,8 +325,6 @@ class DeepSort:
         table.detections[rows] = found
         table.scores[rows] = scores[found]
         table.states[rows[table.hits[rows] >= self.settings.n_init]] = TrackState.CONFIRMED
-        for row, detection in zip(rows, found):
-            table.galleries[row].add(embeddings[detection])
 
     def _mark_missed(self, rows: IndexArray) -> None:
         table = self._table

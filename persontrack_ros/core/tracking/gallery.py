@@ -26,10 +26,12 @@ from persontrack_ros.core.tracking.appearance import cosine_distance
 from persontrack_ros.core.tracking.appearance import known
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.association import associate
-from persontrack_ros.core.tracking.kalman_filter import checked
+from persontrack_ros.core.tracking.stored import MOST
+from persontrack_ros.core.tracking.stored import checked
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.core.tracking.undo import undone_by_errors
 
 # Cosine distance up to which a new track is a person who was seen before. Of two cameras that saw
 # the same ten persons, mirrored, smaller and darker, in vtest.avi: no two persons of 1268 pairs
@@ -129,13 +131,14 @@ class GalleryTracker:
             looks.update(zip(indices[known(vectors)].tolist(), vectors[known(vectors)]))
             return vectors
 
-        visible = self._tracker.update(detections, embed_and_keep, stamp, motion)
-        self._remember(looks)
-        with self._camera.gallery.lock:
-            if self._era == self._camera.era:
-                self._decide([track.id for track in visible if track.id not in self._ids])
-                self._tell(visible)
-        return self._renamed(visible)
+        with undone_by_errors(self, self._tracker):
+            visible = self._tracker.update(detections, embed_and_keep, stamp, motion)
+            self._remember(looks)
+            with self._camera.gallery.lock:
+                if self._era == self._camera.era:
+                    self._decide([track.id for track in visible if track.id not in self._ids])
+                    self._tell(visible)
+            return self._renamed(visible)
 
     def reset(self, first_id: int = 1) -> None:
         """
@@ -157,7 +160,9 @@ class GalleryTracker:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from what :meth:`state` returned, see :meth:`Tracker.restore`."""
-        pairs = checked(state, 'gallery_ids', np.int64, (None, 2))
+        pairs = checked(state, 'gallery_ids', np.int64, (None, 2), 1, MOST)
+        if any(len(set(column)) < len(pairs) for column in pairs.T.tolist()):
+            raise ValueError('gallery_ids has two tracks of the same id')
         self._tracker.restore(state)
         self._ids = dict(pairs.tolist())
         self._looks.clear()

@@ -11,13 +11,13 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from typing import Optional
 
 import numpy as np
-from numpy.typing import DTypeLike
 from numpy.typing import NDArray
 
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.tracking.stored import FARTHEST
+from persontrack_ros.core.tracking.stored import checked
 
 # What is known of each track, and the names it is stored under.
 _MOMENTS = (
@@ -27,6 +27,9 @@ _MOMENTS = (
     'cross_covariance',
     'velocity_variance',
 )
+
+# The aspect or height of a box of which arithmetic makes nothing infinite.
+_SMALLEST_SIZE = 1e-8
 
 # 95 % quantile of the chi-square distribution with 4 degrees of freedom.
 GATING_THRESHOLD = 9.4877
@@ -70,28 +73,6 @@ DEEP_SORT_NOISE = Noise(
     first_position=(2 / 20, 2 / 20, 1e-2, 2 / 20),
     first_velocity=(10 / 160, 10 / 160, 1e-5, 10 / 160),
 )
-
-
-def checked(
-    state: Mapping[str, NDArray[Any]],
-    name: str,
-    kind: DTypeLike,
-    shape: tuple[Optional[int], ...],
-) -> NDArray[Any]:
-    """
-    Return a copy of an array of a stored state.
-
-    :param shape: None where any length is allowed.
-    :raises KeyError: if it is missing.
-    :raises ValueError: if it has another type or shape, or numbers that are not finite.
-    """
-    array = state[name]
-    fits = len(array.shape) == len(shape) and all(
-        wanted in (None, length) for length, wanted in zip(array.shape, shape)
-    )
-    if not fits or array.dtype != kind or not np.isfinite(array).all():
-        raise ValueError(f'{name} is not what it should be: {array.dtype} of shape {array.shape}')
-    return array.copy()
 
 
 def _variances(height: FloatArray, std: Stds) -> FloatArray:
@@ -162,10 +143,20 @@ class States:
         :raises KeyError: if an array is missing.
         :raises ValueError: if an array is not of numbers, or has another shape.
         """
-        shape = (count, 4)
-        return cls(
-            np.array([checked(state, f'kalman_{name}', np.float64, shape) for name in _MOMENTS])
-        )
+        names = [f'kalman_{name}' for name in _MOMENTS]
+        first = [checked(state, name, np.float64, (count, 4)) for name in names[:2]]
+        # Rounding can make the variance of what is certain a little negative.
+        limits = [(-1e-6, FARTHEST**2), (-(FARTHEST**2), FARTHEST**2), (-1e-6, FARTHEST**2)]
+        second = [
+            checked(state, name, np.float64, (count, 4), *limit)
+            for name, limit in zip(names[2:], limits)
+        ]
+        if (np.abs(first[0][:, 2:]) < _SMALLEST_SIZE).any():
+            raise ValueError(f'{names[0]} has boxes without size')
+        second[::2] = [np.maximum(variance, 0.0) for variance in second[::2]]
+        if (second[1] ** 2 > 1.001 * second[0] * second[2] + 1e-6).any():
+            raise ValueError(f'{names[3]} is more than the variances allow')
+        return cls(np.array([*first, *second]))
 
     def __len__(self) -> int:
         """Return the number of tracks."""
@@ -200,6 +191,16 @@ class States:
         moments = np.concatenate([self.moments[:2] @ matrix.T, self.moments[2:] @ squared.T])
         moments[0, :, :2] += motion[:, 2]
         return States(moments)
+
+    def scale(self, factors: FloatArray) -> States:
+        """Return the states in pixels of an image that has so many times the width and height."""
+        x, y = factors
+        ratios = np.array([x, y, x / y, y])
+        return States(self.moments * np.array([ratios] * 2 + [ratios**2] * 3)[:, None])
+
+    def copy(self) -> States:
+        """Return the same states."""
+        return States(self.moments.copy())
 
     def predict(self, time: float = 1.0, noise: Noise = DEEP_SORT_NOISE) -> States:
         """Return the states some time later."""

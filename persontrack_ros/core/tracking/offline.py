@@ -183,14 +183,19 @@ class OfflineTracker:
         images: list[list[Track]] = [[] for _ in times]
         for id_, part in enumerate(persons, 1):
             for frame, track in _as_tracks(part, times, id_):
-                images[frame].append(track)
+                images[frame].append(track.scaled(1 / self._factors(frame)))
         return images
 
     def _image_size(self) -> Optional[tuple[int, int]]:
         return self._detections[0].image_size if self._detections else None
 
+    def _factors(self, frame: int) -> FloatArray:
+        """Return how many times the width and height of an image the first one has."""
+        first, size = self._image_size(), self._detections[frame].image_size
+        return np.ones(2) if first is None or size is None else np.divide(first, size)
+
     def _parts(self) -> list[_Part]:
-        """Return the tracks of the online tracker."""
+        """Return the tracks of the online tracker, in pixels of the first image."""
         width = max((looks.shape[1] for looks in self._looks), default=0)
         parts = []
         for id_, found in self._found.items():
@@ -201,7 +206,8 @@ class OfflineTracker:
             parts.append(
                 _Part(
                     np.array([frame for frame, _ in found]),
-                    np.array([self._detections[frame].boxes[index] for frame, index in found]),
+                    np.array([self._detections[frame].boxes[index] for frame, index in found])
+                    * np.array([np.tile(self._factors(frame), 2) for frame, _ in found]),
                     np.array([self._detections[frame].scores[index] for frame, index in found]),
                     looks,
                     np.array([index for _, index in found]),

@@ -35,11 +35,17 @@ from persontrack_ros.core.tracking.association import associate_pairs
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
 from persontrack_ros.core.tracking.kalman_filter import Noise
 from persontrack_ros.core.tracking.kalman_filter import States
-from persontrack_ros.core.tracking.kalman_filter import checked
+from persontrack_ros.core.tracking.stored import MOST
+from persontrack_ros.core.tracking.stored import STAMPS
+from persontrack_ros.core.tracking.stored import UNIT
+from persontrack_ros.core.tracking.stored import checked
+from persontrack_ros.core.tracking.stored import checked_ids
+from persontrack_ros.core.tracking.stored import checked_size
 from persontrack_ros.core.tracking.track import NO_DETECTION
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.track import TrackState
 from persontrack_ros.core.tracking.track import make_tracks
+from persontrack_ros.core.tracking.undo import undone_by_errors
 
 NOBODY = np.empty(0, dtype=np.intp)
 
@@ -223,6 +229,13 @@ class _Table:
         pairs = zip(self._arrays(), other._arrays())
         return _Table(self.kalman.append(other.kalman), *(np.concatenate(pair) for pair in pairs))
 
+    def copy(self) -> _Table:
+        """Return a table that can be changed in place while this one stays, but for the looks."""
+        columns = (
+            (column if column is self.looks else column.copy()) for column in self._arrays()
+        )
+        return _Table(self.kalman.copy(), *columns)
+
     def _arrays(self) -> list[NDArray[Any]]:
         return [getattr(self, each.name) for each in dataclasses.fields(self)[1:]]
 
@@ -302,6 +315,7 @@ class Persistent:
         )
         self.next_id = first_id
         self._stamp: Optional[int] = None
+        self._image_size: Optional[tuple[int, int]] = None
         self._now = 0.0
         self._score_count = 0.0
         self._mean_score = 0.0
@@ -319,10 +333,18 @@ class Persistent:
         :returns: the confirmed tracks that are detected, and those that are hidden or were missed
             for a moment.
         """
+        with undone_by_errors(self):
+            self._table = self._table.copy()
+            return self._update(detections, embed, stamp, motion)
+
+    def _update(
+        self, detections: Detections, embed: Embed, stamp: int, motion: Optional[FloatArray]
+    ) -> list[Track]:
         elapsed = 0.0 if self._stamp is None else max(0.0, (stamp - self._stamp) / 1e9)
         self._stamp = stamp
         self._now += elapsed
         self._weigh(detections.scores)
+        self._resize(detections.image_size)
         self._forget(detections.image_size, elapsed)
         if motion is not None:
             self._move(motion, elapsed)
@@ -348,6 +370,7 @@ class Persistent:
                 [self.next_id, self._now, self._score_count, self._mean_score], dtype=np.float64
             ),
             'stamp': np.array(stamp, dtype=np.int64),
+            'image_size': np.array(self._image_size or [], dtype=np.int64),
             **self._table.kalman.state(),
             **{
                 name: array.copy() for name, array in vars(self._table).items() if name != 'kalman'
@@ -361,15 +384,32 @@ class Persistent:
         :raises KeyError: if an array is missing; the tracker is then as it was.
         :raises ValueError: if an array has another type or shape than it should; likewise.
         """
-        count = len(state['ids'])
-        clock = checked(state, 'clock', np.float64, (4,))
-        stamp = checked(state, 'stamp', np.int64, (None,))
+        clock = checked(state, 'clock', np.float64, (4,), 0, MOST)
+        ids = checked_ids(state, clock[0])
+        count = len(ids)
+        stamp = checked(state, 'stamp', np.int64, (None,), *STAMPS)
+        limits = {
+            'ids': (1, MOST),
+            'ages': (1, MOST),
+            'hits': (1, MOST),
+            'misses': (0, MOST),
+            'seen_at': (0, clock[1]),
+            'looked_at': (0, clock[1]),
+            'scores': (0, 1),
+            'best_scores': (0, 1),
+            'looks': (-UNIT, UNIT),
+            'look_counts': (0, MOST),
+            'detections': (NO_DETECTION, MOST),
+        }
         columns = {
-            name: checked(state, name, column.dtype, (count, None)[: column.ndim])
+            name: checked(
+                state, name, column.dtype, (count, None)[: column.ndim], *limits.get(name, ())
+            )
             for name, column in vars(self._table).items()
             if name != 'kalman'
         }
         states = States.restore(state, count)
+        self._image_size = checked_size(state)
         self._table = _Table(kalman=states, **columns)
         self.next_id = int(clock[0])
         self._now, self._score_count, self._mean_score = clock[1:].tolist()
@@ -444,6 +484,16 @@ class Persistent:
         # A small step over another border says little about whom the camera has lost.
         carried = ~own & (near | far)
         return (outwards[:, 0] | outwards[:, 1]) & ~(carried[:, 0] | carried[:, 1])
+
+    def _resize(self, image_size: Optional[tuple[int, int]]) -> None:
+        """Take the tracks along to images of another resolution, which show the same."""
+        if image_size is None:
+            return
+        if self._image_size not in (None, image_size):
+            factors = np.divide(image_size, self._image_size)
+            self._table.kalman = self._table.kalman.scale(factors)
+            self._table.drifts *= factors
+        self._image_size = image_size
 
     def _move(self, motion: FloatArray, elapsed: float) -> None:
         """Take the tracks along with the background; of those just seen, note how fast it goes."""
@@ -580,7 +630,13 @@ class Persistent:
         looks = table.looks[rows]
         looks *= np.minimum(table.look_counts[rows], MEMORY / (1 - MEMORY))[:, None]
         looks += found.looks[columns]
-        table.looks[rows] = normalise(looks)
+        # A new array, see _Table.copy; they are large.
+        if len(rows) < len(table):
+            mixed = table.looks.copy()
+            mixed[rows] = normalise(looks)
+            table.looks = mixed
+        else:
+            table.looks = normalise(looks)
         table.look_counts[rows] += 1
         table.looked_at[rows] = self._now
 

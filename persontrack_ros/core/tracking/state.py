@@ -8,45 +8,55 @@ version of this layout) and ``algorithm``.
 from __future__ import annotations
 
 import os
-import tempfile
-import zipfile
-import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from persontrack_ros.core.arrays import read_arrays
+from persontrack_ros.core.arrays import write_arrays
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import one_line
 from persontrack_ros.core.tracking.tracker import Tracker
 
 FORMAT = 'persontrack state 2'
+_KIND = FORMAT.rpartition(' ')[0]
 
-# What NumPy raises for files that are damaged or something else.
-_DAMAGES = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+# Bytes that a state may have: 100 persons with 100 embeddings of 512 numbers each have 20 MB.
+LIMIT = 256 * 2**20
 
 
 def save_tracker(tracker: Tracker, path: Path) -> None:
     """
-    Write all that a tracker knows; a file that is there is replaced only by a complete one.
+    Write all that a tracker knows; a state that is there is replaced only by a complete one.
 
-    :raises OutputError: if the file cannot be written.
+    :raises OutputError: if the file cannot be written, or there is something else than a state.
     """
-    arrays: dict[str, Any] = {
-        'format': np.array(FORMAT),
-        'algorithm': np.array(tracker.settings.algorithm),
-        **tracker.state(),
-    }
-    temporary = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.part', delete=False) as file:
-            temporary = file.name
-            np.savez(file, **arrays)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f'cannot write the state {path}: {error.strerror}') from error
+        if os.path.lexists(path):
+            _check_replaceable(path)
+    except (OSError, SourceError, ValueError) as error:
+        raise OutputError(f'cannot write the state {path}: {one_line(error)}') from error
+    write_arrays(
+        {
+            'format': np.array(FORMAT),
+            'algorithm': np.array(tracker.settings.algorithm),
+            **tracker.state(),
+        },
+        path,
+    )
+
+
+def _check_replaceable(path: Path) -> None:
+    """
+    Refuse to replace what is no state: the path may be anything, and come from anybody.
+
+    :raises SourceError: says what is there.
+    """
+    if path.is_symlink():
+        raise SourceError('it is a link')
+    if not str(read_arrays(path, LIMIT).get('format', '')).startswith(_KIND):
+        raise SourceError('there is another file')
 
 
 def load_tracker(tracker: Tracker, path: Path) -> None:
@@ -56,16 +66,9 @@ def load_tracker(tracker: Tracker, path: Path) -> None:
     :raises SourceError: if the file cannot be read, is damaged, no state, of another version or
         of another algorithm; the tracker is then as it was.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except _DAMAGES as error:
-        raise SourceError(f'cannot read the state {path}: {error}') from error
-    except (AttributeError, TypeError) as error:
-        # NumPy takes a file of one array for what it is, not for an archive.
-        raise SourceError(f'{path} is no state of a tracker') from error
+    arrays = read_arrays(path, LIMIT)
     found = str(arrays.pop('format', ''))
-    if not found.startswith(FORMAT.rpartition(' ')[0]):
+    if not found.startswith(_KIND):
         raise SourceError(f'{path} is no state of a tracker')
     if found != FORMAT:
         raise SourceError(f'{path} has the format {found!r}; this version reads {FORMAT!r}')
@@ -75,4 +78,4 @@ def load_tracker(tracker: Tracker, path: Path) -> None:
     try:
         tracker.restore(arrays)
     except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(f'the state {path} is damaged: {error}') from error
+        raise SourceError(f'the state {path} is damaged: {one_line(error)}') from error

@@ -57,6 +57,10 @@ class Track(NamedTuple):
     time_since_update: int
     detection: Optional[int]
 
+    def scaled(self, factors: FloatArray) -> Track:
+        """Return it in pixels of an image that has so many times the width and height."""
+        return self._replace(box=self.box * np.tile(factors, 2), velocity=self.velocity * factors)
+
     def predicted(self, seconds: float, frames: int) -> Track:
         """Return the person as expected some time later, after frames without a detection."""
         shift = np.append(self.velocity * seconds, (0.0, 0.0))

@@ -1,0 +1,128 @@
+"""An image that a tracker cannot take changes nothing, whatever step of it fails."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from examples import examples
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from test_tracking import ALGORITHMS
+from test_tracking import SIZE
+from test_tracking import frames
+
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.tracking import deep_sort
+from persontrack_ros.core.tracking import gallery
+from persontrack_ros.core.tracking import kalman_filter
+from persontrack_ros.core.tracking import persistent
+from persontrack_ros.core.tracking import tracker as trackers
+
+
+class FaultError(Exception):
+    """What nobody foresaw."""
+
+
+def methods(kind):
+    """Return the names of the methods of a class that are called during an update, and others."""
+    skipped = ('__init__', '__len__', '__getitem__', '__repr__', '__eq__', 'state', 'restore')
+    found = inspect.getmembers(kind, inspect.isfunction)
+    return [(kind, name) for name, _ in found if name not in skipped]
+
+
+STEPS = [
+    *methods(persistent.Persistent),
+    *methods(persistent._Matching),
+    *methods(deep_sort.DeepSort),
+    *methods(deep_sort._Table),
+    *methods(kalman_filter.States),
+]
+
+
+def make(algorithm, shared):
+    options = TrackerSettings(algorithm=algorithm, n_init=1, nn_budget=3)
+    if shared:
+        return gallery.Camera(gallery.Gallery()).make_tracker(options)
+    return trackers.make_tracker(options)
+
+
+def update(tracker, frame):
+    found, stamp, motion = frame
+    basis = np.vstack([np.eye(8), np.zeros(8)]).astype(np.float32)
+    looks = basis[[look for _, _, look in found]].reshape(-1, 8)
+    boxes, scores = [box for box, _, _ in found], [score for _, score, _ in found]
+    detections = Detections.create(boxes, scores, image_size=SIZE)
+    return tracker.update(detections, looks.__getitem__, stamp, motion)
+
+
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+@given(
+    frames=frames,
+    shared=st.booleans(),
+    step=st.sampled_from(STEPS),
+    call=st.integers(0, 5),
+    before=st.booleans(),
+)
+@settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.fault(
+    'an error in any step of a tracker',
+    happens='the image is skipped; the next one is tracked as if there had been none',
+    lost='the tracks of that image',
+)
+def test_any_step_may_fail(algorithm, frames, shared, step, call, before):
+    tracker, other = make(algorithm, shared), make(algorithm, shared)
+    kind, name = step
+    whole = getattr(kind, name)
+
+    for frame in frames:
+        calls = 0
+
+        def failing(*arguments, **options):
+            nonlocal calls
+            calls += 1
+            if before and calls == call + 1:
+                raise FaultError
+            result = whole(*arguments, **options)
+            if calls == call + 1:
+                raise FaultError
+            return result
+
+        state = tracker.state()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kind, name, failing)
+            try:
+                update(tracker, frame)
+                failed = False
+            except FaultError:
+                failed = True
+        if not failed:
+            # It was not called so often: the image is tracked.
+            update(other, frame)
+            continue
+        for key, array in tracker.state().items():
+            np.testing.assert_array_equal(array, state[key], key)
+        # What comes next is tracked as if there had been nothing.
+        assert repr(update(tracker, frame)) == repr(update(other, frame))
+
+
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+@pytest.mark.fault(
+    'embeddings of another model',
+    happens='tracked by motion until the new ones are known',
+    lost='the looks from before',
+)
+def test_looks_of_another_length(algorithm):
+    """Of another model, as after a restart with an older state."""
+    tracker = make(algorithm, False)
+    detections = Detections.create([[100, 100, 40, 100]], [0.95], image_size=SIZE)
+    ids = set()
+    for stamp, length in enumerate((8, 8, 4, 4, 0, 0)):
+        looks = np.eye(1, length, dtype=np.float32)
+        tracks = tracker.update(detections, looks.__getitem__, stamp * 10**8)
+        ids |= {track.id for track in tracks}
+    assert ids == {1}
