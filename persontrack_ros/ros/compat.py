@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +16,7 @@ from typing import Optional
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
-from rclpy._rclpy_pybind11 import RCLError
 from rclpy._rclpy_pybind11 import UnknownROSArgsError
-from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
@@ -89,26 +88,6 @@ def on_parameters_set(node: Node, convert: Convert, check: Check, take: Take) ->
     node.add_on_set_parameters_callback(check_and_take)
 
 
-def refuse_impossible_transitions(node: LifecycleNode) -> None:
-    """
-    Answer a transition that the state of the node does not have with success = false.
-
-    Before Kilted, its exception would end the node.
-    """
-    (service,) = (each for each in node.services if each.srv_name.endswith('/change_state'))
-    change = service.callback
-
-    def change_or_refuse(request: Any, response: Any) -> Any:
-        try:
-            return change(request, response)
-        except RCLError as error:
-            node.get_logger().warning(f'no such transition in this state: {error}')
-            response.success = False
-            return response
-
-    service.callback = change_or_refuse
-
-
 def with_number(take: Callable[[Any, Optional[int]], None]) -> Callable[..., None]:
     """
     Return the callback of a subscription that takes a message and the number it was published by.
@@ -123,6 +102,14 @@ def with_number(take: Callable[[Any, Optional[int]], None]) -> Callable[..., Non
         take(message, None)
 
     return with_info if TELLS_NUMBERS else alone
+
+
+def take_waiting(subscription: Subscription) -> Iterator[Optional[int]]:
+    """Take the messages of a subscription that wait in the middleware; yield their numbers."""
+    with subscription.handle:
+        # As an executor does; unconverted, it costs next to nothing.
+        while taken := subscription.handle.take_message(subscription.msg_type, True):
+            yield taken[1].get('publication_sequence_number')
 
 
 def local_discovery() -> dict[str, str]:

@@ -23,6 +23,7 @@ from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.ros.compat import SubscriptionEventCallbacks
 from persontrack_ros.ros.compat import UnsupportedEventTypeError
+from persontrack_ros.ros.compat import take_waiting
 from persontrack_ros.ros.compat import with_number
 from persontrack_ros.ros.losses import LossCounter
 
@@ -81,7 +82,7 @@ class Listener:
         self._newest: Optional[Subscription] = None
         self._former: Optional[Subscription] = None
         self.topic_name = node.resolve_topic_name(topic)
-        self.losses = LossCounter(partial(node.count_publishers, self.topic_name))
+        self.losses = LossCounter(lambda: _ids(node.get_publishers_info_by_topic(self.topic_name)))
         self.heard = time.monotonic()
         self.publishers: list[TopicEndpointInfo] = []
         self._reliability = self._declare_reliability()
@@ -100,11 +101,8 @@ class Listener:
 
     def adapt(self) -> None:
         """Look who publishes, and subscribe anew where that does not fit them as it could."""
-        publishers = self._node.get_publishers_info_by_topic(self.topic_name)
-        if _ids(publishers) != _ids(self.publishers):
-            self.losses.begin_anew()
-        self.publishers = publishers
-        if self._newest is not None and not publishers:
+        self.publishers = self._node.get_publishers_info_by_topic(self.topic_name)
+        if self._newest is not None and not self.publishers:
             return
         wanted = self._fitting()
         if self._newest is None or wanted != (
@@ -114,7 +112,10 @@ class Listener:
             self._subscribe(*wanted)
 
     def destroy(self) -> None:
-        """End the subscription."""
+        """End the subscription; what still waits to be taken is lost."""
+        oldest = self._former or self._newest
+        if oldest is not None:
+            self.losses.drop(take_waiting(oldest))
         for subscription in (self._former, self._newest):
             if subscription is not None:
                 self._node.destroy_subscription(subscription)

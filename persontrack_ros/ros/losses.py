@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Optional
@@ -40,14 +41,15 @@ class LossCounter:
         publishers, each has its own. Only those that got lost on the way are counted then.
     """
 
-    def __init__(self, publishers: Callable[[], int]) -> None:
+    def __init__(self, publishers: Callable[[], Set[bytes]]) -> None:
         """
         Begin with whatever comes first.
 
-        :param publishers: returns how many there are.
+        :param publishers: returns the identifiers of those there are.
         """
         self._publishers = publishers
         self._last: Optional[int] = None
+        self._owners: Set[bytes] = frozenset()
         self.received = 0
         self.strayed = 0
         self.lost = 0
@@ -55,16 +57,23 @@ class LossCounter:
 
     def add(self, number: Optional[int]) -> None:
         """Take note of the number of a message, None where rclpy does not tell it."""
-        if number == UNNUMBERED:
-            number = None
-        missing = 0 if None in (number, self._last) else number - self._last - 1
         self.received += 1
-        self._last = number
-        if number is None:
-            self.counts = False
-        elif missing > 0:
-            self.counts = self._publishers() == 1
-            self.lost += missing if self.counts else 0
+        if number is None or number == UNNUMBERED:
+            self._last, self.counts = None, False
+            return
+        if self.counts and self._last is not None and number == self._last + 1:
+            self._last = number
+            return
+        # A message does not say who published it. Numbers follow each other if there was one
+        # publisher at both, and the same.
+        owners = self._publishers()
+        same = self._last is not None and owners == self._owners and len(owners) == 1
+        if same and number > self._last:
+            self.lost += number - self._last - 1
+        # No publisher counts backwards: somebody has come and gone.
+        self._last = None if same and number <= self._last else number
+        self._owners = owners
+        self.counts = self._last is not None and len(owners) == 1
 
     def add_strayed(self, number: int) -> None:
         """Take note of so many messages that the middleware says are lost."""
@@ -72,9 +81,17 @@ class LossCounter:
         if not self.counts:
             self.lost += number
 
-    def begin_anew(self) -> None:
-        """Take the next number as it is: it is that of another publisher."""
-        self._last = None
+    def drop(self, numbers: Iterable[Optional[int]]) -> None:
+        """
+        Take note of messages that nobody will take any more.
+
+        Who publishes is not looked up: ROS may have ended.
+        """
+        for number in numbers:
+            if self.counts and self._last is not None and number is not None:
+                self.lost += max(0, number - self._last - 1)
+            self._last = number
+            self.lost += 1
 
 
 class LossWatch:

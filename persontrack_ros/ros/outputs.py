@@ -38,6 +38,10 @@ from persontrack_ros.ros.messages import tracks_to_info
 from persontrack_ros.ros.messages import tracks_to_message
 from persontrack_ros.ros.space import Space
 
+# JPEG_MAX_DIMENSION of libjpeg.
+_LARGEST_JPEG = 65500
+_WARNING_PERIOD = 5.0
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -50,6 +54,7 @@ class Outcome:
     :ivar tracks: the visible ones.
     :ivar mean_time: of the newest images, in seconds.
     :ivar depth: of the image, where it is subscribed; it may come later.
+    :ivar refused: number of detections of another node that cannot be persons.
     :ivar embedded: number of detections whose embedding was computed.
     """
 
@@ -60,6 +65,7 @@ class Outcome:
     tracks: Sequence[Track]
     mean_time: float
     depth: Optional[Future[Depth]] = None
+    refused: int = 0
     embedded: int = 0
 
 
@@ -134,7 +140,13 @@ class Outputs:
         annotated = draw(outcome.image, outcome.tracks, outcome.mean_time, drawing)
         if raw:
             self._publishers['annotated_image'].publish(bgr_to_image(annotated, header))
-        if compressed:
+        if compressed and max(annotated.shape) > _LARGEST_JPEG:
+            self._node.get_logger().warning(
+                f'no annotated_image/compressed: no side of a JPEG has more than {_LARGEST_JPEG} '
+                f'pixels, and the image has {annotated.shape[1]}x{annotated.shape[0]}',
+                throttle_duration_sec=_WARNING_PERIOD,
+            )
+        elif compressed:
             quality = [cv2.IMWRITE_JPEG_QUALITY, options['jpeg_quality']]
             _, data = cv2.imencode('.jpg', annotated, quality)
             message = CompressedImage(header=header, format='bgr8; jpeg compressed bgr8')

@@ -114,7 +114,7 @@ class Processor:
                 complain('detections', fault)
         started = time.perf_counter()
         self._take_tracker(settings)
-        detections, sources = self._detect(frame, image, settings, options)
+        detections, sources, refused = self._detect(frame, image, settings, options)
         elapsed = time.perf_counter() - started
         tracks: list[Track] = []
         embedded = 0
@@ -127,7 +127,15 @@ class Processor:
         self._times.append(time.perf_counter() - started)
         mean_time = sum(self._times) / len(self._times)
         outcome = Outcome(
-            frame.header, image, detections, sources, tracks, mean_time, frame.depth, embedded
+            frame.header,
+            image,
+            detections,
+            sources,
+            tracks,
+            mean_time,
+            frame.depth,
+            refused,
+            embedded,
         )
         outputs.publish_rest(outcome, settings.drawing, options)
         return outcome
@@ -150,30 +158,33 @@ class Processor:
         image: Optional[BgrImage],
         settings: Settings,
         options: Mapping[str, Any],
-    ) -> tuple[Optional[Detections], Sequence[Optional[int]]]:
-        """Return the detections, and the index of each in the message of their topic; or None."""
+    ) -> tuple[Optional[Detections], Sequence[Optional[int]], int]:
+        """
+        Return the detections, or None where it is not their turn; the index of each in the message
+        of their topic; and the number of those in it that were refused.
+        """
         own = None
         if self._detects:
             own = self._pipeline.detect(image)
             if own is None:
-                return None, ()
+                return None, (), 0
             if frame.detections is None:
-                return own, range(len(own))
-        others, sources = message_to_detections(
+                return own, range(len(own)), 0
+        others, sources, refused = message_to_detections(
             frame.detections,
             _class_id(options),
             settings.detector.score_threshold,
             None if image is None else (image.shape[1], image.shape[0]),
         )
         if own is None:
-            return others, sources
+            return others, sources, refused
         new = ~(iou(own.boxes, others.boxes) > SAME_PERSON).any(axis=1)
         both = Detections.create(
             np.concatenate([others.boxes, own.boxes[new]]),
             np.concatenate([others.scores, own.scores[new]]),
             image_size=own.image_size,
         )
-        return both, [*sources, *[None] * int(new.sum())]
+        return both, [*sources, *[None] * int(new.sum())], refused
 
 
 def _class_id(options: Mapping[str, Any]) -> Optional[str]:

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from persontrack_ros.core.depth import Locator
 from persontrack_ros.core.depth import Scene
-from persontrack_ros.core.errors import ImageError
+from persontrack_ros.core.errors import one_line
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.ros.depth_input import Depth
 from persontrack_ros.ros.markers import Markers
@@ -87,8 +87,10 @@ class Space:
         else:
             try:
                 places = self._locator.locate(tracks, Scene(*depth.result(), image_size))
-            except ImageError as error:
-                logger.warning(f'no tracks_3d: {error}', throttle_duration_sec=_WARNING_PERIOD)
+            except Exception as error:  # noqa: BLE001 - who completes the depth knows nothing of it
+                logger.warning(
+                    f'no tracks_3d: {one_line(error)}', throttle_duration_sec=_WARNING_PERIOD
+                )
             else:
                 self._tracks_publisher.publish(places_to_message(tracks, places, header))
         markers = self._markers.update([track.id for track in tracks], places, header)

@@ -55,6 +55,9 @@ class Statistics:
         """Forget all but the last error."""
         with self._lock:
             self._processed = 0
+            self._failed = 0
+            self._paused = 0
+            self._refused = 0
             self._done: deque[float] = deque()
             self._since = time.monotonic()
             self._latencies: deque[float] = deque(maxlen=LATENCIES)
@@ -72,21 +75,52 @@ class Statistics:
         with self._lock:
             self._ids.clear()
 
-    def processed(self, received: float, people: int, ids: Iterable[int]) -> None:
-        """Take note of an image that was received at that time (`time.monotonic`), and is done."""
+    def processed(
+        self, received: float, people: int, ids: Iterable[int], refused: int = 0
+    ) -> None:
+        """
+        Take note of an image that is done.
+
+        :param received: when it came (`time.monotonic`).
+        :param refused: number of detections of another node that were.
+        """
         with self._lock:
             now = time.monotonic()
             self._processed += 1
+            self._refused += refused
             self._done.append(now)
             self._latencies.append(now - received)
             self._people = people
             self._ids.update(ids)
 
-    def failed(self, error: str) -> None:
-        """Take note of an error."""
+    def paused(self) -> None:
+        """Take note of an image that is left out because tracking is paused."""
         with self._lock:
+            self._paused += 1
+
+    def failed(self, error: str) -> None:
+        """Take note of an image that is skipped because of an error."""
+        with self._lock:
+            self._failed += 1
             self._last_error = error
             self._error_at = time.monotonic()
+
+    def account(self, dropped: int, in_work: int) -> dict[str, int]:
+        """
+        Tell what became of all images that were sent: what became of each is one of the others.
+
+        :param dropped: number of those that never came to be worked on.
+        :param in_work: number of those that it is not decided of yet.
+        """
+        with self._lock:
+            fates = {
+                'processed': self._processed,
+                'dropped': dropped,
+                'failed': self._failed,
+                'paused': self._paused,
+                'in work': in_work,
+            }
+        return {'sent': sum(fates.values()), **fates}
 
     def report(self, limits: Mapping[str, Any], silence: float) -> Report:
         """
@@ -118,7 +152,7 @@ class Statistics:
                 'latency p50 (ms)': f'{1e3 * p50:.1f}',
                 'latency p99 (ms)': f'{1e3 * p99:.1f}',
                 'time since last input (s)': f'{silence:.1f}',
-                'processed': str(self._processed),
+                'refused detections': str(self._refused),
                 'people now': str(self._people),
                 'ids so far': str(len(self._ids)),
                 'last error': self._last_error,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
@@ -18,16 +20,16 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import get_logger
+from rclpy.task import Future
 
-from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.errors import one_line
 from persontrack_ros.core.memory import giving_memory_back
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.timeline import FORWARD_JUMP
 from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.gallery import Gallery
-from persontrack_ros.ros.compat import refuse_impossible_transitions
 from persontrack_ros.ros.diagnostics import publish_diagnostics
 from persontrack_ros.ros.discovery import publishers_of
 from persontrack_ros.ros.endpoints import QosWatch
@@ -82,7 +84,6 @@ class TrackerNode(LifecycleNode):
         self._log = ImageLog(self)
         self._qos = QosWatch(self)
         self._losses = LossWatch(self)
-        refuse_impossible_transitions(self)
         Services(self, self._reset, self._enable, self._save, self._load)
         publish_diagnostics(self, self._report)
         self.create_timer(
@@ -126,8 +127,7 @@ class TrackerNode(LifecycleNode):
         try:
             action()
         except Exception as error:  # noqa: BLE001 - whatever it is, the node must stay usable
-            expected = isinstance(error, PersontrackError)
-            self._problem = str(error) if expected else f'{type(error).__name__}: {error}'
+            self._problem = one_line(error)
             # Whatever fails because of Ctrl-C means nothing.
             if self.context.ok():
                 self.get_logger().error(self._problem)
@@ -187,15 +187,36 @@ class TrackerNode(LifecycleNode):
         super().destroy_node()
 
     def _stop(self) -> None:
-        if self._inputs is not None:
-            self._inputs.destroy()
-            self._dropped += self._inputs.lost
-            self._inputs = None
-        if self._worker is not None:
-            self._worker.stop()
-            self._dropped += self._worker.dropped
-            self._worker = None
+        inputs, worker = self._inputs, self._worker
+        try:
+            if inputs is not None:
+                inputs.destroy()
+        finally:
+            # Python cannot end while another thread is within OpenVINO.
+            if worker is not None:
+                worker.stop()
+        if worker is not None:
             self._outputs.clear()
+            account = self._account()
+            logger = self.get_logger()
+            # After Ctrl-C, that of a node would try to publish.
+            (logger if self.context.ok() else get_logger(f'{logger.name}.account')).info(
+                f'of {account.pop("sent")} images since configure, '
+                + ', '.join(f'{number} {fate}' for fate, number in account.items())
+            )
+        self._dropped += self._dropped_now()
+        self._inputs = self._worker = None
+
+    def _dropped_now(self) -> int:
+        """Return how many images since the activation never came to be worked on."""
+        inputs, worker = self._inputs, self._worker
+        return (worker.dropped if worker else 0) + (inputs.lost if inputs else 0)
+
+    def _account(self) -> dict[str, int]:
+        worker = self._worker
+        return self._statistics.account(
+            self._dropped + self._dropped_now(), worker.in_work if worker else 0
+        )
 
     def _free(self) -> None:
         with giving_memory_back():
@@ -216,6 +237,7 @@ class TrackerNode(LifecycleNode):
     def _process(self, frame: Frame) -> None:
         """Publish what is in a frame; runs on the worker's thread."""
         if not self._enabled:
+            self._statistics.paused()
             self.get_logger().debug('image left out: the node is paused')
             return
         settings, options = self._configuration.current
@@ -231,15 +253,25 @@ class TrackerNode(LifecycleNode):
                 self._complain,
             )
         except Exception as error:  # noqa: BLE001 - one bad image must not end the tracking
-            if self.context.ok():
-                self._statistics.failed(f'image skipped: {error}')
-                self.get_logger().error(
-                    f'image skipped: {error}', throttle_duration_sec=_ERROR_PERIOD
-                )
+            if not self.context.ok():
+                # Ctrl-C came before its tracks could be published.
+                self._dropped += 1
+                return
+            problem = f'image skipped: {one_line(error)}'
+            self._statistics.failed(problem)
+            self.get_logger().error(problem, throttle_duration_sec=_ERROR_PERIOD)
             return
+        if outcome.refused:
+            self.get_logger().warning(
+                f'{outcome.refused} detections of another node refused: no person has such a '
+                'place, size or score',
+                throttle_duration_sec=_ERROR_PERIOD,
+            )
         tracked = settings.tracker.algorithm != NONE
         people = len(outcome.tracks if tracked else outcome.detections or ())
-        self._statistics.processed(frame.received, people, (track.id for track in outcome.tracks))
+        self._statistics.processed(
+            frame.received, people, (track.id for track in outcome.tracks), outcome.refused
+        )
         losses = {
             'lost or replaced before they came': inputs.lost if inputs else 0,
             'replaced by newer ones': worker.dropped if worker else 0,
@@ -295,12 +327,32 @@ class TrackerNode(LifecycleNode):
     def _enable(self, enabled: bool) -> None:
         self._enabled = enabled
 
-    def _save(self, path: Path) -> None:
-        self._session().save(self._configuration.current.settings.tracker, path)
+    async def _save(self, path: Path) -> None:
+        settings = self._configuration.current.settings.tracker
+        await self._apart(partial(self._session().save, settings, path))
 
-    def _load(self, path: Path) -> None:
-        self._session().load(self._configuration.current.settings.tracker, path)
+    async def _load(self, path: Path) -> None:
+        settings, session = self._configuration.current.settings.tracker, self._session()
+        await self._apart(partial(session.load, settings, path))
+        if session is not self._session():
+            raise SettingsError('the node was configured anew meanwhile')
         self._outputs.clear()
+
+    def _apart(self, work: Callable[[], None]) -> Future[None]:
+        """Work on a thread of its own, while the executor goes on; a coroutine can wait for it."""
+        done: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - it is raised again where it is awaited
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+            self._wake_executor()
+
+        threading.Thread(target=run).start()
+        return done
 
     def _watch(self) -> None:
         """Warn of topics over which nothing comes, and why."""
@@ -327,11 +379,10 @@ class TrackerNode(LifecycleNode):
     def _report(self) -> Report:
         """Tell how things are, for the diagnostics."""
         settings, options = self._configuration.current
-        inputs, worker = self._inputs, self._worker
+        inputs = self._inputs
         silence = max(inputs.silence.values()) if inputs is not None else 0.0
         report = self._statistics.report(options, silence)
-        dropped = (worker.dropped if worker else 0) + (inputs.lost if inputs else 0)
-        report.values['dropped'] = str(self._dropped + dropped)
+        report.values.update((fate, str(count)) for fate, count in self._account().items())
         report.values['unmatched'] = str(inputs.unmatched if inputs else 0)
         processor = self._processor
         report.values['other classes'] = str(processor.classes.left_out if processor else 0)

@@ -37,6 +37,7 @@ class NewestItemWorker(Generic[Item]):
         self._condition = threading.Condition()
         self._item: Optional[Item] = None
         self._stopping = False
+        self._handling = False
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
         self._thread.start()
@@ -51,6 +52,12 @@ class NewestItemWorker(Generic[Item]):
         # Without a pause, the thread of the executor would keep the interpreter to itself for
         # half a millisecond, while the worker waits for it.
         time.sleep(_HAND_OVER)
+
+    @property
+    def in_work(self) -> int:
+        """Number of items that are waiting or being handled."""
+        with self._condition:
+            return (self._item is not None) + self._handling
 
     def stop(self) -> None:
         """Drop what waits, let the handler finish its item and end the thread."""
@@ -69,8 +76,10 @@ class NewestItemWorker(Generic[Item]):
                 if self._stopping:
                     return
                 item, self._item = self._item, None
+                self._handling = True
             self._handle(item)
             with self._condition:
+                self._handling = False
                 self.busy = self._item is not None
             if not self.busy:
                 self._idle()

@@ -87,38 +87,82 @@ def test_which_detections_are_taken():
             detection(15.0, 4.0, ('person', 1.5)),
         ]
     )
-    found, sources = message_to_detections(message, 'person')
-    assert sources == [1, 6]
+    found, sources, refused = message_to_detections(message, 'person')
+    assert (sources, refused) == ([1, 6], 3)
     assert np.array_equal(found.boxes, [[9, 16, 4, 8], [13, 16, 4, 8]])
     assert found.scores.tolist() == [0.6, 1.0]
     assert message_to_detections(message, 'person', 0.7)[1] == [6]
-    found, sources = message_to_detections(message, None, image_size=(64, 48))
+    found, sources, _ = message_to_detections(message, None, image_size=(64, 48))
     assert sources == [0, 1, 2, 6]
     assert found.scores.tolist() == [0.9, 0.9, 1.0, 1.0]
     assert found.image_size == (64, 48)
     assert len(message_to_detections(Detection2DArray(), 'person')[0]) == 0
 
 
+@pytest.mark.parametrize('place', ['x', 'y', 'size_x', 'size_y'])
+@pytest.mark.parametrize('value', [math.nan, math.inf, -5.0, 0.0, 5e-324, 1e-308, 1e-30, 1e300])
+@pytest.mark.fault(
+    'detections with boxes that are infinite, empty or beyond measure',
+    happens='refused and counted',
+    lost='those detections',
+)
+def test_what_no_person_can_have_is_refused(place, value):
+    message = Detection2DArray(detections=[detection(20.0, 4.0, ('person', 0.9))] * 2)
+    wrong = detection(20.0, 4.0, ('person', 0.9))
+    target = wrong.bbox if place.startswith('size') else wrong.bbox.center.position
+    setattr(target, place, value)
+    message.detections.append(wrong)
+    found, sources, refused = message_to_detections(message, 'person')
+    fine = place in 'xy' and abs(value) < 1e3
+    assert (refused, len(found), len(sources)) == ((0, 3, 3) if fine else (1, 2, 2))
+
+
 @pytest.mark.parametrize(
-    ('publishers', 'numbers', 'lost', 'counts'),
+    ('messages', 'lost', 'counts'),
     [
-        (1, [7, 8, 9], 0, True),
-        (1, [7, 10, 11, 13], 3, True),
-        # Another publisher, or the same one started again.
-        (1, [7, 1, 2, 4], 1, True),
-        # Each counts for itself.
-        (2, [7, 100, 8, 101], 0, False),
-        (1, [None, None, 5, None, 9], 0, False),
-        (1, [UNNUMBERED, UNNUMBERED], 0, False),
+        # Each message is what publishers there are, and its number.
+        ('A7 A8 A9', 0, True),
+        ('A7 A10 A11 A13', 3, True),
+        # Started again, when it is another publisher; or somebody has come and gone unseen.
+        ('A7 B1 B2 B4', 1, True),
+        ('A7 A1 A8 A9 A11', 1, True),
+        ('A100 B500 B502', 1, True),
+        # Each counts for itself, and goes on where it was when the other one has left.
+        ('AB7 AB100 AB8 AB101', 0, False),
+        ('A100 AB1 A101 A102 A104', 1, True),
+        ('A100 AB1 AB101 A102 A104', 1, True),
+        # Nobody else would be at the number that was due.
+        ('A100 AB101 A103', 1, True),
     ],
 )
-def test_what_never_came_is_counted_by_the_numbers_of_one_publisher(
-    publishers, numbers, lost, counts
-):
-    counter = LossCounter(lambda: publishers)
-    for number in numbers:
-        counter.add(number)
+@pytest.mark.fault(
+    'publishers that start again, come and go',
+    happens='losses are counted where they are certain',
+    lost='the count of those that are not',
+)
+def test_what_never_came_is_counted_by_the_numbers_of_one_publisher(messages, lost, counts):
+    publishers = set()
+    counter = LossCounter(lambda: set(publishers))
+    for message in messages.split():
+        number = message.lstrip('AB')
+        publishers = {each.encode() for each in message.removesuffix(number)}
+        counter.add(int(number))
     assert (counter.lost, counter.counts) == (lost, counts)
+
+
+@pytest.mark.parametrize('number', [None, UNNUMBERED])
+def test_without_numbers_nothing_is_known(number):
+    counter = LossCounter(lambda: {b'A'})
+    for _ in range(3):
+        counter.add(number)
+    assert (counter.lost, counter.counts) == (0, False)
+
+
+def test_what_nobody_will_take_is_lost():
+    counter = LossCounter(lambda: {b'A'})
+    counter.add(7)
+    counter.drop([10])
+    assert counter.lost == 3
 
 
 @pytest.mark.parametrize(
@@ -133,7 +177,7 @@ def test_what_never_came_is_counted_by_the_numbers_of_one_publisher(
     ],
 )
 def test_images_are_left_in_the_middleware_while_nobody_has_time(closes, numbers, busy, taken):
-    loss = LossCounter(lambda: 1)
+    loss = LossCounter(lambda: {b'A'})
     for number in numbers:
         loss.add(number)
     group = WhileIdle(SimpleNamespace(busy=busy))

@@ -44,7 +44,14 @@ def test_rate_and_latency(clock):
     assert float(report.values['rate (1/s)']) == pytest.approx(10, abs=0.3)
     assert report.values['latency p50 (ms)'] == '20.0'
     assert 20 < float(report.values['latency p99 (ms)']) <= 200
-    assert report.values['processed'] == '100'
+    assert numbers.account(dropped=7, in_work=1) == {
+        'sent': 108,
+        'processed': 100,
+        'dropped': 7,
+        'failed': 0,
+        'paused': 0,
+        'in work': 1,
+    }
     assert (report.values['people now'], report.values['ids so far']) == ('3', '10')
     numbers.forget_ids()
     assert numbers.report(limits(), 0.1).values['ids so far'] == '0'
