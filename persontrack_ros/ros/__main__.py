@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 
+from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.errors import one_line
 from persontrack_ros.core.memory import keep_freed_memory
 
 
@@ -48,6 +50,9 @@ def _run(node: str) -> int:
             file=sys.stderr,
         )
         return 2
+    except Exception as error:  # noqa: BLE001 - one line, whatever it is, and a supervisor's code
+        print(f'{node}: error: {one_line(error)}', file=sys.stderr)
+        return 2 if isinstance(error, PersontrackError) else 1
 
 
 if __name__ == '__main__':

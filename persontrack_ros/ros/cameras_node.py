@@ -16,7 +16,6 @@ from typing import Optional
 import rclpy
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from persontrack_ros.core.errors import SettingsError
@@ -26,6 +25,7 @@ from persontrack_ros.core.settings import Parameter
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.ros.parameters import declare
+from persontrack_ros.ros.process import NodeExecutor
 from persontrack_ros.ros.process import ros
 from persontrack_ros.ros.tracker_node import TrackerNode
 from persontrack_ros.ros.tracker_node import run
@@ -54,9 +54,17 @@ class CamerasNode(Node):
         for problem in declare(self, PARAMETERS, beside=DECLARED).values():
             raise SettingsError(problem)
         self.names = str(self.get_parameter('cameras').value).split()
+        if not self.names:
+            raise SettingsError('cameras is empty: name at least one')
         for name in self.names:
-            if not re.fullmatch(r'[A-Za-z_][A-Za-z0-9_]*', name) or self.names.count(name) > 1:
-                raise SettingsError(f'cameras: {name!r} is no name of its own for a namespace')
+            # ROS allows about 250 letters for the name of a topic, in which this is a part.
+            if (
+                not re.fullmatch(r'[A-Za-z_]\w{0,99}', name, re.ASCII)
+                or self.names.count(name) > 1
+            ):
+                raise SettingsError(
+                    f'cameras: {name[:100]!r} is no name of its own for a namespace'
+                )
         # At Ctrl-C, rclpy wakes the executors and shuts ROS down only then. An executor that was
         # quicker waits again, and without a timer it would wait for ever.
         self.create_timer(
@@ -80,18 +88,32 @@ class CamerasNode(Node):
         ]
 
 
+def _run_camera(tracker: TrackerNode, own: NodeExecutor, main_executor: NodeExecutor) -> None:
+    try:
+        run(tracker, own)
+    except Exception as error:  # noqa: BLE001 - it is raised again on the main thread
+        main_executor.fail(error)
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Run the nodes until they are interrupted; return 2 if the parameter is wrong."""
+    """
+    Run the nodes until they are interrupted; return 2 if the parameter is wrong.
+
+    A camera that ends by an error takes the others with it, and the error is raised: a supervisor
+    sees that a process ends, but not that one camera of several has.
+    """
     use_one_thread_beside_inference()
     try:
         with ros(arguments) as executor, ExitStack() as stack:
             cameras = CamerasNode()
             stack.callback(cameras.destroy_node)
-            for tracker in cameras.make_trackers():
-                own = SingleThreadedExecutor()
+            # All before the first thread, which may end ROS: then no executor can be made.
+            for tracker, own in [(each, NodeExecutor()) for each in cameras.make_trackers()]:
                 # Not freed by its thread: at a second Ctrl-C, rclpy goes through all executors.
                 stack.callback(own.shutdown)
-                thread = threading.Thread(target=run, args=(tracker, own), name=tracker.get_name())
+                thread = threading.Thread(
+                    target=_run_camera, args=(tracker, own, executor), name=tracker.get_name()
+                )
                 stack.callback(thread.join)
                 # Whatever ends this thread has to end that one.
                 stack.callback(rclpy.try_shutdown)

@@ -1,35 +1,157 @@
-"""The life of a node's process."""
+"""The life of a node's process, and the one rule for what may leave a callback: nothing."""
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
+import time
+import traceback
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from typing import Optional
 
 import rclpy
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.context import Context
-from rclpy.executors import Executor
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import await_or_execute
+from rclpy.node import Node
+from rclpy.service import Service
 from rclpy.signals import install_signal_handlers
 from rclpy.task import Future
+from rclpy.task import Task
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from persontrack_ros.core.errors import one_line
 from persontrack_ros.core.parameter_file import ParameterFile
 from persontrack_ros.ros.compat import init
 from persontrack_ros.ros.shared_memory import FOLDER
 from persontrack_ros.ros.shared_memory import remove_segments_of_dead
 
+# Seconds between two lines about callbacks that fail again and again.
+_ERROR_PERIOD = 5.0
+
+
+class NodeExecutor(SingleThreadedExecutor):
+    """
+    Runs callbacks out of which nothing comes, be they ours or rclpy's own.
+
+    rclpy lets an exception of a callback, and of what it does itself before it calls one, end
+    :meth:`spin`, and with it the node: any message or request that nobody foresaw could do that.
+    Here it costs a line in the log and what the callback was called for. Whoever waits for the
+    answer of a service gets one that says why. What does end :meth:`spin` is no callback.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Begin without nodes; see :class:`SingleThreadedExecutor`."""
+        super().__init__(**options)
+        self._told: dict[str, float] = {}
+        self.failure: Optional[Exception] = None
+
+    def fail(self, failure: Exception) -> None:
+        """End ROS, for all of this process, because of a failure that comes out of :func:`ros`."""
+        self.failure = failure
+        self.context.try_shutdown()
+
+    def add_node(self, node: Node) -> bool:
+        """Run the callbacks of a node, whose services exist already."""
+        for service in node.services:
+            self._let_answer(service, node)
+        return super().add_node(node)
+
+    def _let_answer(self, service: Service, node: Node) -> None:
+        """Let a service answer that it failed, and why, where its callback raises."""
+        callback = service.callback
+
+        async def answer(request: Any, response: Any) -> Any:
+            try:
+                return await await_or_execute(callback, request, response)
+            except Exception as error:  # noqa: BLE001 - whoever asked would wait for ever
+                self._tell(error, service, node)
+                return _refusal(request, response, one_line(error))
+
+        service.callback = answer
+
+    def wait_for_ready_callbacks(self, *args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
+        """Return what is to be done next, see :class:`Executor`."""
+        task, entity, node = super().wait_for_ready_callbacks(*args, **kwargs)
+        return _Guarded(task, partial(self._survive, entity, node)), entity, node
+
+    def _survive(self, entity: Any, node: Optional[Node], error: Exception) -> None:
+        if getattr(entity, '_executor_event', False):
+            # It failed while its message was taken: rclpy leaves it marked as being executed, and
+            # would never wait for it again, nor for others of its group.
+            entity._executor_event = False
+            entity.callback_group.ending_execution(entity)
+        if node is not None:
+            self._tell(error, entity, node)
+
+    def _tell(self, error: Exception, entity: Any, node: Node) -> None:
+        """Say on one line what failed, and where; of each entity from time to time only."""
+        name = getattr(entity, 'topic_name', None) or getattr(entity, 'srv_name', None)
+        name = name or type(entity).__name__
+        now = time.monotonic()
+        # What fails because ROS has ended means nothing.
+        if node.context.ok() and now - self._told.get(name, -math.inf) > _ERROR_PERIOD:
+            self._told[name] = now
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            node.get_logger().error(
+                f'{name}: {one_line(error)} ({Path(place.filename).name}, line {place.lineno})'
+            )
+
+
+class _Guarded:
+    """A task for an executor, which never fails."""
+
+    def __init__(self, task: Task, survive: Callable[[Exception], None]) -> None:
+        self._task = task
+        self._survive = survive
+
+    def __call__(self) -> None:
+        self._task()
+        error = self._task.exception()
+        if error is not None:
+            self._survive(error)
+
+    def exception(self) -> None:
+        return None
+
+    def result(self) -> None:
+        return None
+
+
+def _refusal(request: Any, response: Any, reason: str) -> Any:
+    """Let a response say no, if it is of a kind that can."""
+    result = SetParametersResult(successful=False, reason=reason)
+    if isinstance(response, SetParametersAtomically.Response):
+        response.result = result
+    elif isinstance(response, SetParameters.Response):
+        # Those before the one that failed are set.
+        missing = len(request.parameters) - len(response.results)
+        response.results = [*response.results, *[result] * missing]
+    else:
+        for name, value in (('success', False), ('message', reason)):
+            if hasattr(response, name):
+                setattr(response, name, value)
+    return response
+
 
 @contextmanager
-def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[Executor]:
+def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[NodeExecutor]:
     """
     Initialise ROS and yield an executor; shut ROS down at the end of the block.
+
+    Raises what :meth:`NodeExecutor.fail` was told.
 
     Ctrl-C shuts it down too, which ends spinning; it never raises KeyboardInterrupt. A terminal
     sends SIGINT to all processes it started and ros2 launch passes it on, so that a node gets two
@@ -46,7 +168,7 @@ def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[Executor]:
     # executor, which cannot be made in a ROS that has been shut down.
     _clean_shared_memory()
     init(arguments)
-    executor = SingleThreadedExecutor()
+    executor = NodeExecutor()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # rclpy's own handler shuts ROS down and then calls this one.
     signal.signal(signal.SIGINT, lambda number, frame: None)
@@ -59,6 +181,8 @@ def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[Executor]:
         rclpy.try_shutdown()
         # Python would restore the default, and a late signal would still end us with an error.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if executor.failure is not None:
+        raise executor.failure
 
 
 def _clean_shared_memory() -> None:
@@ -83,13 +207,16 @@ def until_shutdown(context: Context) -> Iterator[None]:
 
 
 @contextmanager
-def spinning(executor: Executor) -> Iterator[None]:
+def spinning(executor: NodeExecutor) -> Iterator[None]:
     """Spin on a thread during the block."""
     end: Future[None] = Future()
 
     def spin() -> None:
-        with until_shutdown(executor.context):
-            executor.spin_until_future_complete(end)
+        try:
+            with until_shutdown(executor.context):
+                executor.spin_until_future_complete(end)
+        except Exception as error:  # noqa: BLE001 - it is raised again on the other thread
+            executor.fail(error)
 
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()

@@ -16,7 +16,6 @@ from unittest.mock import patch
 
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy
@@ -29,6 +28,7 @@ from persontrack_ros.ros.bag_player import BagPlayer
 from persontrack_ros.ros.compat import local_discovery
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.node_process import NodeProcess
+from persontrack_ros.ros.process import NodeExecutor
 from persontrack_ros.ros.process import spinning
 from persontrack_ros.ros.video_publisher import VideoPublisher
 
@@ -79,7 +79,7 @@ def replay(
         stack.callback(context.try_shutdown)
         player = _make_player(Path(source), image_topic, max_frames, context)
         collector = _Collector(player.resolve_topic_name('tracks'), context)
-        executor = SingleThreadedExecutor(context=context)
+        executor = NodeExecutor(context=context)
         executor.add_node(player)
         executor.add_node(collector)
         stack.callback(player.destroy_node)

@@ -53,6 +53,11 @@ def test_all_transitions(models, start, peer, pictures, to_message):
     assert all(map(str.startswith, said, expected)), said
 
 
+@pytest.mark.fault(
+    'transitions that a state does not have',
+    happens='refused',
+    lost='nothing',
+)
 def test_impossible_transitions_are_refused(start, peer):
     process = start('tracker_node', autostart=False)
     for name in ('activate', 'deactivate', 'cleanup', 'inactive_shutdown'):
@@ -184,6 +189,11 @@ def test_interrupted_while_starting(models, start, moment):
     assert 'Traceback' not in process.output
 
 
+@pytest.mark.fault(
+    'Ctrl-C twice, under load',
+    happens='exit code 0',
+    lost='images in work',
+)
 def test_interrupted_while_working(models, start, peer, pictures, to_message):
     process = start('tracker_node', reid__model='none')
     process.wait_for('tracking the persons')

@@ -115,6 +115,11 @@ def test_a_state_survives_a_new_configuration(peer, pictures, to_message, state_
     assert len(ids(peer.track(message)) & before) >= 2
 
 
+@pytest.mark.fault(
+    'states that are missing or damaged, folders that are not there',
+    happens='refused, with the reason',
+    lost='nothing',
+)
 def test_files_that_cannot_be_used_change_nothing(peer, pictures, to_message, tmp_path):
     before = track_all(peer, pictures[:4], to_message)
     damaged = tmp_path / 'damaged.npz'
@@ -123,7 +128,7 @@ def test_files_that_cannot_be_used_change_nothing(peer, pictures, to_message, tm
     for path, service, reason in (
         (tmp_path / 'missing.npz', 'load_state', 'missing.npz'),
         (damaged, 'load_state', 'damaged.npz'),
-        (tmp_path / 'no' / 'folder' / 'state.npz', 'save_state', 'cannot write the state'),
+        (tmp_path / 'no' / 'folder' / 'state.npz', 'save_state', 'cannot write'),
     ):
         assert peer.set(state_file=str(path)).successful
         result = peer.call(Trigger, service)

@@ -38,6 +38,11 @@ def news(process):
     return [line for line in process.lines if NEWS in line]
 
 
+@pytest.mark.fault(
+    'stamps that go back',
+    happens='tracks end, ids go on',
+    lost='tracks',
+)
 def test_stamps_that_go_back(models, start, peer, show):
     process = start('tracker_node', reid__model='color', tracker__n_init=1)
     process.wait_for('tracking the persons')
@@ -78,6 +83,11 @@ def set_clock(peer):
     return set_to
 
 
+@pytest.mark.fault(
+    'a simulated clock that jumps',
+    happens='tracks end, ids go on',
+    lost='tracks',
+)
 def test_a_clock_that_jumps(models, start, peer, show, set_clock):
     process = start('tracker_node', use_sim_time=True, reid__model='color', tracker__n_init=1)
     process.wait_for('tracking the persons')

@@ -72,6 +72,11 @@ def test_compressed_images_are_tracked(module_peer, show, extension):
 
 
 @pytest.mark.parametrize('content', [b'', b'no picture', b'\xff\xd8\xff'])
+@pytest.mark.fault(
+    'damaged compressed images',
+    happens='skipped, with an error in log and diagnostics',
+    lost='those images',
+)
 def test_damaged_ones_are_skipped(module_peer, tracker, images, compress, pictures, show, content):
     bad = compress(pictures[0])
     bad.data = array('B', content)
