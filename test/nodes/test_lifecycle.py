@@ -46,7 +46,7 @@ def test_all_transitions(models, start, peer, pictures, to_message):
     process.interrupt()
     assert process.wait() == 0
     configured = ['loading person-detection-0202 and none', 'loaded in']
-    activated = ['tracking the persons in /image_raw', 'deactivated']
+    activated = ['tracking the persons in /image_raw', 'of ', 'deactivated']
     expected = [*configured, *activated, *activated, 'the models are freed', *configured]
     said = [each.partition(']: ')[2] for each in process.lines if '[INFO]' in each]
     assert len(said) > len(expected)
