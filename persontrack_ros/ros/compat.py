@@ -16,6 +16,7 @@ from typing import Optional
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy._rclpy_pybind11 import UnknownROSArgsError
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
