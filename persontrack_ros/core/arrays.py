@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.errors import one_line
 
@@ -86,24 +83,3 @@ def _check_length(file: Any, size: int) -> None:
     announced = file.tell() + dtype.itemsize * int(np.prod(shape, dtype=object))
     if min(shape, default=0) < 0 or announced != size:
         raise ValueError(f'an array of shape {shape} is announced in {size} bytes')
-
-
-def write_arrays(arrays: Mapping[str, Any], path: Path) -> None:
-    """
-    Write arrays; what is there under this name is replaced by a complete file, or not at all.
-
-    :raises OutputError: if the file cannot be written.
-    """
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.part', delete=False) as file:
-            temporary = file.name
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, ValueError) as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        reason = getattr(error, 'strerror', None) or error
-        raise OutputError(f'cannot write {path}: {reason}') from error

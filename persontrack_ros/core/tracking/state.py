@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from persontrack_ros.core.arrays import read_arrays
-from persontrack_ros.core.arrays import write_arrays
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.errors import one_line
+from persontrack_ros.core.output import OutputFile
 from persontrack_ros.core.tracking.tracker import Tracker
 
 FORMAT = 'persontrack state 2'
@@ -37,14 +38,13 @@ def save_tracker(tracker: Tracker, path: Path) -> None:
             _check_replaceable(path)
     except (OSError, SourceError, ValueError) as error:
         raise OutputError(f'cannot write the state {path}: {one_line(error)}') from error
-    write_arrays(
-        {
-            'format': np.array(FORMAT),
-            'algorithm': np.array(tracker.settings.algorithm),
-            **tracker.state(),
-        },
-        path,
-    )
+    arrays: dict[str, Any] = {
+        'format': FORMAT,
+        'algorithm': tracker.settings.algorithm,
+        **tracker.state(),
+    }
+    with OutputFile(path) as file:
+        np.savez(file, **arrays)
 
 
 def _check_replaceable(path: Path) -> None:
