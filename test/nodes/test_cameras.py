@@ -162,4 +162,4 @@ def test_names_that_cannot_be(start, names):
 def test_no_camera(start):
     process = start('cameras_node', cameras='')
     assert process.wait() == 2
-    process.wait_for('FATAL.*cameras is empty')
+    process.wait_for('FATAL.*cameras.* empty')
