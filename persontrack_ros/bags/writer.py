@@ -12,6 +12,7 @@ from typing import Any
 from typing import Literal
 from typing import Optional
 from typing import Union
+from typing import cast
 
 from rosbags.interfaces import Connection
 from rosbags.interfaces import ConnectionExtRosbag2
@@ -112,7 +113,7 @@ class BagWriter:
         :param report: is called with a warning where nobody knows the type of the messages.
         """
         definition, type_hash, known = define(topic)
-        assert isinstance(topic.ext, ConnectionExtRosbag2)
+        more = cast(ConnectionExtRosbag2, topic.ext)
         if not known:
             report(
                 f'{topic.topic} is copied without a definition of its type {topic.msgtype}, '
@@ -123,8 +124,8 @@ class BagWriter:
             topic.msgtype,
             msgdef=definition,
             rihs01=type_hash,
-            serialization_format=topic.ext.serialization_format,
-            offered_qos_profiles=topic.ext.offered_qos_profiles,
+            serialization_format=more.serialization_format,
+            offered_qos_profiles=more.offered_qos_profiles,
         )
 
     def write(self, topic: Connection, time: int, data: Union[bytes, memoryview]) -> None:

@@ -19,8 +19,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import IO
 from typing import Any
 from typing import Optional
+from typing import cast
 
 from persontrack_ros.benchmark.measure import Usage
 from persontrack_ros.benchmark.measure import paced
@@ -86,15 +88,17 @@ class Worker:
         :param period: from one frame to the next, in seconds; 0 is as fast as possible.
         :raises PersontrackError: if the process ended.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        questions, answers = (
+            cast(IO[str], self._process.stdin),
+            cast(IO[str], self._process.stdout),
+        )
         time.sleep(_REST)
         try:
-            self._process.stdin.write(f'{json.dumps([frames, embeddings, period])}\n')
-            self._process.stdin.flush()
+            questions.write(f'{json.dumps([frames, embeddings, period])}\n')
+            questions.flush()
         except BrokenPipeError:
             pass
-        answer = self._process.stdout.readline()
+        answer = answers.readline()
         if not answer:
             raise PersontrackError('a process of the benchmark ended, see above')
         return Chunk(**json.loads(answer))

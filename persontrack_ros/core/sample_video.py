@@ -6,6 +6,8 @@ import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import IO
+from typing import cast
 
 from persontrack_ros.core.errors import DownloadError
 from persontrack_ros.core.fetching import Facts
@@ -73,13 +75,14 @@ def _fetch_from_package(target: Path, progress: Progress) -> None:
             run_tool([*download, *own], folder)
         (package,) = folder.glob('*.deb')
         content = subprocess.Popen(
-            ['dpkg', '--fsys-tarfile', str(package)], stdout=subprocess.PIPE
+            # That of the system, as apt-get before.
+            ['dpkg', '--fsys-tarfile', str(package)],  # noqa: S607
+            stdout=subprocess.PIPE,
         )
         with content, tarfile.open(fileobj=content.stdout, mode='r|') as archive:
             for member in archive:
-                if Path(member.name).name == NAME:
-                    stream = archive.extractfile(member)
-                    assert stream
+                if member.isfile() and Path(member.name).name == NAME:
+                    stream = cast(IO[bytes], archive.extractfile(member))
                     save(stream, f'{package.name}, {member.name}', target, FACTS.size, progress)
                     content.terminate()
                     return

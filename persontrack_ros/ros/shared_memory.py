@@ -16,7 +16,7 @@ import re
 import time
 from pathlib import Path
 
-FOLDER = Path('/dev/shm')
+FOLDER = Path('/dev/shm')  # noqa: S108 - it is this one that Fast DDS uses
 # Fast DDS 2 and 3.
 _LOCK = re.compile(r'(fastrtps|fastdds)_[0-9a-f]{16}_el')
 # Seconds; the lock of a segment that is just being made may not be held yet.

@@ -86,7 +86,7 @@ MEASURED = {
     'pss_mb': 'proportional memory, PSS (MB)',
     'threads': 'threads',
     'descriptors': 'file descriptors',
-    'shm_mb': '/dev/shm mapped (MB)',
+    'shm_mb': 'mapped of /dev/shm (MB)',
     'p50_ms': 'latency, median (ms)',
     'p99_ms': 'latency, 99th percentile (ms)',
 }
