@@ -143,7 +143,7 @@ class TrackerNode(LifecycleNode):
         self.get_logger().info(f'loading {models}')
         started = time.monotonic()
         self._processor = Processor(settings, options, self._camera)
-        devices = ' and '.join(sorted({*self._processor.devices.values()}))
+        devices = ' and '.join(sorted({*self._processor.devices.values()} - {''}))
         self.get_logger().info(
             f'loaded in {time.monotonic() - started:.1f} s'
             + (f', on {devices}' if devices else '')
