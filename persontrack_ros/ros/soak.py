@@ -80,16 +80,17 @@ _COMPARED = 0.1
 # Megabytes of anonymous memory that the node may grow by after the warm-up.
 LARGEST_GROWTH = 5.0
 
-# What is measured after each visit: name in the file, name in the table and its unit.
+# What is measured after each visit: its name in the file, and its title and unit.
 MEASURED = {
-    'anonymous_mb': 'anonymous memory (MB)',
-    'pss_mb': 'proportional memory, PSS (MB)',
-    'threads': 'threads',
-    'descriptors': 'file descriptors',
-    'shm_mb': 'mapped of /dev/shm (MB)',
-    'p50_ms': 'latency, median (ms)',
-    'p99_ms': 'latency, 99th percentile (ms)',
+    'anonymous_mb': ('anonymous memory', 'MB'),
+    'pss_mb': ('proportional memory (PSS)', 'MB'),
+    'shm_mb': ('mapped of /dev/shm', 'MB'),
+    'threads': ('threads', ''),
+    'descriptors': ('file descriptors', ''),
+    'p50_ms': ('median latency', 'ms'),
+    'p99_ms': ('latency, 99th percentile', 'ms'),
 }
+UNITS = ('MB', '', 'ms')
 
 
 class Guest:
@@ -282,7 +283,7 @@ def soak(
             time.sleep(_QUIET)
             published += camera.published
             ids |= camera.ids
-            p50, p99 = 1e3 * np.percentile(camera.latencies, [50, 99])
+            p50, p99 = 1e3 * np.percentile(camera.latencies or [math.nan], [50, 99])
             rows.append(
                 {
                     'hours': (time.monotonic() - began) / 3600,
@@ -317,9 +318,9 @@ def report(rows: list[dict[str, float]]) -> tuple[str, bool]:
     """Return the numbers as Markdown, and whether they are good."""
     last = {name: int(value) for name, value in rows[-1].items()}
     lines = ['| | after warm-up | at the end | growth |', '|---|---|---|---|']
-    for name, title in MEASURED.items():
+    for name, (title, unit) in MEASURED.items():
         first, end = compared(rows, name)
-        lines.append(f'| {title} | {first:.1f} | {end:.1f} | {end - first:+.1f} |')
+        lines.append(f'| {title} | {first:.1f} | {end:.1f} | {end - first:+.1f} {unit} |')
     first, end = compared(rows, 'anonymous_mb')
     growth, about = end - first, machine()
     missing = [row['published'] - sum(row[fate] for fate in FATES) for row in rows]
@@ -344,25 +345,28 @@ def report(rows: list[dict[str, float]]) -> tuple[str, bool]:
 def draw(rows: list[dict[str, float]], path: Path) -> None:
     """Draw what was measured over time."""
     figure = Figure(figsize=(8, 9), layout='tight')
-    panels = (
-        ('MB', 'anonymous_mb', 'pss_mb', 'shm_mb'),
-        ('count', 'threads', 'descriptors'),
-        ('ms', 'p50_ms', 'p99_ms'),
-        ('images so far', 'published', 'processed', 'dropped', 'failed', 'paused'),
-        ('ids so far', 'ids_so_far'),
-    )
     hours = [row['hours'] for row in rows]
-    for axes, (unit, *names) in zip(figure.subplots(len(panels), sharex=True), panels):
-        for name in names:
-            label = MEASURED.get(name, name).rpartition(' (')[0] or MEASURED.get(name, name)
-            axes.plot(hours, [row[name] for row in rows], label=label, linewidth=1)
-        axes.set_ylabel(unit)
+    panels = figure.subplots(len(UNITS) + 2, sharex=True)
+    for axes, unit in zip(panels, UNITS):
+        for name, (title, its_unit) in MEASURED.items():
+            if its_unit == unit:
+                axes.plot(hours, [row[name] for row in rows], label=title, linewidth=1)
+        axes.set_ylabel(unit or 'number')
+    account, ids = panels[-2:]
+    fates = FATES[:-1]
+    account.stackplot(hours, [[row[fate] for row in rows] for fate in fates], labels=fates)
+    account.plot(hours, [row['published'] for row in rows], 'k:', label='published')
+    account.set_ylabel('images so far')
+    ids.plot(hours, [row['ids_so_far'] for row in rows], linewidth=1, label='persons (ids)')
+    ids.set_ylabel('ids so far')
+    ids.set_xlabel('hours')
+    for axes in panels:
         axes.set_ylim(bottom=0)
         axes.spines[['top', 'right']].set_visible(False)
-        if len(names) > 1:
-            axes.legend(frameon=False, fontsize='small', ncol=len(names), loc='lower right')
-    axes.set_xlabel('hours')
-    figure.savefig(path, dpi=75)
+        axes.legend(
+            frameon=False, fontsize='small', ncol=5, loc='lower left', bbox_to_anchor=(0, 1)
+        )
+    figure.savefig(path, dpi=70, pil_kwargs={'optimize': True})
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:

@@ -1,0 +1,62 @@
+"""A soak of seconds: what it does to the node, and how it judges."""
+
+from __future__ import annotations
+
+import pytest
+
+from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+from persontrack_ros.ros import soak
+
+
+def rows(count, **last):
+    """Return what a good run measures, and other numbers in its second half."""
+    good = dict.fromkeys(
+        (*soak.MEASURED, *soak.FATES, 'sent', 'published', 'hours', 'ids_so_far', 'load'), 0.0
+    )
+    return [{**good, **(last if index >= count // 2 else {})} for index in range(count)]
+
+
+@pytest.mark.parametrize(
+    ('last', 'problem'),
+    [
+        ({'anonymous_mb': 4.9, 'pss_mb': 50.0}, None),
+        ({'anonymous_mb': 5.0}, 'grown by 5.0 MB'),
+        ({'published': 7.0, 'processed': 4.0, 'dropped': 1.0, 'failed': 1.0, 'paused': 1.0}, None),
+        ({'published': 7.0, 'processed': 6.0}, '+1 images are missing'),
+        ({'published': 7.0, 'processed': 8.0}, '-1 images are missing'),
+    ],
+)
+def test_the_verdict(last, problem):
+    text, is_good = soak.report(rows(40, **last))
+    assert is_good is (problem is None)
+    assert (problem or 'images published') in text
+    assert is_good == ('Not good' not in text)
+
+
+def test_what_grows_in_the_warm_up_is_left_out():
+    """Of 40 rows, the first four."""
+    before = rows(4)
+    after = [{**row, 'anonymous_mb': 200.0} for row in rows(36)]
+    assert soak.report(before + after)[1]
+
+
+def test_a_run(models, data, own_graph, has_numbers, monkeypatch, tmp_path):
+    """Two cameras, one after the other: each image is damaged, paused, dropped or processed."""
+    if not has_numbers:
+        pytest.skip('nobody tells which images never came')
+    monkeypatch.setattr(soak, '_VISIT', 2.0)
+    settings = Settings.from_values({'reid.model': 'none'})
+    with VideoSource(str(data('videos/vtest.avi')), SourceOptions(loop=True)) as video:
+        result = soak.soak(iter(video), settings, 10.0, 0.0, tmp_path)
+    assert [row['published'] for row in result] == [20, 40]
+    for number, row in enumerate(result, start=1):
+        assert row['sent'] == row['published'] == sum(row[fate] for fate in soak.FATES)
+        assert row['failed'] <= number
+        assert row['processed'] > 0
+        assert row['threads'] > 1
+        assert row['anonymous_mb'] > 50
+    assert len((tmp_path / 'soak.csv').read_text().splitlines()) == 3
+    soak.draw(result, tmp_path / 'soak.png')
+    assert (tmp_path / 'soak.png').read_bytes().startswith(b'\x89PNG')
