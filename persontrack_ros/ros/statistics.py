@@ -18,6 +18,8 @@ LATENCIES = 500
 RATE_WINDOW = 5.0
 # The level is ERROR for so many seconds after an error.
 ERROR_TIME = 5.0
+# Ids that are remembered, for them to be counted once.
+REMEMBERED_IDS = 10_000
 
 
 class Level(IntEnum):
@@ -62,7 +64,7 @@ class Statistics:
             self._since = time.monotonic()
             self._latencies: deque[float] = deque(maxlen=LATENCIES)
             self._people = 0
-            self._ids: set[int] = set()
+            self._forget_ids()
 
     def resume(self) -> None:
         """Take the rate from now on."""
@@ -73,7 +75,12 @@ class Statistics:
     def forget_ids(self) -> None:
         """Count the persons anew."""
         with self._lock:
-            self._ids.clear()
+            self._forget_ids()
+
+    def _forget_ids(self) -> None:
+        self._persons = 0
+        # Ordered: those last that were seen last.
+        self._ids: dict[int, None] = {}
 
     def processed(
         self, received: float, people: int, ids: Iterable[int], refused: int = 0
@@ -91,7 +98,12 @@ class Statistics:
             self._done.append(now)
             self._latencies.append(now - received)
             self._people = people
-            self._ids.update(ids)
+            for each in ids:
+                self._persons += each not in self._ids
+                self._ids.pop(each, None)
+                self._ids[each] = None
+            while len(self._ids) > REMEMBERED_IDS:
+                del self._ids[next(iter(self._ids))]
 
     def paused(self) -> None:
         """Take note of an image that is left out because tracking is paused."""
@@ -154,7 +166,7 @@ class Statistics:
                 'time since last input (s)': f'{silence:.1f}',
                 'refused detections': str(self._refused),
                 'people now': str(self._people),
-                'ids so far': str(len(self._ids)),
+                'ids so far': str(self._persons),
                 'last error': self._last_error,
             }
         level = max(level for level, _ in faults)

@@ -66,6 +66,16 @@ def test_rate_and_latency(clock):
     assert numbers.report(limits(rate_warn=11.0), 0.1).level == Level.OK  # too early to tell
 
 
+def test_many_persons_take_no_memory(monkeypatch):
+    """Somebody who stays is counted once, however many pass by."""
+    monkeypatch.setattr(statistics, 'REMEMBERED_IDS', 10)
+    numbers = Statistics()
+    for passing in range(2, 1000):
+        numbers.processed(0.0, 2, [1, passing])
+        assert len(numbers._ids) <= 10
+    assert numbers.report(limits(), 0.1).values['ids so far'] == '999'
+
+
 def test_silence():
     numbers = Statistics()
     assert numbers.report(limits(), silence=4.9).level == Level.OK
