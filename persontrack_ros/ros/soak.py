@@ -320,7 +320,9 @@ def report(rows: list[dict[str, float]]) -> tuple[str, bool]:
     lines = ['| | after warm-up | at the end | growth |', '|---|---|---|---|']
     for name, (title, unit) in MEASURED.items():
         first, end = compared(rows, name)
-        lines.append(f'| {title} | {first:.1f} | {end:.1f} | {end - first:+.1f} {unit} |')
+        lines.append(
+            f'| {title} | {first:.1f} | {end:.1f} | {end - first:+.1f} {unit}'.rstrip() + ' |'
+        )
     first, end = compared(rows, 'anonymous_mb')
     growth, about = end - first, machine()
     missing = [row['published'] - sum(row[fate] for fate in FATES) for row in rows]
@@ -379,6 +381,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return 2
 
 
+def _hours(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise ValueError('no time')
+    return number
+
+
 def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='scripts/soak',
@@ -397,7 +406,7 @@ def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
         help='video file or folder of images (default: a sample video, fetched once)',
     )
     parser.add_argument(
-        '--hours', type=float, default=1.0, metavar='H', help='how long (default: 1)'
+        '--hours', type=_hours, default=1.0, metavar='H', help='how long (default: 1)'
     )
     parser.add_argument(
         '--rate',
