@@ -381,7 +381,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return 2
 
 
-def _hours(text: str) -> float:
+def duration(text: str) -> float:
+    """Convert an option that is a time above 0, for argparse."""
     number = float(text)
     if not number > 0:
         raise ValueError('no time')
@@ -406,7 +407,7 @@ def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
         help='video file or folder of images (default: a sample video, fetched once)',
     )
     parser.add_argument(
-        '--hours', type=_hours, default=1.0, metavar='H', help='how long (default: 1)'
+        '--hours', type=duration, default=1.0, metavar='H', help='how long (default: 1)'
     )
     parser.add_argument(
         '--rate',
