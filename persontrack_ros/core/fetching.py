@@ -166,6 +166,23 @@ def put(part: Path, target: Path) -> None:
         raise _cannot_write(target.parent, error) from error
 
 
+def write(file: Path, content: bytes) -> None:
+    """
+    Write a file that other processes may read or write, too: it is whole at all times.
+
+    :raises OutputError: if that fails.
+    """
+    with locked(file.parent):
+        part = file.with_suffix('.part')
+        try:
+            part.write_bytes(content)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            raise _cannot_write(file.parent, error) from error
+        put(part, file)
+
+
 def is_url(source: str) -> bool:
     """Tell a URL from a path."""
     return source.startswith(('http://', 'https://'))

@@ -8,7 +8,9 @@ where one of the two is missing, and does not say what it does.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import openvino as ov
@@ -116,6 +118,18 @@ def describe(core: ov.Core, device: str) -> str:
     capabilities = core.get_property(device, 'OPTIMIZATION_CAPABILITIES')
     kinds_of_numbers = [each for each in capabilities if each in _NUMBERS]
     return f'{core.get_property(device, "FULL_DEVICE_NAME")} ({", ".join(kinds_of_numbers)})'
+
+
+def processor(core: ov.Core, device: str) -> str:
+    """Return what tells the kind of processor behind a device from others, as far as is known."""
+    if device != 'CPU':
+        return describe(core, device) if device in core.available_devices else device
+    # The same name may stand for processors with other instructions, above all in clouds.
+    with suppress(OSError):
+        for line in Path('/proc/cpuinfo').read_text().splitlines():
+            if line.startswith(('flags', 'Features')):
+                return f'{describe(core, device)} {" ".join(sorted(line.split()))}'
+    return describe(core, device)
 
 
 def effective(core: ov.Core, device: str, properties: Mapping[str, Any]) -> dict[str, str]:

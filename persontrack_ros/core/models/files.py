@@ -6,7 +6,6 @@ import difflib
 import hashlib
 import os
 from pathlib import Path
-from typing import Optional
 
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.fetching import CHUNK
@@ -95,13 +94,12 @@ def _file_in(folder: Path) -> Path:
     return files[0]
 
 
-def check_contents(path: Path) -> Optional[str]:
+def check_contents(path: Path) -> tuple[str, bool]:
     """
     See whether a model's files are what they should be, where that is known.
 
     :param path: the file to load.
-    :returns: None for a release of the catalogue, whose hashes are right; else the hash of the
-        files.
+    :returns: the hash of the files, and whether they are a release of the catalogue.
     :raises ModelError: if a file is missing, the pointer of Git LFS to one, or not as published.
     """
     files = [path]
@@ -128,18 +126,18 @@ def check_contents(path: Path) -> Optional[str]:
     entry = catalogue().get(path.stem)
     precision = path.parent.name
     if not entry or precision not in entry.releases or path.parent.parent.name != entry.name:
-        return digest.hexdigest()
+        return digest.hexdigest(), False
     releases = entry.releases[precision]
     try:
         check_release(path.parent, releases)
     except ModelError as error:
         if not any(_is_from(path.parent, release) for release in releases):
-            return digest.hexdigest()
+            return digest.hexdigest(), False
         raise ModelError(
             f'{error}. Run "persontrack models download {entry.name} --precision {precision}", or '
             'give a changed model another name'
         ) from error
-    return None
+    return digest.hexdigest(), True
 
 
 def _is_from(folder: Path, release: Release) -> bool:

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.fetching import cache_directory
-from persontrack_ros.core.fetching import locked
-from persontrack_ros.core.fetching import put
+from persontrack_ros.core.fetching import write
+from persontrack_ros.core.models.cache import FAILURES
+from persontrack_ros.core.models.cache import compile_model
 from persontrack_ros.core.models.devices import choose
 from persontrack_ros.core.models.devices import kinds
 from persontrack_ros.core.models.devices import options
@@ -37,11 +38,8 @@ from persontrack_ros.core.settings import InferenceSettings
 
 _logger = logging.getLogger(__name__)
 
-# What OpenVINO raises; where it quotes a damaged file, its own text may be no Unicode.
-_FAILURES = (RuntimeError, MemoryError, UnicodeDecodeError)
-
 # What is compiled in the same way is compiled once in a process, and shared for as long as
-# somebody uses it. The key: file and its time, profile, device and options.
+# somebody uses it. The key: contents of the file, profile, device and options.
 _compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
 _compiling: dict[tuple[Any, ...], threading.Lock] = {}
 
@@ -59,15 +57,11 @@ class Runtime:
         self._settings = settings
         self._choosing = threading.Lock()
         self._chosen: dict[str, str] = {}
-        self._directory = self._use_cache()
+        self._contents: dict[Path, str] = {}
+        self._directory = self._find_cache()
 
-    def _use_cache(self) -> Optional[Path]:
-        """
-        Keep compiled models where the settings say, and return where.
-
-        OpenVINO compiles what is damaged there anew, but a directory that cannot be written to is
-        an error to it. It costs time only.
-        """
+    def _find_cache(self) -> Optional[Path]:
+        """Return where compiled models are kept; None if nowhere, which costs time only."""
         if self._settings.cache_dir == 'none':
             return None
         directory = Path(self._settings.cache_dir).expanduser()
@@ -85,7 +79,6 @@ class Runtime:
                 error.strerror,
             )
             return None
-        self._core.set_property({'CACHE_DIR': str(directory)})
         return directory
 
     def _compare_with_first(self, path: Path, digest: str, directory: Path) -> None:
@@ -114,11 +107,8 @@ class Runtime:
                 path,
             )
         try:
-            with locked(directory):
-                part = record.with_suffix('.part')
-                part.write_text(f'{time} {digest}')
-                put(part, record)
-        except (OSError, OutputError) as error:
+            write(record, f'{time} {digest}'.encode())
+        except OutputError as error:
             _logger.warning('nothing is remembered of %s: %s', path, error)
 
     @property
@@ -148,14 +138,15 @@ class Runtime:
         :raises ModelError: if the file is damaged or holds another kind of model.
         """
         try:
-            digest = check_contents(path)
+            digest, published = check_contents(path)
         except OSError as error:
             raise ModelError(f'cannot read the model {path}: {error.strerror}') from error
-        if digest and self._directory:
+        self._contents[path] = digest
+        if self._directory and not published:
             self._compare_with_first(path, digest, self._directory / 'seen')
         try:
             model = self._core.read_model(path)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise ModelError(
                 f'cannot read the model {path}: {_reason(error)}. Expected a file that OpenVINO '
                 f'reads ({", ".join(SUFFIXES)})'
@@ -181,7 +172,7 @@ class Runtime:
         if model.input().partial_shape != ov.PartialShape(shape):
             try:
                 model.reshape(shape)
-            except _FAILURES as error:
+            except FAILURES as error:
                 raise ModelError(
                     f'{path} cannot work with images of the shape {shape}: {_reason(error)}'
                 ) from error
@@ -205,22 +196,26 @@ class Runtime:
         """
         device = self._choose(device)
         hints = options(device, self._settings, parallel)
-        time = path.stat().st_mtime_ns
-        key = (path.resolve(), time, profile, device, frozenset(hints.items()))
+        key = (self._contents[path], profile, device, frozenset(hints.items()))
         try:
             with _compiling.setdefault(key, threading.Lock()):
                 compiled = _compiled.get(key)
                 if compiled is None:
-                    compiled = self._compile(model, profile, device, hints)
+                    compiled = self._compile(model, path, profile, device, hints)
                     _compiled[key] = compiled
             return InferenceModel(compiled)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise ModelError(
                 f'cannot compile the model {path} for {device}: {_reason(error)}'
             ) from error
 
     def _compile(
-        self, model: ov.Model, profile: Profile, device: str, hints: Mapping[str, Any]
+        self,
+        model: ov.Model,
+        path: Path,
+        profile: Profile,
+        device: str,
+        hints: Mapping[str, Any],
     ) -> ov.CompiledModel:
         # Pre-processing inside the model: layout and type change run vectorised with the rest of
         # the graph, and a uint8 image is a quarter of the floats that would be copied otherwise.
@@ -234,7 +229,8 @@ class Runtime:
             arithmetic = steps.input().preprocess().convert_element_type(ov.Type.f32)
             arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
             arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
-        return self._core.compile_model(steps.build(), device, hints)
+        identity = (self._contents[path], list(model.input().shape), profile)
+        return compile_model(self._core, steps.build(), device, hints, self._directory, identity)
 
 
 class InferenceModel:
