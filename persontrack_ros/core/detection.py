@@ -18,6 +18,8 @@ from persontrack_ros.core.detections import SMALLEST
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.models.agreement import boxes_agree
+from persontrack_ros.core.models.agreement import check_first_use
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.models.profile import DetectorProfile
 from persontrack_ros.core.models.profile import read_profile
@@ -35,7 +37,11 @@ GREY = 114
 
 
 class Detector:
-    """Finds persons with any model that a :class:`DetectorProfile` describes."""
+    """
+    Finds persons with any model that a :class:`DetectorProfile` describes.
+
+    :ivar size: height and width of the model's input.
+    """
 
     def __init__(
         self, settings: DetectorSettings, runtime: Runtime, pipelined: bool = False
@@ -53,23 +59,27 @@ class Detector:
         self._exact = runtime.exact
         model = runtime.read(path, self._profile)
         self._model = runtime.compile(model, path, self._profile, settings.device, pipelined)
-        self._size = (self._model.images.shape[1], self._model.images.shape[2])
-        self._fit = Fit(self._profile.fit, (0, 0), self._size)
+        self.size = (self._model.images.shape[1], self._model.images.shape[2])
+        self._fit = Fit(self._profile.fit, (0, 0), self.size)
         shapes = output_shapes(model)
         if self._profile.decoder == 'yolov8':
             # Exported with non-maximum suppression, or made without the need for it.
-            end = DECODERS['yolo_nms'].accepts(shapes, self._profile, self._size)
+            end = DECODERS['yolo_nms'].accepts(shapes, self._profile, self.size)
             self._profile = replace(self._profile, decoder='yolo_nms' if end else 'yolov8')
         self._decoder = DECODERS[self._profile.decoder]
-        if not self._decoder.accepts(shapes, self._profile, self._size):
-            raise ModelError(_wrong_outputs(path, model, self._profile, self._size, bool(profile)))
-        self.set_score_threshold(settings.score_threshold)
+        if not self._decoder.accepts(shapes, self._profile, self.size):
+            raise ModelError(_wrong_outputs(path, model, self._profile, self.size, bool(profile)))
         _, scores = self._infer()
         if not (np.isfinite(scores).all() and (scores >= 0).all() and (scores <= 1.001).all()):
             raise ModelError(
                 f'{path} gives impossible scores: its weights are damaged, or its decoder is not '
                 f'{self._profile.decoder}'
             )
+        self.set_score_threshold(self.own_score_threshold)
+        check_first_use(
+            path, runtime, self.device, lambda image: self.detect(image).boxes, boxes_agree
+        )
+        self.set_score_threshold(settings.score_threshold)
 
     @property
     def device(self) -> str:
@@ -95,7 +105,7 @@ class Detector:
         """
         height, width = image.shape[:2]
         if self._fit.image != (height, width):
-            self._fit = Fit(self._profile.fit, (height, width), self._size)
+            self._fit = Fit(self._profile.fit, (height, width), self.size)
             self._model.images[:] = GREY
         self._fit.draw(image, self._model.images[0], self._exact)
         corners, scores = self._infer()
@@ -119,12 +129,12 @@ class Detector:
         for model in self._model.team()[1:]:
             other = copy.copy(self)
             other._model = model
-            other._fit = Fit(self._profile.fit, (0, 0), self._size)
+            other._fit = Fit(self._profile.fit, (0, 0), self.size)
             team.append(other)
         return team
 
     def _infer(self) -> tuple[FloatArray, FloatArray]:
-        return self._decoder.decode(self._model.infer(), self._profile, self._size)
+        return self._decoder.decode(self._model.infer(), self._profile, self.size)
 
 
 @dataclass(frozen=True)

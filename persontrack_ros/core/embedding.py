@@ -13,6 +13,8 @@ from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import pixel_rectangles
+from persontrack_ros.core.models.agreement import check_first_use
+from persontrack_ros.core.models.agreement import vectors_agree
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.models.profile import Profile
 from persontrack_ros.core.models.profile import read_profile
@@ -124,6 +126,8 @@ class ModelEmbedder:
     Computes embeddings with a model of the Open Model Zoo's person-reidentification-retail kind.
 
     Input ``[N, 3, H, W]`` unless a profile says otherwise, output ``[N, D]``.
+
+    :ivar size: height and width of the model's input.
     """
 
     def __init__(self, settings: ReidSettings, runtime: Runtime) -> None:
@@ -149,11 +153,17 @@ class ModelEmbedder:
         compiled = runtime.compile(model, path, profile, settings.device, parallel=True)
         self._team = compiled.team(QUEUED)
         self.device = self._team[0].device
+        self.size = (self._team[0].images.shape[1], self._team[0].images.shape[2])
         for member in self._team:
             member.images.fill(GREY)  # a black image may have no features, and rightly so
             (output,) = member.infer().values()
             if not np.isfinite(output).all() or np.abs(output).max() > 1e4 or not output.any():
                 raise ModelError(f'{path} gives impossible vectors: its weights are damaged')
+        check_first_use(path, runtime, self.device, self.embed_whole, vectors_agree)
+
+    def embed_whole(self, image: BgrImage) -> NDArray[np.float32]:
+        """Compute the vector of a person who fills an image; shape ``(1, dimension)``."""
+        return self.embed(image, np.array([[0.0, 0.0, image.shape[1], image.shape[0]]]))
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """Compute one vector per box, see :meth:`Embedder.embed`."""

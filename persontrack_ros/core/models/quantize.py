@@ -7,7 +7,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +22,17 @@ from persontrack_ros.core.detection import GREY
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.detection import Detector
 from persontrack_ros.core.detection import Fit
-from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import ModelEmbedder
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.fetching import locked
 from persontrack_ros.core.fetching import put
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.geometry import pixel_rectangles
+from persontrack_ros.core.models.agreement import EXAMPLES
+from persontrack_ros.core.models.agreement import boxes_agree
+from persontrack_ros.core.models.agreement import count_shared
+from persontrack_ros.core.models.agreement import keep_examples
 from persontrack_ros.core.models.catalogue import QUANTIZED
 from persontrack_ros.core.models.files import installation_directory
 from persontrack_ros.core.models.profile import DetectorProfile
@@ -36,6 +40,7 @@ from persontrack_ros.core.models.profile import Profile
 from persontrack_ros.core.models.profile import read_profile
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.settings import DetectorSettings
+from persontrack_ros.core.settings import InferenceSettings
 from persontrack_ros.core.settings import ReidSettings
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
@@ -45,10 +50,10 @@ HELD_OUT = 0.2
 MIN_CALIBRATION = 10
 # Re-identification: INT8 versions with a mean cosine of 0.95 lost 2 points of IDF1, and with 0.98
 # none; 0.97 lies between. Detectors: a guess, person-detection-0202 reaches 0.99.
+MIN_AGREEMENT = {'detector': 0.9, 'reid': 0.97}
 TIMED_RUNS = 50
 
-# A detection of both versions is the same from this IoU on.
-SAME_IOU = 0.5
+_ADVICE = 'Calibrate with other videos, which show what the camera will, or keep the original'
 
 Crops = list[tuple[BgrImage, FloatArray]]
 
@@ -119,7 +124,9 @@ def quantize_detector(
     Make an INT8 version of a detector in the user's cache.
 
     :param path: file of the original.
-    :raises ModelError: if NNCF is not installed, or the model cannot be used or quantized.
+    :raises ModelError: if NNCF is not installed, the model cannot be used or quantized, or its
+        INT8 version does not agree with it; that is then not installed.
+    :raises SourceError: if there is nobody in the images that are held out.
     :raises OutputError: if the cache cannot be written.
     """
     profile = read_profile(path, DetectorProfile) or DetectorProfile()
@@ -129,21 +136,40 @@ def quantize_detector(
         Fit(profile.fit, (image.shape[0], image.shape[1]), size).draw(image, canvas)
         return canvas
 
-    target = _quantize(path, profile, images, tensor)
-    runtime = Runtime()
-    original, quantized = (
-        Detector(DetectorSettings(model=str(file), device=device), runtime)
-        for file in (path, target)
-    )
-    parts = [_partners(original.detect(image), quantized.detect(image)) for image in held_out]
-    partnered, total = np.sum(parts, axis=0)
-    return Report(
-        target,
-        _speed(lambda: original.detect(held_out[0]), lambda: quantized.detect(held_out[0])),
-        partnered / total if total else 1.0,
-        min((part / whole for part, whole in parts if whole), default=1.0),
-        len(held_out),
-    )
+    with _quantized(path, profile, images, tensor) as made:
+        original, quantized = (
+            Detector(DetectorSettings(model=str(file), device=device), _runtime())
+            for file in (path, made)
+        )
+        pairs = [
+            (original.detect(image).boxes, quantized.detect(image).boxes) for image in held_out
+        ]
+        counts = [count_shared([pair]) for pair in pairs]
+        if not any(total for _, total in counts):
+            raise SourceError('there are no persons in the last fifth of the videos to compare by')
+        report = Report(
+            _target(path),
+            _speed(lambda: original.detect(held_out[0]), lambda: quantized.detect(held_out[0])),
+            boxes_agree(pairs),
+            min(part / whole for part, whole in counts if whole),
+            len(held_out),
+        )
+        if report.agreement < MIN_AGREEMENT['detector']:
+            raise ModelError(
+                f'the INT8 version of {path.stem} is not installed: on {report.count} held-out '
+                f'images, {100 * report.agreement:.1f} % of the detections are in both versions '
+                f'(worst image {100 * report.worst:.0f} %), expected at least '
+                f'{100 * MIN_AGREEMENT["detector"]:.0f} %; speed: {report.speed:.2f} times the '
+                f'original. {_ADVICE}'
+            )
+        # Those with the most persons tell the most.
+        best = sorted(range(len(pairs)), key=lambda index: -len(pairs[index][0]))[:EXAMPLES]
+        keep_examples(
+            made,
+            [tensor(held_out[index], original.size) for index in best],
+            lambda image: original.detect(image).boxes,
+        )
+    return report
 
 
 def quantize_reid(path: Path, device: str, crops: Crops, held_out: Crops) -> Report:
@@ -160,35 +186,62 @@ def quantize_reid(path: Path, device: str, crops: Crops, held_out: Crops) -> Rep
     ]
     if len(images) < MIN_CALIBRATION or not held_out:
         raise SourceError(f'too few persons in the videos: {len(images)} to calibrate with')
-    target = _quantize(
-        path, profile, images, lambda image, size: cv2.resize(image, (size[1], size[0]))
-    )
-    runtime = Runtime()
-    original, quantized = (
-        ModelEmbedder(ReidSettings(model=str(file), device=device), runtime)
-        for file in (path, target)
-    )
-    similarity = np.concatenate(
-        [np.sum(original.embed(*crop) * quantized.embed(*crop), axis=1) for crop in held_out]
-    )
-    image, boxes = held_out[0]
-    one = boxes[:1]
-    return Report(
-        target,
-        _speed(lambda: original.embed(image, one), lambda: quantized.embed(image, one)),
-        float(similarity.mean()),
-        float(similarity.min()),
-        len(similarity),
-    )
+
+    def tensor(image: BgrImage, size: tuple[int, int]) -> BgrImage:
+        return cv2.resize(image, (size[1], size[0]))
+
+    with _quantized(path, profile, images, tensor) as made:
+        original, quantized = (
+            ModelEmbedder(ReidSettings(model=str(file), device=device), _runtime())
+            for file in (path, made)
+        )
+        similarity = np.concatenate(
+            [np.sum(original.embed(*crop) * quantized.embed(*crop), axis=1) for crop in held_out]
+        )
+        image, boxes = held_out[0]
+        one = boxes[:1]
+        report = Report(
+            _target(path),
+            _speed(lambda: original.embed(image, one), lambda: quantized.embed(image, one)),
+            float(similarity.mean()),
+            float(similarity.min()),
+            len(similarity),
+        )
+        if report.agreement < MIN_AGREEMENT['reid']:
+            raise ModelError(
+                f'the INT8 version of {path.stem} is not installed: on {report.count} held-out '
+                f'persons, the mean cosine similarity to the original is {report.agreement:.3f} '
+                f'(smallest {report.worst:.3f}), expected at least {MIN_AGREEMENT["reid"]}; '
+                f'speed: {report.speed:.2f} times the original. {_ADVICE}'
+            )
+        keep_examples(
+            made, [tensor(each, original.size) for each in images[:EXAMPLES]], original.embed_whole
+        )
+    return report
 
 
-def _quantize(
+def _runtime() -> Runtime:
+    """Return one that keeps nothing of files that are there for a moment."""
+    return Runtime(InferenceSettings(cache_dir='none'))
+
+
+def _target(path: Path) -> Path:
+    """Return where the INT8 version of a model is installed."""
+    return installation_directory() / path.stem / QUANTIZED / f'{path.stem}.xml'
+
+
+@contextmanager
+def _quantized(
     path: Path,
     profile: Profile,
     images: Sequence[BgrImage],
     fit: Callable[[BgrImage, tuple[int, int]], BgrImage],
-) -> Path:
-    """Write the INT8 version of a model; `fit` makes an image of a given (height, width)."""
+) -> Iterator[Path]:
+    """
+    Make the INT8 version of a model; it is installed once the body has not objected to it.
+
+    :param fit: makes an image of a given (height, width).
+    """
     try:
         import nncf
         from nncf.quantization.range_estimator import RangeEstimatorParametersSet
@@ -196,7 +249,7 @@ def _quantize(
         raise ModelError(
             'INT8 versions are made with NNCF, which is not installed: pip install nncf'
         ) from error
-    model = Runtime().read(path, profile)
+    model = _runtime().read(path, profile)
     lengths = dict(zip(profile.layout, model.input().shape))
 
     def prepare(image: BgrImage) -> NDArray[np.float32]:
@@ -221,17 +274,17 @@ def _quantize(
         )
     except (RuntimeError, ValueError) as error:
         raise ModelError(f'NNCF cannot quantize {path}: {error}') from error
-    folder = installation_directory() / path.stem / QUANTIZED
+    folder = _target(path).parent
     beside = path.with_suffix('.yaml')
     with locked(folder), tempfile.TemporaryDirectory(dir=folder) as temporary:
         part = Path(temporary, f'{path.stem}.xml')
         ov.save_model(quantized, part)
         if beside.is_file():
             shutil.copy(beside, part.with_suffix('.yaml'))
-        # The .xml file comes after .bin: it is the one that is looked for.
-        for made in sorted(part.parent.iterdir()):
+        yield part
+        # The .xml file comes last: it is the one that is looked for.
+        for made in sorted(part.parent.iterdir(), key=lambda file: file.suffix == '.xml'):
             put(made, folder / made.name)
-    return folder / f'{path.stem}.xml'
 
 
 def _heads(model: ov.Model) -> list[str]:
@@ -259,14 +312,6 @@ def _heads(model: ov.Model) -> list[str]:
             for source in nodes[name].inputs()
         ]
     return sorted(heads)
-
-
-def _partners(one: Detections, other: Detections) -> tuple[int, int]:
-    """Return how many detections of both have a partner in the other, and how many there are."""
-    if not (len(one) and len(other)):
-        return 0, len(one) + len(other)
-    same = iou(one.boxes, other.boxes) >= SAME_IOU
-    return int(same.any(axis=0).sum() + same.any(axis=1).sum()), len(one) + len(other)
 
 
 def _speed(original: Callable[[], object], quantized: Callable[[], object]) -> float:

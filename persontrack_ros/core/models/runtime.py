@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from persontrack_ros.core.models.cache import compile_model
 from persontrack_ros.core.models.devices import choose
 from persontrack_ros.core.models.devices import kinds
 from persontrack_ros.core.models.devices import options
+from persontrack_ros.core.models.devices import processor
 from persontrack_ros.core.models.files import SUFFIXES
 from persontrack_ros.core.models.files import check_contents
 from persontrack_ros.core.models.profile import Profile
@@ -110,6 +112,28 @@ class Runtime:
             write(record, f'{time} {digest}'.encode())
         except OutputError as error:
             _logger.warning('nothing is remembered of %s: %s', path, error)
+
+    @contextmanager
+    def first_use(self, path: Path, device: str) -> Iterator[bool]:
+        """
+        Tell whether a model that was read is used for the first time on this kind of processor.
+
+        That it was is remembered beside the compiled models, if what is done with it succeeds.
+        """
+        if self._directory is None:
+            yield True
+            return
+        kind = repr(
+            (self._contents[path], self._settings.precision, processor(self._core, device))
+        )
+        record = self._directory / 'used' / hashlib.sha384(kind.encode()).hexdigest()[:32]
+        first = not record.exists()
+        yield first
+        if first:
+            try:
+                write(record, b'')
+            except OutputError as error:
+                _logger.warning('nothing is remembered of %s: %s', path, error)
 
     @property
     def exact(self) -> bool:
