@@ -66,7 +66,8 @@ def parse_yaml(content: str) -> Any:
     :raises ValueError: if it is none, or has what is left out here.
     """
     try:
-        return yaml.load(content, _PlainLoader)
+        # It is a safe loader that knows less.
+        return yaml.load(content, _PlainLoader)  # noqa: S506
     except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise ValueError(' '.join(str(error).split()) or type(error).__name__) from error
 
