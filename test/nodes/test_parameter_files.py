@@ -88,7 +88,8 @@ def test_read_as_rcl_reads(tmp_path, text):
 
 
 VALUE = strategies.one_of(
-    strategies.sampled_from(['', *SCALARS.split()]),
+    # Between braces, libyaml takes no colon in a text without quotes, and PyYAML does.
+    strategies.sampled_from(['', *(each for each in SCALARS.split() if ':' not in each)]),
     strategies.integers().map(str),
     strategies.floats(allow_nan=False, allow_infinity=False).map(repr),
 )
