@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 CHECKOUT = Path(__file__).resolve().parents[2]
 DISTRIBUTIONS = ['humble', 'jazzy', 'kilted', 'lyrical']
 # Where the name of a Python package in apt is not that in the Python package index.
-KEYS = {'pyyaml': 'python3-yaml'}
+KEYS = {'pillow': 'python3-pil', 'pyyaml': 'python3-yaml'}
 
 Locate = Callable[[str], Path]
 
