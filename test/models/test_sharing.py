@@ -19,7 +19,9 @@ from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.gallery import Gallery
 
-SETTINGS = Settings.from_values({'detector.device': 'CPU', 'reid.device': 'CPU'})
+# Without a cache, from which models would come that are not compiled.
+NO_CACHE = {'inference.cache_dir': 'none'}
+SETTINGS = Settings.from_values({'detector.device': 'CPU', 'reid.device': 'CPU', **NO_CACHE})
 
 
 @pytest.fixture
@@ -44,7 +46,9 @@ def test_compiled_once_for_all_cameras(compiled):
     second = Pipeline(SETTINGS)
     assert len(compiled) == 2
     # Another way of compiling is another model.
-    third = Pipeline(Settings.from_values({'reid.model': 'color', 'inference.streams': 2}))
+    third = Pipeline(
+        Settings.from_values({'reid.model': 'color', 'inference.streams': 2, **NO_CACHE})
+    )
     assert len(compiled) == 3
     del first, second, third
     gc.collect()

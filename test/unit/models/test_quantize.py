@@ -12,8 +12,13 @@ import numpy as np
 import pytest
 
 from persontrack_ros.cli.commands import main
+from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.models.quantize import sample_images
+from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.settings import DetectorSettings
+from persontrack_ros.core.settings import InferenceSettings
 
 Locate = Callable[[str], Path]
 
@@ -87,3 +92,75 @@ def test_without_nncf_the_error_says_what_to_install(
     assert code == 2
     assert 'pip install nncf' in capsys.readouterr().err
     assert not path.exists()
+
+
+def detector(path: Path, cache: Path) -> Detector:
+    """Load a detector as a new process does."""
+    runtime = Runtime(InferenceSettings(cache_dir=str(cache)))
+    return Detector(DetectorSettings(model=str(path), device='CPU'), runtime)
+
+
+@pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
+def test_an_int8_version_is_right_at_every_start_and_checked_once_on_each_processor(
+    data: Locate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """OpenVINO 2026.2.0 to 2026.4.1 does not import INT8 versions rightly, or not at all."""
+    _, path = quantize('person-detection-0200', data, tmp_path, monkeypatch)
+    images = np.load(path.with_suffix('.npz'))['images']
+    cache = tmp_path / 'robot'
+    expected = [detector(path, cache).detect(image).boxes for image in images]
+    assert sum(map(len, expected)) >= 6
+    caplog.clear()
+    for start in (2, 3):
+        for image, boxes in zip(images, expected):
+            found = detector(path, cache).detect(image).boxes
+            np.testing.assert_allclose(found, boxes, atol=1, err_msg=f'start {start}')
+    assert len(caplog.messages) <= 1
+
+    examples = path.with_suffix('.npz')
+    with np.load(examples) as kept:
+        arrays = {name: kept[name] for name in kept.files}
+    # As if this processor gave other boxes than those of the original.
+    moved = {name: values + 300 for name, values in arrays.items() if name != 'images'}
+    np.savez(examples, images=arrays['images'], **moved)
+    detector(path, cache)  # it was checked here
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r'on 3 images, it agrees .* to 0\.0 %, expected at'):
+            detector(path, tmp_path / 'another robot')
+    examples.write_bytes(b'damaged')
+    with pytest.raises(ModelError, match='is damaged'):
+        detector(path, tmp_path / 'another robot')
+    examples.unlink()
+    detector(path, tmp_path / 'another robot')
+    assert 'is used unchecked' in caplog.messages[-1]
+
+
+@pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
+def test_an_int8_version_that_does_not_agree_is_not_installed(
+    data: Locate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Calibrated in the dark, it is blind by day."""
+    monkeypatch.setenv('PERSONTRACK_MODEL_PATH', str(data('models')))
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    capture = cv2.VideoCapture(str(data('videos/TUD-Campus.mp4')))
+    day = [capture.read()[1] for _ in range(10)]
+    video = tmp_path / 'night.avi'
+    height, width = day[0].shape[:2]
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*'MJPG'), 10, (width, height))
+    for image in [np.zeros_like(day[0])] * 40 + day:
+        writer.write(image)
+    writer.release()
+    name = 'person-detection-0200'
+    code = main(['models', 'quantize', name, '--calibration', str(video), '--images', '12'])
+    said = capsys.readouterr()
+    assert code == 2
+    assert f'the INT8 version of {name} is not installed: on 3 held-out images, ' in said.err
+    assert '% of the detections are in both versions' in said.err
+    assert 'to use it' not in said.out
+    assert not list(tmp_path.rglob('*.xml'))
