@@ -19,6 +19,8 @@ _MILLI = 1e3
 
 # Images per second of a camera.
 CAMERA_RATE = 30
+# And of a driver: slowly enough for the node, and faster than it can work.
+DRIVER_RATES = (10, 60)
 
 Item = TypeVar('Item')
 

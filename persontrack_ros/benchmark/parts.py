@@ -34,6 +34,7 @@ class Extent:
     :ivar starts: of the node, cold and warm.
     :ivar node_rounds: of the node at each size of images, of `node_frames` images.
     :ivar updates: of each tracker in the association.
+    :ivar transported: images of each size, at each rate.
     """
 
     rounds: int
@@ -43,10 +44,11 @@ class Extent:
     node_rounds: int
     node_frames: int
     updates: int
+    transported: int
 
 
-FULL = Extent(10, 79, 5, 5, 6, 40, 100)
-QUICK = Extent(3, 30, 2, 1, 2, 20, 20)
+FULL = Extent(10, 79, 5, 5, 6, 40, 100, 30)
+QUICK = Extent(3, 30, 2, 1, 2, 20, 20, 5)
 
 
 def measure(
@@ -86,6 +88,10 @@ def _start(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[st
     return _with_ros('start', videos[0], settings, extent.starts, 0)
 
 
+def _transport(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[str, Any]:
+    return _with_ros('transport', videos[0], settings, 1, extent.transported)
+
+
 def _with_ros(
     part: str, video: str, settings: Settings, rounds: int, frames: int
 ) -> dict[str, Any]:
@@ -105,4 +111,5 @@ PARTS = {
     'association': _association,
     'node': _node,
     'start': _start,
+    'transport': _transport,
 }

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ import openvino as ov
 
 from persontrack_ros.benchmark.association import COUNTS
 from persontrack_ros.benchmark.measure import CAMERA_RATE
+from persontrack_ros.benchmark.measure import DRIVER_RATES
 from persontrack_ros.benchmark.variants import BOUND
 from persontrack_ros.benchmark.variants import DEFAULT
 
@@ -68,6 +70,8 @@ def as_text(results: Results) -> str:
             f'start of the node to its first tracks: {start["warm_s"]:.2f} s, without compiled '
             f'models {start["cold_s"]:.2f} s',
         ]
+    if 'transport' in results:
+        lines += ['', *_transport(results['transport'])]
     return '\n'.join(lines)
 
 
@@ -142,3 +146,32 @@ def _node(node: Results) -> list[str]:
         f'count; memory {overload["memory_before_mb"]:.0f} to '
         f'{overload["memory_after_mb"]:.0f} MB',
     ]
+
+
+def _transport(transport: Results) -> list[str]:
+    def times(summary: Optional[Results]) -> str:
+        return '-' if summary is None else f'{summary["p50_ms"]:.1f} {summary["p99_ms"]:5.1f}'
+
+    above, header = f'{"":37}', f'{"configured":12}{"driver":13}{"image":12}'
+    for rate in DRIVER_RATES:
+        above += f'|{f"{rate} images per second":^48}'
+        header += f'|{"tracked":>9}{"latency":>13}{"publishing":>13}{"a call":>13}'
+    lines = [
+        f'transport, ROS 2 {transport["distribution"]} with {transport["middleware"]}; times: p50 '
+        'and p99 in ms',
+        above,
+        header,
+    ]
+    for run in transport['runs']:
+        for size, rates in run['sizes'].items():
+            line = f'{run["configuration"]:12}{run["reliability"]:13}{size:12}'
+            for row in rates.values():
+                tracked = f'{row["tracked"]} of {row["sent"]}'
+                cells = (times(row[kind]) for kind in ('latency', 'publishing', 'call'))
+                line += f'|{tracked:>9}' + ''.join(f'{cell:>13}' for cell in cells)
+            lines.append(line)
+        lines.append(
+            f'found each other in {run["discovery_s"]:.2f} s; '
+            f'{run["shared_memory_mib"]:.0f} MiB of /dev/shm'
+        )
+    return lines

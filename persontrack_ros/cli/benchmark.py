@@ -14,7 +14,7 @@ from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.output import write_file
 from persontrack_ros.core.video import VideoSource
 
-PARTS = ('pipeline', 'crowd', 'association', 'node', 'start')
+PARTS = ('pipeline', 'crowd', 'association', 'node', 'start', 'transport')
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,7 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description='Measure the tracker against a straightforward pipeline, as one writes it in '
         'a notebook. All that is compared takes turns on the same frames; the machine should have '
         'nothing else to do. Parts: pipeline (in all modes), crowd (about 20 persons in full HD), '
-        'association (of 10 to 200 tracks), node (between ROS processes) and start (of the node).',
+        'association (of 10 to 200 tracks), node (between ROS processes), start (of the node) '
+        'and transport (of images of up to 4K to the node, by the middleware of ROS).',
     )
     parser.add_argument(
         'parts',
@@ -40,7 +41,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar='FILE',
         help='video to measure with, and more for the crowd (default: the sample video)',
     )
-    parser.add_argument('--quick', action='store_true', help='fewer rounds, in less than a minute')
+    parser.add_argument('--quick', action='store_true', help='fewer rounds, for a first idea')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write all results there')
     parser.add_argument(
         '--plot',

@@ -10,6 +10,7 @@ import argparse
 import itertools
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
+from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
@@ -62,6 +64,12 @@ _IDLE_TIME = 5.0
 # Overload: images come at this many times the rate that is possible, for this time.
 _OVERLOAD = 3
 _OVERLOAD_TIME = 6.0
+# What names the configuration of a middleware.
+_CONFIGURATION = (
+    'FASTRTPS_DEFAULT_PROFILES_FILE',
+    'FASTDDS_DEFAULT_PROFILES_FILE',
+    'CYCLONEDDS_URI',
+)
 # The node tells its count once a second.
 _TELLING_TIME = 20.0
 
@@ -69,13 +77,13 @@ _TELLING_TIME = 20.0
 class Camera:
     """Publishes images as a camera does, and receives their tracks."""
 
-    def __init__(self) -> None:
-        """Connect to nobody yet."""
+    def __init__(self, reliability: ReliabilityPolicy = ReliabilityPolicy.BEST_EFFORT) -> None:
+        """Connect to nobody yet; `reliability` is what the images are offered with."""
         self.node = Node('benchmark')
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
-        best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._publisher = self.node.create_publisher(Image, 'image_raw', best_effort)
+        offered = QoSProfile(depth=1, reliability=reliability)
+        self._publisher = self.node.create_publisher(Image, 'image_raw', offered)
         self.node.create_subscription(
             Detection2DArray, 'tracks', self._on_tracks, QoSProfile(depth=100)
         )
@@ -86,6 +94,8 @@ class Camera:
         self._dropped: list[int] = []
         self.sent: dict[int, float] = {}
         self.answered: dict[int, float] = {}
+        # How long the middleware took to take each image, in seconds.
+        self.publishing: list[float] = []
 
     def _on_tracks(self, message: Detection2DArray) -> None:
         self.answered[stamp_to_nanoseconds(message.header)] = time.perf_counter()
@@ -101,7 +111,10 @@ class Camera:
         began = time.perf_counter()
         stamp = time.time_ns() if stamp is None else stamp
         header = Header(stamp=Time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id='camera')
-        self._publisher.publish(bgr_to_image(image, header))
+        message = bgr_to_image(image, header)
+        filled = time.perf_counter()
+        self._publisher.publish(message)
+        self.publishing.append(time.perf_counter() - filled)
         self.sent[stamp] = began
         return stamp
 
@@ -166,10 +179,12 @@ def images_of(video: str, size: tuple[int, int], count: int) -> list[BgrImage]:
 
 
 @contextmanager
-def running(values: dict[str, Any]) -> Iterator[NodeProcess]:
-    """Run the node."""
+def running(
+    values: dict[str, Any], environment: Optional[dict[str, str]] = None
+) -> Iterator[NodeProcess]:
+    """Run the node, by default in this environment."""
     # What it says is no part of the results.
-    with NodeProcess('tracker_node', values, stdout=sys.stderr) as node:
+    with NodeProcess('tracker_node', values, stdout=sys.stderr, env=environment) as node:
         yield node
 
 
@@ -314,10 +329,40 @@ def measure_start(video: str, values: dict[str, Any], rounds: int) -> dict[str, 
     }
 
 
+def measure_transport(video: str, values: dict[str, Any], count: int) -> dict[str, Any]:
+    """
+    Measure how a driver's images get to the node, without re-identification, at each size.
+
+    The middleware is configured as the environment says at neither of the two, at the node alone,
+    or at both.
+    """
+    ours = dict(os.environ)
+    bare = {name: value for name, value in ours.items() if name not in _CONFIGURATION}
+    environments = {'none': (bare, bare)}
+    if ours != bare:
+        environments |= {'node': (ours, bare), 'both': (ours, ours)}
+    runs = []
+    for configuration, (of_node, of_driver) in environments.items():
+        with running({**values, 'reid.model': 'none'}, of_node) as node:
+            camera = Camera()
+            camera.wait_for_node(node, images_of(video, SIZES[0], 1)[0])
+            camera.node.destroy_node()
+            for reliability in ('reliable', 'best_effort'):
+                command = [sys.executable, '-m', 'persontrack_ros.ros.transport', video]
+                command += [reliability, str(count), str(node.process.pid)]
+                done = subprocess.run(command, env=of_driver, stdout=subprocess.PIPE, text=True)
+                if done.returncode:
+                    raise PersontrackError('the driver ended, see above')
+                about = {'configuration': configuration, 'reliability': reliability}
+                runs.append({**about, **json.loads(done.stdout)})
+    middleware = get_rmw_implementation_identifier()
+    return {'distribution': os.environ['ROS_DISTRO'], 'middleware': middleware, 'runs': runs}
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the measurements asked for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument('part', choices=('node', 'start'))
+    parser.add_argument('part', choices=('node', 'start', 'transport'))
     parser.add_argument('video')
     parser.add_argument('values', type=json.loads)
     parser.add_argument('rounds', type=int)
@@ -334,6 +379,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         try:
             if options.part == 'start':
                 result = measure_start(options.video, options.values, options.rounds)
+            elif options.part == 'transport':
+                result = measure_transport(options.video, options.values, options.frames)
             else:
                 result = {
                     'sizes': measure_sizes(

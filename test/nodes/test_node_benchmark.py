@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+from rclpy.utilities import get_rmw_implementation_identifier
 
+from persontrack_ros.benchmark.report import as_text
 from persontrack_ros.ros import benchmark
 from persontrack_ros.ros.process import ros
 
 TIMEOUT = 600
+CONFIGURATION = (
+    'FASTRTPS_DEFAULT_PROFILES_FILE',
+    'FASTDDS_DEFAULT_PROFILES_FILE',
+    'CYCLONEDDS_URI',
+)
 
 
 def test_start(data, models):
@@ -51,3 +59,33 @@ def test_overload(data, models, has_numbers, monkeypatch, queue):
         # Of what is replaced in the middleware, the node does not know.
         assert 0 < result['dropped_by_its_count'] <= result['dropped']
     assert result['memory_after_mb'] < result['memory_before_mb'] + 50
+
+
+def test_transport(data, models, monkeypatch):
+    """Without a configuration, which is one of three to measure."""
+    for name in CONFIGURATION:
+        monkeypatch.delenv(name, raising=False)
+    with ros():
+        result = benchmark.measure_transport(str(data('videos/vtest.avi')), {}, 5)
+    middleware = get_rmw_implementation_identifier()
+    assert (result['distribution'], result['middleware']) == (os.environ['ROS_DISTRO'], middleware)
+    reliable, best_effort = result['runs']
+    assert [reliable['reliability'], best_effort['reliability']] == ['reliable', 'best_effort']
+    assert list(reliable['sizes']) == ['640x480', '1280x720', '1920x1080', '3840x2160']
+    # Small images that are sent reliably get there.
+    row = reliable['sizes']['640x480']['10']
+    assert (row['sent'], row['tracked']) == (5, 5)
+    assert 0 < row['publishing']['p50_ms'] < row['latency']['p50_ms']
+    assert row['call']['p50_ms'] > 0
+    about = {'processor': 'P', 'cores': 2, 'openvino': 'O', 'python': 'P', 'load_before': 0.0}
+    text = as_text({'machine': about, 'transport': result})
+    assert f'ROS 2 {result["distribution"]} with {middleware}' in text
+    told = [line.split() for line in text.splitlines() if ' of 5 ' in line]
+    assert [line[:3] for line in told] == [
+        ['none', run['reliability'], size] for run in result['runs'] for size in run['sizes']
+    ]
+    assert told[0][3:7] == ['|', '5', 'of', '5']
+    if 'fastrtps' in middleware:
+        assert reliable['shared_memory_mib'] > 0.5
+    else:
+        assert reliable['shared_memory_mib'] == 0
