@@ -51,6 +51,7 @@ def test_all_transitions(models, start, peer, pictures, to_message):
     said = [each.partition(']: ')[2] for each in process.lines if '[INFO]' in each]
     assert len(said) > len(expected)
     assert all(map(str.startswith, said, expected)), said
+    assert said[1].endswith(' s, on CPU')
 
 
 @pytest.mark.fault(
