@@ -3,7 +3,7 @@ Whether an INT8 version of a model still gives what the original does.
 
 It is compared where it is made, see :mod:`quantize`, and wherever it is used for the first time:
 arithmetic in 8 bits is not the same on processors of all kinds. For that, some images and what the
-original makes of them are kept beside it, as ``NAME.npz``.
+original makes of them are kept beside it, as ``NAME.check.npz``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from persontrack_ros.core.models.catalogue import QUANTIZED
 from persontrack_ros.core.models.runtime import Runtime
 
 _logger = logging.getLogger(__name__)
+
+_SUFFIX = '.check.npz'
 
 # A detection of both versions is the same from this IoU on.
 SAME_IOU = 0.5
@@ -72,7 +74,7 @@ def keep_examples(path: Path, images: Sequence[NDArray[np.uint8]], answer: Answe
     answers: dict[str, Any] = {
         f'answer_{index}': answer(image) for index, image in enumerate(images)
     }
-    np.savez_compressed(path.with_suffix('.npz'), images=np.stack(images), **answers)
+    np.savez_compressed(path.with_suffix(_SUFFIX), images=np.stack(images), **answers)
 
 
 def check_first_use(
@@ -89,7 +91,7 @@ def check_first_use(
 
     :raises ModelError: with the figures, if they do not agree.
     """
-    examples = path.with_suffix('.npz')
+    examples = path.with_suffix(_SUFFIX)
     if not examples.is_file():
         if path.parent.name == QUANTIZED:
             _logger.warning(
@@ -108,12 +110,12 @@ def check_first_use(
                     (kept[f'answer_{index}'], answer(image))
                     for index, image in enumerate(kept['images'])
                 ]
+            found = agreement(pairs)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ModelError(
                 f'cannot read {examples}: it is damaged. Copy it anew, or make it with '
                 '"persontrack models quantize"'
             ) from error
-        found = agreement(pairs)
         if found < _ENOUGH:
             raise ModelError(
                 f'{path} does not work on this processor: on {len(pairs)} images, it agrees with '

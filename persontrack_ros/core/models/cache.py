@@ -67,12 +67,12 @@ def compile_model(
     """
     if directory is None:
         return core.compile_model(model, device, hints)
+    name = model.get_friendly_name()
     key = repr((identity, sorted(hints.items()), processor(core, device), ov.__version__))
     file = directory / f'{hashlib.sha384(key.encode()).hexdigest()[:32]}.model'
     kept = _load(file)
     if kept and not kept.blob:
         return core.compile_model(model, device, hints)
-    doubt = ''
     if kept:
         try:
             imported = core.import_model(kept.blob, device, hints)
@@ -84,21 +84,26 @@ def compile_model(
     compiled = core.compile_model(model, device, hints)
     outputs = _outputs(compiled)
     keep = True
-    if kept and doubt:
+    if kept:
         # Where these are others than those that were kept, the file was wrong, not the import.
         keep = not _same(outputs, kept.outputs)
         _logger.warning(
             '%s: %s was not used: %s. The model is compiled anew%s',
-            model.get_friendly_name(),
+            name,
             file,
             doubt,
             '' if keep else ', now and at every start, which takes longer',
         )
+    blob = b''
+    if keep:
+        try:
+            blob = compiled.export_model().getvalue()
+        except FAILURES:
+            _logger.warning('%s: %s cannot export what it compiles', name, device)
     try:
-        blob = compiled.export_model().getvalue() if keep else b''
         _save(file, _Kept(blob, outputs))
-    except (OutputError, *FAILURES) as error:
-        _logger.warning('the compiled %s is not kept: %s', model.get_friendly_name(), error)
+    except OutputError as error:
+        _logger.warning('the compiled %s is not kept: %s', name, error)
     return compiled
 
 

@@ -74,7 +74,7 @@ def test_a_reid_model_is_quantized_and_found(
     assert main(['models', 'path', name, '--precision', 'INT8']) == 0
     assert capsys.readouterr().out.strip() == str(path)
     # Checked here for the first time, with what is kept beside it.
-    assert path.with_suffix('.npz').is_file()
+    assert path.with_suffix('.check.npz').is_file()
     ModelEmbedder(ReidSettings(model=str(path), device='CPU'), Runtime())
 
 
@@ -110,7 +110,7 @@ def test_an_int8_version_is_right_at_every_start_and_checked_once_on_each_proces
     assert code == 0
     said = capsys.readouterr().out
     assert 'detections that both versions have, on 3 held-out images' in said
-    images = np.load(path.with_suffix('.npz'))['images']
+    images = np.load(path.with_suffix('.check.npz'))['images']
     cache = tmp_path / 'robot'
     expected = [detector(path, cache).detect(image).boxes for image in images]
     assert sum(map(len, expected)) >= 6
@@ -121,7 +121,7 @@ def test_an_int8_version_is_right_at_every_start_and_checked_once_on_each_proces
             np.testing.assert_allclose(found, boxes, atol=1, err_msg=f'start {start}')
     assert len(caplog.messages) <= 1
 
-    examples = path.with_suffix('.npz')
+    examples = path.with_suffix('.check.npz')
     with np.load(examples) as kept:
         arrays = {name: kept[name] for name in kept.files}
     # As if this processor gave other boxes than those of the original.
