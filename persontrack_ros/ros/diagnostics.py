@@ -12,6 +12,7 @@ from rclpy.clock import Clock
 from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.timer import Timer
 
 from persontrack_ros.ros.statistics import Report
 
@@ -43,6 +44,8 @@ def publish_diagnostics(node: Node, report: Callable[[], Report]) -> None:
     updater = Updater(node, period=PERIOD)
     updater.setHardwareID(node.get_fully_qualified_name())
     updater.add(NAME, fill)
+    node.destroy_timer(updater.timer)
+    updater.timer = _create_timer(node, updater.period, updater.update)
 
 
 def _publish_alone(node: Node, report: Callable[[], Report]) -> None:
@@ -61,5 +64,9 @@ def _publish_alone(node: Node, report: Callable[[], Report]) -> None:
         message.header.stamp = node.get_clock().now().to_msg()
         publisher.publish(message)
 
+    _create_timer(node, PERIOD, publish)
+
+
+def _create_timer(node: Node, period: float, publish: Callable[[], None]) -> Timer:
     # A clock of its own: simulated time may stand still, and that should be seen.
-    node.create_timer(PERIOD, publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    return node.create_timer(period, publish, clock=Clock(clock_type=ClockType.STEADY_TIME))

@@ -227,7 +227,7 @@ class Status(DiagnosticStatus):
 
 class Updater:
     def __init__(self, node, period=1.0):
-        self.node = node
+        self.node, self.period = node, period
         self.publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
         self.timer = node.create_timer(period, self.update)
 
