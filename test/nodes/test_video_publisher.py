@@ -185,7 +185,8 @@ def test_wrong_sources_and_parameters(start, video, parameters, message):
     process = start('video_publisher', **{'source': video, **parameters})
     assert process.wait() == 2
     process.wait_for(message)
-    assert len(process.lines) == 1
+    # On Humble, Cyclone DDS says that it has no multicast on this machine alone.
+    assert len([line for line in process.lines if 'disabling multicast' not in line]) == 1
 
 
 @pytest.mark.parametrize('moment', ['_rclpy_pybind11', 'cv2', 'waiting for the tracker'])
