@@ -17,6 +17,7 @@ import pytest
 
 from persontrack_ros.core.mot import read_ground_truth
 from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
 
 # On a machine that is busy with other things; whoever waits this long has failed.
@@ -129,9 +130,9 @@ def test_a_folder_of_images(persontrack, video, vtest_tracks, tmp_path):
     """Without compression, images give what the video they are from gives."""
     folder = tmp_path / 'images'
     folder.mkdir()
-    capture = cv2.VideoCapture(str(video))
-    for number in range(1, 12):
-        cv2.imwrite(str(folder / f'{number}.png'), capture.read()[1])
+    with VideoSource(str(video), SourceOptions(max_frames=11)) as source:
+        for frame in source:
+            cv2.imwrite(str(folder / f'{frame.number}.png'), frame.image)
     path = tmp_path / 'tracks.txt'
     done = persontrack('run', folder, '--mot-output', path)
     assert done.returncode == 0

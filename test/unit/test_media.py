@@ -83,8 +83,8 @@ def test_pixels_are_those_of_opencv(data, name, count):
     frames, _ = read(path, max_frames=count)
     assert len(frames) == count
     for frame, image in zip(frames, opencv(path)):
-        # Between versions of FFmpeg, single pixels differ.
-        assert np.mean(frame.image != image) < 1e-4
+        # Between versions of FFmpeg, single pixels differ, 1.03e-4 with that of OpenCV 4.5.
+        assert np.mean(frame.image != image) < 2e-4
 
 
 @pytest.mark.parametrize(
