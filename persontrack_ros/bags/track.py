@@ -25,6 +25,8 @@ from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import ImageError
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.ignore import IgnoreMask
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.pipeline import Pipeline
@@ -118,14 +120,26 @@ class TracksRecorder:
         """Copy a message as it is."""
         self._bag.write(self._copies[topic.id], time, data)
 
-    def write(self, image: BagImage, tracks: list[Track]) -> None:
-        """Append the tracks of an image, at the time at which that was recorded."""
+    def write(
+        self,
+        image: BagImage,
+        tracks: list[Track],
+        mask: Optional[IgnoreMask] = None,
+        ignored: Optional[FloatArray] = None,
+    ) -> None:
+        """
+        Append the tracks of an image, at the time at which that was recorded.
+
+        :param mask: where nobody is detected, to be drawn as by :func:`draw`.
+        :param ignored: boxes of those who stand there.
+        """
         message = tracks_to_message(tracks, image.header)
         self._bag.write(self._tracks, image.time, serialise(message))
         if self._annotated:
             # Without the speed, which would make every run another one.
-            annotated = make_image(draw(image.image, tracks, 0.0, self._drawing), image.header)
-            self._bag.write(self._annotated, image.time, serialise(annotated))
+            annotated = draw(image.image, tracks, 0.0, self._drawing, mask, ignored)
+            message = make_image(annotated, image.header)
+            self._bag.write(self._annotated, image.time, serialise(message))
 
 
 def check_new_topics(source: BagReader, names: Collection[str]) -> None:
@@ -167,8 +181,9 @@ def track_images(
                     warn(f'the stamps of {topic.topic} {fault}')
                 if moment.restart:
                     pipeline.restart()
-                tracks = pipeline.process(image.image, moment.time).tracks
+                result = pipeline.process(image.image, moment.time)
                 if recorder:
-                    recorder.write(image, tracks)
-                yield image, tracks
+                    ignored = result.detections.ignored
+                    recorder.write(image, result.tracks, pipeline.mask, ignored)
+                yield image, result.tracks
     images.check()

@@ -14,6 +14,7 @@ from persontrack_ros.cli import compare
 from persontrack_ros.cli import detect
 from persontrack_ros.cli import devices
 from persontrack_ros.cli import evaluate
+from persontrack_ros.cli import mask
 from persontrack_ros.cli import models
 from persontrack_ros.cli import run
 from persontrack_ros.cli import sample_video
@@ -22,7 +23,19 @@ from persontrack_ros.cli.files import check_files
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 
-COMMANDS = (run, detect, track, evaluate, compare, bag, models, devices, benchmark, sample_video)
+COMMANDS = (
+    run,
+    detect,
+    track,
+    evaluate,
+    compare,
+    bag,
+    mask,
+    models,
+    devices,
+    benchmark,
+    sample_video,
+)
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:

@@ -18,6 +18,7 @@ from persontrack_ros.core.detection import Detector
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import make_embedder
 from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.ignore import make_mask
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.partial import Partial
 from persontrack_ros.core.recording import Recording
@@ -72,6 +73,7 @@ def record_frames(
     found: list[Detections] = []
     vectors = []
     motions = []
+    mask = make_mask(settings.detector)
     runtime = Runtime(settings.inference)
     moving = settings.tracker.camera_motion != 'none'
     camera = CameraMotion(runtime.exact) if moving else None
@@ -80,7 +82,8 @@ def record_frames(
     for frame in tqdm(frames, total=frame_count, unit='frame', mininterval=0.5):
         numbers.append(frame.number)
         stamps.append(frame.stamp)
-        found.append(detector.detect(frame.image))
+        detections = detector.detect(frame.image)
+        found.append(mask.apply(detections) if mask else detections)
         vectors.append(embedder.embed(frame.image, found[-1].boxes))
         if camera:
             motion = camera.follow(frame.image, found[-1].boxes)

@@ -30,6 +30,7 @@ from persontrack_ros.core.failures import follow
 from persontrack_ros.core.failures import plot
 from persontrack_ros.core.failures import switches
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.ignore import make_mask
 from persontrack_ros.core.mot import read_ground_truth
 from persontrack_ros.core.mot import read_mot
 from persontrack_ros.core.output import check_outputs
@@ -128,6 +129,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.plot:
         pictures = [path for name in names for path in _pictures(options.plot, name)]
         check_outputs(pictures, read_by(options))
+    mask = make_mask(settings.detector)
     pairs = []
     sort_pairs = []
     for directory, path in zip(options.ground_truth, inputs):
@@ -137,7 +139,7 @@ def execute(options: argparse.Namespace) -> int:
         elif not options.detections and options.video:
             rows = _track_video(path, settings, options.every, options.offline)
         else:
-            recording = Recording.load(path, options.rate)
+            recording = Recording.load(path, options.rate).seen_through(mask)
             threshold = settings.detector.score_threshold
             rows = track(recording, settings.tracker, threshold, options.every, options.offline)
         truth, rows = (each[(each[:, 0] - 1) % options.every == 0] for each in (truth, rows))

@@ -18,6 +18,7 @@ from persontrack_ros.cli.options import settings_from
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.ignore import IgnoreMask
 from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.mot import MotWriter
 from persontrack_ros.core.partial import Partial
@@ -114,7 +115,14 @@ def execute(options: argparse.Namespace) -> int:
                         mot.write(frame.number, ((t.id, t.box, t.score) for t in tracks))
                     ids.update(track.id for track in tracks)
                     if video or window:
-                        annotated = draw(frame.image, tracks, pipeline.mean_time, settings.drawing)
+                        annotated = draw(
+                            frame.image,
+                            tracks,
+                            pipeline.mean_time,
+                            settings.drawing,
+                            pipeline.mask,
+                            result.detections.ignored,
+                        )
                         if video:
                             video.write(annotated, frame.stamp)
                         if window and not window.show(annotated):
@@ -129,7 +137,13 @@ def execute(options: argparse.Namespace) -> int:
                         mot.write(number, ((t.id, t.box, t.score) for t in tracks))
                 if video or window:
                     _draw_again(
-                        options.source, source_options, images, settings.drawing, video, window
+                        options.source,
+                        source_options,
+                        images,
+                        settings.drawing,
+                        pipeline.mask,
+                        video,
+                        window,
                     )
             stack.close()
     print(f'{processed} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
@@ -142,6 +156,7 @@ def _draw_again(
     source_options: SourceOptions,
     images: list[list[Track]],
     drawing: DrawingSettings,
+    mask: Optional[IgnoreMask],
     video: Optional[VideoWriter],
     window: Optional[Window],
 ) -> None:
@@ -156,7 +171,7 @@ def _draw_again(
     with interrupt, VideoSource(source, source_options, lambda: interrupt.requested) as again:
         # Of what is damaged in it, it was told the first time.
         for frame, tracks in zip(Partial(again), images):
-            annotated = draw(frame.image, tracks, 0.0, drawing)
+            annotated = draw(frame.image, tracks, 0.0, drawing, mask)
             if video:
                 video.write(annotated, frame.stamp)
             drawn += 1

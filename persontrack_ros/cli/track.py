@@ -9,6 +9,7 @@ from persontrack_ros.cli.options import add_offline_option
 from persontrack_ros.cli.options import add_replay_options
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import settings_from
+from persontrack_ros.core.ignore import make_mask
 from persontrack_ros.core.mot import MotWriter
 from persontrack_ros.core.recording import Recording
 from persontrack_ros.core.recording import track
@@ -34,6 +35,7 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
     recording = Recording.load(options.detections, options.rate)
+    recording = recording.seen_through(make_mask(settings.detector))
     threshold = settings.detector.score_threshold
     with MotWriter(options.output) as writer:
         rows = track(recording, settings.tracker, threshold, options.every, options.offline)

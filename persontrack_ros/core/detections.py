@@ -36,12 +36,15 @@ class Detections:
     :ivar embeddings: appearance vector of each, L2-normalised, shape ``(N, D)``; None where they
         were not computed.
     :ivar image_size: width and height of the image in pixels; None where it is not known.
+    :ivar ignored: boxes of the detections that `detector.ignore` left out, shape ``(M, 4)``; None
+        where there are none.
     """
 
     boxes: FloatArray
     scores: FloatArray
     embeddings: Optional[NDArray[np.float32]] = None
     image_size: Optional[tuple[int, int]] = None
+    ignored: Optional[FloatArray] = None
 
     @classmethod
     def create(
@@ -77,6 +80,14 @@ class Detections:
             if not np.isfinite(vectors).all():
                 raise ValueError('embeddings must be finite')
         return cls(box_array, score_array, vectors, image_size)
+
+    def without(self, ignored: NDArray[np.bool_]) -> Detections:
+        """Return the others, with the boxes of those that are left out in `ignored`."""
+        rest = ~ignored
+        vectors = None if self.embeddings is None else self.embeddings[rest]
+        return Detections(
+            self.boxes[rest], self.scores[rest], vectors, self.image_size, self.boxes[ignored]
+        )
 
     def __len__(self) -> int:
         """Return the number of detections."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
+from typing import Optional
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.ignore import IgnoreMask
 from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.tracking.track import Track
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _GOLDEN_RATIO = 0.618033988749895
+_GREY = (128, 128, 128)
 
 
 def track_color(track_id: int) -> tuple[int, int, int]:
@@ -31,18 +36,27 @@ def draw(
     tracks: Sequence[Track],
     mean_time: float,
     settings: DrawingSettings = DrawingSettings(),
+    mask: Optional[IgnoreMask] = None,
+    ignored: Optional[FloatArray] = None,
 ) -> BgrImage:
     """
     Draw the tracks and the speed into a copy of the image.
 
     :param image: uint8 BGR, shape ``(height, width, 3)``; is not changed.
     :param mean_time: mean processing time per image, in seconds; nothing is written if it is 0.
+    :param mask: where nobody is detected, is drawn faintly.
+    :param ignored: boxes of those who stand there, shape ``(N, 4)``, too.
     """
     canvas = image.copy()
+    if mask is not None:
+        shade(canvas, mask.over(canvas))
     height, width = canvas.shape[:2]
     # Text and lines grow with the image, so that both 320x240 and 4K are legible on a screen.
     scale = max(0.4, min(height / 900, width / 1200)) * settings.scale
     line = max(1, round(2 * scale))
+    for box in () if ignored is None else ignored:
+        left, top, box_width, height_ = np.round(box).astype(int).tolist()
+        cv2.rectangle(canvas, (left, top), (left + box_width, top + height_), _GREY, line)
     for track in tracks:
         left, top, box_width, height_ = np.round(track.box).astype(int).tolist()
         color = track_color(track.id)
@@ -54,6 +68,11 @@ def draw(
         text = f'Inference time: {1e3 * mean_time:.1f} ms ({1 / mean_time:.1f} FPS)'
         label(canvas, text, (0, 0), scale, (255, 255, 255))
     return canvas
+
+
+def shade(canvas: BgrImage, areas: NDArray[np.bool_]) -> None:
+    """Let an area of the image, true in an array of its height and width, fade to grey."""
+    canvas[areas] = canvas[areas] // 2 + _GREY[0] // 2
 
 
 def label(

@@ -229,7 +229,12 @@ class Configuration(NamedTuple):
         }
         check_options(options)
         others = {name: value for name, value in values.items() if name not in own}
-        return Configuration(Settings.from_values(others, base=self.settings), options)
+        settings = Settings.from_values(others, base=self.settings)
+        if settings.detector.ignore and options['input'] == DETECTIONS:
+            raise SettingsError(
+                'detector.ignore belongs to images: it cannot be used where input is detections'
+            )
+        return Configuration(settings, options)
 
     @property
     def values(self) -> dict[str, Any]:

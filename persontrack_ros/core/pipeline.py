@@ -21,6 +21,7 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import make_embedder
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.ignore import make_mask
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import Settings
@@ -72,6 +73,8 @@ class Pipeline:
     Detection, re-identification and tracking of the persons in one image stream.
 
     Not thread-safe: one thread at a time may call its methods.
+
+    :ivar mask: where nobody is detected; None where everybody is.
     """
 
     def __init__(self, settings: Settings, pipelined: bool = False) -> None:
@@ -80,8 +83,10 @@ class Pipeline:
 
         :param pipelined: prepare for :meth:`process_all`.
         :raises ModelError: if a model or device cannot be used.
-        :raises SettingsError: if the settings name no tracking algorithm.
+        :raises SettingsError: if the settings name no tracking algorithm, or a mask that cannot
+            be used.
         """
+        self.mask = make_mask(settings.detector)
         runtime = Runtime(settings.inference)
         # At once, because a node that starts has nothing better to do with the other cores.
         with ThreadPoolExecutor() as pool:
@@ -124,7 +129,11 @@ class Pipeline:
 
         :raises SettingsError: if the settings name no detector.
         """
-        return self._own_detector.detect(image) if self._turn(image) else None
+        return self._search(self._own_detector, image) if self._turn(image) else None
+
+    def _search(self, detector: Detector, image: BgrImage) -> Detections:
+        detections = detector.detect(image)
+        return self.mask.apply(detections) if self.mask else detections
 
     @property
     def _own_detector(self) -> Detector:
@@ -162,7 +171,7 @@ class Pipeline:
         def detect(image: BgrImage) -> tuple[Detections, float]:
             detector = idle.get()
             started = time.perf_counter()
-            detections = detector.detect(image)
+            detections = self._search(detector, image)
             idle.put(detector)
             return detections, time.perf_counter() - started
 

@@ -11,6 +11,7 @@ map of pixels, shape ``(2, 3)``; not a number where it could not be estimated).
 from __future__ import annotations
 
 import configparser
+import dataclasses
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.files import read_bytes
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.ignore import IgnoreMask
 from persontrack_ros.core.mot import MAX_FRAMES
 from persontrack_ros.core.mot import read_detections
 from persontrack_ros.core.node_options import JUMP_THRESHOLD
@@ -98,6 +100,19 @@ class Recording:
         except _DAMAGES as error:
             reason = ' '.join(str(error).split())
             raise SourceError(f'cannot read the detections {path}: {reason}') from error
+
+    def seen_through(self, mask: Optional[IgnoreMask]) -> Recording:
+        """
+        Return the recording without the detections that a mask hides.
+
+        :raises SettingsError: if the size of the images is not known.
+        """
+        if mask is None:
+            return self
+        hidden = mask.hides(self.detections.boxes, self.detections.image_size)
+        return dataclasses.replace(
+            self, frames=self.frames[~hidden], detections=self.detections.without(hidden)
+        )
 
     def save(self, path: Path) -> None:
         """

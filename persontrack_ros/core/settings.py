@@ -145,6 +145,11 @@ class DetectorSettings:
         maximum=100,
         runtime=True,
     )
+    ignore: str = _parameter(
+        '',
+        'Image file (white there), or polygons in a YAML file that `persontrack mask` makes: who '
+        'stands in these areas of the image is not detected; empty: everybody is.',
+    )
 
 
 @dataclass(frozen=True)

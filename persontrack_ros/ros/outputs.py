@@ -25,6 +25,7 @@ from visualization_msgs.msg import MarkerArray
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.ignore import IgnoreMask
 from persontrack_ros.core.node_options import DETECTIONS
 from persontrack_ros.core.node_options import IMAGE
 from persontrack_ros.core.settings import NONE
@@ -56,6 +57,7 @@ class Outcome:
     :ivar depth: of the image, where it is subscribed; it may come later.
     :ivar refused: number of detections of another node that cannot be persons.
     :ivar embedded: number of detections whose embedding was computed.
+    :ivar mask: where nobody is detected.
     """
 
     header: Header
@@ -67,6 +69,7 @@ class Outcome:
     depth: Optional[Future[Depth]] = None
     refused: int = 0
     embedded: int = 0
+    mask: Optional[IgnoreMask] = None
 
 
 class Outputs:
@@ -137,7 +140,15 @@ class Outputs:
         raw, compressed = self._wanted('annotated_image'), self._wanted('compressed')
         if not (raw or compressed):
             return
-        annotated = draw(outcome.image, outcome.tracks, outcome.mean_time, drawing)
+        detections = outcome.detections
+        annotated = draw(
+            outcome.image,
+            outcome.tracks,
+            outcome.mean_time,
+            drawing,
+            outcome.mask,
+            None if detections is None else detections.ignored,
+        )
         if raw:
             self._publishers['annotated_image'].publish(bgr_to_image(annotated, header))
         if compressed and max(annotated.shape) > _LARGEST_JPEG:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable
@@ -136,6 +137,7 @@ class Processor:
             frame.depth,
             refused,
             embedded,
+            self._pipeline.mask,
         )
         outputs.publish_rest(outcome, settings.drawing, options)
         return outcome
@@ -176,6 +178,10 @@ class Processor:
             settings.detector.score_threshold,
             None if image is None else (image.shape[1], image.shape[0]),
         )
+        if self._pipeline.mask:
+            hidden = self._pipeline.mask.hides(others.boxes, others.image_size)
+            others = others.without(hidden)
+            sources = [source for source, left_out in zip(sources, hidden) if not left_out]
         if own is None:
             return others, sources, refused
         new = ~(iou(own.boxes, others.boxes) > SAME_PERSON).any(axis=1)
@@ -184,6 +190,9 @@ class Processor:
             np.concatenate([others.scores, own.scores[new]]),
             image_size=own.image_size,
         )
+        ignored = [each.ignored for each in (own, others) if each.ignored is not None]
+        if ignored:
+            both = dataclasses.replace(both, ignored=np.concatenate(ignored))
         return both, [*sources, *[None] * int(new.sum())], refused
 
 

@@ -214,3 +214,41 @@ def test_a_class_that_is_there_at_times_is_no_fault(start, peer, send, to_messag
         message = found(header, (300, 100, 40, 100, 0.9), class_id='person' if not step else 'dog')
         peer.ask(partial(send, message), header)
     assert 'no detection has the class' not in process.output
+
+
+def test_places_to_leave_out(models, start, peer, pictures, to_message, tmp_path):
+    """Of the persons of both detectors, who stands in the left half is neither found nor drawn."""
+    height, width = pictures[0].shape[:2]
+    area = tmp_path / 'ignore.yaml'
+    area.write_text('left: [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]')
+    arguments = {'input': 'image+detections', 'reid__model': 'color', 'tracker__n_init': 1}
+    node = start('tracker_node', detector__ignore=str(area), **arguments)
+    send_detections = peer.node.create_publisher(Detection2DArray, 'detections', 10)
+    annotated = peer.collect(Image, 'annotated_image')
+    peer.until(send_detections.get_subscription_count, 'subscription of detections')
+    peer.until_tracker_listens()
+    half = width / 2
+    for picture in pictures[:3]:
+        message = to_message(picture)
+        others = [[half - 60, 10, 40, 100, 0.9], [width - 50, 10, 40, 100, 0.8]]
+        send_detections.publish(found(message.header, *others))
+        tracks = boxes(peer.track(message))
+    feet = [left + wide / 2 for left, _, wide, _ in tracks.values()]
+    assert len(feet) > 1
+    assert min(feet) >= half
+    image = peer.received(annotated, message.header)
+    drawn = np.frombuffer(image.data, np.uint8).reshape(height, width, 3)
+    corner = drawn[height - 5, 5].astype(int)
+    original = pictures[2][height - 5, 5].astype(int)
+    assert np.abs(corner - (original // 2 + 64)).max() <= 1
+    assert (drawn[60, int(half) - 60] == 128).all()
+    peer.node.destroy_publisher(send_detections)
+    assert node.is_alive
+
+
+def test_a_mask_that_cannot_be_used(start, tmp_path):
+    area = tmp_path / 'ignore.yaml'
+    area.write_text('left: [[0, 0], [320, 0], [320, 480]]')
+    node = start('tracker_node', detector__model='none', detector__ignore=str(area))
+    node.wait_for(r'left has the corner \[320, 0\], which is no \[x, y\] from 0 to 1')
+    assert node.is_alive

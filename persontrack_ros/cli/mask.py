@@ -1,0 +1,139 @@
+"""``persontrack mask``: paint the places where nobody is to be detected."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import yaml
+
+from persontrack_ros.cli.options import SOURCE
+from persontrack_ros.cli.options import count
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.drawing import shade
+from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.ignore import POLYGON_SUFFIXES
+from persontrack_ros.core.ignore import IgnoreMask
+from persontrack_ros.core.ignore import Polygons
+from persontrack_ros.core.ignore import read_polygons
+from persontrack_ros.core.output import write_file
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.window import QUIT
+from persontrack_ros.core.window import Window
+
+_ENTER = '\r'
+_BACKSPACE = '\b'
+_CORNER_COLOR = (0, 255, 255)
+# Milliseconds until the picture follows what was clicked.
+_REFRESH = 30
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        'mask',
+        help='paint the places of an image where nobody is to be detected',
+        description='Paint areas on an image of a video or camera, for the parameter '
+        'detector.ignore. Click on the corners of an area; Enter ends it, so that the next one '
+        'can begin; Backspace takes the last corner or area away; s saves, Esc or q ends without '
+        'saving. Areas that FILE has already are kept.',
+    )
+    parser.add_argument('source', help=SOURCE)
+    parser.add_argument(
+        'output',
+        type=Path,
+        metavar='FILE',
+        nargs='?',
+        default=Path('ignore.yaml'),
+        help='polygons to write (default: ignore.yaml)',
+    )
+    parser.add_argument(
+        '--skip-frames', type=count, default=0, metavar='N', help='leave out the first N images'
+    )
+    parser.set_defaults(execute=execute, reads=('source',), writes=('output',))
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command."""
+    if options.output.suffix.lower() not in POLYGON_SUFFIXES:
+        raise OutputError(f'cannot write {options.output}: the name has to end in .yaml')
+    painter = Painter(
+        _first_image(options.source, options.skip_frames),
+        read_polygons(options.output) if options.output.exists() else {},
+    )
+    with Window('persontrack mask') as window:
+        window.on_click(painter.click)
+        key = ''
+        while key not in (*QUIT, 's'):
+            key = window.key(painter.picture(), _REFRESH)
+            painter.press(key)
+    if key in QUIT:
+        print(f'ended without saving: {options.output} is as it was')
+        return 0
+    if not painter.polygons:
+        raise OutputError(f'{options.output} is as it was: there is no area to save')
+    write_file(options.output, yaml.safe_dump(painter.polygons, default_flow_style=None).encode())
+    print(f'{len(painter.polygons)} areas; use them with detector.ignore={options.output}')
+    return 0
+
+
+class Painter:
+    """
+    What is painted by clicks and keys.
+
+    :ivar polygons: the areas that are complete, by name.
+    """
+
+    def __init__(self, image: BgrImage, polygons: Polygons) -> None:
+        """Begin with the areas that there are."""
+        self._image = image
+        self._corners: list[list[float]] = []
+        self.polygons = dict(polygons)
+
+    def click(self, x: int, y: int) -> None:
+        """Add a corner at a pixel of the image."""
+        height, width = self._image.shape[:2]
+        corner = [(x + 0.5) / width, (y + 0.5) / height]
+        self._corners.append([round(min(max(each, 0.0), 1.0), 4) for each in corner])
+
+    def press(self, key: str) -> None:
+        """Do what a key asks for: Enter or s completes the area, Backspace takes back."""
+        if key in (_ENTER, '\n', 's') and len(self._corners) > 2:
+            number = 1
+            while f'area_{number}' in self.polygons:
+                number += 1
+            self.polygons[f'area_{number}'] = self._corners
+            self._corners = []
+        elif key in (_BACKSPACE, '\x7f') and self._corners:
+            self._corners.pop()
+        elif key in (_BACKSPACE, '\x7f') and self.polygons:
+            self.polygons.popitem()
+
+    def picture(self) -> BgrImage:
+        """Return the image with the areas as `annotated_image` shows them, and the new corners."""
+        canvas = self._image.copy()
+        if self.polygons:
+            shade(canvas, IgnoreMask.of(self.polygons).over(canvas))
+        if self._corners:
+            height, width = canvas.shape[:2]
+            corners = (np.array(self._corners) * (width, height)).astype(np.int32)
+            cv2.polylines(canvas, [corners], False, _CORNER_COLOR, 1, cv2.LINE_AA)
+            for corner in corners.tolist():
+                cv2.circle(canvas, corner, 3, _CORNER_COLOR, cv2.FILLED, cv2.LINE_AA)
+        return canvas
+
+
+def _first_image(source: str, skip_frames: int) -> BgrImage:
+    """
+    Return an image of a source.
+
+    :raises SourceError: if it has none.
+    """
+    with VideoSource(source, SourceOptions(skip_frames=skip_frames, max_frames=1)) as video:
+        for frame in video:
+            return frame.image
+    raise SourceError(f'{source} has no image after the first {skip_frames}')

@@ -1,0 +1,228 @@
+"""Areas of the image where nobody is detected, and the command that paints them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from persontrack_ros.cli import mask as command
+from persontrack_ros.cli.commands import main
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.ignore import IgnoreMask
+from persontrack_ros.core.ignore import read_polygons
+from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.node_options import Configuration
+from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.window import ESCAPE
+
+LEFT_HALF = {'left': [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def standing(*feet: tuple[float, float], size: tuple[int, int] = (640, 480)) -> Detections:
+    """Return persons of 40x100 pixels whose feet are at these places."""
+    boxes = [[x - 20, y - 100, 40, 100] for x, y in feet]
+    return Detections.create(boxes, [0.9] * len(boxes), image_size=size)
+
+
+@pytest.mark.parametrize('size', [(640, 480), (1920, 1080), (31, 17)])
+def test_feet_in_a_polygon(tmp_path: Path, size: tuple[int, int]) -> None:
+    triangle = {'poster': [[0.2, 0.2], [0.8, 0.2], [0.2, 0.8]]}
+    mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', triangle))
+    places = [(0.25, 0.25), (0.3, 0.6), (0.6, 0.6), (0.1, 0.5), (0.5, 0.1), (0.45, 0.45)]
+    feet = [(x * size[0], y * size[1]) for x, y in places]
+    people = standing(*feet, size=size)
+    assert mask.hides(people.boxes, size).tolist() == [True, True, False, False, False, True]
+
+
+def test_what_counts_is_where_a_person_stands(tmp_path: Path) -> None:
+    """Who walks by has the head in the area, and the feet below it."""
+    area = {'poster': [[0.4, 0.1], [0.6, 0.1], [0.6, 0.5], [0.4, 0.5]]}
+    mask = IgnoreMask.load(write(tmp_path / 'ignore.yml', area))
+    on_it, before_it = Detections.create(
+        [[300, 100, 40, 130], [300, 100, 40, 200]], [0.9, 0.8], image_size=(640, 480)
+    ).boxes
+    assert mask.hides(np.array([on_it, before_it]), (640, 480)).tolist() == [True, False]
+
+
+def test_feet_beyond_the_image_count_at_its_border(tmp_path: Path) -> None:
+    mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', LEFT_HALF))
+    people = standing((10, 900), (-300, 200), (639, 900), (1e5, 1e5))
+    assert mask.hides(people.boxes, (640, 480)).tolist() == [True, True, False, False]
+
+
+def test_an_image_is_stretched_over_others(tmp_path: Path) -> None:
+    picture = np.zeros((10, 20, 3), np.uint8)
+    picture[5:, :10] = 255
+    cv2.imwrite(str(tmp_path / 'ignore.png'), picture)
+    mask = IgnoreMask.load(tmp_path / 'ignore.png')
+    people = standing((100, 400), (100, 200), (500, 400))
+    assert mask.hides(people.boxes, (640, 480)).tolist() == [True, False, False]
+    over = mask.over(np.zeros((480, 640, 3), np.uint8))
+    assert over.shape == (480, 640)
+    assert over[240:, :320].all()
+    assert over.sum() == 240 * 320
+
+
+def test_areas_that_overlap_make_no_hole(tmp_path: Path) -> None:
+    both = {**LEFT_HALF, 'again': [[0, 0], [0.4, 0], [0.4, 1], [0, 1]]}
+    mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', both))
+    assert mask.hides(standing((100, 200)).boxes, (640, 480)).all()
+
+
+def test_those_left_out_are_told_of(tmp_path: Path) -> None:
+    mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', LEFT_HALF))
+    people = standing((100, 200), (500, 300))
+    seen = mask.apply(people)
+    assert seen.boxes.tolist() == people.boxes[1:].tolist()
+    assert seen.ignored is not None
+    assert seen.ignored.tolist() == people.boxes[:1].tolist()
+    assert mask.apply(standing((500, 300))).ignored is None
+
+
+@pytest.mark.parametrize(
+    ('content', 'said'),
+    [
+        ({}, 'has no areas'),
+        ([[0, 0], [1, 0], [1, 1]], 'has no areas'),
+        ({'a': [[0, 0], [1, 1]]}, 'a needs at least three corners'),
+        ({'a': [[0, 0], [1, 0], [1, 480]]}, r'a has the corner \[1, 480\]'),
+        ({'a': [[0, 0], [1, 0], [1, -0.1]]}, 'which is no'),
+        ({'a': [[0, 0], [1, 0], [1, float('nan')]]}, 'which is no'),
+        ({'a': [[0, 0], [1, 0], [True, 1]]}, 'which is no'),
+        ({'a': [[0, 0], [1, 0], 'x']}, 'which is no'),
+        ({'a': 'x'}, 'a needs at least three corners'),
+    ],
+)
+def test_what_is_no_polygon_is_refused(tmp_path: Path, content: object, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        read_polygons(write(tmp_path / 'ignore.yaml', content))
+
+
+@pytest.mark.parametrize('name', ['missing.yaml', 'missing.png', 'damaged.png', 'mask.txt', '.'])
+def test_files_that_cannot_be_used(tmp_path: Path, name: str) -> None:
+    (tmp_path / 'damaged.png').write_bytes(b'no image')
+    with pytest.raises(SettingsError, match=r'detector\.ignore: '):
+        IgnoreMask.load(tmp_path / name)
+
+
+def test_without_images_there_is_nothing_to_be_relative_to(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match='where input is detections'):
+        Configuration().changed({'input': 'detections', 'detector.ignore': 'ignore.yaml'})
+    mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', LEFT_HALF))
+    with pytest.raises(SettingsError, match='the size of that is not known'):
+        mask.apply(Detections.create([[0, 0, 40, 100]], [0.9]))
+
+
+def test_areas_are_drawn_faintly() -> None:
+    mask = IgnoreMask.of({'left': [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]})
+    image = np.full((100, 200, 3), 200, np.uint8)
+    box = np.array([[20.0, 20.0, 30.0, 50.0]])
+    annotated = draw(image, [], 0.0, mask=mask, ignored=box)
+    assert (annotated[:, 110:] == 200).all()
+    assert (annotated[80, 10] < 200).all()
+    assert (annotated[80, 10] > 100).all()
+    assert (annotated[40, 20] == 128).all()
+    assert (image == 200).all()
+
+
+def test_stored_detections_are_seen_through_it(
+    data: Callable[[str], Path], tmp_path: Path
+) -> None:
+    stored = str(data('reference/deep_sort/PETS09-S2L1.detections.npz'))
+    area = write(tmp_path / 'ignore.yaml', LEFT_HALF)
+    output = tmp_path / 'tracks.txt'
+    recording = Recording.load(Path(stored))
+    if recording.detections.image_size is None:
+        assert main(['track', stored, str(output), '--set', f'detector.ignore={area}']) == 2
+    stored = str(data('mot/PETS09-S2L1')) + '/det/det.txt'
+    for options in ([], ['--set', f'detector.ignore={area}']):
+        assert main(['track', stored, str(output), *options]) == 0
+        rows = read_mot(output)
+        feet = rows[:, 2] + rows[:, 4] / 2
+        # A track that is lost on its way into the area goes on for a moment.
+        assert ((feet < 0.45 * 768).mean() < 0.01) == bool(options)
+
+
+class Screen:
+    """A window that somebody clicks into."""
+
+    actions: list[object] = []
+    pictures: list[np.ndarray] = []
+
+    def __init__(self, title: str) -> None:
+        self.pictures.clear()
+
+    def on_click(self, callback: Callable[[int, int], None]) -> None:
+        self.callback = callback
+
+    def key(self, image: np.ndarray, wait: int) -> str:
+        self.pictures.append(image)
+        action = self.actions.pop(0)
+        if isinstance(action, str):
+            return action
+        self.callback(*action)
+        return ''
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert not self.actions
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> type[Screen]:
+    monkeypatch.setattr(command, 'Window', Screen)
+    return Screen
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    cv2.imwrite(str(folder / '1.png'), np.full((100, 200, 3), 200, np.uint8))
+    return str(folder)
+
+
+def test_painting(
+    screen: type[Screen], picture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / 'ignore.yaml'
+    triangle = [(20, 10), (100, 10), (100, 90)]
+    screen.actions = [*triangle, (150, 50), '\b', '\r', *triangle, 's']
+    assert main(['mask', picture, str(output)]) == 0
+    corners = [[0.1025, 0.105], [0.5025, 0.105], [0.5025, 0.905]]
+    assert read_polygons(output) == {'area_1': corners, 'area_2': corners}
+    # What is complete is shown as in the annotated image.
+    assert (screen.pictures[-1][20, 90] < 200).all()
+    # It goes on with what there is; Backspace takes the newest area.
+    screen.actions = ['\b', 's']
+    monkeypatch.chdir(tmp_path)
+    assert main(['mask', picture]) == 0
+    assert read_polygons(output) == {'area_1': corners}
+
+
+def test_painting_nothing(
+    screen: type[Screen], picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / 'ignore.yaml'
+    screen.actions = [(1, 1), (2, 2), '\r', 's']
+    assert main(['mask', picture, str(output)]) == 2
+    assert 'no area to save' in capsys.readouterr().err
+    screen.actions = [(1, 1), (50, 2), (50, 50), '\r', ESCAPE]
+    assert main(['mask', picture, str(output)]) == 0
+    assert not output.exists()
+    assert main(['mask', picture, str(tmp_path / 'ignore.png')]) == 2
+    assert main(['mask', picture, str(output), '--skip-frames', '5']) == 2
