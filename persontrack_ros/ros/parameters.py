@@ -136,6 +136,9 @@ class NodeParameters:
     def _check(self, parameters: Sequence[rclpy.Parameter]) -> SetParametersResult:
         changes = self._changes(parameters)
         try:
+            # rclpy takes it for declared.
+            if any(not one.name for one in parameters):
+                raise SettingsError('a parameter without a name')
             self.current.changed(changes)
             for name, value in changes.items():
                 fixed = self.configured and not DECLARED[name].runtime

@@ -147,6 +147,12 @@ def chunks(path):
 
 
 @pytest.mark.parametrize('compression', [NONE, LZ4, ZSTD])
+@pytest.mark.fault(
+    'files',
+    'zeroed bytes in a chunk of an .mcap file',
+    happens='the other chunks are read; it is said what is missing',
+    lost='that chunk',
+)
 def test_damage_in_a_chunk(tmp_path, compression):
     """What lies around 4096 bytes of zeros is read, and what is missing is told."""
     path = write(tmp_path / 'x.mcap', compression=compression)
@@ -160,6 +166,12 @@ def test_damage_in_a_chunk(tmp_path, compression):
         assert any('is damaged in the chunk at byte' in one for one in damages), place
 
 
+@pytest.mark.fault(
+    'files',
+    'damage in the only chunk of an .mcap file',
+    happens='what is before it is read; it is said what is missing',
+    lost='what is behind it',
+)
 def test_damage_in_the_only_chunk(tmp_path):
     """Where the chunk is not compressed, only the image is lost that lies there."""
     path = write(tmp_path / 'x.mcap', size=1_000_000)
@@ -172,6 +184,12 @@ def test_damage_in_the_only_chunk(tmp_path):
 
 
 @pytest.mark.parametrize('size', [1, 20_000])
+@pytest.mark.fault(
+    'files',
+    'damage to the index of an .mcap file, too',
+    happens='read without it',
+    lost='nothing',
+)
 def test_damage_to_the_index_as_well(tmp_path, size):
     """Then the records are searched for."""
     path = write(tmp_path / 'x.mcap', size=size)
@@ -209,6 +227,12 @@ def test_without_chunks(tmp_path):
         assert any('messages on /text are missing' in one for one in bag.damages)
 
 
+@pytest.mark.fault(
+    'files',
+    'an .mcap file cut off at any byte',
+    happens='what is there is read; it is said what is missing',
+    lost='what is not there',
+)
 def test_every_cut(tmp_path):
     """As a recorder leaves it that was killed: nothing announces what is missing."""
     path = write(tmp_path / 'x.mcap', count=4, compression=LZ4)
@@ -222,6 +246,12 @@ def test_every_cut(tmp_path):
         assert any('is cut off' in one for one in warnings)
 
 
+@pytest.mark.fault(
+    'files',
+    'records of 2^63 bytes, and chunks that unpack to gigabytes',
+    happens='refused in bounded memory',
+    lost='those chunks',
+)
 def test_lengths_beyond_all_bounds(tmp_path):
     """A record that claims 2^63 bytes, and a chunk that unpacks to gigabytes."""
     path = write(tmp_path / 'x.mcap', compression=ZSTD)

@@ -54,6 +54,12 @@ def test_complete(make_bag, storage, mode):
 
 @pytest.mark.parametrize(('storage', 'mode'), MODES)
 @pytest.mark.parametrize('part', [0.5, 0.75, 0.9, 1.0])
+@pytest.mark.fault(
+    'files',
+    'a .db3 file that was cut off',
+    happens='what is there is read; it is said what is missing',
+    lost='what is not there',
+)
 def test_cut_off(make_bag, warnings, storage, mode, part):
     """All messages that are whole are read, and nothing else; a warning says how many."""
     # Compressed as a whole, a bag is lost up to 128 KiB of it.
@@ -72,6 +78,12 @@ def test_cut_off(make_bag, warnings, storage, mode, part):
             assert data not in content, (topic, time)
 
 
+@pytest.mark.fault(
+    'files',
+    'damaged pages of a .db3 file',
+    happens='the others are read; it is said what is missing',
+    lost='those pages',
+)
 def test_damaged_pages(make_bag):
     """Zeros in the middle of a .db3 file cost the messages that lie there."""
     path, messages = make_bag('sqlite3')
@@ -86,6 +98,12 @@ def test_damaged_pages(make_bag):
             assert bag.damages or len(found) == len(messages)
 
 
+@pytest.mark.fault(
+    'files',
+    'a bag of which nothing is left',
+    happens='refused, with the reason',
+    lost='all of it',
+)
 def test_nothing_left(make_bag, storage, warnings):
     path, _ = make_bag(storage)
     storage_file(path).write_bytes(b'')
@@ -93,6 +111,12 @@ def test_nothing_left(make_bag, storage, warnings):
         read(path, warnings)
 
 
+@pytest.mark.fault(
+    'files',
+    'a bag without metadata.yaml',
+    happens='read without it',
+    lost='nothing',
+)
 def test_without_metadata(make_bag, storage, warnings):
     path, messages = make_bag(storage)
     (path / 'metadata.yaml').unlink()
@@ -101,6 +125,12 @@ def test_without_metadata(make_bag, storage, warnings):
     assert 'without its metadata.yaml' in warnings[0]
 
 
+@pytest.mark.fault(
+    'files',
+    'metadata.yaml that was cut off',
+    happens='read without it, with a line',
+    lost='nothing',
+)
 def test_metadata_cut_off(make_bag, storage, warnings):
     path, messages = make_bag(storage)
     file = path / 'metadata.yaml'
@@ -109,6 +139,12 @@ def test_metadata_cut_off(make_bag, storage, warnings):
     assert 'metadata.yaml' in warnings[0]
 
 
+@pytest.mark.fault(
+    'files',
+    'an .mcap file of a recorder that was killed',
+    happens='read in the order of time',
+    lost='nothing',
+)
 def test_mcap_without_index_in_any_order(make_bag):
     """As `--storage-preset-profile fastwrite` has it: no chunks, no index."""
     path, messages = make_bag('mcap')
@@ -159,6 +195,12 @@ def test_parts(make_bag, warnings):
     assert any('third.mcap' in one and 'missing' in one for one in warnings)
 
 
+@pytest.mark.fault(
+    'files',
+    'a .db3 file of a recorder that was killed',
+    happens='read with its log; the files stay as they are',
+    lost='nothing',
+)
 def test_write_ahead_log_of_a_killed_recorder(make_bag, tmp_path):
     path, messages = make_bag('sqlite3')
     file = storage_file(path)
@@ -179,6 +221,12 @@ def test_write_ahead_log_of_a_killed_recorder(make_bag, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['nothing', 'folder', 'text', 'zip'])
+@pytest.mark.fault(
+    'files',
+    'what is no bag',
+    happens='refused, with the reason',
+    lost='nothing',
+)
 def test_no_bag(tmp_path, kind):
     path = tmp_path / 'x'
     if kind == 'folder':
@@ -206,6 +254,12 @@ def test_choice_of_images(make_bag):
             bag.choose_image_topic('/text')
 
 
+@pytest.mark.fault(
+    'files',
+    'a bag without images',
+    happens='refused, with the topics that it has',
+    lost='nothing',
+)
 def test_no_images(make_bag):
     path, _ = make_bag(topics=())
     with (

@@ -47,6 +47,7 @@ NEW = Parameter(
 
 
 @pytest.mark.fault(
+    'parameters',
     'parameters of a type that does not exist',
     happens='refused, with the reason; those before it are set',
     lost='nothing',
@@ -66,6 +67,7 @@ def test_parameters_of_a_type_that_does_not_exist(tracker, peer):
 
 
 @pytest.mark.fault(
+    'clocks',
     '`/clock` with a negative time',
     happens='a line in the log; the clock stays',
     lost='that time',
@@ -84,6 +86,7 @@ def test_a_clock_before_its_beginning(tracker, peer):
 
 @pytest.mark.parametrize('service', ['save_state', 'load_state'])
 @pytest.mark.fault(
+    'files',
     '`state_file` in the home of a user who does not exist',
     happens='refused, with the reason',
     lost='nothing',
@@ -96,6 +99,7 @@ def test_the_home_of_nobody(peer, service):
 
 
 @pytest.mark.fault(
+    'files',
     '`state_file` is a pipe, device, folder, link or another file',
     happens='neither read nor replaced, with the reason',
     lost='nothing',
@@ -124,6 +128,7 @@ def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):
 
 
 @pytest.mark.fault(
+    'publishers',
     'messages that are cut short or random bytes',
     happens='left out',
     lost='those messages',
@@ -170,6 +175,7 @@ FATES = ('sent', 'processed', 'dropped', 'failed', 'paused')
 
 
 @pytest.mark.fault(
+    'publishers',
     'damaged images, a pause, a second publisher, a deactivation under load',
     happens='every image is in the account',
     lost='what it says',
@@ -249,6 +255,7 @@ sys.exit(executables.cameras_node())
 
 
 @pytest.mark.fault(
+    'signals',
     'the executor of one of several cameras ends',
     happens='the process ends with exit code 1 and one line',
     lost='all cameras, until a supervisor starts them again',

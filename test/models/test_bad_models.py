@@ -53,6 +53,12 @@ def test_a_copy_loads(runtime, copy):
     load(runtime, kind, xml)
 
 
+@pytest.mark.fault(
+    'files',
+    'a model without its weights',
+    happens='refused, with the file that is missing',
+    lost='nothing',
+)
 def test_missing_weights(runtime, copy):
     kind, xml, weights = copy
     weights.unlink()
@@ -60,6 +66,12 @@ def test_missing_weights(runtime, copy):
 
 
 @pytest.mark.parametrize('part', [0, 0.3, 0.9])
+@pytest.mark.fault(
+    'files',
+    'weights that were cut off',
+    happens='refused, with the reason',
+    lost='nothing',
+)
 def test_truncated_weights(runtime, copy, part):
     kind, xml, weights = copy
     whole = weights.read_bytes()
@@ -68,6 +80,12 @@ def test_truncated_weights(runtime, copy, part):
 
 
 @pytest.mark.parametrize('part', [0, 0.3, 0.9])
+@pytest.mark.fault(
+    'files',
+    'a description (.xml) that was cut off',
+    happens='refused, with the reason',
+    lost='nothing',
+)
 def test_truncated_description(runtime, copy, part):
     kind, xml, _ = copy
     whole = xml.read_bytes()
@@ -76,12 +94,24 @@ def test_truncated_description(runtime, copy, part):
 
 
 @pytest.mark.parametrize('content', [b'no model', b'<net/>', bytes(range(256)) * 10])
+@pytest.mark.fault(
+    'files',
+    'something else in the place of a model',
+    happens='refused, with the reason',
+    lost='nothing',
+)
 def test_something_else(runtime, copy, content):
     kind, xml, _ = copy
     xml.write_bytes(content)
     assert_refused(runtime, kind, xml)
 
 
+@pytest.mark.fault(
+    'files',
+    'weights that give impossible scores',
+    happens='refused, with the reason',
+    lost='nothing',
+)
 def test_rotten_weights(runtime, models, tmp_path):
     """
     OpenVINO takes them without a word; only the vectors they give are impossible.
@@ -113,6 +143,12 @@ def flip(path, place=1_000_000):
 
 
 @pytest.mark.parametrize('suffix', ['.bin', '.xml'])
+@pytest.mark.fault(
+    'files',
+    'single damaged bits and blocks in the weights of published models',
+    happens='refused: their hash differs',
+    lost='nothing',
+)
 def test_damage_to_published_models(runtime, models, tmp_path, suffix):
     """It does not show in what they give, only in their hashes."""
     folder = tmp_path / DETECTOR / 'FP16'
@@ -126,6 +162,12 @@ def test_damage_to_published_models(runtime, models, tmp_path, suffix):
         load(runtime, Detector, xml)
 
 
+@pytest.mark.fault(
+    'files',
+    'damage to models of which nothing was published',
+    happens='refused from the second time on',
+    lost='nothing',
+)
 def test_damage_to_other_models(copy, tmp_path, caplog):
     """They are compared with what they were at first."""
     kind, xml, weights = copy
@@ -140,6 +182,12 @@ def test_damage_to_other_models(copy, tmp_path, caplog):
     assert 'has other contents than when it was last used' in caplog.text
 
 
+@pytest.mark.fault(
+    'parameters',
+    'a detector in the place of a re-identification model, and the other way round',
+    happens='refused, with what was expected',
+    lost='nothing',
+)
 def test_the_other_kind_of_model(runtime, models):
     paths = {name: models / 'intel' / name / 'FP16' / f'{name}.xml' for name in (DETECTOR, REID)}
     assert_refused(runtime, Detector, paths[REID], 'no person detector')
@@ -148,6 +196,12 @@ def test_the_other_kind_of_model(runtime, models):
 
 @pytest.mark.parametrize('device', ['FPGA', 'cpu', 'NOPE.0', 'AUTO:NOPE', ''])
 @pytest.mark.parametrize('group', ['detector', 'reid'])
+@pytest.mark.fault(
+    'parameters',
+    'devices that there are not',
+    happens='refused, with those that there are',
+    lost='nothing',
+)
 def test_unknown_devices(runtime, group, device):
     """Straight to the class: the settings would refuse the empty name."""
     settings = dataclasses.replace(getattr(Settings(), group), device=device)

@@ -57,6 +57,12 @@ def test_it_is_used(start, kept):
 
 
 @pytest.mark.parametrize('part', [0, 0.5, 1])
+@pytest.mark.fault(
+    'disks',
+    'a damaged cache of compiled models',
+    happens='compiled anew, with a line',
+    lost='the time of that',
+)
 def test_a_damaged_file(start, kept, part):
     expected, file = kept
     content = bytearray(file.read_bytes())
@@ -86,6 +92,12 @@ def other_model(models):
 
 
 @pytest.mark.parametrize('kind', ['other weights', 'no model'])
+@pytest.mark.fault(
+    'disks',
+    'a compiled model that comes back from the cache as another one',
+    happens='compiled anew, with a line, and not cached',
+    lost='the time of that',
+)
 def test_what_is_imported_wrongly_is_not_kept(start, kept, models, kind):
     expected, file = kept
     blob = other_model(models) if kind == 'other weights' else b'no model'
@@ -100,6 +112,12 @@ def test_what_is_imported_wrongly_is_not_kept(start, kept, models, kind):
     assert (said, compiled) == ('', 1), 'told once'
 
 
+@pytest.mark.fault(
+    'disks',
+    'a cache whose check values are damaged',
+    happens='compiled anew, with a line',
+    lost='the time of that',
+)
 def test_kept_outputs_that_are_wrong(start, kept):
     expected, file = kept
     content = cache._load(file)

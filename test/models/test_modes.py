@@ -81,6 +81,7 @@ def test_the_interval_changes_while_it_runs(models, frames):
 
 
 @pytest.mark.fault(
+    'publishers',
     'a new resolution between two detections',
     happens='detected in at once',
     lost='nothing',

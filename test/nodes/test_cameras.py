@@ -128,6 +128,7 @@ def test_one_camera_can_be_switched_off(peers, pictures, to_message):
 
 
 @pytest.mark.fault(
+    'signals',
     'Ctrl-C under load, several cameras',
     happens='exit code 0',
     lost='images in work',
@@ -144,6 +145,7 @@ def test_interrupted_while_working(process, peers, pictures, to_message):
 
 @pytest.mark.parametrize('names', ['front front', 'front 2nd', 'a/b', '-', 'x' * 300])
 @pytest.mark.fault(
+    'parameters',
     'names of cameras that ROS does not take',
     happens='one line, exit code 2',
     lost='nothing',
@@ -155,6 +157,7 @@ def test_names_that_cannot_be(start, names):
 
 
 @pytest.mark.fault(
+    'parameters',
     'no camera named',
     happens='one line, exit code 2',
     lost='nothing',

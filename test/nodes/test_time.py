@@ -39,6 +39,7 @@ def news(process):
 
 
 @pytest.mark.fault(
+    'clocks',
     'stamps that go back',
     happens='tracks end, ids go on',
     lost='tracks',
@@ -84,6 +85,7 @@ def set_clock(peer):
 
 
 @pytest.mark.fault(
+    'clocks',
     'a simulated clock that jumps',
     happens='tracks end, ids go on',
     lost='tracks',
@@ -175,6 +177,12 @@ def now():
         (alternate(now, lambda: Time(sec=int(time.monotonic()) + 10**6)), 'go to and fro, as of'),
     ],
 )
+@pytest.mark.fault(
+    'clocks',
+    'stamps of 0, of whole seconds, or that stand still',
+    happens='the time of arrival counts, with one line',
+    lost='nothing',
+)
 def test_stamps_that_do_not_tell_the_time(start, peer, stamp_of, fault):
     """Who stays keeps the id, and who was away for longer than the node waits gets another."""
     process = start('tracker_node', input='detections', tracker__max_lost_time=1.5)
@@ -192,6 +200,12 @@ def test_stamps_that_do_not_tell_the_time(start, peer, stamp_of, fault):
     assert len(warnings) <= (2 if 'fro' in fault else 1), warnings
 
 
+@pytest.mark.fault(
+    'clocks',
+    'stamps with nanoseconds above a second',
+    happens='taken for what they are, with one line',
+    lost='nothing',
+)
 def test_nanoseconds_above_a_second_are_told_of(start, peer):
     process = start('tracker_node', input='detections')
     process.wait_for('tracking the persons')

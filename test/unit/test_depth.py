@@ -327,6 +327,7 @@ def test_wrong_depth_messages(change, reason):
     ],
 )
 @pytest.mark.fault(
+    'publishers',
     '`camera_info` that is not calibrated, or has infinite or too few numbers',
     happens='no `tracks_3d`, with the reason',
     lost='places; tracks go on',
@@ -345,6 +346,7 @@ def test_wrong_calibrations(info, reason):
 )
 @settings(deadline=None, max_examples=examples(300))
 @pytest.mark.fault(
+    'publishers',
     '`camera_info` with any numbers',
     happens='refused, or finite places',
     lost='places where they are not known',

@@ -102,6 +102,7 @@ def test_which_detections_are_taken():
 @pytest.mark.parametrize('place', ['x', 'y', 'size_x', 'size_y'])
 @pytest.mark.parametrize('value', [math.nan, math.inf, -5.0, 0.0, 5e-324, 1e-308, 1e-30, 1e300])
 @pytest.mark.fault(
+    'publishers',
     'detections with boxes that are infinite, empty or beyond measure',
     happens='refused and counted',
     lost='those detections',
@@ -136,6 +137,7 @@ def test_what_no_person_can_have_is_refused(place, value):
     ],
 )
 @pytest.mark.fault(
+    'publishers',
     'publishers that start again, come and go',
     happens='losses are counted where they are certain',
     lost='the count of those that are not',

@@ -49,6 +49,7 @@ def check(tracks, frame, size):
 @pytest.mark.parametrize('known', [True, False])
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
 @pytest.mark.fault(
+    'publishers',
     'a camera switches its resolution',
     happens='everybody keeps id and velocity',
     lost='nothing',
@@ -64,6 +65,7 @@ def test_ids_boxes_and_velocities_stay(algorithm, known):
 
 
 @pytest.mark.fault(
+    'publishers',
     'a camera switches its resolution while somebody is hidden',
     happens='found again, and no box is left elsewhere',
     lost='nothing',
@@ -87,6 +89,7 @@ def test_a_gallery():
 
 
 @pytest.mark.fault(
+    'files',
     'the resolution changes within a video that is tracked as a whole',
     happens='everybody keeps the id, in pixels of each image',
     lost='nothing',

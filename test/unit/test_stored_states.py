@@ -69,6 +69,7 @@ def walk(tracker, first, last):
     ],
 )
 @pytest.mark.fault(
+    'files',
     'states with impossible ids, boxes, scores or sizes',
     happens='refused, with the reason',
     lost='nothing',
@@ -100,6 +101,7 @@ numbers = st.one_of(
 @given(data=st.data(), shared=st.booleans())
 @settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.fault(
+    'files',
     'states with any numbers and lengths',
     happens='refused, or the next images are tracked',
     lost='nothing',
@@ -160,6 +162,7 @@ HEADER = "{{'descr': '{}', 'fortran_order': False, 'shape': ({},)}}"
     ids=['rows', 'negative', 'digits', 'objects', 'code', 'bomb'],
 )
 @pytest.mark.fault(
+    'files',
     'archives that announce or unpack to more than they may',
     happens='refused before memory is taken',
     lost='nothing',
@@ -176,6 +179,7 @@ def test_archives_that_announce_much(content, words, tmp_path):
 @given(data=st.data())
 @settings(deadline=None, max_examples=examples(200), suppress_health_check=list(HealthCheck))
 @pytest.mark.fault(
+    'files',
     'states with damaged bytes, or cut in half',
     happens='refused, or whole',
     lost='nothing',
@@ -202,6 +206,7 @@ def test_damaged_files(data, tmp_path_factory):
 
 
 @pytest.mark.fault(
+    'files',
     'a state saved over something else',
     happens='refused, with the reason',
     lost='nothing',

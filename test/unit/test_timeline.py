@@ -183,6 +183,12 @@ def test_strange_stamps_that_are_right(way, stamps):
         ([time - 900 * (number % 4 == 3) for number, time in enumerate(STAMPS)], 'go to and fro'),
     ],
 )
+@pytest.mark.fault(
+    'clocks',
+    'twelve ways of stamps that do not tell the time',
+    happens='the time of arrival counts',
+    lost='nothing',
+)
 def test_stamps_that_do_not_tell_the_time(way, stamps, fault):
     arrivals = WAYS[way](LIVE)
     times, told, faults = play(stamps, arrivals)
@@ -206,6 +212,12 @@ def test_zeros_count_from_the_first_image():
     assert not told
 
 
+@pytest.mark.fault(
+    'clocks',
+    'a leap of the clock of a driver',
+    happens='bridged, with one line',
+    lost='nothing',
+)
 def test_leaps_of_a_driver_are_bridged():
     stamps = [time + 8 * (time > 1_700_000_005) + 9 * (time > 1_700_000_009) for time in STAMPS]
     times, told, faults = play(stamps, LIVE)
@@ -264,6 +276,12 @@ def test_loops_of_bags_with_whole_seconds_end_the_tracks_too():
     assert times[-1] == pytest.approx(3 * 20 - 0.04, abs=1e-6)
 
 
+@pytest.mark.fault(
+    'clocks',
+    'stamps that become good',
+    happens='counted again after 300 images',
+    lost='nothing',
+)
 def test_stamps_are_trusted_again():
     """The second publisher is gone, or the driver has got the time."""
     stamps = [0.0] * 500 + [time + 20 for time in STAMPS]
@@ -282,6 +300,12 @@ class Header:
         sec, nanosec = 5, 1_500_000_000
 
 
+@pytest.mark.fault(
+    'clocks',
+    'any nanoseconds',
+    happens='taken for what they are',
+    lost='nothing',
+)
 def test_nanoseconds_that_are_more_than_a_second():
     timeline = Timeline()
     assert timeline.advance_to(Header, 0, 1.0).time == 6_500_000_000

@@ -201,6 +201,12 @@ def test_real_videos(data, name, frames, rate):
     ],
     ids=['missing', 'empty', 'garbage', 'text', 'empty folder'],
 )
+@pytest.mark.fault(
+    'files',
+    'sources that are missing, empty or something else',
+    happens='refused, with the reason',
+    lost='nothing',
+)
 def test_sources_that_cannot_be_read(tmp_path, make, problem):
     path = tmp_path / 'source.mp4'
     make(path)
@@ -212,6 +218,12 @@ def test_sources_that_cannot_be_read(tmp_path, make, problem):
 
 
 @pytest.mark.parametrize('name', ['x' * 300, 'a\0b', '', 'file.txt/video.mp4'])
+@pytest.mark.fault(
+    'files',
+    'names that no file has: too long, or with a NUL',
+    happens='refused, with the reason',
+    lost='nothing',
+)
 def test_names_that_no_file_has(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'file.txt').touch()
@@ -229,11 +241,23 @@ def test_an_image_is_a_short_video(folder, tmp_path):
     assert numbers(read(str(tmp_path / 'images' / 'img5.png'))) == [3]
 
 
+@pytest.mark.fault(
+    'files',
+    'a camera that is not there',
+    happens='refused, with the reason',
+    lost='nothing',
+)
 def test_a_camera_that_is_not_there():
     with pytest.raises(SourceError, match='camera 97 is not there'):
         VideoSource('97')
 
 
+@pytest.mark.fault(
+    'files',
+    'a damaged image in a folder',
+    happens='refused, with its name',
+    lost='the images after it',
+)
 def test_a_damaged_image_in_a_folder_is_named(folder, tmp_path):
     broken = tmp_path / 'images' / 'img5.png'
     broken.write_bytes(broken.read_bytes()[:20])
@@ -255,6 +279,12 @@ def test_images_of_other_kinds_become_bgr(tmp_path):
 
 
 @pytest.mark.parametrize('content', [None, b'', b'GIF89a nonsense'])
+@pytest.mark.fault(
+    'files',
+    'image files that are missing, damaged or something else',
+    happens='refused, with the reason',
+    lost='nothing',
+)
 def test_images_that_cannot_be_read(tmp_path, content):
     path = tmp_path / 'image.png'
     if content is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from persontrack_ros.ros.worker import NewestItemWorker
 
 TIMEOUT = 60
@@ -13,6 +15,12 @@ def ignore():
     """Do nothing when the worker is idle."""
 
 
+@pytest.mark.fault(
+    'subscribers',
+    'a node that is slower than the camera',
+    happens='always the newest image',
+    lost='the images between, counted',
+)
 def test_waiting_items_are_replaced_by_newer_ones():
     done = []
     busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
