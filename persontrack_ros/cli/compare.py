@@ -12,6 +12,7 @@ from persontrack_ros.cli.options import settings_from
 from persontrack_ros.core.embedding import make_embedder
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.sameness import sameness
 from persontrack_ros.core.sources.folder import read_image
 
 
@@ -21,7 +22,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'compare',
         help='compare the persons in two images',
         description='Print the cosine similarity of two images, each cut to one person, and '
-        'whether they show the same person: where it is at least 1 - tracker.max_cosine_distance.',
+        'whether they show the same person, by the limit of the re-identification model, with how '
+        'sure that is.',
     )
     parser.add_argument('image_a', type=Path, metavar='IMAGE_A')
     parser.add_argument('image_b', type=Path, metavar='IMAGE_B')
@@ -41,7 +43,10 @@ def execute(options: argparse.Namespace) -> int:
         for image in images
     ]
     similarity = float(vectors[0] @ vectors[1])
-    limit = 1 - settings.tracker.max_cosine_distance
-    verdict = 'same person' if similarity >= limit else 'different persons'
-    print(f'cosine similarity {similarity:.3f}: {verdict} (same from {limit:.3f} on)')
+    known = sameness(settings.reid.model)
+    verdict = 'same person' if 1 - similarity <= known.limit else 'different persons'
+    print(
+        f'cosine similarity {similarity:.3f}: {verdict} (same from {1 - known.limit:.3f} on); '
+        f'{known.sure(1 - similarity)}'
+    )
     return 0

@@ -22,6 +22,7 @@ from persontrack_ros.core.ignore import make_mask
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.partial import Partial
 from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.sameness import sameness
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
 from persontrack_ros.core.video import Frame
@@ -106,4 +107,5 @@ def record_frames(
         stamps[0] + np.interp(every, numbers, times - times[0]).round().astype(np.int64),
         detector.own_score_threshold,
         all_motions if camera else None,
+        sameness(settings.reid.model).limit,
     )

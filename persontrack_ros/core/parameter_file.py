@@ -21,6 +21,7 @@ from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.files import read_yaml_text
 from persontrack_ros.core.node_options import DECLARED
 from persontrack_ros.core.node_options import Configuration
+from persontrack_ros.core.settings import REPLACED
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.settings import no_such_parameter
 
@@ -185,6 +186,8 @@ def read_settings(
     values = file.values(node)
     for name in [each for each in values if each not in DECLARED]:
         del values[name]
+        if name in REPLACED:
+            raise SettingsError(f'{path}: {no_such_parameter(name, DECLARED)}')
         if not is_foreign(name):
             report(f'{path}: {no_such_parameter(name, DECLARED)}')
     return Configuration().changed(values).settings

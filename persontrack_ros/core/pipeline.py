@@ -23,12 +23,15 @@ from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.ignore import make_mask
 from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.sameness import sameness
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
+from persontrack_ros.core.tracking.gallery import Camera
+from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
@@ -97,9 +100,10 @@ class Pipeline:
                 self._detector = Detector(settings.detector, runtime, pipelined)
             self._embedder = embedder.result()
             preparation.result()
-        self.tracker = make_tracker(settings.tracker)
+        camera = Camera(Gallery(), sameness(settings.reid.model).limit)
+        self.tracker = make_tracker(settings.tracker, camera)
         moving = settings.tracker.camera_motion != 'none'
-        self._camera = CameraMotion(runtime.exact) if moving else None
+        self._motion = CameraMotion(runtime.exact) if moving else None
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
         self.apply(settings)
         # Images since the one that persons were detected in, and the size of that; None: at once.
@@ -243,8 +247,8 @@ class Pipeline:
             return embeddings
 
         motion = None
-        if self._camera is not None and image is not None:
-            motion = self._camera.follow(image, detections.boxes)
+        if self._motion is not None and image is not None:
+            motion = self._motion.follow(image, detections.boxes)
         tracks = self.tracker.update(detections, embed, stamp, motion)
         self._tracks, self._stamp, self._skipped = tracks, stamp, 0
         tracking_time = time.perf_counter() - started - embedding_time

@@ -4,8 +4,9 @@ Detections of a whole video in a file, so that tracking can be repeated without 
 A recording is an .npz file of ``frame`` (number of the frame of each detection, counted from 1),
 ``tlwh`` (boxes), ``score``, ``embedding`` (absent where there are none), ``num_frames`` and, where
 known, ``stamp`` (of each frame, nanoseconds), ``image_size`` (width, height), ``score_threshold``
-(what suits the detector) and ``camera_motion`` (of each frame since the one before it, an affine
-map of pixels, shape ``(2, 3)``; not a number where it could not be estimated).
+(what suits the detector), ``same_person`` (likewise, of the embeddings) and ``camera_motion`` (of
+each frame since the one before it, an affine map of pixels, shape ``(2, 3)``; not a number where
+it could not be estimated).
 """
 
 from __future__ import annotations
@@ -37,8 +38,11 @@ from persontrack_ros.core.report import warn
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.timeline import SECOND
 from persontrack_ros.core.timeline import Timeline
+from persontrack_ros.core.tracking.appearance import SAME_PERSON
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.appearance import normalise
+from persontrack_ros.core.tracking.gallery import Camera
+from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import make_tracker
@@ -75,6 +79,7 @@ class Recording:
     :ivar score_threshold: what suits the detector.
     :ivar motions: how the camera moved since the frame before each, shape ``(number of frames, 2,
         3)``, not a number where that is not known; None if it was not estimated.
+    :ivar same_person: cosine distance up to which two embeddings are of one person.
     """
 
     frames: NDArray[np.intp]
@@ -82,6 +87,7 @@ class Recording:
     stamps: NDArray[np.int64]
     score_threshold: float = 0.5
     motions: Optional[FloatArray] = None
+    same_person: float = SAME_PERSON
 
     @classmethod
     def load(cls, path: Path, rate: Optional[float] = None) -> Recording:
@@ -128,6 +134,7 @@ class Recording:
             'num_frames': len(self.stamps),
             'stamp': self.stamps,
             'score_threshold': self.score_threshold,
+            'same_person': self.same_person,
         }
         if detections.embeddings is not None:
             arrays['embedding'] = detections.embeddings
@@ -199,7 +206,8 @@ def track(
             'the camera motion is not in the detections: store them with '
             '`persontrack detect --set tracker.camera_motion=affine`, or track the video'
         )
-    tracker = OfflineTracker(settings) if offline else make_tracker(settings)
+    camera = Camera(Gallery(), recording.same_person)
+    tracker = OfflineTracker(settings) if offline else make_tracker(settings, camera)
     numbers = []
     images = []
     for number, stamp, detections in recording.replay(score_threshold, every):
@@ -252,10 +260,11 @@ def _load_npz(path: Path, rate: Optional[float]) -> Recording:
     if frames.shape != (len(detections),) or frames.dtype.kind not in 'iu':
         raise ValueError(f'frame of shape {frames.shape} and type {frames.dtype}')
     threshold = float(arrays['score_threshold']) if 'score_threshold' in arrays else 0.5
+    same = float(arrays.get('same_person', SAME_PERSON))
     motions = arrays.get('camera_motion')
     if motions is not None and (motions.shape != (count, 2, 3) or motions.dtype.kind != 'f'):
         raise ValueError(f'camera_motion of shape {motions.shape}')
-    return Recording(frames.astype(np.intp), detections, stamps, threshold, motions)
+    return Recording(frames.astype(np.intp), detections, stamps, threshold, motions, same)
 
 
 def _load_mot(path: Path, rate: Optional[float]) -> Recording:

@@ -90,8 +90,17 @@ class Parameter:
         return cast(Value, value)
 
 
+# Parameters of earlier versions, all replaced by `tracker.remember`.
+REPLACED = ('tracker.max_lost_time', 'tracker.forget_at_border', 'reid.shared_gallery')
+
+
 def no_such_parameter(name: str, known: Iterable[str]) -> str:
-    """Say that a parameter does not exist, and which one has the nearest name."""
+    """Say that a parameter does not exist, and which one is meant."""
+    if name in REPLACED:
+        return (
+            f'{name}: no such parameter any more; set tracker.remember, the seconds for which who '
+            'left is known again (0: who comes back gets a new id)'
+        )
     names = list(known)
     near = [each for each in names if each.endswith(f'.{name}')]
     near = near or difflib.get_close_matches(name, names, n=1)
@@ -173,11 +182,6 @@ class ReidSettings:
         'tracker.refresh_time is over; about half as fast.',
         runtime=True,
     )
-    shared_gallery: bool = _parameter(
-        False,
-        'Persons keep their ids from camera to camera of a cameras_node, and when they come back '
-        'later, if they look the same; needs a re-identification model.',
-    )
 
 
 @dataclass(frozen=True)
@@ -243,17 +247,12 @@ class TrackerSettings:
         maximum=1000,
         runtime=True,
     )
-    max_lost_time: float = _parameter(
-        7.0,
-        'persistent: a person who is not detected for longer than this gets a new id; seconds.',
+    remember: float = _parameter(
+        0.0,
+        'persistent: so long after leaving, a person is known again by their looks, and keeps the '
+        'id, in all cameras of a cameras_node; 0: who comes back gets a new id; seconds.',
         minimum=0.0,
-        maximum=3600.0,
-        runtime=True,
-    )
-    forget_at_border: bool = _parameter(
-        True,
-        'persistent: a person who leaves the image and comes back gets a new id.',
-        runtime=True,
+        maximum=86400.0,
     )
     refresh_time: float = _parameter(
         5.0,
@@ -271,7 +270,7 @@ class TrackerSettings:
     max_cosine_distance: float = _parameter(
         0.3,
         'deep_sort: a detection with a larger cosine distance to all embeddings of a track is not '
-        'matched to it by appearance; also the limit for `persontrack compare`.',
+        'matched to it by appearance.',
         minimum=0.0,
         maximum=2.0,
         runtime=True,
@@ -349,8 +348,8 @@ class Settings:
             group, name = parameter.name.split('.')
             settings = getattr(self, group)
             object.__setattr__(settings, name, parameter.check(getattr(settings, name)))
-        if self.reid.shared_gallery and self.reid.model == NONE:
-            raise SettingsError('reid.shared_gallery knows persons by their looks: set reid.model')
+        if self.tracker.remember and self.reid.model == NONE:
+            raise SettingsError('tracker.remember knows persons by their looks: set reid.model')
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], base: Optional[Settings] = None) -> Settings:

@@ -1,7 +1,7 @@
 """
 The process ``cameras_node``: a tracker for each of several cameras.
 
-They share the compiled models and, with `reid.shared_gallery`, what they know of persons. Each has
+They share the compiled models and, with `tracker.remember`, what they know of persons. Each has
 its own namespace, parameters and threads, so that none waits for another.
 """
 

@@ -19,6 +19,7 @@ from persontrack_ros.core.node_options import CAMERAS
 from persontrack_ros.core.node_options import DECLARED
 from persontrack_ros.core.node_options import Configuration
 from persontrack_ros.core.parameter_file import is_foreign
+from persontrack_ros.core.settings import REPLACED
 from persontrack_ros.core.settings import Parameter
 from persontrack_ros.core.settings import no_such_parameter
 from persontrack_ros.ros.compat import on_parameters_set
@@ -82,7 +83,9 @@ def declare(
         )
         known.append(parameter.name)
     for name in sorted(set(given) - {*known, *beside}):
-        if not is_foreign(name):
+        if name in REPLACED:
+            problems[name] = no_such_parameter(name, known)
+        elif not is_foreign(name):
             node.get_logger().warning(no_such_parameter(name, known))
     return problems
 

@@ -23,11 +23,13 @@ from persontrack_ros.core.node_options import ANY_CLASS
 from persontrack_ros.core.node_options import DETECTIONS
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.sameness import sameness
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.timeline import Timeline
 from persontrack_ros.core.tracking.gallery import Camera
+from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
@@ -53,7 +55,7 @@ class Processor:
         """
         Load and warm up the models that are needed.
 
-        :param camera: of the gallery that is used if `reid.shared_gallery` says so.
+        :param camera: of the gallery that is used with `tracker.remember`.
         :raises ModelError: if a model or device cannot be used.
         """
         unused = {}
@@ -63,14 +65,18 @@ class Processor:
             unused |= {
                 'tracker.algorithm': TrackerSettings().algorithm,
                 'reid.model': NONE,
-                'reid.shared_gallery': False,
+                'tracker.remember': 0.0,
             }
         if options['input'] == DETECTIONS:
-            unused |= {'detector.model': NONE, 'reid.model': NONE}
+            # Without images, nobody is known by their looks.
+            unused |= {'detector.model': NONE, 'reid.model': NONE, 'tracker.remember': 0.0}
         self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
         self._pipeline = Pipeline(Settings.from_values(unused, base=settings))
         self._times: deque[float] = deque(maxlen=STATISTICS_FRAMES)
-        make = camera.make_tracker if settings.reid.shared_gallery else make_tracker
+        # Who is forgotten at once is nobody whom another camera could know.
+        camera = camera if settings.tracker.remember else Camera(Gallery())
+        camera.same_person = sameness(settings.reid.model).limit
+        make = partial(make_tracker, camera=camera)
         self._pipeline.use(make(self._pipeline.tracker.settings))
         self.session = Session(self._pipeline.tracker, make)
         self.timeline = Timeline()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.state import load_tracker
-from persontrack_ros.core.tracking.state import save_tracker
+from persontrack_ros.core.tracking.state import save_state
 from persontrack_ros.core.tracking.tracker import Tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
 
@@ -66,10 +66,9 @@ class Session:
 
         :raises OutputError: if the file cannot be written.
         """
-        copy = self._make(settings)
         with self._lock:
-            copy.restore(self._state)
-        save_tracker(copy, path)
+            state = self._state
+        save_state(settings.algorithm, state, path)
 
     def load(self, settings: TrackerSettings, path: Path) -> None:
         """

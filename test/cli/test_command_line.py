@@ -320,19 +320,30 @@ def test_compare(persontrack, crops):
     ):
         done = persontrack('compare', *pair)
         assert done.returncode == 0, done.stderr
-        pattern = r'cosine similarity (-?[\d.]+): (.*) \(same from 0\.700 on\)\n'
+        pattern = r'cosine similarity (-?[\d.]+): (.*) \(same from 0\.550 on\); of .*\n'
         similarity, said = re.fullmatch(pattern, done.stdout).groups()
         assert said == verdict
         assert (float(similarity) >= 0.7) == (verdict == 'same person')
     assert float(similarity) == pytest.approx(1, abs=0.002)
 
 
-def test_compare_takes_the_limit_from_the_parameters(persontrack, crops, tmp_path):
-    params = tmp_path / 'params.yaml'
-    params.write_text('/**: {ros__parameters: {tracker: {max_cosine_distance: 2.0}}}')
+@pytest.mark.parametrize(
+    ('model', 'limit'), [('person-reidentification-retail-0287', '0.550'), ('color', '0.800')]
+)
+def test_compare_takes_the_limit_of_the_model(persontrack, crops, model, limit):
+    """And says how many pairs of one and of two persons are less and more alike than these."""
     first, second = persons_seen_in(crops, 1)[:2]
-    done = persontrack('compare', crops[first, 1], crops[second, 1], '--params', params)
-    assert 'same person (same from -1.000 on)' in done.stdout
+    done = persontrack(
+        'compare', crops[first, 1], crops[second, 1], '--set', f'reid.model={model}'
+    )
+    assert re.search(
+        rf'different persons \(same from {limit} on\); of pairs of one person, .* are less alike; '
+        'of pairs of two persons, .* are more alike',
+        done.stdout,
+    )
+    same = persontrack('compare', crops[first, 1], crops[first, 1], '--set', f'reid.model={model}')
+    assert ': same person' in same.stdout
+    assert 'of pairs of two persons, fewer than 1 % are more alike' in same.stdout
 
 
 @pytest.mark.fault(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import threading
 from collections import Counter
@@ -18,10 +19,12 @@ from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.core.tracking.tracker import make_tracker
 
 # Without a cache, from which models would come that are not compiled.
 NO_CACHE = {'inference.cache_dir': 'none'}
 SETTINGS = Settings.from_values({'detector.device': 'CPU', 'reid.device': 'CPU', **NO_CACHE})
+REMEMBERING = dataclasses.replace(SETTINGS.tracker, remember=60.0)
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def test_two_cameras_see_the_same_persons(models, data, truth):
     def watch(numbers, picture_of, box_in_video):
         """Return which persons of the ground truth had which ids."""
         pipeline = Pipeline(SETTINGS)
-        pipeline.tracker = Camera(gallery).make_tracker(SETTINGS.tracker)
+        pipeline.tracker = make_tracker(REMEMBERING, Camera(gallery))
         found = {}
         for number in numbers:
             result = pipeline.process(picture_of(pictures[number]), number * 100_000_000)

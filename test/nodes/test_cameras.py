@@ -11,8 +11,8 @@ from rcl_interfaces.srv import GetParameters
 PARAMETERS = """\
 /**:
   ros__parameters:
-    reid: {model: color, shared_gallery: true}
-    tracker: {n_init: 1, max_age: 50}
+    reid: {model: color}
+    tracker: {n_init: 1, max_age: 50, remember: 60.0}
 /robot/rear/person_tracker:
   ros__parameters:
     tracker: {max_age: 60}

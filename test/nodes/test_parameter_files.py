@@ -130,7 +130,7 @@ def test_what_is_read_is_what_rcl_takes(tmp_path_factory, tree):
 BRING_UP = """
 /**:
   ros__parameters:
-    tracker: {max_lost_time: 3, refresh_time: 10}
+    tracker: {remember: 3, refresh_time: 10}
     depth_tolerance: 1
 face_detector:
   ros__parameters:
@@ -166,8 +166,8 @@ def test_a_file_for_several_nodes(start, peer_of, own_graph, tmp_path, namespace
 def test_numbers_set_at_run_time(start, peer):
     start('tracker_node', '-p', 'detections.class_id:=0', input='detections').wait_for('tracking')
     assert peer.get('detections.class_id') == '0'
-    assert peer.set(tracker__max_lost_time=3, detections__class_id=7).successful
-    for name, value in {'tracker.max_lost_time': 3.0, 'detections.class_id': '7'}.items():
+    assert peer.set(tracker__refresh_time=3, detections__class_id=7).successful
+    for name, value in {'tracker.refresh_time': 3.0, 'detections.class_id': '7'}.items():
         assert (peer.get(name), type(peer.get(name))) == (value, type(value))
     answer = peer.set(tracker__n_init=2.5)
     assert not answer.successful

@@ -185,7 +185,7 @@ def now():
 )
 def test_stamps_that_do_not_tell_the_time(start, peer, stamp_of, fault):
     """Who stays keeps the id, and who was away for longer than the node waits gets another."""
-    process = start('tracker_node', input='detections', tracker__max_lost_time=1.5)
+    process = start('tracker_node', input='detections')
     process.wait_for('tracking the persons')
     detector = Detector(peer)
     first = ids(detector.show(4, stamp_of)[15:])

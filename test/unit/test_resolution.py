@@ -11,8 +11,6 @@ from test_tracking import looks_of
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
-from persontrack_ros.core.tracking.gallery import Camera
-from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.state import load_tracker
 from persontrack_ros.core.tracking.state import save_tracker
@@ -81,8 +79,8 @@ def test_who_is_hidden_meanwhile_is_found_again_and_no_ghost_is_left():
     assert [track.id for track in tracks] == [1, 2]
 
 
-def test_a_gallery():
-    tracker = Camera(Gallery()).make_tracker(TrackerSettings())
+def test_with_remembered_persons():
+    tracker = make_tracker(TrackerSettings(remember=60.0))
     for frame in range(24):
         tracks = show(tracker, frame, SIZES[frame // 12])
     check(tracks, 23, SIZES[1])

@@ -78,10 +78,10 @@ frames = st.lists(
 
 
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
-@given(frames=frames, known=st.booleans(), sized=st.booleans())
+@given(frames=frames, known=st.booleans(), sized=st.booleans(), remember=st.booleans())
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-def test_any_input_gives_finite_tracks_with_unique_ids(algorithm, frames, known, sized):
-    tracker = make_tracker(TrackerSettings(algorithm=algorithm))
+def test_any_input_gives_finite_tracks_with_unique_ids(algorithm, frames, known, sized, remember):
+    tracker = make_tracker(TrackerSettings(algorithm=algorithm, remember=60.0 * remember))
     basis = np.vstack([np.eye(8), np.zeros(8)]).astype(np.float32)
     with np.errstate(all='raise', under='ignore'):
         for found, stamp, motion in frames:
@@ -230,16 +230,16 @@ def test_a_person_lost_in_the_middle_comes_back_with_the_same_id():
 
 
 def test_a_person_lost_for_too_long_gets_a_new_id():
-    tracker = persistent(max_lost_time=1.0)
-    for frame in range(60):
-        boxes = [] if 20 <= frame < 40 else [[300, 200, 40, 100]]
+    tracker = persistent()
+    for frame in range(120):
+        boxes = [] if 20 <= frame < 100 else [[300, 200, 40, 100]]
         tracks = step(tracker, boxes, [0] * len(boxes), frame * SECOND // 10)
     assert [track.id for track in tracks] == [2]
 
 
-@pytest.mark.parametrize(('forget', 'expected'), [(True, 2), (False, 1)])
-def test_a_person_who_leaves_and_returns(forget, expected):
-    tracker = persistent(forget_at_border=forget)
+@pytest.mark.parametrize(('remember', 'expected'), [(0.0, 2), (1.0, 2), (60.0, 1)])
+def test_a_person_who_leaves_and_returns(remember, expected):
+    tracker = persistent(remember=remember)
     for frame in range(60):
         left = 40 - 40 * frame / 10 if frame < 20 else -40 + 40 * (frame - 40) / 10
         boxes = [[left, 200, 40, 100]] if left > -30 else []
@@ -253,7 +253,7 @@ def test_images_in_which_a_person_was_detected_twice_count_once():
     step(tracker, [box, box], [1, 1], SECOND, scores=[0.0, 1.0])
     step(tracker, [box], [0], SECOND, scores=0.0)
     (track,) = step(tracker, [box], [0], SECOND, scores=1.0)
-    assert (track.id, track.age, track.hits) == (2, 3, 3)
+    assert (track.id, track.age, track.hits) == (1, 3, 3)
 
 
 def test_nobody_takes_over_the_id_of_a_hidden_person_of_other_looks():
@@ -334,11 +334,11 @@ def test_scores_count_by_what_is_usual_for_the_detector(usual):
 
 
 def test_settings_can_change_while_it_runs():
-    tracker = persistent()
-    step(tracker, [[300, 300, 40, 100]], [0], 0)
-    tracker.settings = dataclasses.replace(tracker.settings, max_lost_time=0.0)
-    assert step(tracker, [], [], SECOND) == []
-    assert tracker.tracks == []
+    tracker = persistent(algorithm='deep_sort')
+    tracker.settings = dataclasses.replace(tracker.settings, n_init=5)
+    for frame in range(5):
+        seen = step(tracker, [[300, 300, 40, 100]], [0], frame * SECOND // 10)
+        assert (len(seen) == 1) == (frame == 4)
 
 
 @pytest.mark.parametrize('algorithm', ALGORITHMS)

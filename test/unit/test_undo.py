@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 
 import numpy as np
@@ -18,7 +19,6 @@ from test_tracking import frames
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking import deep_sort
-from persontrack_ros.core.tracking import gallery
 from persontrack_ros.core.tracking import kalman_filter
 from persontrack_ros.core.tracking import persistent
 from persontrack_ros.core.tracking import tracker as trackers
@@ -49,7 +49,7 @@ STEPS = [
 def make(algorithm, shared):
     options = TrackerSettings(algorithm=algorithm, n_init=1, nn_budget=3)
     if shared:
-        return gallery.Camera(gallery.Gallery()).make_tracker(options)
+        options = dataclasses.replace(options, remember=60.0)
     return trackers.make_tracker(options)
 
 

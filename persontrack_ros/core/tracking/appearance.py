@@ -14,6 +14,9 @@ Embeddings = NDArray[np.float32]
 # Computes the L2-normalised embeddings (K, D) of the detections with the K given indices.
 Embed = Callable[[NDArray[np.intp]], Embeddings]
 
+# Cosine distance up to which two looks are of one person, with the models of the Open Model Zoo.
+SAME_PERSON = 0.45
+
 _TINY = np.finfo(np.float32).tiny
 
 

@@ -1,16 +1,21 @@
 """
-Persons whom several cameras see: one id for each, by their looks.
+Who is who: the ids that are published, and persons who are known again by their looks.
 
-Each camera has a tracker with ids of its own, which are right about who is who in its images. Here
-they become ids that all cameras share. What is decided when a track is shown for the first time
-holds for as long as the track lives: its id does not change.
+A tracker knows its tracks by numbers of its own, and is right about who is who while it sees
+them. Here a person gets an id when they are published for the first time: 1, 2, 3, ... in the
+order of appearance, or, with `tracker.remember`, the id that they had before they left. What is
+decided then is final: the id of a track never changes. Several cameras can share what they know.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
 from typing import Any
 from typing import Optional
 
@@ -19,30 +24,119 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.geometry import coverage
 from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.timeline import SECOND
+from persontrack_ros.core.tracking.appearance import SAME_PERSON
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.appearance import cosine_distance
 from persontrack_ros.core.tracking.appearance import known
+from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.association import associate
+from persontrack_ros.core.tracking.persistent import Persistent
+from persontrack_ros.core.tracking.persistent import at_border
 from persontrack_ros.core.tracking.stored import MOST
+from persontrack_ros.core.tracking.stored import STAMPS
+from persontrack_ros.core.tracking.stored import UNIT
 from persontrack_ros.core.tracking.stored import checked
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.tracker import Tracker
-from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.core.tracking.undo import undone_by_errors
 
-# Cosine distance up to which a new track is a person who was seen before. Of two cameras that saw
-# the same ten persons, mirrored, smaller and darker, in vtest.avi: no two persons of 1268 pairs
-# were nearer (but for one track that mixed two up), and a third of the views of the same person.
-MAX_DISTANCE = 0.35
+# Nobody else who is known may look as much like somebody new, by this part of that distance.
+MARGIN = 0.1
+
+# A look is clear where nobody else covers more than this part of the box, and it is within the
+# image: half a person looks like many.
+CLEAR_COVERAGE = 0.15
+
+# Somebody new who may be known is published after so many clear looks, or after this time in
+# seconds in any case: the first look alone is often of somebody half in view.
+ENOUGH_LOOKS = 3
+ENOUGH_TIME = 0.25
+LONGEST_TIME = 1.0
+
+# Clear looks at a track follow each other after this time, in seconds, when there are enough.
+LOOK_PERIOD = 1.0
+
+# Views of a person that are kept: looks that are nearer than this part of the distance of one
+# person to each other are one.
+VIEW_DISTANCE = 0.45
+MAX_VIEWS = 8
+
+# So many times the distance of one person are those that may be or may not; beyond, a track has
+# gone over to another one.
+DOUBT = 4 / 3
+
+# A view is the mean of all its looks, and of about so many new ones later.
+MEMORY = 20
 
 # Persons who are remembered; those who were seen last.
-MAX_PERSONS = 1000
+MAX_PERSONS = 300
 
-# The looks of a track are the mean of all, and of about so many new ones later.
-MEMORY = 10
+
+@dataclass
+class Views:
+    """
+    What a person looks like, from several sides.
+
+    :ivar means: the views, of length 1, shape ``(N, D)``.
+    :ivar counts: looks in each, shape ``(N,)``.
+    """
+
+    means: Embeddings
+    counts: NDArray[np.int64]
+
+    def seen(self, look: Embeddings, same: float) -> Views:
+        """Return the views after another look ``(D,)``, the same as a view up to a distance."""
+        distance = 1 - self.means @ look
+        nearest = int(distance.argmin())
+        if distance[nearest] > same:
+            means = np.concatenate([self.means, look[None]])
+            counts = np.append(self.counts, 1)
+            return Views(means, counts)._thinned()
+        means, counts = self.means.copy(), self.counts.copy()
+        means[nearest] = normalise((means[nearest] * counts[nearest] + look)[None])[0]
+        counts[nearest] = min(counts[nearest] + 1, MEMORY)
+        return Views(means, counts)
+
+    def _thinned(self) -> Views:
+        """Return no more views than are kept: the two that are most alike become one."""
+        if len(self.means) <= MAX_VIEWS:
+            return self
+        alike = np.triu(self.means @ self.means.T - 2, 1)
+        one, other = np.unravel_index(alike.argmax(), alike.shape)
+        weights = self.counts[[one, other]]
+        means, counts = self.means.copy(), self.counts.copy()
+        means[one] = normalise((weights @ means[[one, other]])[None].astype(np.float32))[0]
+        counts[one] = min(int(weights.sum()), MEMORY)
+        return Views(np.delete(means, other, 0), np.delete(counts, other))
+
+    def distance(self, look: Embeddings) -> float:
+        """Return how different a look ``(D,)`` is from the nearest view: a cosine distance."""
+        if self.means.shape[1] != len(look):
+            # Of another model, or of none.
+            return math.inf
+        return float((1 - self.means @ look).min())
+
+
+@dataclass
+class Person:
+    """
+    Somebody who was seen.
+
+    :ivar cameras: those that saw them.
+    :ivar views: from those that had a clear look at them.
+    :ivar seen_at: stamp of the newest image of them, in nanoseconds.
+    """
+
+    cameras: set[Camera] = field(default_factory=set)
+    views: dict[Camera, Views] = field(default_factory=dict)
+    seen_at: int = 0
+
+    def distance(self, look: Embeddings) -> float:
+        """Return how different a look is, from the camera from where it is least."""
+        return min((views.distance(look) for views in self.views.values()), default=math.inf)
 
 
 class Gallery:
@@ -52,22 +146,23 @@ class Gallery:
         """Start without persons; the first id is 1."""
         self.lock = threading.Lock()
         self.next_id = 1
-        # Looks of each person in each camera; who was seen last comes last.
-        self.persons: dict[int, dict[Camera, Embeddings]] = {}
+        # By id; who was seen last comes last.
+        self.persons: dict[int, Person] = {}
 
 
 class Camera:
     """One of the cameras that share a gallery."""
 
-    def __init__(self, gallery: Gallery) -> None:
-        """Take part."""
+    def __init__(self, gallery: Gallery, same_person: float = SAME_PERSON) -> None:
+        """
+        Take part.
+
+        :param same_person: cosine distance up to which two looks are of one person.
+        """
         self.gallery = gallery
+        self.same_person = same_person
         # Counts how often all was forgotten: a tracker from before knows nothing any more.
         self.era = 0
-
-    def make_tracker(self, settings: TrackerSettings) -> Tracker:
-        """Return a tracker of the kind that the settings name, with ids of the gallery."""
-        return GalleryTracker(make_tracker(settings), self)
 
     def forget(self) -> None:
         """Forget what only this camera knows; where nobody is left, ids start at 1 again."""
@@ -75,28 +170,64 @@ class Camera:
             self.era += 1
             persons = self.gallery.persons
             for id_ in list(persons):
-                persons[id_].pop(self, None)
-                if not persons[id_]:
+                persons[id_].cameras.discard(self)
+                persons[id_].views.pop(self, None)
+                if not persons[id_].cameras:
                     del persons[id_]
             if not persons:
                 self.gallery.next_id = 1
 
 
+@dataclass(frozen=True)
+class _Sight:
+    """
+    What was seen of a track.
+
+    :ivar since: stamp of the first image in which it was visible.
+    :ivar clear: clear looks; of a track with an id, those since it was last near somebody, hidden
+        or at the border, after which it may have gone over to another person.
+    :ivar other: looks that are not clear, of a track without an id.
+    :ivar looked_at: stamp of the last clear look.
+    """
+
+    since: int
+    clear: tuple[Embeddings, ...] = ()
+    other: tuple[Embeddings, ...] = ()
+    looked_at: int = 0
+
+    @property
+    def look(self) -> Optional[Embeddings]:
+        """The direction of the mean of the clear looks, or of the others; shape (D,)."""
+        looks = self.clear or self.other
+        return normalise(np.sum(looks, axis=0, keepdims=True))[0] if looks else None
+
+    def is_known(self, distances: Sequence[float], limit: float, stamp: int) -> bool:
+        """
+        Tell whether enough was seen to say who this is.
+
+        :param distances: of the looks to those who may have come back.
+        :param limit: up to which they are of one person.
+        """
+        waited = (stamp - self.since) / SECOND
+        enough = len(self.clear) >= ENOUGH_LOOKS and waited >= ENOUGH_TIME
+        in_doubt = limit < min(distances, default=math.inf) < DOUBT * limit
+        return (enough and not in_doubt) or waited >= LONGEST_TIME
+
+
 class GalleryTracker:
     """
-    Another tracker, whose ids become those of a gallery.
+    The tracker `persistent`, whose tracks get ids when they are first published.
 
-    No two tracks of it have the same id, be they visible or lost. A person who has been seen
-    before, by any camera, has the id from then if the looks are the same.
+    No two tracks of it have the same id, be they visible or lost.
     """
 
-    def __init__(self, tracker: Tracker, camera: Camera) -> None:
-        """Give the tracks of `tracker` other ids."""
+    def __init__(self, tracker: Persistent, camera: Camera) -> None:
+        """Give the tracks of `tracker` ids of the gallery."""
         self._tracker = tracker
         self._camera = camera
         self._era = camera.era
         self._ids: dict[int, int] = {}
-        self._looks: dict[int, tuple[Embeddings, int]] = {}
+        self._sights: dict[int, _Sight] = {}
 
     @property
     def settings(self) -> TrackerSettings:
@@ -109,12 +240,8 @@ class GalleryTracker:
 
     @property
     def next_id(self) -> int:
-        """The id that the next new track gets before it gets one of the gallery."""
-        return self._tracker.next_id
-
-    @next_id.setter
-    def next_id(self, next_id: int) -> None:
-        self._tracker.next_id = next_id
+        """The id that the next new person gets."""
+        return self._camera.gallery.next_id
 
     def update(
         self,
@@ -133,106 +260,224 @@ class GalleryTracker:
 
         with undone_by_errors(self, self._tracker):
             visible = self._tracker.update(detections, embed_and_keep, stamp, motion)
-            self._remember(looks)
+            alive = {track.id for track in self._tracker.tracks}
+            self._ids = {local: id_ for local, id_ in self._ids.items() if local in alive}
+            looked: set[int] = set()
+            if self.settings.remember > 0:
+                looked = self._look(visible, detections, embed_and_keep, looks, stamp)
             with self._camera.gallery.lock:
                 if self._era == self._camera.era:
-                    self._decide([track.id for track in visible if track.id not in self._ids])
-                    self._tell(visible)
+                    self._decide([each for each in visible if each.id not in self._ids], stamp)
+                    if self.settings.remember > 0:
+                        self._tell(visible, looked, stamp)
             return self._renamed(visible)
 
     def reset(self, first_id: int = 1) -> None:
         """
         Forget all tracks.
 
-        :param first_id: 1 forgets all that this camera knows of persons, too.
+        :param first_id: of the next new person; 1 forgets all that this camera knows of persons,
+            too, and is the next one if no other camera knows anybody.
         """
-        self._tracker.reset(first_id)
-        self._ids.clear()
-        self._looks.clear()
+        self._tracker.reset()
+        self._ids, self._sights = {}, {}
         if first_id == 1:
             self._camera.forget()
+        with self._camera.gallery.lock:
+            self._camera.gallery.next_id = max(self._camera.gallery.next_id, first_id)
         self._era = self._camera.era
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return all that the tracker knows, and which ids its tracks have; see `Tracker`."""
+        """Return all that the tracker knows, the ids of its tracks and who is remembered."""
         pairs = np.array(list(self._ids.items()), dtype=np.int64).reshape(-1, 2)
-        return {**self._tracker.state(), 'gallery_ids': pairs}
+        with self._camera.gallery.lock:
+            next_id = self._camera.gallery.next_id
+            persons = [
+                (id_, person.seen_at, views)
+                for id_, person in self._camera.gallery.persons.items()
+                for views in [list(person.views.values())]
+            ]
+        views = [each for _, _, group in persons for each in group]
+        # Those of another model than the newest one cannot be compared with it.
+        width = views[-1].means.shape[1] if views else 0
+        kept = [[each for each in group if each.means.shape[1] == width] for *_, group in persons]
+        nothing = Views(np.empty((0, width), dtype=np.float32), np.empty(0, dtype=np.int64))
+        flat = [nothing, *(each for group in kept for each in group)]
+        return {
+            **self._tracker.state(),
+            'gallery_ids': pairs,
+            'gallery_next_id': np.array([next_id], dtype=np.int64),
+            'gallery_persons': np.array([id_ for id_, *_ in persons], dtype=np.int64),
+            'gallery_seen_at': np.array([seen_at for _, seen_at, _ in persons], dtype=np.int64),
+            'gallery_sizes': np.array(
+                [sum(len(each.counts) for each in group) for group in kept], dtype=np.int64
+            ),
+            'gallery_views': np.concatenate([each.means for each in flat]),
+            'gallery_counts': np.concatenate([each.counts for each in flat]),
+        }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continue from what :meth:`state` returned, see :meth:`Tracker.restore`."""
+        """
+        Continue from what :meth:`state` returned, see :meth:`Tracker.restore`.
+
+        Whom other cameras know is known as they do.
+        """
         pairs = checked(state, 'gallery_ids', np.int64, (None, 2), 1, MOST)
         if any(len(set(column)) < len(pairs) for column in pairs.T.tolist()):
             raise ValueError('gallery_ids has two tracks of the same id')
+        (next_id,) = checked(state, 'gallery_next_id', np.int64, (1,), 1, MOST).tolist()
+        ids = checked(state, 'gallery_persons', np.int64, (None,), 1, MOST).tolist()
+        if len(set(ids)) < len(ids) or max([0, *ids, *pairs[:, 1].tolist()]) >= next_id:
+            raise ValueError(f'gallery ids do not rise to the next one, {next_id}')
+        seen_at = checked(state, 'gallery_seen_at', np.int64, (len(ids),), *STAMPS).tolist()
+        sizes = checked(state, 'gallery_sizes', np.int64, (len(ids),), 0, MAX_PERSONS)
+        rows = int(sizes.sum())
+        means = checked(state, 'gallery_views', np.float32, (rows, None), -UNIT, UNIT)
+        counts = checked(state, 'gallery_counts', np.int64, (rows,), 1, MEMORY)
         self._tracker.restore(state)
-        self._ids = dict(pairs.tolist())
-        self._looks.clear()
+        self._camera.forget()
+        self._era = self._camera.era
+        self._ids, self._sights = dict(pairs.tolist()), {}
+        ends = np.cumsum(sizes).tolist()
         with self._camera.gallery.lock:
             gallery = self._camera.gallery
-            gallery.next_id = max([gallery.next_id, *(id_ + 1 for id_ in self._ids.values())])
+            gallery.next_id = max(gallery.next_id, next_id)
+            for id_, seen, end, size in zip(ids, seen_at, ends, sizes.tolist()):
+                if id_ not in gallery.persons:
+                    views = Views(means[end - size : end], counts[end - size : end])
+                    known_views = {self._camera: views} if size else {}
+                    gallery.persons[id_] = Person({self._camera}, known_views, seen)
 
-    @property
-    def tracks(self) -> list[Track]:
-        """All tracks that have an id of the gallery, also invisible ones."""
-        return self._renamed(self._tracker.tracks)
+    def _look(
+        self,
+        visible: Sequence[Track],
+        detections: Detections,
+        embed: Embed,
+        looks: Mapping[int, Embeddings],
+        stamp: int,
+    ) -> set[int]:
+        """
+        Take what was seen of the visible tracks, and look where that is too little.
 
-    def _renamed(self, tracks: Sequence[Track]) -> list[Track]:
-        return [
-            track._replace(id=self._ids[track.id]) for track in tracks if track.id in self._ids
-        ]
+        :param embed: adds to the looks.
+        :param looks: at detections, by index.
+        :returns: the tracks at which there was a clear look.
+        """
+        unhindered = clear(detections)
+        sights = {each.id: self._sights.get(each.id, _Sight(stamp)) for each in visible}
 
-    def _remember(self, looks: Mapping[int, Embeddings]) -> None:
-        """Take what was seen of the tracks, and forget those that have ended."""
-        alive = self._tracker.tracks
-        ids = {track.id for track in alive}
-        self._ids = {local: id_ for local, id_ in self._ids.items() if local in ids}
-        self._looks = {local: mean for local, mean in self._looks.items() if local in ids}
-        for track in alive:
+        def is_due(track: Track) -> bool:
+            if track.detection is None or track.detection in looks:
+                return False
+            if track.id not in self._ids:
+                return True
+            sight = sights[track.id]
+            late = stamp - sight.looked_at >= LOOK_PERIOD * SECOND
+            return bool(unhindered[track.detection]) and (len(sight.clear) < ENOUGH_LOOKS or late)
+
+        wanted = [track.detection for track in visible if is_due(track)]
+        if wanted:
+            embed(np.array(wanted, dtype=np.intp))
+        looked = set()
+        for track in visible:
+            sight, known_ = sights[track.id], track.id in self._ids
             look = None if track.detection is None else looks.get(track.detection)
-            if look is not None:
-                mean, count = self._looks.get(track.id, (look, 0))
-                count = min(count + 1, MEMORY)
-                mean = mean + (look - mean) * np.float32(1 / count)
-                self._looks[track.id] = mean, count
+            if track.detection is None or not unhindered[track.detection]:
+                other = sight.other if known_ or look is None else (*sight.other, look)
+                sight = replace(sight, clear=() if known_ else sight.clear, other=other)
+            elif look is not None:
+                looked.add(track.id)
+                sight = replace(sight, clear=(*sight.clear, look)[-MEMORY:], looked_at=stamp)
+            sights[track.id] = sight
+        self._sights = sights
+        return looked
 
-    def _decide(self, tracks: Sequence[int]) -> None:
+    def _decide(self, tracks: Sequence[Track], stamp: int) -> None:
         """Give new tracks the ids of persons who look like them, or new ones."""
         gallery = self._camera.gallery
         taken = set(self._ids.values())
-        free = [id_ for id_ in gallery.persons if id_ not in taken]
-        seen = [local for local in tracks if local in self._looks]
-        distance = [
-            [self._distance(local, gallery.persons[id_]) for id_ in free] for local in seen
+        oldest = stamp - self.settings.remember * SECOND
+        free = [
+            id_
+            for id_, person in gallery.persons.items()
+            if id_ not in taken and person.seen_at >= oldest
         ]
+        ids = dict(self._ids)
+        ready, seen, rows = [], [], []
+        for track in tracks:
+            sight = self._sights.get(track.id) or _Sight(stamp)
+            look = sight.look if free else None
+            row = [] if look is None else [gallery.persons[id_].distance(look) for id_ in free]
+            if not free or sight.is_known(row, self._camera.same_person, stamp):
+                ready.append(track.id)
+                if row:
+                    seen.append(track.id)
+                    rows.append(row)
+        distance = np.array(rows).reshape(len(seen), len(free))
+        if len(free) > 1:
+            best = np.partition(distance, 1, axis=1)
+            distance = np.where(
+                distance > best[:, 1:2] - MARGIN * self._camera.same_person, np.inf, distance
+            )
         pairs = associate(
-            np.array(distance).reshape(len(seen), len(free)),
-            MAX_DISTANCE,
-            np.arange(len(seen)),
-            np.arange(len(free)),
+            distance, self._camera.same_person, np.arange(len(seen)), np.arange(len(free))
         )
         for row, column in zip(pairs.tracks.tolist(), pairs.detections.tolist()):
-            self._ids[seen[row]] = free[column]
-        for local in tracks:
-            if local not in self._ids:
-                self._ids[local] = gallery.next_id
+            ids[seen[row]] = free[column]
+        for local in ready:
+            if local not in ids:
+                ids[local] = gallery.next_id
                 gallery.next_id += 1
+        self._ids = ids
 
-    def _distance(self, local: int, looks: Mapping[Camera, Embeddings]) -> float:
-        """Return how different a track looks from a person, in the camera where it is least."""
-        mean, _ = self._looks[local]
-        vectors = np.array(list(looks.values()))
-        if vectors.shape[1:] != mean.shape:
-            # Of another model, or of none.
-            return np.inf
-        return float(cosine_distance(vectors, mean[None] / np.linalg.norm(mean)).min())
-
-    def _tell(self, visible: Sequence[Track]) -> None:
-        """Let the other cameras know who was seen."""
+    def _tell(self, visible: Sequence[Track], looked: set[int], stamp: int) -> None:
+        """Let the gallery know who was seen, and what they look like once that is sure."""
         persons = self._camera.gallery.persons
         for track in visible:
-            person = persons.pop(self._ids[track.id], {})
-            if track.id in self._looks:
-                mean, _ = self._looks[track.id]
-                person[self._camera] = mean / np.linalg.norm(mean)
+            if track.id not in self._ids:
+                continue
+            person = persons.pop(self._ids[track.id], None) or Person()
+            person.cameras.add(self._camera)
+            person.seen_at = stamp
+            clear = self._sights[track.id].clear if track.id in looked else ()
+            # Until it is sure that the track has not strayed, looks wait.
+            for look in clear[-1:] if len(clear) > ENOUGH_LOOKS else clear:
+                if len(clear) >= ENOUGH_LOOKS or not person.views:
+                    self._add(person, look)
             persons[self._ids[track.id]] = person
         for id_ in list(persons)[: max(0, len(persons) - MAX_PERSONS)]:
             del persons[id_]
+
+    def _add(self, person: Person, look: Embeddings) -> None:
+        limit = self._camera.same_person
+        views = person.views.get(self._camera)
+        if views is None or views.means.shape[1] != len(look):
+            person.views[self._camera] = Views(look[None], np.ones(1, dtype=np.int64))
+        elif views.distance(look) <= DOUBT * limit:
+            person.views[self._camera] = views.seen(look, VIEW_DISTANCE * limit)
+
+    def _renamed(self, tracks: Sequence[Track]) -> list[Track]:
+        """Return the tracks that have an id, in the order of these."""
+        renamed = [
+            track._replace(id=self._ids[track.id]) for track in tracks if track.id in self._ids
+        ]
+        return sorted(renamed, key=lambda track: track.id)
+
+    @property
+    def tracks(self) -> list[Track]:
+        """All tracks that have an id, also invisible ones."""
+        return self._renamed(self._tracker.tracks)
+
+
+def clear(detections: Detections) -> NDArray[np.bool_]:
+    """Tell which detections nobody else covers, and that are not cut off by the border."""
+    boxes = detections.boxes
+    if not len(boxes):
+        return np.zeros(0, dtype=bool)
+    covered = coverage(boxes, boxes)
+    np.fill_diagonal(covered, 0.0)
+    alone = covered.max(axis=1) <= CLEAR_COVERAGE
+    if detections.image_size is not None:
+        near, far = at_border(boxes, detections.image_size)
+        alone &= ~(near | far).any(axis=1)
+    return np.asarray(alone)

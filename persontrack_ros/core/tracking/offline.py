@@ -32,6 +32,7 @@ from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.association import associate
 from persontrack_ros.core.tracking.persistent import EXIT_TIME
+from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.persistent import MIN_SIZE
 from persontrack_ros.core.tracking.persistent import REACH
 from persontrack_ros.core.tracking.persistent import WALKING
@@ -39,7 +40,7 @@ from persontrack_ros.core.tracking.persistent import at_border
 from persontrack_ros.core.tracking.smoother import smooth
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.track import TrackState
-from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.core.tracking.tracker import make_bare_tracker
 
 # A track is cut where the mean looks of so many detections before and after are so far apart.
 CUT_WINDOW = 10
@@ -137,7 +138,7 @@ class OfflineTracker:
 
     def reset(self) -> None:
         """Forget the video."""
-        self._online = make_tracker(self.settings)
+        self._online = make_bare_tracker(self.settings)
         self._stamp: Optional[int] = None
         self._times: list[float] = []
         self._detections: list[Detections] = []
@@ -285,11 +286,12 @@ def _join_cost(
     )
     lost = np.maximum(gap, 1e-6)
     apart /= last.position[:, 3:] * np.sqrt(lost)
-    possible = (begins > ends[:, None]) & (gap <= settings.max_lost_time)
-    possible &= (distance <= JOIN_DISTANCE) & (apart <= REACH)
-    if settings.forget_at_border and image_size is not None:
+    possible = (gap <= LOST_TIME) & (apart <= REACH)
+    if image_size is not None:
         possible &= ~(_leaving(last, image_size)[:, None] & (gap > EXIT_TIME))
-    return np.where(possible, distance + MOTION_WEIGHT * apart / REACH, np.inf)
+    possible |= gap <= settings.remember
+    possible &= (begins > ends[:, None]) & (distance <= JOIN_DISTANCE)
+    return np.where(possible, distance + MOTION_WEIGHT * np.minimum(apart / REACH, 1), np.inf)
 
 
 def _ends(parts: Sequence[_Part], times: FloatArray) -> tuple[_Ends, _Ends]:

@@ -86,6 +86,9 @@ UNKNOWN_DISTANCE = 0.55
 # A lost person is looked for within this many heights times the square root of the time.
 REACH = 2.0
 
+# After this time, a lost person is not looked for any more, in seconds.
+LOST_TIME = 7.0
+
 # After this time, the motion of a lost person of unknown looks says too little: the gate lets in
 # everybody near.
 UNKNOWN_TIME = 2.0
@@ -401,13 +404,13 @@ class Persistent:
             'look_counts': (0, MOST),
             'detections': (NO_DETECTION, MOST),
         }
-        columns = {
-            name: checked(
-                state, name, column.dtype, (count, None)[: column.ndim], *limits.get(name, ())
-            )
-            for name, column in vars(self._table).items()
-            if name != 'kalman'
-        }
+        columns = {}
+        for name, column in vars(self._table).items():
+            if name != 'kalman':
+                # Looks may be those of a model with other vectors.
+                widths = (None,) if name == 'looks' else column.shape[1:]
+                limit = limits.get(name, ())
+                columns[name] = checked(state, name, column.dtype, (count, *widths), *limit)
         states = States.restore(state, count)
         self._image_size = checked_size(state)
         self._table = _Table(kalman=states, **columns)
@@ -451,10 +454,9 @@ class Persistent:
     def _forget(self, image_size: Optional[tuple[int, int]], elapsed: float) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
         lost = self._lost_time()
-        limit = self.settings.max_lost_time
-        gone = lost > np.where(self._table.familiar, limit, min(limit, UNKNOWN_TIME))
+        gone = lost > np.where(self._table.familiar, LOST_TIME, UNKNOWN_TIME)
         away = lost > EXIT_TIME
-        if self.settings.forget_at_border and image_size is not None and away.any():
+        if image_size is not None and away.any():
             gone |= away & self._leaving(image_size, elapsed)
         if gone.any():
             self._table = self._table[~gone]

@@ -8,10 +8,12 @@ version of this layout) and ``algorithm``.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from persontrack_ros.core.arrays import read_arrays
 from persontrack_ros.core.errors import OutputError
@@ -20,7 +22,7 @@ from persontrack_ros.core.errors import one_line
 from persontrack_ros.core.output import OutputFile
 from persontrack_ros.core.tracking.tracker import Tracker
 
-FORMAT = 'persontrack state 2'
+FORMAT = 'persontrack state 3'
 _KIND = FORMAT.rpartition(' ')[0]
 
 # Bytes that a state may have: 100 persons with 100 embeddings of 512 numbers each have 20 MB.
@@ -29,7 +31,16 @@ LIMIT = 256 * 2**20
 
 def save_tracker(tracker: Tracker, path: Path) -> None:
     """
-    Write all that a tracker knows; a state that is there is replaced only by a complete one.
+    Write all that a tracker knows, see :func:`save_state`.
+
+    :raises OutputError: likewise.
+    """
+    save_state(tracker.settings.algorithm, tracker.state(), path)
+
+
+def save_state(algorithm: str, state: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """
+    Write the state of a tracker; one that is there is replaced only by a complete one.
 
     :raises OutputError: if the file cannot be written, or there is something else than a state.
     """
@@ -40,8 +51,8 @@ def save_tracker(tracker: Tracker, path: Path) -> None:
         raise OutputError(f'cannot write the state {path}: {one_line(error)}') from error
     arrays: dict[str, Any] = {
         'format': FORMAT,
-        'algorithm': tracker.settings.algorithm,
-        **tracker.state(),
+        'algorithm': algorithm,
+        **state,
     }
     with OutputFile(path) as file:
         np.savez(file, **arrays)

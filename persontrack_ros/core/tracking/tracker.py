@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from typing import Optional
 from typing import Protocol
+from typing import Union
 
 from numpy.typing import NDArray
 
@@ -16,6 +17,9 @@ from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.deep_sort import DeepSort
+from persontrack_ros.core.tracking.gallery import Camera
+from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.core.tracking.gallery import GalleryTracker
 from persontrack_ros.core.tracking.persistent import Persistent
 from persontrack_ros.core.tracking.track import Track
 
@@ -26,11 +30,14 @@ class Tracker(Protocol):
 
     One object serves one image stream; it is not thread-safe.
 
-    :ivar next_id: the id that the next new track gets.
     """
 
     settings: TrackerSettings
-    next_id: int
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next new track gets."""
+        ...
 
     def update(
         self,
@@ -79,14 +86,26 @@ class Tracker(Protocol):
         ...
 
 
-def make_tracker(settings: TrackerSettings) -> Tracker:
+def make_bare_tracker(settings: TrackerSettings) -> Union[Persistent, DeepSort]:
     """
-    Return a tracker of the kind that the settings name.
+    Return a tracker of the kind that the settings name, whose tracks it numbers as they begin.
 
     :raises SettingsError: if that is none.
     """
     if settings.algorithm == NONE:
         raise SettingsError('tracker.algorithm: none is for the node alone, which then detects')
-    if settings.algorithm == 'deep_sort':
-        return DeepSort(settings)
-    return Persistent(settings)
+    return DeepSort(settings) if settings.algorithm == 'deep_sort' else Persistent(settings)
+
+
+def make_tracker(settings: TrackerSettings, camera: Optional[Camera] = None) -> Tracker:
+    """
+    Return a tracker of the kind that the settings name.
+
+    :param camera: of the gallery that its persons are known from; one of its own if None. Deep
+        SORT has none: it numbers tracks as its reference does.
+    :raises SettingsError: if that is none.
+    """
+    tracker = make_bare_tracker(settings)
+    if isinstance(tracker, DeepSort):
+        return tracker
+    return GalleryTracker(tracker, camera or Camera(Gallery()))
