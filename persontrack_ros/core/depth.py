@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import Optional
 
@@ -25,6 +26,9 @@ from persontrack_ros.core.encodings import image_to_depth
 from persontrack_ros.core.errors import ImageError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.tracking.track import Track
+
+if TYPE_CHECKING:
+    from persontrack_ros.core.motion_filter import Motion
 
 # The part of a box, from left and top, in which depths are looked at: the trunk rather than
 # what is beside it, and the floor at the feet.
@@ -64,10 +68,16 @@ class Place:
 
     :ivar position: ``[x, y, z]`` of the middle of the side that is seen, in metres.
     :ivar size: ``[width, height, depth]`` in metres; depth is that of the side that is seen.
+        Where there is a yaw, ``[depth, width, height]``.
+    :ivar yaw: of the upright box in a frame whose z points up, in radians; None in the optical
+        frame of the camera.
+    :ivar motion: in a frame that stands still, where it is known.
     """
 
     position: FloatArray
     size: FloatArray
+    yaw: Optional[float] = None
+    motion: Optional[Motion] = None
 
 
 class Camera:

@@ -78,6 +78,13 @@ NODE_PARAMETERS = (
         maximum=10.0,
     ),
     Parameter(
+        'target_frame',
+        '',
+        'Frame of tracks_3d and markers, which tf knows, stands still and has z up, such as odom '
+        'or map: boxes are upright in it, and persons have a velocity; empty: the frame of the '
+        'camera.',
+    ),
+    Parameter(
         'detections.class_id',
         'person',
         'Of the detections of another node, those of this class are tracked; any: all.',
@@ -187,10 +194,13 @@ def check_options(options: Mapping[str, Any]) -> None:
     """
     Check what the parameters of the node mean together.
 
-    :raises SettingsError: if an error would come before its warning, or depth lacks images.
+    :raises SettingsError: if an error would come before its warning, depth lacks images, or a
+        frame lacks depth.
     """
     if options['depth'] and options['input'] == DETECTIONS:
         raise SettingsError('depth belongs to images: it cannot be used where input is detections')
+    if options['target_frame'] and not options['depth']:
+        raise SettingsError('target_frame is that of tracks_3d and markers: set depth as well')
     for name, low, *_ in _JUDGED:
         warn, error = (options[f'diagnostics.{name}_{level}'] for level in ('warn', 'error'))
         if warn and error and (error > warn if low else error < warn):

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from collections.abc import Mapping
 
+import numpy as np
 from geometry_msgs.msg import Point
 from geometry_msgs.msg import Vector3
 from std_msgs.msg import ColorRGBA
@@ -15,10 +16,12 @@ from visualization_msgs.msg import MarkerArray
 
 from persontrack_ros.core.depth import Place
 from persontrack_ros.core.drawing import track_color
+from persontrack_ros.ros.messages import orientation
 
 BOXES = 'boxes'
 IDS = 'ids'
 TRAILS = 'trails'
+VELOCITIES = 'velocities'
 
 # Positions in a trail.
 TRAIL_LENGTH = 100
@@ -27,10 +30,18 @@ TRAIL_LENGTH = 100
 _LEAST_SIDE = 0.05  # of a box: rviz shows nothing that is flat
 _TEXT_HEIGHT = 0.25
 _LINE_WIDTH = 0.03
+_ARROW = Vector3(x=0.05, y=0.12, z=0.15)
+
+# Who is slower has no arrow, in m/s.
+_LEAST_SPEED = 0.2
 
 
 class Markers:
-    """Box, id and trail of each person; their namespaces are the constants of this module."""
+    """
+    Box, id, trail and, where it is known, velocity of each person.
+
+    Their namespaces are the constants of this module.
+    """
 
     def __init__(self) -> None:
         """Start without markers."""
@@ -51,7 +62,7 @@ class Markers:
             del self._trails[ended]
             markers += [
                 Marker(header=header, ns=namespace, id=ended, action=Marker.DELETE)
-                for namespace in (BOXES, IDS, TRAILS)
+                for namespace in (BOXES, IDS, TRAILS, VELOCITIES)
             ]
         for id_, place in places.items():
             markers += self._show(id_, place, header)
@@ -64,7 +75,7 @@ class Markers:
 
     def _show(self, id_: int, place: Place, header: Header) -> list[Marker]:
         x, y, z = place.position.tolist()
-        width, height, depth = (max(side, _LEAST_SIDE) for side in place.size.tolist())
+        size = Vector3(**dict(zip('xyz', np.maximum(place.size, _LEAST_SIDE).tolist())))
         trail = self._trails.setdefault(id_, deque(maxlen=TRAIL_LENGTH))
         trail.append(Point(x=x, y=y, z=z))
         blue, green, red = (channel / 255 for channel in track_color(id_))
@@ -73,14 +84,27 @@ class Markers:
             color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
             return Marker(header=header, ns=namespace, id=id_, type=kind, scale=scale, color=color)
 
-        box = make(BOXES, Marker.CUBE, Vector3(x=width, y=height, z=depth), 0.4)
+        box = make(BOXES, Marker.CUBE, size, 0.4)
         box.pose.position = trail[-1]
+        box.pose.orientation = orientation(place)
         text = make(IDS, Marker.TEXT_VIEW_FACING, Vector3(z=_TEXT_HEIGHT), 1.0)
         text.text = str(id_)
-        # Over the head: y points down.
-        text.pose.position = Point(x=x, y=y - height / 2 - _TEXT_HEIGHT, z=z)
-        if len(trail) == 1:
-            return [box, text]
-        line = make(TRAILS, Marker.LINE_STRIP, Vector3(x=_LINE_WIDTH), 1.0)
-        line.points = list(trail)
-        return [box, text, line]
+        if place.yaw is None:
+            # Over the head: y points down.
+            text.pose.position = Point(x=x, y=y - size.y / 2 - _TEXT_HEIGHT, z=z)
+        else:
+            text.pose.position = Point(x=x, y=y, z=z + size.z / 2 + _TEXT_HEIGHT)
+        shown = [box, text]
+        if len(trail) > 1:
+            line = make(TRAILS, Marker.LINE_STRIP, Vector3(x=_LINE_WIDTH), 1.0)
+            line.points = list(trail)
+            shown.append(line)
+        if place.motion is not None:
+            arrow = make(VELOCITIES, Marker.ARROW, _ARROW, 1.0)
+            ends = place.position + place.motion.velocity
+            # To where they will be in a second.
+            arrow.points = [trail[-1], Point(**dict(zip('xyz', ends.tolist())))]
+            if np.linalg.norm(place.motion.velocity) < _LEAST_SPEED:
+                arrow = Marker(header=header, ns=VELOCITIES, id=id_, action=Marker.DELETE)
+            shown.append(arrow)
+        return shown

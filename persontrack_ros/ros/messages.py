@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Any
 from typing import Optional
 
+import numpy as np
+from geometry_msgs.msg import Quaternion
 from std_msgs.msg import Header
 from std_msgs.msg import String
 from vision_msgs.msg import Detection2D
@@ -20,6 +25,7 @@ from persontrack_ros.core.depth import Place
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.messages import CLASS_ID
+from persontrack_ros.core.motion_filter import Motion
 from persontrack_ros.core.tracking.track import Track
 
 
@@ -47,12 +53,18 @@ def detections_to_message(detections: Detections, header: Header) -> Detection2D
 
 
 def tracks_to_info(
-    tracks: Iterable[Track], sources: Sequence[Optional[int]], header: Header
+    tracks: Iterable[Track],
+    sources: Sequence[Optional[int]],
+    header: Header,
+    frame: str = '',
+    motions: Mapping[int, Motion] = MappingProxyType({}),
 ) -> String:
     """
     Fill the message of the ``track_info`` topic: JSON, see docs/nodes/tracker_node.md.
 
     :param sources: index in the message of the ``detections`` topic, of each detection.
+    :param frame: that of the motions, which stands still; empty: nothing is said of any.
+    :param motions: of the tracks by id, as far as they are known.
     """
     return String(
         data=json.dumps(
@@ -68,12 +80,24 @@ def tracks_to_info(
                         'time_since_update': track.time_since_update,
                         'state': track.state.name.lower(),
                         'detection': None if track.detection is None else sources[track.detection],
+                        **({'motion': _motion(frame, motions.get(track.id))} if frame else {}),
                     }
                     for track in tracks
                 ],
             }
         )
     )
+
+
+def _motion(frame: str, motion: Optional[Motion]) -> Optional[dict[str, Any]]:
+    if motion is None:
+        return None
+    return {
+        'frame_id': frame,
+        'position': motion.position.tolist(),
+        'velocity': motion.velocity.tolist(),
+        'covariance': motion.covariance.ravel().tolist(),
+    }
 
 
 def _detection(box: FloatArray, score: float, header: Header, identifier: str = '') -> Detection2D:
@@ -96,7 +120,7 @@ def places_to_message(
     Fill the message of the ``tracks_3d`` topic.
 
     :param places: of the tracks by id; those that have none are left out.
-    :param header: that of the image; it goes into the array and into every detection.
+    :param header: with the frame of the places; it goes into the array and every detection.
     """
     return Detection3DArray(
         header=header,
@@ -113,9 +137,20 @@ def _place_to_detection(track: Track, place: Place, header: Header) -> Detection
     center, size, result = detection.bbox.center, detection.bbox.size, _hypothesis(track.score)
     center.position.x, center.position.y, center.position.z = place.position.tolist()
     size.x, size.y, size.z = place.size.tolist()
+    center.orientation = orientation(place)
     result.pose.pose = center
+    if place.motion is not None:
+        covariance = np.zeros((6, 6))
+        covariance[:3, :3] = place.motion.covariance[:3, :3]
+        result.pose.covariance = covariance.ravel()
     detection.results = [result]
     return detection
+
+
+def orientation(place: Place) -> Quaternion:
+    """Return how the box of a place is turned."""
+    half = (place.yaw or 0.0) / 2
+    return Quaternion(z=math.sin(half), w=math.cos(half))
 
 
 def _hypothesis(score: float) -> ObjectHypothesisWithPose:

@@ -38,6 +38,7 @@ from persontrack_ros.ros.messages import detections_to_message
 from persontrack_ros.ros.messages import tracks_to_info
 from persontrack_ros.ros.messages import tracks_to_message
 from persontrack_ros.ros.space import Space
+from persontrack_ros.ros.transforms import Transforms
 
 # JPEG_MAX_DIMENSION of libjpeg.
 _LARGEST_JPEG = 65500
@@ -78,6 +79,8 @@ class Outputs:
 
     Plain publishers, made and destroyed with the state of the node: what a worker still has in
     hand at deactivation is published rather than lost with a warning.
+
+    :ivar transforms: what tf tells, where a parameter asks for it.
     """
 
     def __init__(self, node: Node) -> None:
@@ -85,9 +88,14 @@ class Outputs:
         self._node = node
         self._publishers: dict[str, Publisher] = {}
         self._space: Optional[Space] = None
+        self.transforms: Optional[Transforms] = None
 
     def advertise(self, settings: Settings, options: Mapping[str, Any]) -> None:
-        """Make the publishers; if that fails, those that were made wait for :meth:`destroy`."""
+        """
+        Make the publishers; if that fails, those that were made wait for :meth:`destroy`.
+
+        :raises SettingsError: if tf is needed, but not installed.
+        """
         if options['input'] == IMAGE:
             self._advertise('detections', Detection2DArray, 10)
         if settings.tracker.algorithm != NONE:
@@ -97,11 +105,16 @@ class Outputs:
                 self._advertise('annotated_image', Image, 1)
                 topic = self._node.resolve_topic_name('annotated_image')
                 self._advertise('compressed', CompressedImage, 1, f'{topic}/compressed')
+            if options['target_frame']:
+                self.transforms = Transforms(self._node, options['target_frame'], 'target_frame')
             if options['depth']:
                 self._advertise('tracks_3d', Detection3DArray, 10)
                 self._advertise('markers', MarkerArray, 10)
                 self._space = Space(
-                    self._node, self._publishers['tracks_3d'], self._publishers['markers']
+                    self._node,
+                    self._publishers['tracks_3d'],
+                    self._publishers['markers'],
+                    self.transforms,
                 )
 
     def _advertise(self, name: str, kind: type, depth: int, topic: str = '') -> None:
@@ -130,13 +143,17 @@ class Outputs:
             self._publishers['detections'].publish(
                 detections_to_message(outcome.detections, header)
             )
-        if self._wanted('track_info'):
-            self._publishers['track_info'].publish(
-                tracks_to_info(outcome.tracks, outcome.sources, header)
-            )
-        if self._space and (self._wanted('tracks_3d') or self._wanted('markers')):
+        info = self._wanted('track_info')
+        moves = info and self.transforms is not None
+        if self._space and (moves or self._wanted('tracks_3d') or self._wanted('markers')):
             height, width = outcome.image.shape[:2]
             self._space.publish(outcome.tracks, header, (width, height), outcome.depth)
+        if info:
+            motions = self._space.motions(outcome.tracks, header) if moves else {}
+            frame = self.transforms.target if moves else ''
+            self._publishers['track_info'].publish(
+                tracks_to_info(outcome.tracks, outcome.sources, header, frame, motions)
+            )
         raw, compressed = self._wanted('annotated_image'), self._wanted('compressed')
         if not (raw or compressed):
             return
@@ -176,5 +193,7 @@ class Outputs:
 
     def destroy(self) -> None:
         """End the publishers."""
+        if self.transforms is not None:
+            self.transforms.destroy()
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)

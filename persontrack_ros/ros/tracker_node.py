@@ -302,6 +302,9 @@ class TrackerNode(LifecycleNode):
             return
         delta = jump.delta.nanoseconds
         threshold = self._configuration.current.options['time.jump_threshold']
+        transforms = self._outputs.transforms if self._outputs else None
+        if transforms is not None and jump.delta.nanoseconds < 0:
+            transforms.forget()
         now = self.get_clock().now().nanoseconds
         if self._processor.timeline.clock_jumped(now - delta, now, threshold):
             self._tell_of_jump(f'the clock jumped by {delta / 1e9:.3f} s')
@@ -384,6 +387,8 @@ class TrackerNode(LifecycleNode):
         report = self._statistics.report(options, silence)
         report.values.update((fate, str(count)) for fate, count in self._account().items())
         report.values['unmatched'] = str(inputs.unmatched if inputs else 0)
+        transforms = self._outputs.transforms if self._outputs else None
+        report.values['without transform'] = str(transforms.missing if transforms else 0)
         processor = self._processor
         report.values['other classes'] = str(processor.classes.left_out if processor else 0)
         devices = {} if processor is None else processor.devices

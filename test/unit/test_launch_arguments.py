@@ -69,6 +69,7 @@ def test_rviz_shows_what_is_published():
     from persontrack_ros.ros.markers import BOXES
     from persontrack_ros.ros.markers import IDS
     from persontrack_ros.ros.markers import TRAILS
+    from persontrack_ros.ros.markers import VELOCITIES
 
     content = yaml.safe_load((CHECKOUT / 'config' / 'persontrack.rviz').read_text())
     displays = {one['Class']: one for one in content['Visualization Manager']['Displays']}
@@ -78,7 +79,7 @@ def test_rviz_shows_what_is_published():
     assert markers['Enabled']
     assert image['Topic']['Value'] == '/annotated_image'
     assert markers['Topic']['Value'] == '/markers'
-    assert markers['Namespaces'] == {BOXES: True, IDS: True, TRAILS: True}
+    assert markers['Namespaces'] == dict.fromkeys((BOXES, IDS, TRAILS, VELOCITIES), True)
 
 
 def test_rviz_has_persons_in_view():

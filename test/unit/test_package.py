@@ -17,6 +17,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DISTRIBUTIONS = ['humble', 'jazzy', 'kilted', 'lyrical']
 # Where the name of a Python package in apt is not that in the Python package index.
 KEYS = {'pillow': 'python3-pil', 'pyyaml': 'python3-yaml'}
+# Where the name of a package of ROS is not that of the module in it.
+PACKAGES = {'tf2_ros': 'tf2_ros_py'}
 
 Locate = Callable[[str], Path]
 
@@ -66,7 +68,7 @@ def test_every_package_of_ros_that_is_imported_is_a_dependency(
     data: Locate, distribution: str
 ) -> None:
     released = data(f'ros/keys/{distribution}.txt').read_text().split()
-    used = set(imported()) & set(released)
+    used = {PACKAGES.get(name, name) for name in imported()} & set(released)
     assert {'rclpy', 'launch_ros', 'sensor_msgs'} <= used
     assert used - dependencies('exec') - {'persontrack_ros'} == set()
 
