@@ -24,7 +24,7 @@ from persontrack_ros.core.partial import Partial
 from persontrack_ros.core.recording import Recording
 from persontrack_ros.core.sameness import sameness
 from persontrack_ros.core.settings import Settings
-from persontrack_ros.core.tracking.camera_motion import CameraMotion
+from persontrack_ros.core.tracking.camera_motion import make_camera_motion
 from persontrack_ros.core.video import Frame
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
@@ -76,8 +76,7 @@ def record_frames(
     motions = []
     mask = make_mask(settings.detector)
     runtime = Runtime(settings.inference)
-    moving = settings.tracker.camera_motion != 'none'
-    camera = CameraMotion(runtime.exact) if moving else None
+    camera = make_camera_motion(settings.tracker, runtime.exact)
     detector = Detector(settings.detector, runtime)
     embedder = make_embedder(settings.reid, runtime)
     for frame in tqdm(frames, total=frame_count, unit='frame', mininterval=0.5):

@@ -50,6 +50,8 @@ _SAMPLES = 32
 # Largest relative difference of the aspect ratios of pictures that show the same.
 _ASPECT_TOLERANCE = 0.03
 
+_PROJECT = {'equidistant': cv2.fisheye.projectPoints}
+
 _UNDISTORT = {
     '': cv2.undistortPoints,
     'plumb_bob': cv2.undistortPoints,
@@ -111,6 +113,7 @@ class Camera:
                 + ', '.join(map(str, lengths))
             )
         self._undistort = _UNDISTORT[info.distortion_model]
+        self._project = _PROJECT.get(info.distortion_model, cv2.projectPoints)
         region = info.roi
         # 0 means everything.
         size = (region.width or info.width, region.height or info.height)
@@ -130,6 +133,19 @@ class Camera:
             focal, middle = self._matrix[[0, 1], [0, 1]], self._matrix[:2, 2]
             return (pixels - middle) / focal
         return self._undistort(pixels[:, None], self._matrix, self._distortion)[:, 0]
+
+    def project(self, directions: FloatArray) -> FloatArray:
+        """
+        Return the points of the image that show what is in directions, the inverse of `rays`.
+
+        :param directions: shape ``(N, 3)``, in the optical frame; z is positive.
+        :returns: shape ``(N, 2)``.
+        """
+        nowhere = np.zeros(3)
+        pixels, _ = self._project(
+            directions[:, None], nowhere, nowhere, self._matrix, self._distortion
+        )
+        return (pixels[:, 0] + 0.5 - self._offset) / self._scale
 
 
 class Scene:

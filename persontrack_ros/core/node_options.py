@@ -13,6 +13,7 @@ from typing import NamedTuple
 from persontrack_ros.core.encodings import MAX_MEGAPIXELS
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.settings import PARAMETERS
+from persontrack_ros.core.settings import TF
 from persontrack_ros.core.settings import Parameter
 from persontrack_ros.core.settings import Settings
 
@@ -194,13 +195,11 @@ def check_options(options: Mapping[str, Any]) -> None:
     """
     Check what the parameters of the node mean together.
 
-    :raises SettingsError: if an error would come before its warning, depth lacks images, or a
-        frame lacks depth.
+    :raises SettingsError: if an error would come before its warning, or depth
+        lacks images.
     """
     if options['depth'] and options['input'] == DETECTIONS:
         raise SettingsError('depth belongs to images: it cannot be used where input is detections')
-    if options['target_frame'] and not options['depth']:
-        raise SettingsError('target_frame is that of tracks_3d and markers: set depth as well')
     for name, low, *_ in _JUDGED:
         warn, error = (options[f'diagnostics.{name}_{level}'] for level in ('warn', 'error'))
         if warn and error and (error > warn if low else error < warn):
@@ -208,6 +207,24 @@ def check_options(options: Mapping[str, Any]) -> None:
                 f'diagnostics.{name}_error ({error:g}) must not be {"above" if low else "below"} '
                 f'diagnostics.{name}_warn ({warn:g})'
             )
+
+
+def _check_frame(options: Mapping[str, Any], settings: Settings) -> None:
+    """
+    Check the fixed frame.
+
+    :raises SettingsError: if there is none and tf is needed, or one that is not.
+    """
+    by_tf = settings.tracker.camera_motion == TF
+    if by_tf and not options['target_frame']:
+        raise SettingsError(
+            'tracker.camera_motion: tf needs a frame that stands still: set target_frame'
+        )
+    if options['target_frame'] and not (options['depth'] or by_tf):
+        raise SettingsError(
+            'target_frame is that of tracks_3d and markers: set depth as well, or '
+            'tracker.camera_motion: tf'
+        )
 
 
 _DEFAULTS = {one.name: one.default for one in NODE_PARAMETERS}
@@ -244,6 +261,7 @@ class Configuration(NamedTuple):
             raise SettingsError(
                 'detector.ignore belongs to images: it cannot be used where input is detections'
             )
+        _check_frame(options, settings)
         return Configuration(settings, options)
 
     @property

@@ -21,6 +21,7 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding import make_embedder
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.ignore import make_mask
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.sameness import sameness
@@ -29,7 +30,7 @@ from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
-from persontrack_ros.core.tracking.camera_motion import CameraMotion
+from persontrack_ros.core.tracking.camera_motion import make_camera_motion
 from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.core.tracking.track import Track
@@ -86,8 +87,8 @@ class Pipeline:
 
         :param pipelined: prepare for :meth:`process_all`.
         :raises ModelError: if a model or device cannot be used.
-        :raises SettingsError: if the settings name no tracking algorithm, or a mask that cannot
-            be used.
+        :raises SettingsError: if the settings name no tracking algorithm, a mask that cannot be
+            used, or a motion of the camera that :meth:`track` is to be told.
         """
         self.mask = make_mask(settings.detector)
         runtime = Runtime(settings.inference)
@@ -102,8 +103,7 @@ class Pipeline:
             preparation.result()
         camera = Camera(Gallery(), sameness(settings.reid.model).limit)
         self.tracker = make_tracker(settings.tracker, camera)
-        moving = settings.tracker.camera_motion != 'none'
-        self._motion = CameraMotion(runtime.exact) if moving else None
+        self._motion = make_camera_motion(settings.tracker, runtime.exact)
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
         self.apply(settings)
         # Images since the one that persons were detected in, and the size of that; None: at once.
@@ -215,6 +215,7 @@ class Pipeline:
         image: Optional[BgrImage],
         stamp: int,
         detection_time: float = 0.0,
+        motion: Optional[FloatArray] = None,
     ) -> Result:
         """
         Advance the tracks to the next image.
@@ -224,6 +225,7 @@ class Pipeline:
             nothing is known of the looks of the persons, nor of the motion of the camera.
         :param stamp: time of the image in nanoseconds.
         :param detection_time: what it took to find them, for the statistics; seconds.
+        :param motion: of the camera, as `Tracker.update` takes it, where it is known.
         """
         started = time.perf_counter()
         if detections is None:
@@ -246,7 +248,6 @@ class Pipeline:
             embedding_time += time.perf_counter() - began
             return embeddings
 
-        motion = None
         if self._motion is not None and image is not None:
             motion = self._motion.follow(image, detections.boxes)
         tracks = self.tracker.update(detections, embed, stamp, motion)

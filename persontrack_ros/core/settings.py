@@ -115,6 +115,10 @@ def _parameter(default: Any, description: str, **options: Any) -> Any:
 # The value of `detector.model`, `reid.model` and `tracker.algorithm` that leaves this stage out.
 NONE = 'none'
 
+# Other values of `tracker.camera_motion`.
+AFFINE = 'affine'
+TF = 'tf'
+
 _PRECISIONS = ('FP32', 'FP16', 'FP16-INT8', 'INT8')
 _DEVICE = (
     'OpenVINO device: AUTO, CPU, GPU, NPU or one of several as GPU.0; '
@@ -236,8 +240,9 @@ class TrackerSettings:
     camera_motion: str = _parameter(
         'none',
         'affine: shift, rotation and zoom of a moving camera are estimated from the background, '
-        'which takes 1 to 3 ms per image; none: the camera stands still.',
-        choices=('none', 'affine'),
+        'which takes 1 to 3 ms per image; tf: the camera turns in target_frame as tf says (in the '
+        'node alone); none: the camera stands still.',
+        choices=('none', AFFINE, TF),
     )
     n_init: int = _parameter(
         3,

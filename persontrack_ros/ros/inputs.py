@@ -46,12 +46,14 @@ class Frame:
 
     :ivar received: when it was complete, by the clock of `time.monotonic`.
     :ivar depth: where depth images are subscribed; it may come later.
+    :ivar info: the newest calibration, where it is subscribed and has come.
     """
 
     received: float
     image: Optional[Union[Image, CompressedImage]] = None
     detections: Optional[Detection2DArray] = None
     depth: Optional[Future[Depth]] = None
+    info: Optional[CameraInfo] = None
 
     @property
     def header(self) -> Header:
@@ -142,13 +144,17 @@ class Inputs:
         self._node = node
         self._matcher = StampMatcher((), lambda: None)
         self._depth: Optional[DepthInput] = None
+        self._info: Optional[CameraInfo] = None
         self.listeners: dict[str, Listener] = {}
 
-    def subscribe(self, options: Mapping[str, Any], worker: NewestItemWorker[Frame]) -> None:
+    def subscribe(
+        self, options: Mapping[str, Any], worker: NewestItemWorker[Frame], calibrated: bool = False
+    ) -> None:
         """
         Make the subscriptions; if that fails, those that were made wait for :meth:`destroy`.
 
         :param worker: gets what belongs together.
+        :param calibrated: whether frames need a calibration, though not depth.
         """
         self._worker = worker
         kinds: dict[str, tuple[type, str]] = {}
@@ -185,8 +191,9 @@ class Inputs:
             self.listeners['depth'] = Listener(
                 self._node, Image, 'depth_image', KEPT, self._depth.add_depth
             )
+        if options['depth'] or calibrated:
             self.listeners['info'] = Listener(
-                self._node, CameraInfo, 'camera_info', 1, self._depth.add_info, latched=True
+                self._node, CameraInfo, 'camera_info', 1, self._on_info, latched=True
             )
 
     def adapt(self) -> None:
@@ -224,8 +231,13 @@ class Inputs:
         for listener in self.listeners.values():
             listener.destroy()
 
+    def _on_info(self, message: CameraInfo) -> None:
+        self._info = message
+        if self._depth is not None:
+            self._depth.add_info(message)
+
     def _on_complete(self, **messages: Any) -> None:
-        frame = Frame(time.monotonic(), **messages)
+        frame = Frame(time.monotonic(), info=self._info, **messages)
         if self._depth is not None:
             depth = self._depth.expect(stamp_to_nanoseconds(frame.header))
             frame = dataclasses.replace(frame, depth=depth)

@@ -106,7 +106,7 @@ class Outputs:
                 topic = self._node.resolve_topic_name('annotated_image')
                 self._advertise('compressed', CompressedImage, 1, f'{topic}/compressed')
             if options['target_frame']:
-                self.transforms = Transforms(self._node, options['target_frame'], 'target_frame')
+                self.transforms = Transforms(self._node, options['target_frame'])
             if options['depth']:
                 self._advertise('tracks_3d', Detection3DArray, 10)
                 self._advertise('markers', MarkerArray, 10)
@@ -144,7 +144,7 @@ class Outputs:
                 detections_to_message(outcome.detections, header)
             )
         info = self._wanted('track_info')
-        moves = info and self.transforms is not None
+        moves = info and self._space is not None and self.transforms is not None
         if self._space and (moves or self._wanted('tracks_3d') or self._wanted('markers')):
             height, width = outcome.image.shape[:2]
             self._space.publish(outcome.tracks, header, (width, height), outcome.depth)

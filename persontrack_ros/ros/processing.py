@@ -25,6 +25,7 @@ from persontrack_ros.core.pipeline import STATISTICS_FRAMES
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.sameness import sameness
 from persontrack_ros.core.settings import NONE
+from persontrack_ros.core.settings import TF
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.timeline import Timeline
@@ -37,6 +38,7 @@ from persontrack_ros.ros.inputs import Frame
 from persontrack_ros.ros.outputs import Outcome
 from persontrack_ros.ros.outputs import Outputs
 from persontrack_ros.ros.session import Session
+from persontrack_ros.ros.turning_camera import TurningCamera
 
 # A detection of our own that overlaps one of another node by more than this (IoU) is the same.
 SAME_PERSON = 0.5
@@ -49,6 +51,7 @@ class Processor:
     :ivar session: the tracker.
     :ivar timeline: the time of the stream.
     :ivar classes: of the detections of another node.
+    :ivar turning: tells how the camera turned, where tf knows.
     """
 
     def __init__(self, settings: Settings, options: Mapping[str, Any], camera: Camera) -> None:
@@ -71,6 +74,9 @@ class Processor:
             # Without images, nobody is known by their looks.
             unused |= {'detector.model': NONE, 'reid.model': NONE, 'tracker.remember': 0.0}
         self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
+        if settings.tracker.camera_motion == TF:
+            # It is told.
+            unused['tracker.camera_motion'] = NONE
         self._pipeline = Pipeline(Settings.from_values(unused, base=settings))
         self._times: deque[float] = deque(maxlen=STATISTICS_FRAMES)
         # Who is forgotten at once is nobody whom another camera could know.
@@ -81,6 +87,7 @@ class Processor:
         self.session = Session(self._pipeline.tracker, make)
         self.timeline = Timeline()
         self.classes = ClassWatch()
+        self.turning: Optional[TurningCamera] = None
 
     @property
     def devices(self) -> dict[str, str]:
@@ -111,6 +118,8 @@ class Processor:
         if moment.restart:
             self._restart(settings, options)
             outputs.clear()
+            if self.turning is not None:
+                self.turning.forget()
         if moment.jump:
             tell(f'the stamps {moment.jump}')
         for fault in moment.faults:
@@ -119,15 +128,20 @@ class Processor:
             fault = self.classes.check(frame.detections, _class_id(options))
             if fault:
                 complain('detections', fault)
+        if self.turning is not None:
+            self.turning.expect(frame.header)
         started = time.perf_counter()
         self._take_tracker(settings)
         detections, sources, refused = self._detect(frame, image, settings, options)
         elapsed = time.perf_counter() - started
+        motion = None
+        if self.turning is not None and detections is not None:
+            motion = self.turning.motion(frame.info, image)
         tracks: list[Track] = []
         embedded = 0
         while self._tracks:
             tracker = self._take_tracker(settings)
-            result = self._pipeline.track(detections, image, moment.time, elapsed)
+            result = self._pipeline.track(detections, image, moment.time, elapsed, motion)
             tracks, embedded = result.tracks, result.embedded
             if self.session.finish(tracker, partial(outputs.publish_tracks, tracks, frame.header)):
                 break

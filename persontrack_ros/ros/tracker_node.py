@@ -26,6 +26,7 @@ from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import one_line
 from persontrack_ros.core.memory import giving_memory_back
 from persontrack_ros.core.settings import NONE
+from persontrack_ros.core.settings import TF
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.timeline import FORWARD_JUMP
 from persontrack_ros.core.tracking.gallery import Camera
@@ -48,6 +49,7 @@ from persontrack_ros.ros.session import Session
 from persontrack_ros.ros.statistics import Level
 from persontrack_ros.ros.statistics import Report
 from persontrack_ros.ros.statistics import Statistics
+from persontrack_ros.ros.turning_camera import TurningCamera
 from persontrack_ros.ros.worker import NewestItemWorker
 
 _ERROR_PERIOD = 5.0
@@ -150,6 +152,8 @@ class TrackerNode(LifecycleNode):
         )
         self._outputs = Outputs(self)
         self._outputs.advertise(settings, options)
+        if settings.tracker.camera_motion == TF:
+            self._processor.turning = TurningCamera(self, self._outputs.transforms)
         self._statistics.begin()
         self._dropped = 0
 
@@ -157,7 +161,8 @@ class TrackerNode(LifecycleNode):
         settings, options = self._configuration.current
         self._worker = NewestItemWorker(self._process, self._wake_executor)
         self._inputs = Inputs(self)
-        self._inputs.subscribe(options, self._worker)
+        calibrated = settings.tracker.camera_motion == TF
+        self._inputs.subscribe(options, self._worker, calibrated)
         self._statistics.resume()
         self._silent.clear()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'

@@ -52,17 +52,16 @@ class Transforms(Buffer):  # type: ignore[misc]
     :ivar missing: number of images whose transform did not come.
     """
 
-    def __init__(self, node: Node, target: str, parameter: str) -> None:
+    def __init__(self, node: Node, target: str) -> None:
         """
         Listen.
 
-        :param parameter: the one that asks for tf.
         :raises SettingsError: if tf2_ros is not installed.
         """
         if Buffer is object:
             distribution = os.environ.get('ROS_DISTRO', '<distribution>')
             raise SettingsError(
-                f'{parameter} needs tf2_ros, which is not installed: '
+                f'target_frame needs tf2_ros, which is not installed: '
                 f'sudo apt install ros-{distribution}-tf2-ros-py'
             )
         super().__init__()

@@ -7,10 +7,12 @@ import json
 import math
 import time
 
+import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TransformStamped
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from test_space import FOCAL
@@ -237,7 +239,7 @@ def test_refused_without_tf(models, start, peer):
         r'ERROR.*target_frame needs tf2_ros, which is not installed: sudo apt install '
         r'ros-\w+-tf2-ros-py'
     )
-    assert peer.set(target_frame='').successful
+    assert peer.set(target_frame='', tracker__camera_motion='none').successful
     assert peer.change_state('configure')
 
 
@@ -246,3 +248,64 @@ def test_a_frame_needs_depth(models, start, peer):
     result = peer.set(target_frame='odom')
     assert not result.successful
     assert 'set depth as well' in result.reason
+    result = peer.set(tracker__camera_motion='tf')
+    assert not result.successful
+    assert 'set target_frame' in result.reason
+    assert peer.set(tracker__camera_motion='tf', target_frame='odom').successful
+
+
+@needs_tf
+def test_a_camera_that_turns_is_compensated(models, start, peer, pictures, to_message):
+    """The picture of persons who stand still, from a camera that jumps by a tenth of a radian."""
+    process = start(
+        'tracker_node',
+        target_frame='odom',
+        tracker__camera_motion='tf',
+        tracker__n_init=1,
+        reid__model='color',
+    )
+    process.wait_for('tracking the persons')
+    peer.until_tracker_listens()
+    robot, infos = Robot(peer), peer.collect(String, 'track_info')
+    calibrations = peer.node.create_publisher(CameraInfo, 'camera_info', 10)
+    peer.until(calibrations.get_subscription_count, 'subscription of camera_info')
+    peer.track(to_message(pictures[0]))
+    process.wait_for('WARN.*the camera counts as still in this image: no camera_info has come')
+    matrix = np.array([[FOCAL, 0, MIDDLE[0]], [0, FOCAL, MIDDLE[1]], [0, 0, 1]])
+    speeds = []
+    for number in range(12):
+        yaw = 0.1 * (number > 8)
+        message = to_message(turned_picture(pictures[0], matrix, yaw))
+        calibrations.publish(
+            CameraInfo(
+                header=message.header,
+                width=768,
+                height=576,
+                distortion_model='plumb_bob',
+                k=matrix.ravel().tolist(),
+                d=[0.0] * 5,
+            )
+        )
+        robot.stand(message.header.stamp, 0.0, yaw)
+        peer.track(message)
+        peer.until(
+            lambda stamp=message.header.stamp: any(
+                json.loads(each.data)['stamp'] == {'sec': stamp.sec, 'nanosec': stamp.nanosec}
+                for each in infos
+            ),
+            'track_info',
+        )
+        tracks = json.loads(infos[-1].data)['tracks']
+        # Of those who were there before the jump.
+        speeds.append(
+            np.median([np.hypot(*each['velocity']) for each in tracks if each['age'] > number - 1])
+        )
+    # 60 pixels in a tenth of a second, if it were not compensated.
+    assert max(speeds[9:]) < 60
+
+
+def turned_picture(picture, matrix, yaw):
+    """Return the picture of a camera that turned to the left."""
+    # What was in front is to the right then: x of the optical frame.
+    turn = OPTICAL.T @ turned(yaw).T @ OPTICAL
+    return cv2.warpPerspective(picture, matrix @ turn @ np.linalg.inv(matrix), (768, 576))

@@ -1,10 +1,14 @@
 """Test the camera motion: the estimate itself, and vtest.avi through a window that moves."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
+from persontrack_ros.core.depth import Camera
 from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.evaluation import evaluate
 from persontrack_ros.core.geometry import boxes_to_measurements
@@ -13,6 +17,8 @@ from persontrack_ros.core.recording import Recording
 from persontrack_ros.core.recording import track
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
+from persontrack_ros.core.tracking.camera_motion import make_camera_motion
+from persontrack_ros.core.tracking.camera_motion import rotation_to_motion
 from persontrack_ros.core.tracking.kalman_filter import States
 from persontrack_ros.core.tracking.tracker import make_tracker
 
@@ -287,3 +293,57 @@ def test_a_recording_without_the_motion_is_refused():
     recording = Recording(np.array([1]), Detections.create([[1, 1, 9, 9]], [1.0]), np.array([0]))
     with pytest.raises(SourceError, match='tracker.camera_motion=affine'):
         track(recording, TrackerSettings(camera_motion='affine'), 0.0)
+
+
+def calibration(model='', coefficients=()):
+    return SimpleNamespace(
+        k=[600.0, 0, 320, 0, 600, 240, 0, 0, 1],
+        d=list(coefficients),
+        distortion_model=model,
+        width=WINDOW[0],
+        height=WINDOW[1],
+        roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0),
+    )
+
+
+@pytest.mark.parametrize(
+    ('model', 'coefficients'),
+    [
+        ('', []),
+        ('plumb_bob', [-0.2, 0.05, 0.001, 0.001, 0.0]),
+        ('equidistant', [0.05, 0.01, 0.0, 0.0]),
+    ],
+)
+def test_points_are_where_their_rays_go(model, coefficients):
+    camera = Camera(calibration(model, coefficients), (320, 240))
+    points = np.random.default_rng(0).uniform(0, 240, (20, 2))
+    rays = camera.rays(points)
+    assert camera.project(np.column_stack([rays, np.ones(20)]) * 3) == pytest.approx(
+        points, abs=0.01
+    )
+
+
+@pytest.mark.parametrize('axis', range(3))
+def test_a_camera_that_turns_moves_the_background(axis):
+    """As it does in pixels: 2 degrees, seen in the image of the camera that turned."""
+    rotation = cv2.Rodrigues(np.radians(2.0) * np.eye(3)[axis])[0]
+    motion = rotation_to_motion(rotation, Camera(calibration(), WINDOW), WINDOW)
+    # Infinitely far away; K counts from the middle of the first pixel.
+    matrix = np.array([[600.0, 0, 320.5], [0, 600, 240.5], [0, 0, 1]])
+    exact = matrix @ rotation @ np.linalg.inv(matrix)
+    points = np.random.default_rng(axis).uniform(0, WINDOW, (50, 2))
+    expected = cv2.perspectiveTransform(points[:, None], exact)[:, 0]
+    found = points @ motion[:, :2].T + motion[:, 2]
+    assert np.abs(expected - points).mean() > 4
+    assert np.abs(expected - found).max() < 5
+    assert np.abs(expected - found).mean() < 1.5
+
+
+def test_a_camera_that_turned_away_saw_nothing_move():
+    rotation = cv2.Rodrigues(np.radians([0.0, 120.0, 0.0]))[0]
+    assert rotation_to_motion(rotation, Camera(calibration(), WINDOW), WINDOW) is None
+
+
+def test_tf_is_for_the_node():
+    with pytest.raises(SettingsError, match='tf is for the node'):
+        make_camera_motion(TrackerSettings(camera_motion='tf'), False)

@@ -1,5 +1,5 @@
 """
-How the camera moved between two images, seen in the background.
+How the camera moved between two images: seen in the background, or known from elsewhere.
 
 Sources: Shi and Tomasi: Good Features to Track, CVPR 1994; the pyramids of Lucas and Kanade,
 Bouguet, 2001; camera motion compensation of tracks, Aharon et al.: BoT-SORT, arXiv:2206.14651.
@@ -14,10 +14,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persontrack_ros.core.depth import Camera
 from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import pixel_rectangles
 from persontrack_ros.core.scaling import scale
+from persontrack_ros.core.settings import AFFINE
+from persontrack_ros.core.settings import TF
+from persontrack_ros.core.settings import TrackerSettings
 
 # Images are reduced to this larger side: enough for the motion, and four times as fast as VGA.
 LARGER_SIDE = 320
@@ -44,7 +49,45 @@ MIN_CORNERS = 10
 MIN_PART = 0.3
 MAX_ZOOM = 1.5
 
+# Points on each side of the image at which a rotation is looked at, and how far from the axis they
+# may be after it: z of their directions.
+POINTS = 5
+MIN_FORWARD = 0.1
+
 _logger = logging.getLogger(__name__)
+
+
+def make_camera_motion(settings: TrackerSettings, exact: bool) -> Optional[CameraMotion]:
+    """
+    Return what estimates the motion of the camera, or None where it stands still.
+
+    :raises SettingsError: if the motion is to come from tf.
+    """
+    if settings.camera_motion == TF:
+        raise SettingsError('tracker.camera_motion: tf is for the node: use affine here')
+    return CameraMotion(exact) if settings.camera_motion == AFFINE else None
+
+
+def rotation_to_motion(
+    rotation: FloatArray, camera: Camera, image_size: tuple[int, int]
+) -> Optional[FloatArray]:
+    """
+    Return where the background goes in the image when the camera turns.
+
+    What is infinitely far away moves by a homography; this is the affine map nearest to it.
+
+    :param rotation: of directions in the optical frame before to those after, shape ``(3, 3)``.
+    :returns: as :meth:`CameraMotion.follow`; None if the camera turned too far.
+    """
+    points = np.stack(np.meshgrid(*(np.linspace(0, side, POINTS) for side in image_size)), -1)
+    points = points.reshape(-1, 2)
+    rays = camera.rays(points)
+    directions = np.column_stack([rays, np.ones(len(rays))]) @ rotation.T
+    if not (np.isfinite(directions).all() and directions[:, 2].min() > MIN_FORWARD):
+        return None
+    after = camera.project(directions)
+    before = np.column_stack([points, np.ones(len(points))])
+    return np.linalg.lstsq(before, after, rcond=None)[0].T
 
 
 class CameraMotion:
