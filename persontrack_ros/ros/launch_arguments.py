@@ -50,6 +50,11 @@ TRACKER = (
         'Topic of the calibration, needed with depth; empty: camera_info beside the images.',
     ),
     Argument(
+        'target_frame',
+        'Frame of the persons in space, such as odom, and fixed frame of rviz2; empty: as in '
+        'params_file.',
+    ),
+    Argument(
         'use_sim_time', 'Take the time from /clock; empty: as in params_file.', '', ('', *_BOOL)
     ),
     Argument(
@@ -68,7 +73,7 @@ TRACKER = (
     Argument(
         'fixed_frame',
         'Fixed frame of rviz2: the frame_id of the images, or a frame that tf knows; empty: '
-        'camera.',
+        'target_frame, or camera where that is empty, too.',
     ),
 )
 

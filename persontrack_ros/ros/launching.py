@@ -117,6 +117,9 @@ def tracker(share: Path, executable: str, name: Optional[str] = None) -> Make:
         if depth:
             parameters['depth'] = True
             remappings.append(('depth_image', depth))
+        target = values['target_frame']
+        if target:
+            parameters['target_frame'] = _text(target)
         namespaces, nodes = [namespace], ['person_tracker']
         if 'cameras' in values:
             parameters['cameras'] = _text(values['cameras'])
@@ -143,16 +146,18 @@ def tracker(share: Path, executable: str, name: Optional[str] = None) -> Make:
         if values['rviz'].lower() != 'true':
             return [node]
         _check_rviz(context)
-        return [node, *(rviz(each, values['fixed_frame']) for each in namespaces)]
+        configuration = 'persontrack_fixed.rviz' if target else 'persontrack.rviz'
+        frame = values['fixed_frame'] or target
+        return [node, *(rviz(each, configuration, frame) for each in namespaces)]
 
-    def rviz(namespace: str, frame: str) -> Node:
+    def rviz(namespace: str, configuration: str, frame: str) -> Node:
         # The configuration names topics without a namespace.
         return Node(
             package='rviz2',
             executable='rviz2',
             namespace=namespace,
             arguments=[
-                *('-d', str(share / 'config' / 'persontrack.rviz')),
+                *('-d', str(share / 'config' / configuration)),
                 *('-t', '{NAMESPACE} - persontrack'),
                 *(('-f', frame) if frame else ()),
             ],

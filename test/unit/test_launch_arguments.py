@@ -24,7 +24,7 @@ def test_what_there_is():
     names = {one.name for one in TRACKER}
     assert names == {
         *('namespace', 'params_file', 'use_sim_time', 'autostart', 'log_level', 'rviz'),
-        *('image', 'image_transport', 'depth', 'camera_info', 'fixed_frame'),
+        *('image', 'image_transport', 'depth', 'camera_info', 'target_frame', 'fixed_frame'),
     }
     # Of one file, each has a meaning of its own.
     assert not names & {one.name for one in (*CAMERAS, *VIDEO)}
@@ -42,7 +42,9 @@ def test_what_the_parameter_file_says_holds_by_default():
     """Arguments that are parameters too change nothing unless they are given."""
     parameters = {one.name for one in NODE_PARAMETERS} | {'use_sim_time'}
     both = [one for one in TRACKER if one.name in parameters]
-    assert {one.name for one in both} == {'autostart', 'image_transport', 'depth', 'use_sim_time'}
+    assert {one.name for one in both} == {
+        *('autostart', 'image_transport', 'depth', 'target_frame', 'use_sim_time')
+    }
     assert all(one.default == '' for one in both)
 
 
@@ -65,13 +67,14 @@ def test_executables_are_installed():
         assert set(named) <= set(installed)
 
 
-def test_rviz_shows_what_is_published():
+@pytest.mark.parametrize('name', ['persontrack', 'persontrack_fixed'])
+def test_rviz_shows_what_is_published(name):
     from persontrack_ros.ros.markers import BOXES
     from persontrack_ros.ros.markers import IDS
     from persontrack_ros.ros.markers import TRAILS
     from persontrack_ros.ros.markers import VELOCITIES
 
-    content = yaml.safe_load((CHECKOUT / 'config' / 'persontrack.rviz').read_text())
+    content = yaml.safe_load((CHECKOUT / 'config' / f'{name}.rviz').read_text())
     displays = {one['Class']: one for one in content['Visualization Manager']['Displays']}
     image = displays['rviz_default_plugins/Image']
     markers = displays['rviz_default_plugins/MarkerArray']
@@ -80,6 +83,20 @@ def test_rviz_shows_what_is_published():
     assert image['Topic']['Value'] == '/annotated_image'
     assert markers['Topic']['Value'] == '/markers'
     assert markers['Namespaces'] == dict.fromkeys((BOXES, IDS, TRAILS, VELOCITIES), True)
+
+
+def test_rviz_shows_floor_and_robot_in_a_fixed_frame():
+    content = yaml.safe_load((CHECKOUT / 'config' / 'persontrack_fixed.rviz').read_text())
+    manager = content['Visualization Manager']
+    displays = {one['Class']: one for one in manager['Displays']}
+    for kind in ('Grid', 'RobotModel', 'TF'):
+        assert displays[f'rviz_default_plugins/{kind}']['Enabled']
+    assert displays['rviz_default_plugins/Grid']['Plane'] == 'XY'
+    robot = displays['rviz_default_plugins/RobotModel']
+    assert robot['Description Topic']['Value'] == '/robot_description'
+    assert manager['Global Options']['Fixed Frame'] == 'odom'
+    # From above: z points up.
+    assert manager['Views']['Current']['Pitch'] > 0
 
 
 def test_rviz_has_persons_in_view():
