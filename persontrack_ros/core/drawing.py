@@ -19,6 +19,7 @@ from persontrack_ros.core.tracking.track import Track
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _GOLDEN_RATIO = 0.618033988749895
 _GREY = (128, 128, 128)
+_WHITE = (255, 255, 255)
 
 
 def track_color(track_id: int) -> tuple[int, int, int]:
@@ -38,6 +39,7 @@ def draw(
     settings: DrawingSettings = DrawingSettings(),
     mask: Optional[IgnoreMask] = None,
     ignored: Optional[FloatArray] = None,
+    target: Optional[int] = None,
 ) -> BgrImage:
     """
     Draw the tracks and the speed into a copy of the image.
@@ -46,6 +48,7 @@ def draw(
     :param mean_time: mean processing time per image, in seconds; nothing is written if it is 0.
     :param mask: where nobody is detected, is drawn faintly.
     :param ignored: boxes of those who stand there, shape ``(N, 4)``, too.
+    :param target: id of who is followed, in a white frame around their own.
     """
     canvas = image.copy()
     if mask is not None:
@@ -61,12 +64,14 @@ def draw(
         left, top, box_width, height_ = np.round(track.box).astype(int).tolist()
         color = track_color(track.id)
         corner = (left + box_width, top + height_)
+        if track.id == target:
+            cv2.rectangle(canvas, (left, top), corner, _WHITE, 5 * line)
         cv2.rectangle(canvas, (left, top), corner, color, line + (scale > 0.6))
         text = f'{track.id} {track.score:.2f}' if settings.scores else str(track.id)
         label(canvas, text, (left, top), scale, color)
     if mean_time > 0 and settings.speed:
         text = f'Inference time: {1e3 * mean_time:.1f} ms ({1 / mean_time:.1f} FPS)'
-        label(canvas, text, (0, 0), scale, (255, 255, 255))
+        label(canvas, text, (0, 0), scale, _WHITE)
     return canvas
 
 

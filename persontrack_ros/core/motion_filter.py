@@ -28,6 +28,10 @@ SPEED = 1.0
 # Power density of the acceleration, in m^2/s^3: how soon somebody who sets off is believed.
 ACCELERATION = 0.1
 
+# Squared Mahalanobis distance up to which a place is believed: the 99.9 % quantile of the
+# chi-square distribution with three degrees of freedom.
+GATE = 16.27
+
 # Somebody without a place for longer begins anew, in seconds.
 MAX_GAP = 2.0
 
@@ -61,6 +65,12 @@ class Motion:
         covariance += np.kron(ACCELERATION * noise, np.eye(3))
         return Motion(self.position + seconds * self.velocity, self.velocity, covariance)
 
+    def allows(self, position: FloatArray, noise: float) -> bool:
+        """Tell whether the person can have been seen somewhere, by the gate of the filter."""
+        apart = position - self.position
+        covariance = self.covariance[:3, :3] + noise**2 * np.eye(3)
+        return bool(apart @ np.linalg.solve(covariance, apart) <= GATE)
+
     def updated(self, position: FloatArray, noise: float) -> Motion:
         """Return what is believed after the person was seen somewhere."""
         gain = np.linalg.solve(
@@ -92,23 +102,32 @@ class MotionFilter:
         """
         Take the places of an image.
 
-        :param ids: of all tracks; the others are forgotten.
+        :param ids: of all tracks; the others are forgotten after `MAX_GAP`.
         :param places: by id, in the frame that stands still.
         :param stamp: time of the image in nanoseconds.
         :param camera: its position, shape ``(3,)``.
         :returns: the places with motions, and the estimated positions.
         """
-        self._motions = {id_: self._motions[id_] for id_ in ids if id_ in self._motions}
+        # Who is hidden for a moment is no track, and then the same one again.
+        self._motions = {
+            id_: (since, motion)
+            for id_, (since, motion) in self._motions.items()
+            if id_ in ids or abs(stamp - since) <= MAX_GAP * 1e9
+        }
         found = {}
         for id_, place in places.items():
             distance = float(np.linalg.norm(place.position - camera))
             noise = max(POSITION_NOISE, RELATIVE_NOISE * distance)
             expected = self.at(id_, stamp)
-            motion = (
-                Motion.begin(place.position, noise)
-                if expected is None
-                else expected.updated(place.position, noise)
-            )
+            if expected is None:
+                motion = Motion.begin(place.position, noise)
+            elif expected.allows(place.position, noise):
+                motion = expected.updated(place.position, noise)
+            else:
+                # Somebody who stands before them, seen in their box: they are where they were
+                # going, until that has gone on for too long.
+                found[id_] = replace(place, position=expected.position, motion=expected)
+                continue
             self._motions[id_] = stamp, motion
             found[id_] = replace(place, position=motion.position, motion=motion)
         return found

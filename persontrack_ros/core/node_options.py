@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from persontrack_ros.core.encodings import MAX_MEGAPIXELS
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.following import check_target
 from persontrack_ros.core.settings import PARAMETERS
 from persontrack_ros.core.settings import TF
 from persontrack_ros.core.settings import Parameter
@@ -84,6 +85,13 @@ NODE_PARAMETERS = (
         'Frame of tracks_3d and markers, which tf knows, stands still and has z up, such as odom '
         'or map: boxes are upright in it, and persons have a velocity; empty: the frame of the '
         'camera.',
+    ),
+    Parameter(
+        'target',
+        '',
+        'Whom target_pose follows: the id of a track; nearest, who is nearest when it is set, '
+        'until they are lost for good; or nobody where it is empty. Needs depth and target_frame.',
+        runtime=True,
     ),
     Parameter(
         'detections.class_id',
@@ -200,6 +208,9 @@ def check_options(options: Mapping[str, Any]) -> None:
     """
     if options['depth'] and options['input'] == DETECTIONS:
         raise SettingsError('depth belongs to images: it cannot be used where input is detections')
+    check_target(options['target'])
+    if options['target'] and not (options['depth'] and options['target_frame']):
+        raise SettingsError('target needs to know where persons are: set depth and target_frame')
     for name, low, *_ in _JUDGED:
         warn, error = (options[f'diagnostics.{name}_{level}'] for level in ('warn', 'error'))
         if warn and error and (error > warn if low else error < warn):

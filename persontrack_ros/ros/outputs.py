@@ -10,6 +10,7 @@ from typing import Any
 from typing import Optional
 
 import cv2
+from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -25,12 +26,14 @@ from visualization_msgs.msg import MarkerArray
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.following import Target
 from persontrack_ros.core.ignore import IgnoreMask
 from persontrack_ros.core.node_options import DETECTIONS
 from persontrack_ros.core.node_options import IMAGE
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.ros.depth_input import Depth
 from persontrack_ros.ros.images import bgr_to_image
@@ -110,11 +113,15 @@ class Outputs:
             if options['depth']:
                 self._advertise('tracks_3d', Detection3DArray, 10)
                 self._advertise('markers', MarkerArray, 10)
+                if options['target_frame']:
+                    self._advertise('target_pose', PoseStamped, 10)
                 self._space = Space(
                     self._node,
                     self._publishers['tracks_3d'],
                     self._publishers['markers'],
                     self.transforms,
+                    self._publishers.get('target_pose'),
+                    max(settings.tracker.remember, LOST_TIME),
                 )
 
     def _advertise(self, name: str, kind: type, depth: int, topic: str = '') -> None:
@@ -145,9 +152,11 @@ class Outputs:
             )
         info = self._wanted('track_info')
         moves = info and self._space is not None and self.transforms is not None
-        if self._space and (moves or self._wanted('tracks_3d') or self._wanted('markers')):
+        target = options['target']
+        located = any(map(self._wanted, ('tracks_3d', 'markers')))
+        if self._space and (moves or target or located):
             height, width = outcome.image.shape[:2]
-            self._space.publish(outcome.tracks, header, (width, height), outcome.depth)
+            self._space.publish(outcome.tracks, header, (width, height), outcome.depth, target)
         if info:
             motions = self._space.motions(outcome.tracks, header) if moves else {}
             frame = self.transforms.target if moves else ''
@@ -165,6 +174,7 @@ class Outputs:
             drawing,
             outcome.mask,
             None if detections is None else detections.ignored,
+            self.target.id if target and self.target else None,
         )
         if raw:
             self._publishers['annotated_image'].publish(bgr_to_image(annotated, header))
@@ -181,6 +191,11 @@ class Outputs:
             # As in bgr_to_image.
             message.data.frombytes(data.data)
             self._publishers['compressed'].publish(message)
+
+    @property
+    def target(self) -> Optional[Target]:
+        """Who is followed; None where nobody is to be."""
+        return None if self._space is None else self._space.target
 
     def clear(self) -> None:
         """Delete the markers: the tracks end here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from typing import Any
 from typing import NamedTuple
 from typing import Optional
 
+import numpy as np
+from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Header
@@ -20,6 +23,10 @@ from persontrack_ros.core.depth import Locator
 from persontrack_ros.core.depth import Place
 from persontrack_ros.core.depth import Scene
 from persontrack_ros.core.errors import one_line
+from persontrack_ros.core.following import Follower
+from persontrack_ros.core.following import Heading
+from persontrack_ros.core.following import Sight
+from persontrack_ros.core.following import Target
 from persontrack_ros.core.frames import Pose
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.motion_filter import Motion
@@ -40,6 +47,7 @@ class _Image(NamedTuple):
     tracks: Sequence[Track]
     header: Header
     size: tuple[int, int]
+    target: str
 
 
 class Space:
@@ -47,6 +55,8 @@ class Space:
     Publishes where the persons in the images are, as soon as their depth and transform are there.
 
     That may be on the worker's thread or the executor's; all methods can be called by both.
+
+    :ivar target: who was followed in the newest image; None where nobody is to be.
     """
 
     def __init__(
@@ -55,12 +65,22 @@ class Space:
         tracks: Publisher,
         markers: Publisher,
         transforms: Optional[Transforms] = None,
+        target_pose: Optional[Publisher] = None,
+        patience: float = 0.0,
     ) -> None:
         """
         Publish on these.
 
         :param transforms: to the frame in which places are published; None: that of the camera.
+        :param target_pose: of the person who is followed.
+        :param patience: seconds for which who is lost may come back with the same id.
         """
+        self._target_publisher = target_pose
+        self._patience = patience
+        self._follower = Follower()
+        self._heading = Heading()
+        self._camera: Optional[Pose] = None
+        self.target: Optional[Target] = None
         self._transforms = transforms
         self._node = node
         self._tracks_publisher = tracks
@@ -79,14 +99,16 @@ class Space:
         header: Header,
         image_size: tuple[int, int],
         depth: Future[Depth],
+        target: str = '',
     ) -> None:
         """
         Publish the places of the tracks of an image, now or later.
 
         :param depth: of the image; where it is cancelled, no places are known.
+        :param target: whom to follow, see :class:`Follower`.
         """
         self._number += 1
-        image = _Image(self._number, tracks, header, image_size)
+        image = _Image(self._number, tracks, header, image_size, target)
         self._then(depth, partial(self._locate, image))
 
     def motions(self, tracks: Sequence[Track], header: Header) -> dict[int, Motion]:
@@ -114,6 +136,7 @@ class Space:
             self._era += 1
             self._locator = Locator()
             self._filter = MotionFilter()
+            self._follower, self.target = Follower(), None
             markers = self._markers.clear(Header())
             if self._node.context.ok():
                 self._markers_publisher.publish(markers)
@@ -150,7 +173,7 @@ class Space:
         if transform.cancelled():
             self._publish(image, image.header, None)
             return
-        camera = transform.result()
+        camera = self._camera = transform.result()
         moving = self._filter.update(
             [track.id for track in image.tracks],
             {id_: camera.place(place) for id_, place in places.items()},
@@ -159,6 +182,32 @@ class Space:
         )
         header = Header(stamp=image.header.stamp, frame_id=self._transforms.target)
         self._publish(image, header, moving)
+
+    def _follow(self, image: _Image, places: Mapping[int, Place]) -> None:
+        """Publish where the target is, as far as that is known."""
+        stamp, camera = stamp_to_nanoseconds(image.header), self._camera
+        distances = {
+            id_: float(np.linalg.norm(place.position - camera.position))
+            for id_, place in places.items()
+            if camera is not None
+        }
+        target = self._follower.update(
+            image.target, image.tracks, distances, stamp, self._patience
+        )
+        self.target = target
+        if target is None or target.id is None or target.sight is Sight.LOST or camera is None:
+            return
+        motion = self._filter.at(target.id, stamp)
+        if motion is None:
+            return
+        yaw = self._heading.update(target.id, motion.position, motion.velocity, camera.position)
+        message = PoseStamped()
+        message.header.stamp, message.header.frame_id = image.header.stamp, self._transforms.target
+        # On the floor.
+        message.pose.position.x, message.pose.position.y = motion.position[:2].tolist()
+        message.pose.orientation.z = math.sin(yaw / 2)
+        message.pose.orientation.w = math.cos(yaw / 2)
+        self._target_publisher.publish(message)
 
     def _publish(
         self, image: _Image, header: Header, places: Optional[Mapping[int, Place]]
@@ -170,5 +219,7 @@ class Space:
             # Its transform came late, or never: there are markers of newer tracks.
             return
         self._shown = image.number
+        if self._target_publisher is not None:
+            self._follow(image, places or {})
         markers = self._markers.update([track.id for track in image.tracks], places or {}, header)
         self._markers_publisher.publish(markers)

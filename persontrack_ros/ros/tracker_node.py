@@ -394,6 +394,12 @@ class TrackerNode(LifecycleNode):
         report.values['unmatched'] = str(inputs.unmatched if inputs else 0)
         transforms = self._outputs.transforms if self._outputs else None
         report.values['without transform'] = str(transforms.missing if transforms else 0)
+        target = self._outputs.target if self._outputs and options['target'] else None
+        report.values['target'] = options['target']
+        if target is not None:
+            report.values['target id'] = '' if target.id is None else str(target.id)
+            report.values['target sight'] = target.sight.value
+            report.values['target since'] = f'{target.since / 1e9:.3f}'
         processor = self._processor
         report.values['other classes'] = str(processor.classes.left_out if processor else 0)
         devices = {} if processor is None else processor.devices

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import TransformStamped
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
@@ -297,3 +298,55 @@ def turned_picture(picture, matrix, yaw):
     """Return the picture of a camera that turned to the left."""
     turn = OPTICAL.T @ turned(yaw).T @ OPTICAL
     return cv2.warpPerspective(picture, matrix @ turn @ np.linalg.inv(matrix), (768, 576))
+
+
+@needs_tf
+def test_a_target_at_run_time(space, robot, pictures, to_message):
+    """Who is nearest when it is set; where they are on the floor, and how they are."""
+    peer = space.peer
+    assert peer.call(Trigger, 'reset').success
+    depth, _ = paint(warm_up(space, pictures, to_message))
+    poses = peer.collect(PoseStamped, 'target_pose')
+    diagnostics = peer.collect(DiagnosticArray, '/diagnostics')
+
+    def show():
+        message = to_message(pictures[0])
+        robot.stand(message.header.stamp, 0.0, 0.0)
+        _, places, _ = space_track(space, message, depth)
+        return places
+
+    def told():
+        return {each.key: each.value for each in diagnostics[-1].status[0].values}
+
+    show()
+    assert not poses
+    for wrong in ('far', '-1'):
+        assert not peer.set(target=wrong).successful
+    assert peer.set(target='nearest').successful
+    for _ in range(3):
+        places = show()
+    camera = [0, 0, HEIGHT]
+    nearest = min(places.detections, key=lambda each: np.linalg.norm(place_of(each) - camera))
+    pose = peer.received(poses, places.header)
+    place = place_of(nearest)
+    assert [pose.pose.position.x, pose.pose.position.y] == pytest.approx(place[:2], abs=0.02)
+    assert pose.pose.position.z == 0
+    # They stand: away from the camera.
+    yaw = 2 * math.atan2(pose.pose.orientation.z, pose.pose.orientation.w)
+    assert yaw == pytest.approx(math.atan2(place[1], place[0]), abs=0.02)
+    peer.until(lambda: diagnostics and told().get('target id') == nearest.id, 'diagnostics')
+    assert told()['target sight'] == 'seen'
+    # Another one, by the id.
+    other = next(each for each in places.detections if each.id != nearest.id)
+    assert peer.set(target=other.id).successful
+    places = show()
+    pose = peer.received(poses, places.header)
+    place = place_of(next(each for each in places.detections if each.id == other.id))
+    assert [pose.pose.position.x, pose.pose.position.y] == pytest.approx(place[:2], abs=0.02)
+    assert peer.set(target='12345').successful
+    show()
+    peer.until(lambda: told().get('target sight') == 'lost', 'diagnostics')
+    assert peer.set(target='').successful
+    count = len(poses)
+    show()
+    assert len(poses) == count

@@ -143,4 +143,29 @@ def test_certainty_grows_with_places_and_fades_without():
     assert np.trace(later.covariance) > np.trace(now.covariance)
     assert motions.at(1, round((0.3 + MAX_GAP) * 1e9)) is None
     motions.update([], {}, 3 * 10**8, np.zeros(3))
+    assert motions.at(1, 3 * 10**8) is not None
+    motions.update([], {}, round((0.3 + MAX_GAP) * 1e9), np.zeros(3))
     assert motions.at(1, 3 * 10**8) is None
+
+
+def test_who_passes_in_front_is_not_believed_to_be_the_person():
+    """Hidden for a moment, and then seen with the depth of who hides them; but not for ever."""
+    motions, seconds = MotionFilter(), 0.0
+
+    def see(x, ids=(1,)):
+        nonlocal seconds
+        seconds += 0.1
+        place = Place(np.array([x, 0.0, 1.0]), np.ones(3), 0.0)
+        return motions.update(ids, {1: place} if ids else {}, round(seconds * 1e9), np.zeros(3))
+
+    for _ in range(20):
+        see(3.0 + seconds)
+    for _ in range(3):
+        see(0.0, ids=())
+    for _ in range(3):
+        found = see(2.0)
+        assert found[1].position[0] == pytest.approx(3.0 + seconds, abs=0.3)
+        assert found[1].motion.velocity[0] == pytest.approx(1.0, abs=0.2)
+    for _ in range(25):
+        found = see(2.0)
+    assert found[1].position[0] == pytest.approx(2.0, abs=0.05)

@@ -1,0 +1,122 @@
+"""Who is followed, and which way they face."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.following import NEAREST
+from persontrack_ros.core.following import Follower
+from persontrack_ros.core.following import Heading
+from persontrack_ros.core.following import Sight
+from persontrack_ros.core.node_options import Configuration
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracking.track import TrackState
+
+SECOND = 10**9
+PATIENCE = 10.0
+
+
+def track(id_, detection=0):
+    box = np.array([100.0 * id_, 100.0, 40.0, 100.0])
+    return Track(id_, box, np.zeros(2), 0.9, TrackState.CONFIRMED, 5, 5, 0, detection)
+
+
+class Scene:
+    """Images, one a second, of persons at distances."""
+
+    def __init__(self, wanted):
+        self.follower, self.wanted, self.seconds = Follower(), wanted, 0
+
+    def see(self, *tracks, **distances):
+        self.seconds += 1
+        return self.follower.update(
+            self.wanted,
+            tracks,
+            {int(name[1:]): distance for name, distance in distances.items()},
+            self.seconds * SECOND,
+            PATIENCE,
+        )
+
+
+def test_nobody_is_wanted():
+    assert Scene('').see(track(1), _1=2.0) is None
+
+
+def test_an_id_is_waited_for():
+    scene = Scene('2')
+    target = scene.see(track(1), _1=2.0)
+    assert (target.id, target.sight, target.since) == (2, Sight.LOST, SECOND)
+    assert scene.see(track(1), _1=2.0) == target
+    target = scene.see(track(1), track(2), _1=2.0, _2=3.0)
+    assert (target.id, target.sight, target.since) == (2, Sight.SEEN, 3 * SECOND)
+    target = scene.see(track(2, None))
+    assert (target.id, target.sight, target.since) == (2, Sight.PREDICTED, 4 * SECOND)
+    # However long they are away.
+    for _ in range(100):
+        assert scene.see(track(1), _1=1.0).sight is Sight.LOST
+    assert scene.see(track(2)).sight is Sight.SEEN
+
+
+def test_the_nearest_is_kept_until_lost_for_good():
+    scene = Scene(NEAREST)
+    assert scene.see().id is None
+    # Without a place, nobody knows how near somebody is.
+    assert scene.see(track(1)).id is None
+    assert scene.see(track(1), track(2), _1=3.0, _2=2.0).id == 2
+    assert scene.see(track(1), track(2), _1=1.0, _2=2.0).id == 2
+    for _ in range(10):
+        target = scene.see(track(1), _1=1.0)
+        assert (target.id, target.sight) == (2, Sight.LOST)
+    # Back in time.
+    assert scene.see(track(1), track(2), _1=1.0, _2=2.0).sight is Sight.SEEN
+    for _ in range(11):
+        assert scene.see(track(1), _1=1.0).id == 2
+    assert scene.see(track(1), _1=1.0).id == 1
+    # Another one is wanted, and then the nearest again.
+    scene.wanted = '7'
+    assert scene.see(track(1), track(2), _1=1.0, _2=0.5).id == 7
+    scene.wanted = NEAREST
+    assert scene.see(track(1), track(2), _1=1.0, _2=0.5).id == 2
+
+
+@pytest.mark.parametrize('wanted', ['far', '-1', '1.5', '1 2', '\u0661', 'Nearest'])
+def test_what_is_no_target(wanted):
+    values = {'target': wanted, 'depth': True, 'target_frame': 'odom'}
+    with pytest.raises(SettingsError, match='neither the id of a track nor nearest'):
+        Configuration().changed(values)
+
+
+@pytest.mark.parametrize('given', [{}, {'depth': True}])
+def test_a_target_needs_places(given):
+    with pytest.raises(SettingsError, match='set depth and target_frame'):
+        Configuration().changed({'target': '1', **given})
+
+
+def test_headings():
+    heading, viewpoint = Heading(), np.zeros(3)
+    still, ahead = np.zeros(3), np.array([2.0, 2.0, 1.0])
+    # Away from the camera, until they walk; and as they walked, when they stop.
+    assert heading.update(1, ahead, still, viewpoint) == pytest.approx(math.pi / 4)
+    assert heading.update(1, ahead, np.array([0, -1.0, 0]), viewpoint) == pytest.approx(
+        -math.pi / 2
+    )
+    assert heading.update(1, ahead, still, viewpoint) == pytest.approx(-math.pi / 2)
+    assert heading.update(2, ahead, still, viewpoint) == pytest.approx(math.pi / 4)
+
+
+def test_the_target_is_drawn_distinctly():
+    image = np.full((400, 600, 3), 90, np.uint8)
+    plain = draw(image, [track(1), track(3)], 0.0)
+    marked = draw(image, [track(1), track(3)], 0.0, target=3)
+    changed = (plain != marked).any(axis=2)
+    # Around the box of 3, which has its own colour still, and nowhere else.
+    assert changed.any()
+    _, columns = np.nonzero(changed)
+    assert columns.min() > 250
+    assert (marked[changed] == 255).all()
+    assert (marked[150, 300] == plain[150, 300]).all()
