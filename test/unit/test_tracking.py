@@ -41,6 +41,10 @@ def step(tracker, boxes, people, stamp, scores=0.95, asked=None):
     return tracker.update(detections, embed, stamp)
 
 
+def no_looks(indices):
+    return np.zeros((len(indices), 0), dtype=np.float32)
+
+
 def persistent(**changes):
     return make_tracker(TrackerSettings(**changes))
 
@@ -235,6 +239,23 @@ def test_a_person_lost_for_too_long_gets_a_new_id():
         boxes = [] if 20 <= frame < 100 else [[300, 200, 40, 100]]
         tracks = step(tracker, boxes, [0] * len(boxes), frame * SECOND // 10)
     assert [track.id for track in tracks] == [2]
+
+
+@pytest.mark.parametrize(('zoom', 'same'), [(1.0, True), (1.02, False)])
+def test_without_looks_who_is_lost_is_forgotten_sooner_where_persons_come_nearer(zoom, same):
+    tracker = persistent()
+    ids = []
+    for frame in range(60):
+        seen = [[260, 200, 20, 50], [300, 200, 20, 50], [360, 210, 20, 50]]
+        boxes = np.array(seen[1:] if 40 <= frame < 48 else seen, dtype=float)
+        boxes *= zoom**frame
+        boxes[:, :2] += np.array([320, 240]) * (1 - zoom**frame)
+        detections = Detections.create(boxes, np.full(len(boxes), 0.95))
+        tracks = tracker.update(detections, no_looks, frame * SECOND // 10)
+        ids.append({person.id for person in tracks if person.detection == 0 and len(boxes) == 3})
+    assert (ids[39] == ids[-1]) == same
+    assert ids[39]
+    assert ids[-1]
 
 
 @pytest.mark.parametrize(('remember', 'expected'), [(0.0, 2), (1.0, 2), (60.0, 1)])

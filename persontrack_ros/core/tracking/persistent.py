@@ -90,8 +90,16 @@ REACH = 2.0
 LOST_TIME = 7.0
 
 # After this time, the motion of a lost person of unknown looks says too little: the gate lets in
-# everybody near.
+# everybody near. Where persons come nearer, the camera has mostly passed whom it lost.
 UNKNOWN_TIME = 2.0
+UNKNOWN_TIME_NEARING = 0.3
+
+# Persons come nearer if their heights, in the mean over the last time, are found greater than the
+# filter expects by this part of its standard deviation. They count as staying until more is known
+# than so many detections say.
+NEARING = 0.2
+NEARING_TIME = 10.0
+NEARING_DOUBT = 100.0
 
 # A detection that overlaps one track by at least the first and nobody else by more than the second
 # is this person's, whatever it looks like.
@@ -322,6 +330,7 @@ class Persistent:
         self._now = 0.0
         self._score_count = 0.0
         self._mean_score = 0.0
+        self._growth = np.zeros(2)
 
     def update(
         self,
@@ -359,6 +368,7 @@ class Persistent:
         looks = self._look(np.flatnonzero(matching.free), embed, len(detections))
         found = _Found(measurements, detections.scores, looks, known(looks))
         self._match(matching, pairs, found)
+        self._watch_growth(matching, found, elapsed)
         self._correct(matching, found)
         self._drop_tentative()
         self._start(np.flatnonzero(matching.free), found)
@@ -374,6 +384,7 @@ class Persistent:
             ),
             'stamp': np.array(stamp, dtype=np.int64),
             'image_size': np.array(self._image_size or [], dtype=np.int64),
+            'growth': self._growth.copy(),
             **self._table.kalman.state(),
             **{
                 name: array.copy() for name, array in vars(self._table).items() if name != 'kalman'
@@ -412,7 +423,12 @@ class Persistent:
                 limit = limits.get(name, ())
                 columns[name] = checked(state, name, column.dtype, (count, *widths), *limit)
         states = States.restore(state, count)
+        # Older states have none.
+        growth = np.zeros(2)
+        if 'growth' in state:
+            growth = checked(state, 'growth', np.float64, (2,))
         self._image_size = checked_size(state)
+        self._growth = growth
         self._table = _Table(kalman=states, **columns)
         self.next_id = int(clock[0])
         self._now, self._score_count, self._mean_score = clock[1:].tolist()
@@ -454,7 +470,11 @@ class Persistent:
     def _forget(self, image_size: Optional[tuple[int, int]], elapsed: float) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
         lost = self._lost_time()
-        gone = lost > np.where(self._table.familiar, LOST_TIME, UNKNOWN_TIME)
+        familiar = self._table.familiar
+        gone = lost > np.where(familiar, LOST_TIME, UNKNOWN_TIME)
+        if self._nearing:
+            # At a low rate, who was seen in the last image is not lost yet.
+            gone |= ~familiar & (self._table.misses > 0) & (lost > UNKNOWN_TIME_NEARING)
         away = lost > EXIT_TIME
         if image_size is not None and away.any():
             gone |= away & self._leaving(image_size, elapsed)
@@ -612,6 +632,25 @@ class Persistent:
         distance[self._apart(rows, found.measurements[columns]) > REACH] = np.inf
         nearby = associate(distance, MAX_DISTANCE_NEARBY, rows, columns)
         matching.add(nearby.tracks, nearby.detections)
+
+    @property
+    def _nearing(self) -> bool:
+        """Tell whether persons come nearer in common: most do if the camera travels."""
+        growth, count = self._growth
+        return bool(growth > NEARING * (count + NEARING_DOUBT))
+
+    def _watch_growth(self, matching: _Matching, found: _Found, elapsed: float) -> None:
+        """Note how much greater those seen in the last image and in this one are than expected."""
+        table = self._table
+        rows = np.flatnonzero((matching.detection_of != NO_DETECTION) & (table.misses == 1))
+        states = table.kalman[rows]
+        growth = (found.measurements[matching.detection_of[rows]] - states.position)[:, 3]
+        growth /= np.sqrt(states.innovation_variance(WALKING.measurement)[:, 3])
+        # One person who is mistaken for another says little.
+        limit = np.sqrt(GATING_THRESHOLD)
+        total = np.clip(growth, -limit, limit).sum()
+        kept = np.exp(-elapsed / NEARING_TIME)
+        self._growth = kept * self._growth + [total, len(rows)]
 
     def _correct(self, matching: _Matching, found: _Found) -> None:
         """Update the matched tracks by their detections."""
