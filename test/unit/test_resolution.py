@@ -112,13 +112,13 @@ def test_a_state_of_another_resolution(algorithm, tmp_path):
         check(show(second, frame, SIZES[1]), frame, SIZES[1])
 
 
-def test_a_state_without_a_resolution():
+def test_a_state_without_a_resolution_or_growth():
     """As older versions have stored it."""
     first, second = (make_tracker(TrackerSettings()) for _ in range(2))
     for frame in range(12):
         show(first, frame, SIZES[0])
     state = first.state()
-    del state['image_size']
+    del state['image_size'], state['growth']
     second.restore(state)
     check(show(second, 12, SIZES[0]), 12, SIZES[0])
 

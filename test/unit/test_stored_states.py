@@ -61,6 +61,7 @@ def walk(tracker, first, last):
         ('kalman_position_variance', (0, 1), -1.0),
         ('detections', 0, -2),
         ('image_size', 0, 0),
+        ('growth', 0, np.nan),
         ('gallery_ids', (0, 1), 0),
         ('gallery_ids', (0, 1), 2),
         ('gallery_next_id', 0, -5),
