@@ -21,6 +21,7 @@ from persontrack_ros.bags.types import serialise
 from persontrack_ros.bags.types import tracks_to_message
 from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.drawing import Trails
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import ImageError
 from persontrack_ros.core.errors import SettingsError
@@ -112,6 +113,7 @@ class TracksRecorder:
         """
         self._bag = bag
         self._drawing = drawing
+        self._trails = Trails()
         self._copies = {one.id: bag.copy_topic(one) for one in source.connections}
         self._tracks = bag.add_topic(tracks_topic, TRACKS)
         self._annotated = annotated_topic and bag.add_topic(annotated_topic, IMAGE)
@@ -137,7 +139,10 @@ class TracksRecorder:
         self._bag.write(self._tracks, image.time, serialise(message))
         if self._annotated:
             # Without the speed, which would make every run another one.
-            annotated = draw(image.image, tracks, 0.0, self._drawing, mask, ignored)
+            trails = self._trails.update(
+                tracks, stamp_to_nanoseconds(image.header), self._drawing.trails, image.image
+            )
+            annotated = draw(image.image, tracks, 0.0, self._drawing, mask, ignored, trails=trails)
             message = make_image(annotated, image.header)
             self._bag.write(self._annotated, image.time, serialise(message))
 

@@ -15,6 +15,7 @@ from persontrack_ros.cli.options import add_offline_option
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from
+from persontrack_ros.core.drawing import Trails
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
@@ -79,6 +80,7 @@ def execute(options: argparse.Namespace) -> int:
     numbers: list[int] = []
     ids: set[int] = set()
     interrupt = Interrupt()
+    trails = Trails()
     with ExitStack() as stack:
         source = stack.enter_context(
             VideoSource(options.source, source_options, lambda: interrupt.requested)
@@ -122,6 +124,9 @@ def execute(options: argparse.Namespace) -> int:
                             settings.drawing,
                             pipeline.mask,
                             result.detections.ignored,
+                            trails=trails.update(
+                                tracks, frame.stamp, settings.drawing.trails, frame.image
+                            ),
                         )
                         if video:
                             video.write(annotated, frame.stamp)
@@ -166,12 +171,14 @@ def _draw_again(
     :raises SourceError: if it has fewer images than before.
     """
     drawn = 0
+    trails = Trails()
     # A signal that ended the tracking was for that; another one ends the drawing.
     interrupt = Interrupt()
     with interrupt, VideoSource(source, source_options, lambda: interrupt.requested) as again:
         # Of what is damaged in it, it was told the first time.
         for frame, tracks in zip(Partial(again), images):
-            annotated = draw(frame.image, tracks, 0.0, drawing, mask)
+            seen = trails.update(tracks, frame.stamp, drawing.trails, frame.image)
+            annotated = draw(frame.image, tracks, 0.0, drawing, mask, trails=seen)
             if video:
                 video.write(annotated, frame.stamp)
             drawn += 1

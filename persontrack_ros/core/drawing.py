@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import colorsys
+from collections import deque
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Optional
 
@@ -14,6 +16,7 @@ from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.ignore import IgnoreMask
 from persontrack_ros.core.settings import DrawingSettings
+from persontrack_ros.core.timeline import SECOND
 from persontrack_ros.core.tracking.track import Track
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -40,15 +43,19 @@ def draw(
     mask: Optional[IgnoreMask] = None,
     ignored: Optional[FloatArray] = None,
     target: Optional[int] = None,
+    trails: Optional[Mapping[int, FloatArray]] = None,
 ) -> BgrImage:
     """
     Draw the tracks and the speed into a copy of the image.
+
+    The box of a person who is not detected in the image, but predicted, is dashed.
 
     :param image: uint8 BGR, shape ``(height, width, 3)``; is not changed.
     :param mean_time: mean processing time per image, in seconds; nothing is written if it is 0.
     :param mask: where nobody is detected, is drawn faintly.
     :param ignored: boxes of those who stand there, shape ``(N, 4)``, too.
     :param target: id of who is followed, in a white frame around their own.
+    :param trails: what :meth:`Trails.update` returned.
     """
     canvas = image.copy()
     if mask is not None:
@@ -60,19 +67,91 @@ def draw(
     for box in () if ignored is None else ignored:
         left, top, box_width, height_ = np.round(box).astype(int).tolist()
         cv2.rectangle(canvas, (left, top), (left + box_width, top + height_), _GREY, line)
+    for id_, points in (trails or {}).items():
+        cv2.polylines(canvas, [np.round(points).astype(np.int32)], False, track_color(id_), line)
     for track in tracks:
         left, top, box_width, height_ = np.round(track.box).astype(int).tolist()
         color = track_color(track.id)
         corner = (left + box_width, top + height_)
         if track.id == target:
             cv2.rectangle(canvas, (left, top), corner, _WHITE, 5 * line)
-        cv2.rectangle(canvas, (left, top), corner, color, line + (scale > 0.6))
+        thickness = line + (scale > 0.6)
+        if track.detection is None:
+            _dashed(canvas, (left, top), corner, color, thickness)
+        else:
+            cv2.rectangle(canvas, (left, top), corner, color, thickness)
         text = f'{track.id} {track.score:.2f}' if settings.scores else str(track.id)
         label(canvas, text, (left, top), scale, color)
     if mean_time > 0 and settings.speed:
         text = f'Inference time: {1e3 * mean_time:.1f} ms ({1 / mean_time:.1f} FPS)'
         label(canvas, text, (0, 0), scale, _WHITE)
     return canvas
+
+
+class Trails:
+    """Where the feet of persons were in the last seconds."""
+
+    def __init__(self) -> None:
+        """Start without persons."""
+        self._points: dict[int, deque[tuple[int, FloatArray]]] = {}
+        self._size: Optional[FloatArray] = None
+
+    def update(
+        self, tracks: Sequence[Track], stamp: int, seconds: float, image: BgrImage
+    ) -> dict[int, FloatArray]:
+        """
+        Take the tracks of the next image.
+
+        :param stamp: its time in nanoseconds; where it goes back, the trails begin anew.
+        :param seconds: how long trails are; 0: there are none.
+        :param image: they are in its pixels, and scaled where it has another size than before.
+        :returns: by id, the middles of the lower sides of the boxes, shape ``(N, 2)``.
+        """
+        newest = max((points[-1][0] for points in self._points.values()), default=stamp)
+        if not seconds or stamp < newest:
+            self._points = {}
+        if not seconds:
+            return {}
+        size = np.array(image.shape[1::-1], dtype=np.float64)
+        if self._size is not None and (size != self._size).any():
+            factors = size / self._size
+            self._points = {
+                id_: deque((when, foot * factors) for when, foot in points)
+                for id_, points in self._points.items()
+            }
+        self._size = size
+        for track in tracks:
+            foot = track.box[:2] + track.box[2:] * (0.5, 1.0)
+            self._points.setdefault(track.id, deque()).append((stamp, foot))
+        for id_, points in list(self._points.items()):
+            while points and points[0][0] < stamp - seconds * SECOND:
+                points.popleft()
+            if not points:
+                del self._points[id_]
+        return {
+            id_: np.array([foot for _, foot in points]) for id_, points in self._points.items()
+        }
+
+
+def _dashed(
+    canvas: BgrImage,
+    start: tuple[int, int],
+    end: tuple[int, int],
+    color: tuple[int, int, int],
+    thickness: int,
+) -> None:
+    """Draw a rectangle of dashes; changes the canvas."""
+    (left, top), (right, bottom) = start, end
+    # Of what is far outside, a dash a pixel would take for ever.
+    left, right = np.clip([left, right], -thickness, canvas.shape[1] + thickness).tolist()
+    top, bottom = np.clip([top, bottom], -thickness, canvas.shape[0] + thickness).tolist()
+    step = 8 * thickness
+    for x in range(left, right, step):
+        for y in (top, bottom):
+            cv2.line(canvas, (x, y), (min(x + step // 2, right), y), color, thickness)
+    for y in range(top, bottom, step):
+        for x in (left, right):
+            cv2.line(canvas, (x, y), (x, min(y + step // 2, bottom)), color, thickness)
 
 
 def shade(canvas: BgrImage, areas: NDArray[np.bool_]) -> None:

@@ -331,6 +331,13 @@ class DrawingSettings:
         maximum=4.0,
         runtime=True,
     )
+    trails: float = _parameter(
+        0.0,
+        'Draw where the feet of each person were in the last so many seconds; 0: not.',
+        minimum=0.0,
+        maximum=60.0,
+        runtime=True,
+    )
 
 
 @dataclass(frozen=True)

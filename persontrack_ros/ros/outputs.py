@@ -25,9 +25,11 @@ from visualization_msgs.msg import MarkerArray
 
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.drawing import Trails
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.following import Target
 from persontrack_ros.core.ignore import IgnoreMask
+from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.node_options import DETECTIONS
 from persontrack_ros.core.node_options import IMAGE
 from persontrack_ros.core.settings import NONE
@@ -91,6 +93,7 @@ class Outputs:
         self._node = node
         self._publishers: dict[str, Publisher] = {}
         self._space: Optional[Space] = None
+        self._trails = Trails()
         self.transforms: Optional[Transforms] = None
 
     def advertise(self, settings: Settings, options: Mapping[str, Any]) -> None:
@@ -166,6 +169,9 @@ class Outputs:
         raw, compressed = self._wanted('annotated_image'), self._wanted('compressed')
         if not (raw or compressed):
             return
+        trails = self._trails.update(
+            outcome.tracks, stamp_to_nanoseconds(header), drawing.trails, outcome.image
+        )
         detections = outcome.detections
         annotated = draw(
             outcome.image,
@@ -175,6 +181,7 @@ class Outputs:
             outcome.mask,
             None if detections is None else detections.ignored,
             self.target.id if target and self.target else None,
+            trails,
         )
         if raw:
             self._publishers['annotated_image'].publish(bgr_to_image(annotated, header))
@@ -199,6 +206,7 @@ class Outputs:
 
     def clear(self) -> None:
         """Delete the markers: the tracks end here."""
+        self._trails = Trails()
         if self._space is not None:
             self._space.clear()
 

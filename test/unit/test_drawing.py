@@ -7,6 +7,7 @@ import colorsys
 import numpy as np
 import pytest
 
+from persontrack_ros.core.drawing import Trails
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.drawing import track_color
 from persontrack_ros.core.tracking.track import Track
@@ -145,3 +146,37 @@ def test_strange_boxes_do_no_harm(box):
 @pytest.mark.parametrize('size', [(1, 1), (3, 500), (500, 3)])
 def test_tiny_images_do_no_harm(size):
     assert draw(grey(*size), [track([0, 0, 1, 1])], 0.01).shape == (*size, 3)
+
+
+def test_who_is_predicted_is_dashed():
+    """Half of the sides of the box are drawn, from where to where it is."""
+    box = [100, 150, 200, 120]
+    solid = changed(draw(grey(), [track(box)], 0.0))
+    dashed = changed(draw(grey(), [track(box)._replace(detection=None)], 0.0))
+    right = np.s_[150:270, 300]
+    assert solid[right].all()
+    assert 0.3 < dashed[right].mean() < 0.8
+    left, _, last, bottom = extent(dashed)
+    assert (abs(left - 100), abs(last - 300), abs(bottom - 270)) <= (3, 3, 3)
+    far = draw(grey(), [track([-1e6, -1e6, 2e6, 2e6])._replace(detection=None)], 0.0)
+    assert far.shape == (480, 640, 3)
+
+
+def test_trails_of_the_last_seconds():
+    trails, second = Trails(), 10**9
+    image = grey()
+    for number in range(10):
+        found = trails.update([track([20 * number, 50, 40, 100])], number * second, 4.0, image)
+    np.testing.assert_allclose(found[1], [[20 * x + 20, 150] for x in range(5, 10)])
+    annotated = draw(image, [], 0.0, trails=found)
+    color = (annotated == track_color(1)).all(axis=2)
+    assert color[150, 125:195].all()
+    assert not color[150, :110].any()
+    # Who has left goes after that time; half of the width and height are the same scene.
+    halved = trails.update([], 11 * second, 4.0, image[::2, ::2])
+    np.testing.assert_allclose(halved[1], [[10 * x + 10, 75] for x in range(7, 10)])
+    assert trails.update([], 14 * second, 4.0, image[::2, ::2]) == {}
+    # Time that goes back, and none at all.
+    trails.update([track([0, 0, 40, 100])], 15 * second, 4.0, image)
+    assert len(trails.update([track([0, 0, 40, 100])], second, 4.0, image)[1]) == 1
+    assert trails.update([track([0, 0, 40, 100])], 2 * second, 0.0, image) == {}
