@@ -260,7 +260,7 @@ class GalleryTracker:
 
         with undone_by_errors(self, self._tracker):
             visible = self._tracker.update(detections, embed_and_keep, stamp, motion)
-            alive = {track.id for track in self._tracker.tracks}
+            alive = self._tracker.ids
             self._ids = {local: id_ for local, id_ in self._ids.items() if local in alive}
             looked: set[int] = set()
             if self.settings.remember > 0:

@@ -439,6 +439,11 @@ class Persistent:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
         return self._as_tracks(np.arange(len(self._table)), self._boxes())
 
+    @property
+    def ids(self) -> set[int]:
+        """The ids of :attr:`tracks`, without making these."""
+        return set(self._table.ids.tolist())
+
     def _boxes(self) -> FloatArray:
         return measurements_to_boxes(self._table.kalman.position)
 
