@@ -26,7 +26,9 @@ from persontrack_ros.core.ignore import make_mask
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.sameness import sameness
 from persontrack_ros.core.settings import NONE
+from persontrack_ros.core.settings import DetectorSettings
 from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.stillness import Stillness
 from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
@@ -39,6 +41,13 @@ from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.core.video import Frame
 
 STATISTICS_FRAMES = 200
+
+# Of a detector: whom it found, and how many seconds that took.
+Search = Future[tuple[Detections, float]]
+
+# The longest time for which the persons found in an image are taken for those in later ones,
+# where nothing changes; nanoseconds.
+LONGEST_STILL = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -104,11 +113,17 @@ class Pipeline:
         camera = Camera(Gallery(), sameness(settings.reid.model).limit)
         self.tracker = make_tracker(settings.tracker, camera)
         self._motion = make_camera_motion(settings.tracker, runtime.exact)
+        self._exact = runtime.exact
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
-        self.apply(settings)
         # Images since the one that persons were detected in, and the size of that; None: at once.
         self._since: Optional[int] = None
         self._size: Optional[tuple[int, ...]] = None
+        # Whom the last search found, and when, where they may be taken again.
+        self._found: Optional[Detections] = None
+        self._searched: Optional[int] = None
+        self._stillness: Optional[Stillness] = None
+        self._applied: Optional[DetectorSettings] = None
+        self.apply(settings)
         self._tracks: list[Track] = []
         self._stamp = 0
         self._skipped = 0
@@ -122,18 +137,24 @@ class Pipeline:
         :raises SettingsError: if the settings name no detector.
         """
         started = time.perf_counter()
-        detections = self.detect(image)
+        detections = self.detect(image, stamp)
         result = self.track(detections, image, stamp, time.perf_counter() - started)
         self._totals.append(result.times.total)
         return result
 
-    def detect(self, image: BgrImage) -> Optional[Detections]:
+    def detect(self, image: BgrImage, stamp: int) -> Optional[Detections]:
         """
         Find the persons in the next image, or return None where it is not its turn.
 
+        :param image: uint8 BGR, shape ``(height, width, 3)``.
+        :param stamp: time of the image in nanoseconds.
         :raises SettingsError: if the settings name no detector.
         """
-        return self._search(self._own_detector, image) if self._turn(image) else None
+        if not self._turn(image):
+            return None
+        if not self._still(image, stamp):
+            self._found = self._search(self._own_detector, image)
+        return self._found
 
     def _search(self, detector: Detector, image: BgrImage) -> Detections:
         detections = detector.detect(image)
@@ -179,17 +200,25 @@ class Pipeline:
             idle.put(detector)
             return detections, time.perf_counter() - started
 
-        waiting: deque[tuple[Frame, Optional[Future[tuple[Detections, float]]]]] = deque()
+        # Each frame with the search that tells who is in it, and whether it was made for it.
+        waiting: deque[tuple[Frame, Optional[Search], bool]] = deque()
+        search: Optional[Search] = None
 
         def first() -> tuple[Frame, Optional[Detections], float]:
-            frame, detection = waiting.popleft()
-            return (frame, *(detection.result() if detection else (None, 0.0)))
+            frame, search, own = waiting.popleft()
+            detections, duration = search.result() if search else (None, 0.0)
+            return frame, detections, duration if own else 0.0
 
+        # Whom others found stays with them, here and at the end.
+        self._searched = None
         with ThreadPoolExecutor(len(team)) as pool:
             try:
                 for frame in frames:
-                    job = pool.submit(detect, frame.image) if self._turn(frame.image) else None
-                    waiting.append((frame, job))
+                    turn = self._turn(frame.image)
+                    new = turn and not self._still(frame.image, frame.stamp)
+                    if new:
+                        search = pool.submit(detect, frame.image)
+                    waiting.append((frame, search if turn else None, new))
                     # One more than are worked on, so that nobody waits for the tracker.
                     if len(waiting) > len(team) + 1:
                         yield first()
@@ -198,16 +227,32 @@ class Pipeline:
                 while waiting:
                     yield first()
                 raise
+            finally:
+                self._searched = None
             while waiting:
                 yield first()
 
     def _turn(self, image: BgrImage) -> bool:
-        """Tell whether persons are to be detected in the next image."""
+        """Tell whether it is the turn of the next image to have persons detected in it."""
         since = 0 if self._since is None else self._since + 1
         # What is predicted in pixels of another resolution is nowhere.
-        due = self._since is None or since >= self._interval or image.shape[:2] != self._size
+        anew = self._since is None or image.shape[:2] != self._size
+        due = anew or since >= self._interval
         self._since, self._size = 0 if due else since, image.shape[:2]
+        if anew:
+            self._searched = None
         return due
+
+    def _still(self, image: BgrImage, stamp: int) -> bool:
+        """Tell whether the persons found last are those in the next image: nothing changed."""
+        if self._stillness is None:
+            return False
+        still = self._stillness.look(image)
+        if still and self._searched is not None and 0 < stamp - self._searched < LONGEST_STILL:
+            return True
+        self._stillness.searched()
+        self._searched = stamp
+        return False
 
     def track(
         self,
@@ -258,9 +303,13 @@ class Pipeline:
 
     def apply(self, settings: Settings) -> None:
         """Take over the parameters that can change between two images, the `runtime` ones."""
-        if self._detector is not None:
-            self._detector.set_score_threshold(settings.detector.score_threshold)
-        self._interval = settings.detector.interval
+        detector = settings.detector
+        if self._detector is not None and detector != self._applied:
+            self._detector.set_score_threshold(detector.score_threshold)
+            self._stillness = Stillness(self._exact) if detector.skip_still else None
+            self._searched = None
+        self._applied = detector
+        self._interval = detector.interval
         tracker = settings.tracker
         if settings.reid.every_frame:
             tracker = dataclasses.replace(tracker, refresh_time=0.0)

@@ -158,6 +158,12 @@ class DetectorSettings:
         maximum=100,
         runtime=True,
     )
+    skip_still: bool = _parameter(
+        False,
+        'Where nothing changed in the image, the persons found last are taken again, for a second '
+        'at most; for cameras that stand still.',
+        runtime=True,
+    )
     ignore: str = _parameter(
         '',
         'Image file (white there), or polygons in a YAML file that `persontrack mask` makes: who '

@@ -132,7 +132,7 @@ class Processor:
             self.turning.expect(frame.header)
         started = time.perf_counter()
         self._take_tracker(settings)
-        detections, sources, refused = self._detect(frame, image, settings, options)
+        detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
         elapsed = time.perf_counter() - started
         motion = None
         if self.turning is not None and detections is not None:
@@ -178,6 +178,7 @@ class Processor:
         self,
         frame: Frame,
         image: Optional[BgrImage],
+        stamp: int,
         settings: Settings,
         options: Mapping[str, Any],
     ) -> tuple[Optional[Detections], Sequence[Optional[int]], int]:
@@ -187,7 +188,7 @@ class Processor:
         """
         own = None
         if self._detects:
-            own = self._pipeline.detect(image)
+            own = self._pipeline.detect(image, stamp)
             if own is None:
                 return None, (), 0
             if frame.detections is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
+from persontrack_ros.core.detection import Detector
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import Settings
@@ -117,6 +119,81 @@ def test_frames_ahead_give_the_same_in_the_same_order(models, frames, interval):
     assert [frame.number for frame, _ in pairs] == [frame.number for frame in frames]
     alone = run(frames, detector__interval=interval)
     assert as_text([result for _, result in pairs]) == as_text(alone)
+
+
+def still_frames(frames, still):
+    """Return the first image `still` times, then the others, 25 a second."""
+    images = [frames[0].image] * still + [frame.image for frame in frames]
+    return [
+        dataclasses.replace(frames[0], number=number + 1, image=image, stamp=40_000_000 * number)
+        for number, image in enumerate(images)
+    ]
+
+
+def searches(monkeypatch):
+    """Return a list that gets an item for each image in which persons are searched."""
+    calls = []
+    detect = Detector.detect
+
+    def counted(self, image):
+        calls.append(image)
+        return detect(self, image)
+
+    monkeypatch.setattr(Detector, 'detect', counted)
+    return calls
+
+
+def test_where_nothing_changes_nobody_is_searched(models, frames, monkeypatch):
+    shown = still_frames(frames, 100)
+    plain = run(shown)
+    pipeline = Pipeline(Settings.from_values({'detector.skip_still': True}))
+    calls = searches(monkeypatch)
+    for frame, expected in zip(shown[:100], plain):
+        result = pipeline.process(frame.image, frame.stamp)
+        np.testing.assert_array_equal(result.detections.boxes, expected.detections.boxes)
+        assert [track.id for track in result.tracks] == [track.id for track in expected.tracks]
+    # Once a second, and until the noise is known.
+    assert 10 < len(calls) < 20
+    # When they walk on, all images count.
+    del calls[:]
+    rest = [pipeline.process(frame.image, frame.stamp) for frame in shown[100:]]
+    assert len(calls) == len(rest) - 1
+    assert as_text(rest) == as_text(plain[100:])
+
+
+def test_still_frames_ahead_give_the_same(models, frames):
+    settings = Settings.from_values({'detector.skip_still': True})
+    shown = still_frames(frames, 50)
+    ahead = [r for _, r in Pipeline(settings, pipelined=True).process_all(iter(shown))]
+    assert as_text(ahead) == as_text(run(shown, detector__skip_still=True))
+    # Between two images of which nobody else knows, nothing is taken from another stream.
+    pipeline = Pipeline(settings, pipelined=True)
+    assert len(list(pipeline.process_all(iter(shown)))) == len(shown)
+    assert len(pipeline.process(shown[0].image, shown[-1].stamp + 1).detections) > 0
+
+
+@pytest.mark.parametrize(
+    'change', [{'detector.skip_still': False}, {'detector.score_threshold': 0.9}]
+)
+def test_parameters_that_change_count_at_once(models, frames, monkeypatch, change):
+    settings = Settings.from_values({'detector.skip_still': True})
+    pipeline = Pipeline(settings)
+    shown = still_frames(frames, 40)[:40]
+    for frame in shown[:30]:
+        pipeline.process(frame.image, frame.stamp)
+    calls = searches(monkeypatch)
+    pipeline.apply(Settings.from_values(change, base=settings))
+    pipeline.process(shown[30].image, shown[30].stamp)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize('step', [0, -1])
+def test_stamps_that_do_not_advance_let_nobody_be_taken_again(models, frames, monkeypatch, step):
+    pipeline = Pipeline(Settings.from_values({'detector.skip_still': True}))
+    calls = searches(monkeypatch)
+    for number in range(20):
+        pipeline.process(frames[0].image, 1000 + step * number)
+    assert len(calls) == 20
 
 
 def test_frames_before_a_broken_one_are_not_lost(models, frames):
