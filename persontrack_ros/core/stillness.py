@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.scaling import scale
 
 # Sides of the reduced image and of a tile of it: 2 and 16 pixels of the default detector's input.
@@ -36,10 +37,10 @@ STEP = 25
 LEAST_SAMPLES = 10
 
 # Factor of the noise and grey levels above it from which on something changed, and the most that
-# is taken for noise, lest it is a camera that moves: of images, whose compression leaves rare large
-# differences, and of means. Chosen by scripts/still_scenes, see docs/performance.md.
-IMAGE_LIMIT = (1.6, 2.0, 5.0)
-MEAN_LIMIT = (1.5, 1.0, 2.0)
+# is taken for noise, lest it is a camera that moves: of images, where compression leaves rare
+# large differences, and of means. Chosen by scripts/still_scenes, see docs/performance.md.
+IMAGE_LIMIT = (1.5, 1.5, 5.0)
+MEAN_LIMIT = (1.4, 0.75, 2.0)
 
 Grey = NDArray[np.float32]
 
@@ -90,7 +91,7 @@ class _Noise:
     def __init__(self, factor: float, levels: float, most: float) -> None:
         self._factor, self._levels, self._most = factor, levels, most
         self._samples: deque[Grey] = deque(maxlen=SAMPLES)
-        self._limits: Optional[Grey] = None
+        self._limits: FloatArray = np.zeros(())
         self._count = 0
 
     def exceeded(self, one: Grey, other: Grey) -> bool:

@@ -32,6 +32,7 @@ from persontrack_ros.core.ignore import IgnoreMask
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.node_options import DETECTIONS
 from persontrack_ros.core.node_options import IMAGE
+from persontrack_ros.core.pipeline import StageTimes
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.settings import Settings
@@ -60,6 +61,7 @@ class Outcome:
         that are not in it.
     :ivar tracks: the visible ones.
     :ivar mean_time: of the newest images, in seconds.
+    :ivar times: of this image.
     :ivar depth: of the image, where it is subscribed; it may come later.
     :ivar refused: number of detections of another node that cannot be persons.
     :ivar embedded: number of detections whose embedding was computed.
@@ -72,6 +74,7 @@ class Outcome:
     sources: Sequence[Optional[int]]
     tracks: Sequence[Track]
     mean_time: float
+    times: StageTimes
     depth: Optional[Future[Depth]] = None
     refused: int = 0
     embedded: int = 0

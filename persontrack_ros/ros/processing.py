@@ -23,6 +23,7 @@ from persontrack_ros.core.node_options import ANY_CLASS
 from persontrack_ros.core.node_options import DETECTIONS
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.pipeline import StageTimes
 from persontrack_ros.core.sameness import sameness
 from persontrack_ros.core.settings import NONE
 from persontrack_ros.core.settings import TF
@@ -139,10 +140,11 @@ class Processor:
             motion = self.turning.motion(frame.info, image)
         tracks: list[Track] = []
         embedded = 0
+        times = StageTimes(elapsed, 0.0, 0.0)
         while self._tracks:
             tracker = self._take_tracker(settings)
             result = self._pipeline.track(detections, image, moment.time, elapsed, motion)
-            tracks, embedded = result.tracks, result.embedded
+            tracks, embedded, times = result.tracks, result.embedded, result.times
             if self.session.finish(tracker, partial(outputs.publish_tracks, tracks, frame.header)):
                 break
         self._times.append(time.perf_counter() - started)
@@ -154,6 +156,7 @@ class Processor:
             sources,
             tracks,
             mean_time,
+            times,
             frame.depth,
             refused,
             embedded,

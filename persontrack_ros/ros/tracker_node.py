@@ -46,6 +46,7 @@ from persontrack_ros.ros.process import until_shutdown
 from persontrack_ros.ros.processing import Processor
 from persontrack_ros.ros.services import Services
 from persontrack_ros.ros.session import Session
+from persontrack_ros.ros.slow_watch import SlowWatch
 from persontrack_ros.ros.statistics import Level
 from persontrack_ros.ros.statistics import Report
 from persontrack_ros.ros.statistics import Statistics
@@ -86,6 +87,7 @@ class TrackerNode(LifecycleNode):
         self._log = ImageLog(self)
         self._qos = QosWatch(self)
         self._losses = LossWatch(self)
+        self._slow = SlowWatch()
         Services(self, self._reset, self._enable, self._save, self._load)
         publish_diagnostics(self, self._report)
         self.create_timer(
@@ -164,6 +166,7 @@ class TrackerNode(LifecycleNode):
         calibrated = settings.tracker.camera_motion == TF
         self._inputs.subscribe(options, self._worker, calibrated)
         self._statistics.resume()
+        self._slow = SlowWatch()
         self._silent.clear()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
         self.get_logger().info(f'{what} the persons in {" and ".join(self._inputs.topics)}')
@@ -247,6 +250,7 @@ class TrackerNode(LifecycleNode):
             return
         settings, options = self._configuration.current
         inputs, worker = self._inputs, self._worker
+        started = time.monotonic()
         try:
             outcome = self._processor.process(
                 frame,
@@ -283,6 +287,10 @@ class TrackerNode(LifecycleNode):
             'without a counterpart': inputs.unmatched if inputs else 0,
         }
         self._log.tell(frame, outcome, losses)
+        busy = time.monotonic() - started
+        slow = self._slow.see(settings, outcome.times, busy, self._account()['sent'])
+        if slow:
+            self.get_logger().warning(slow)
 
     def _arrival(self, frame: Frame) -> int:
         """Return when a frame came, in nanoseconds of a clock that runs as the images do."""

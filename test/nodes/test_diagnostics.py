@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -109,6 +110,21 @@ def test_what_it_tells(models, start, peer, pictures, to_message, has_numbers):
     diagnostics.values_until(lambda each: each['ids so far'] == '0', 'no ids')
     assert peer.change_state('deactivate')
     diagnostics.until(lambda each: each.message == 'inactive', 'inactivity')
+
+
+def test_a_camera_that_is_faster_than_the_node(models, start, peer, pictures, to_message):
+    process = start('tracker_node')
+    process.wait_for('tracking the persons')
+    peer.until_tracker_listens()
+    message = to_message(pictures[0][::2, ::2].copy())
+    until = time.monotonic() + 40.0
+    while time.monotonic() < until and 'not all are tracked' not in process.output:
+        peer.images.publish(message)
+        time.sleep(0.005)
+    process.wait_for(
+        r'an image takes \d+ ms here \(detection \d+, re-identification \d+\), and one comes '
+        r'every \d+ ms: not all are tracked. What would help: detector.interval: 2 \(\d+ ms\)'
+    )
 
 
 @pytest.mark.fault(
