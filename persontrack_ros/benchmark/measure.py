@@ -14,6 +14,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.video import SourceOptions
+from persontrack_ros.core.video import VideoSource
+
 # Times in a summary are told in milliseconds.
 _MILLI = 1e3
 
@@ -21,6 +25,9 @@ _MILLI = 1e3
 CAMERA_RATE = 30
 # And of a driver: slowly enough for the node, and faster than it can work.
 DRIVER_RATES = (10, 60)
+# And of each of several cameras, whose images are so large.
+SEVERAL_RATE = 10
+SEVERAL_SIZE = (640, 480)
 
 Item = TypeVar('Item')
 
@@ -73,6 +80,19 @@ def memory(process: Optional[int] = None) -> float:
     return _status('VmRSS', process)
 
 
+def memory_together(processes: Iterable[int]) -> float:
+    """Return the memory of processes, in which what they share counts once; megabytes."""
+    return (
+        sum(
+            int(line.split()[1])
+            for process in processes
+            for line in Path(f'/proc/{process}/smaps_rollup').read_text().splitlines()
+            if line.startswith('Pss:')
+        )
+        / 1024
+    )
+
+
 def paced(items: Iterable[Item], period: float) -> Iterator[Item]:
     """
     Return items one by one, as a camera gives images.
@@ -102,3 +122,10 @@ def spread(values: Sequence[float]) -> float:
     """Return how far the middle half of some values reaches, relative to their median."""
     low, middle, high = np.percentile(values, [25, 50, 75])
     return float((high - low) / middle)
+
+
+def images_of(video: str, size: tuple[int, int], count: int) -> list[BgrImage]:
+    """Return the first images of a video, scaled."""
+    options = SourceOptions(width=size[0], height=size[1], max_frames=count)
+    with VideoSource(video, options) as source:
+        return [frame.image for frame in source]

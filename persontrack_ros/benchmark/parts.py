@@ -35,6 +35,8 @@ class Extent:
     :ivar node_rounds: of the node at each size of images, of `node_frames` images.
     :ivar updates: of each tracker in the association.
     :ivar transported: images of each size, at each rate.
+    :ivar cameras: numbers of cameras.
+    :ivar seconds: for which they are measured.
     """
 
     rounds: int
@@ -45,10 +47,12 @@ class Extent:
     node_frames: int
     updates: int
     transported: int
+    cameras: tuple[int, ...]
+    seconds: int
 
 
-FULL = Extent(10, 79, 5, 5, 6, 40, 100, 30)
-QUICK = Extent(3, 30, 2, 1, 2, 20, 20, 5)
+FULL = Extent(10, 79, 5, 5, 6, 40, 100, 30, (1, 2, 4, 8), 15)
+QUICK = Extent(3, 30, 2, 1, 2, 20, 20, 5, (1, 4), 5)
 
 
 def measure(
@@ -84,20 +88,22 @@ def _node(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[str
     return _with_ros('node', videos[0], settings, extent.node_rounds, extent.node_frames)
 
 
+def _cameras(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[str, Any]:
+    return _with_ros('cameras', videos[0], settings, extent.seconds, *extent.cameras)
+
+
 def _start(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[str, Any]:
-    return _with_ros('start', videos[0], settings, extent.starts, 0)
+    return _with_ros('start', videos[0], settings, extent.starts)
 
 
 def _transport(videos: Sequence[str], settings: Settings, extent: Extent) -> dict[str, Any]:
-    return _with_ros('transport', videos[0], settings, 1, extent.transported)
+    return _with_ros('transport', videos[0], settings, extent.transported)
 
 
-def _with_ros(
-    part: str, video: str, settings: Settings, rounds: int, frames: int
-) -> dict[str, Any]:
+def _with_ros(part: str, video: str, settings: Settings, *amounts: int) -> dict[str, Any]:
     """Run a part in a process that imports ROS, which this one must do without."""
     command = [sys.executable, '-m', 'persontrack_ros.ros.benchmark', part, os.path.abspath(video)]
-    command += [json.dumps(settings.values()), str(rounds), str(frames)]
+    command += [json.dumps(settings.values()), *map(str, amounts)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise PersontrackError(f'part {part}: it needs ROS 2, and a node that starts; see above')
@@ -110,6 +116,7 @@ PARTS = {
     'crowd': _crowd,
     'association': _association,
     'node': _node,
+    'cameras': _cameras,
     'start': _start,
     'transport': _transport,
 }

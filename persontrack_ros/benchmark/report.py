@@ -16,6 +16,8 @@ import openvino as ov
 from persontrack_ros.benchmark.association import COUNTS
 from persontrack_ros.benchmark.measure import CAMERA_RATE
 from persontrack_ros.benchmark.measure import DRIVER_RATES
+from persontrack_ros.benchmark.measure import SEVERAL_RATE
+from persontrack_ros.benchmark.measure import SEVERAL_SIZE
 from persontrack_ros.benchmark.variants import BOUND
 from persontrack_ros.benchmark.variants import DEFAULT
 
@@ -63,6 +65,8 @@ def as_text(results: Results) -> str:
     if 'node' in results:
         title = f'node, between processes, {CAMERA_RATE} images per second'
         lines += ['', title, *_node(results['node'])]
+    if 'cameras' in results:
+        lines += ['', *_cameras(results['cameras'])]
     if 'start' in results:
         start = results['start']
         lines += [
@@ -146,6 +150,39 @@ def _node(node: Results) -> list[str]:
         f'count; memory {overload["memory_before_mb"]:.0f} to '
         f'{overload["memory_after_mb"]:.0f} MB',
     ]
+
+
+def _cameras(cameras: Results) -> list[str]:
+    size = 'x'.join(map(str, SEVERAL_SIZE))
+    lines = [
+        f'cameras, {SEVERAL_RATE} images of {size} per second from each; CPU and MB of all nodes, '
+        'MB: what they share counts once',
+        f'{"cameras":>7}{"nodes":>7}{"images/s":>10}{"of":>4}{"p50":>9}{"p99":>8}{"CPU ms":>9}'
+        f'{"cores":>7}{"MB":>7}{"least/mean":>12}{"others":>8}',
+    ]
+    for count, row in cameras.items():
+        one, many = row['one'], row['many']
+        for nodes, each in (('1', one), (count, many)):
+            lines.append(
+                f'{count:>7}{nodes:>7}{each["images_per_s"]:10.1f}{SEVERAL_RATE * int(count):4}'
+                f'{each["p50_ms"]:9.1f}{each["p99_ms"]:8.1f}{each["cpu_ms_per_image"]:9.1f}'
+                f'{each["cores"]:7.2f}{each["memory_mb"]:7.0f}{each["least_to_mean"]:12.2f}'
+                f'{each["others_cores"]:8.2f}'
+            )
+        ratios = (
+            f'{one[name] / many[name]:{width}.2f}'
+            for name, width in (
+                ('images_per_s', 10),
+                ('p50_ms', 13),
+                ('p99_ms', 8),
+                ('cpu_ms_per_image', 9),
+                ('cores', 7),
+                ('memory_mb', 7),
+                ('least_to_mean', 12),
+            )
+        )
+        lines.append(f'{"ratio":>14}{"".join(ratios)}')
+    return lines
 
 
 def _transport(transport: Results) -> list[str]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from pathlib import Path
 
 from persontrack_ros.cli.options import add_settings_options
+from persontrack_ros.cli.options import positive
 from persontrack_ros.cli.options import settings_from
 from persontrack_ros.cli.sample_video import sample_video_with_progress
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.output import write_file
 from persontrack_ros.core.video import VideoSource
 
-PARTS = ('pipeline', 'crowd', 'association', 'node', 'start', 'transport')
+PARTS = ('pipeline', 'crowd', 'association', 'node', 'cameras', 'start', 'transport')
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,8 +27,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description='Measure the tracker against a straightforward pipeline, as one writes it in '
         'a notebook. All that is compared takes turns on the same frames; the machine should have '
         'nothing else to do. Parts: pipeline (in all modes), crowd (about 20 persons in full HD), '
-        'association (of 10 to 200 tracks), node (between ROS processes), start (of the node) '
-        'and transport (of images of up to 4K to the node, by the middleware of ROS).',
+        'association (of 10 to 200 tracks), node (between ROS processes), cameras (several in one '
+        'node, against as many nodes), start (of the node) and transport (of images of up to 4K '
+        'to the node, by the middleware of ROS).',
     )
     parser.add_argument(
         'parts',
@@ -42,6 +45,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='video to measure with, and more for the crowd (default: the sample video)',
     )
     parser.add_argument('--quick', action='store_true', help='fewer rounds, for a first idea')
+    parser.add_argument(
+        '--cameras',
+        nargs='+',
+        type=positive,
+        metavar='N',
+        help='how many cameras the part cameras measures (default: 1 2 4 8)',
+    )
+    parser.add_argument(
+        '--seconds',
+        type=positive,
+        metavar='S',
+        help='how long it measures each (default: 15)',
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write all results there')
     parser.add_argument(
         '--plot',
@@ -69,12 +85,16 @@ def execute(options: argparse.Namespace) -> int:
 
     if options.plot and 'pipeline' not in (options.parts or PARTS):
         raise SettingsError('--plot needs the part pipeline')
+    amounts = {'cameras': options.cameras, 'seconds': options.seconds}
+    amounts = {name: value for name, value in amounts.items() if value is not None}
+    if amounts and 'cameras' not in (options.parts or PARTS):
+        raise SettingsError('--cameras and --seconds need the part cameras')
     settings = settings_from(options)
     videos = options.video or [str(sample_video_with_progress())]
     for video in videos:
         # Before anything takes its time.
         VideoSource(video).close()
-    extent = parts.QUICK if options.quick else parts.FULL
+    extent = dataclasses.replace(parts.QUICK if options.quick else parts.FULL, **amounts)
     results = {'machine': machine(), 'video': videos[0], 'settings': settings.values()}
     for part in PARTS:
         if part in (options.parts or PARTS):

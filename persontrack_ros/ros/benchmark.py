@@ -36,6 +36,7 @@ from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.benchmark.measure import CAMERA_RATE
 from persontrack_ros.benchmark.measure import cpu_time
+from persontrack_ros.benchmark.measure import images_of
 from persontrack_ros.benchmark.measure import memory
 from persontrack_ros.benchmark.measure import paced
 from persontrack_ros.benchmark.measure import peak_memory
@@ -47,6 +48,7 @@ from persontrack_ros.core.memory import keep_freed_memory
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
+from persontrack_ros.ros.cameras_benchmark import measure_cameras
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.node_process import NodeProcess
@@ -169,13 +171,6 @@ class Camera:
                 self.publish(image)
             self.rest(_PAUSE)
         return time.perf_counter()
-
-
-def images_of(video: str, size: tuple[int, int], count: int) -> list[BgrImage]:
-    """Return the first images of a video, scaled."""
-    options = SourceOptions(width=size[0], height=size[1], max_frames=count)
-    with VideoSource(video, options) as source:
-        return [frame.image for frame in source]
 
 
 @contextmanager
@@ -359,14 +354,31 @@ def measure_transport(video: str, values: dict[str, Any], count: int) -> dict[st
     return {'distribution': os.environ['ROS_DISTRO'], 'middleware': middleware, 'runs': runs}
 
 
+def measure_node(video: str, values: dict[str, Any], rounds: int, frames: int) -> dict[str, Any]:
+    """Measure a node with images of each size, without any, and with too many."""
+    return {
+        'sizes': measure_sizes(video, values, rounds, frames),
+        'idle': measure_idle(video, values),
+        'overload': measure_overload(video, values),
+    }
+
+
+# By part; all are called with the video, values of parameters, and how much is measured.
+_MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
+    'node': measure_node,
+    'cameras': measure_cameras,
+    'start': measure_start,
+    'transport': measure_transport,
+}
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the measurements asked for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument('part', choices=('node', 'start', 'transport'))
+    parser.add_argument('part', choices=_MEASUREMENTS)
     parser.add_argument('video')
     parser.add_argument('values', type=json.loads)
-    parser.add_argument('rounds', type=int)
-    parser.add_argument('frames', type=int)
+    parser.add_argument('amounts', type=int, nargs='+')
     options = parser.parse_args(arguments)
     # As our publishers do.
     keep_freed_memory()
@@ -377,18 +389,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         os.environ['ROS_LOG_DIR'] = logs
         rclpy.init(args=[])
         try:
-            if options.part == 'start':
-                result = measure_start(options.video, options.values, options.rounds)
-            elif options.part == 'transport':
-                result = measure_transport(options.video, options.values, options.frames)
-            else:
-                result = {
-                    'sizes': measure_sizes(
-                        options.video, options.values, options.rounds, options.frames
-                    ),
-                    'idle': measure_idle(options.video, options.values),
-                    'overload': measure_overload(options.video, options.values),
-                }
+            result = _MEASUREMENTS[options.part](options.video, options.values, *options.amounts)
         except PersontrackError as error:
             print(f'persontrack: error: {error}', file=sys.stderr)
             return 2

@@ -2,7 +2,8 @@
 The process ``cameras_node``: a tracker for each of several cameras.
 
 They share the compiled models and, with `tracker.remember`, what they know of persons. Each has
-its own namespace, parameters and threads, so that none waits for another.
+its own namespace, parameters and threads, so that none waits for another, except for processors:
+where there are more cameras than these can serve, each has its turn.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from persontrack_ros.ros.process import NodeExecutor
 from persontrack_ros.ros.process import ros
 from persontrack_ros.ros.tracker_node import TrackerNode
 from persontrack_ros.ros.tracker_node import run
+from persontrack_ros.ros.worker import Turns
 
 PARAMETERS = (
     Parameter(
@@ -73,11 +75,12 @@ class CamerasNode(Node):
 
     def make_trackers(self) -> list[TrackerNode]:
         """Make the node of each camera, in a namespace within that of this node."""
-        gallery = Gallery()
+        gallery, turns = Gallery(), Turns()
         return [
             # Names given to the whole process are not meant for each of them.
             TrackerNode(
                 gallery,
+                turns,
                 cli_args=[
                     '--ros-args',
                     *('-r', '__node:=person_tracker'),

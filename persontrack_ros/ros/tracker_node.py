@@ -52,6 +52,7 @@ from persontrack_ros.ros.statistics import Report
 from persontrack_ros.ros.statistics import Statistics
 from persontrack_ros.ros.turning_camera import TurningCamera
 from persontrack_ros.ros.worker import NewestItemWorker
+from persontrack_ros.ros.worker import Turns
 
 _ERROR_PERIOD = 5.0
 _WATCH_PERIOD = 1.0
@@ -66,13 +67,17 @@ class TrackerNode(LifecycleNode):
     their own, always the newest one, so that services and parameters answer at once.
     """
 
-    def __init__(self, gallery: Optional[Gallery] = None, **options: object) -> None:
+    def __init__(
+        self, gallery: Optional[Gallery] = None, turns: Optional[Turns] = None, **options: object
+    ) -> None:
         """
         Declare the parameters and offer the services; nothing is loaded yet.
 
         :param gallery: shared with other cameras.
+        :param turns: likewise.
         """
         self._camera = Camera(gallery or Gallery())
+        self._turns = turns or Turns()
         self._processor: Optional[Processor] = None
         self._worker: Optional[NewestItemWorker[Frame]] = None
         self._inputs: Optional[Inputs] = None
@@ -161,7 +166,7 @@ class TrackerNode(LifecycleNode):
 
     def _activate(self) -> None:
         settings, options = self._configuration.current
-        self._worker = NewestItemWorker(self._process, self._wake_executor)
+        self._worker = NewestItemWorker(self._process, self._wake_executor, self._turns)
         self._inputs = Inputs(self)
         calibrated = settings.tracker.camera_motion == TF
         self._inputs.subscribe(options, self._worker, calibrated)

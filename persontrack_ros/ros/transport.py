@@ -23,12 +23,12 @@ from rcl_interfaces.srv import GetParameterTypes
 from rclpy.qos import ReliabilityPolicy
 
 from persontrack_ros.benchmark.measure import DRIVER_RATES
+from persontrack_ros.benchmark.measure import images_of
 from persontrack_ros.benchmark.measure import percentiles
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.memory import keep_freed_memory
 from persontrack_ros.ros.benchmark import Camera
-from persontrack_ros.ros.benchmark import images_of
 from persontrack_ros.ros.discovery import Introduction
 from persontrack_ros.ros.shared_memory import FOLDER
 

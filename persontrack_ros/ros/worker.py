@@ -1,9 +1,11 @@
-"""A thread that always works on the newest item."""
+"""A thread that always works on the newest item, and the order in which several do."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Generic
 from typing import Optional
@@ -14,30 +16,66 @@ Item = TypeVar('Item')
 _HAND_OVER = 20e-6
 
 
+class Turns:
+    """
+    Lets as many workers work at once as there are processors, the others as they asked for it.
+
+    More would only make each other slow, and whose thread is woken first would decide who waits.
+    """
+
+    def __init__(self, count: int = len(os.sched_getaffinity(0))) -> None:
+        """Begin with nobody at work."""
+        self._free = count
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        """Wait for one's turn."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        """Let the next one work."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+
 class NewestItemWorker(Generic[Item]):
     """
     Calls a handler with the newest item, on a thread of its own.
 
-    An item that arrives while the handler is busy replaces one that is still waiting: queued
-    images would only make the results stale.
+    An item that arrives while the handler is busy, or waits for its turn, replaces one that is
+    still waiting: queued images would only make the results stale.
 
-    :ivar busy: whether an item is waiting or being handled.
+    :ivar busy: whether an item is being handled.
     """
 
-    def __init__(self, handle: Callable[[Item], None], idle: Callable[[], None]) -> None:
+    def __init__(
+        self, handle: Callable[[Item], None], idle: Callable[[], None], turns: Turns
+    ) -> None:
         """
         Start the thread.
 
         :param handle: must not raise.
         :param idle: called on the thread of the worker when it is no longer busy.
+        :param turns: shared with other workers.
         """
         self._handle = handle
         self._idle = idle
+        self._turns = turns
         self.busy = False
         self._condition = threading.Condition()
         self._item: Optional[Item] = None
         self._stopping = False
-        self._handling = False
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
         self._thread.start()
@@ -47,7 +85,6 @@ class NewestItemWorker(Generic[Item]):
         with self._condition:
             self.dropped += self._item is not None
             self._item = item
-            self.busy = True
             self._condition.notify()
         # Without a pause, the thread of the executor would keep the interpreter to itself for
         # half a millisecond, while the worker waits for it.
@@ -57,7 +94,7 @@ class NewestItemWorker(Generic[Item]):
     def in_work(self) -> int:
         """Number of items that are waiting or being handled."""
         with self._condition:
-            return (self._item is not None) + self._handling
+            return (self._item is not None) + self.busy
 
     def stop(self) -> None:
         """Drop what waits, let the handler finish its item and end the thread."""
@@ -69,17 +106,20 @@ class NewestItemWorker(Generic[Item]):
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        while self._wait():
+            with self._turns:
+                with self._condition:
+                    if self._stopping:
+                        return
+                    item, self._item = self._item, None
+                    self.busy = True
+                self._handle(item)
             with self._condition:
-                while self._item is None and not self._stopping:
-                    self._condition.wait()
-                if self._stopping:
-                    return
-                item, self._item = self._item, None
-                self._handling = True
-            self._handle(item)
-            with self._condition:
-                self._handling = False
-                self.busy = self._item is not None
-            if not self.busy:
-                self._idle()
+                self.busy = False
+            self._idle()
+
+    def _wait(self) -> bool:
+        """Wait for an item; return whether one came before the end."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._item is not None or self._stopping)
+            return not self._stopping

@@ -89,3 +89,37 @@ def test_transport(data, models, monkeypatch):
         assert reliable['shared_memory_mib'] > 0.5
     else:
         assert reliable['shared_memory_mib'] == 0
+
+
+def test_cameras_in_one_node_and_in_several(data, models, tmp_path):
+    """More than the machine can track: each camera has its share of what it can."""
+    path = tmp_path / 'results.json'
+    command = [sys.executable, '-m', 'persontrack_ros.cli', 'benchmark', 'cameras']
+    command += ['--video', str(data('videos/vtest.avi')), '--cameras', '1', '6']
+    command += ['--seconds', '6', '--json', str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 0, done.stderr
+    assert '100%' in done.stderr
+    results = json.loads(path.read_text())['cameras']
+    assert {count: list(row) for count, row in results.items()} == dict.fromkeys(
+        ('1', '6'), ['one', 'many']
+    )
+    for count, row in results.items():
+        for each in row.values():
+            assert each['sent'] == [60] * int(count)
+            assert all(0 < number <= 60 for number in each['tracked'])
+            assert 0 < each['p50_ms'] <= each['p99_ms']
+            assert each['cores'] > 0
+            assert each['images_per_s'] * 6 == pytest.approx(sum(each['tracked']), rel=0.1)
+            share = min(each['tracked']) * int(count) / sum(each['tracked'])
+            assert each['least_to_mean'] == pytest.approx(share)
+    assert results['6']['one']['least_to_mean'] > 0.8
+    assert results['6']['one']['memory_mb'] < 0.45 * results['6']['many']['memory_mb']
+    told = [line.split() for line in done.stdout.splitlines()]
+    assert [line[:2] for line in told if line[:1] in (['1'], ['6'])] == [
+        ['1', '1'],
+        ['1', '1'],
+        ['6', '1'],
+        ['6', '6'],
+    ]
+    assert [line[0] for line in told].count('ratio') == 2

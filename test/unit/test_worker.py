@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from persontrack_ros.ros.worker import NewestItemWorker
+from persontrack_ros.ros.worker import Turns
 
 TIMEOUT = 60
 
@@ -32,7 +33,7 @@ def test_waiting_items_are_replaced_by_newer_ones():
         if item == 4:
             finished.set()
 
-    worker = NewestItemWorker(handle, ignore)
+    worker = NewestItemWorker(handle, ignore, Turns())
     worker.submit(1)
     assert busy.wait(TIMEOUT)
     for item in (2, 3, 4):
@@ -51,7 +52,7 @@ def test_submit_does_not_wait_for_the_handler():
         busy.set()
         assert go_on.wait(TIMEOUT)
 
-    worker = NewestItemWorker(handle, ignore)
+    worker = NewestItemWorker(handle, ignore, Turns())
     worker.submit(1)
     assert busy.wait(TIMEOUT)
     worker.submit(2)  # would hang here
@@ -68,7 +69,7 @@ def test_stop_lets_the_handler_finish_and_drops_the_rest():
         assert go_on.wait(TIMEOUT)
         done.append(item)
 
-    worker = NewestItemWorker(handle, ignore)
+    worker = NewestItemWorker(handle, ignore, Turns())
     worker.submit(1)
     assert busy.wait(TIMEOUT)
     worker.submit(2)
@@ -84,10 +85,10 @@ def test_stop_lets_the_handler_finish_and_drops_the_rest():
 
 
 def test_stop_without_work():
-    NewestItemWorker(print, ignore).stop()
+    NewestItemWorker(print, ignore, Turns()).stop()
 
 
-def test_idle_is_told_when_nothing_waits():
+def test_idle_is_told_after_each_item():
     done = []
     busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
 
@@ -98,9 +99,10 @@ def test_idle_is_told_when_nothing_waits():
 
     def on_idle():
         done.append('idle' if not worker.busy else 'busy')
-        finished.set()
+        if 2 in done:
+            finished.set()
 
-    worker = NewestItemWorker(handle, on_idle)
+    worker = NewestItemWorker(handle, on_idle, Turns())
     assert not worker.busy
     worker.submit(1)
     assert busy.wait(TIMEOUT)
@@ -109,4 +111,75 @@ def test_idle_is_told_when_nothing_waits():
     go_on.set()
     assert finished.wait(TIMEOUT)
     worker.stop()
-    assert done == [1, 2, 'idle']
+    assert done == [1, 'idle', 2, 'idle']
+
+
+def test_workers_have_their_turns_in_the_order_in_which_they_asked():
+    """And each then works on the newest item, wherever in the order it came."""
+    done = []
+    busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
+
+    def handle(item):
+        done.append(item)
+        busy.set()
+        assert go_on.wait(TIMEOUT)
+        if len(done) == 4:
+            finished.set()
+
+    turns = Turns(1)
+    front, left, rear = (NewestItemWorker(handle, ignore, turns) for _ in range(3))
+
+    def wait_in_line(number):
+        while len(turns._waiting) < number:
+            pass
+
+    front.submit('front 1')
+    assert busy.wait(TIMEOUT)
+    left.submit('left 1')
+    wait_in_line(1)
+    assert not left.busy
+    rear.submit('rear 1')
+    wait_in_line(2)
+    front.submit('front 2')
+    left.submit('left 2')
+    go_on.set()
+    assert finished.wait(TIMEOUT)
+    for worker in (front, left, rear):
+        worker.stop()
+    assert done == ['front 1', 'left 2', 'rear 1', 'front 2']
+    assert [worker.dropped for worker in (front, left, rear)] == [0, 1, 0]
+
+
+def test_as_many_work_at_once_as_there_are_turns():
+    both = threading.Barrier(2)
+    met = threading.Semaphore(0)
+
+    def handle(item):
+        both.wait(TIMEOUT)
+        met.release()
+
+    turns = Turns(2)
+    workers = [NewestItemWorker(handle, ignore, turns) for _ in range(2)]
+    for worker in workers:
+        worker.submit(1)
+    for worker in workers:
+        assert met.acquire(timeout=TIMEOUT)
+        worker.stop()
+
+
+def test_a_worker_that_waits_for_its_turn_can_be_stopped():
+    done = []
+    turns = Turns(1)
+    worker = NewestItemWorker(done.append, ignore, turns)
+    with turns:
+        worker.submit(1)
+        while not turns._waiting:
+            pass
+        stopping = threading.Thread(target=worker.stop)
+        stopping.start()
+        while not worker._stopping:
+            pass
+    stopping.join(TIMEOUT)
+    assert not stopping.is_alive()
+    assert done == []
+    assert worker.dropped == 1
