@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.reference_tracker import ReferenceTracker
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.appearance import Embeddings
@@ -74,7 +76,7 @@ def _stepper(tracker: Any) -> Step:
     return step
 
 
-def measure_association(frames: int) -> dict[str, Any]:
+def measure_association(frames: int, budget: Budget) -> dict[str, Any]:
     """
     Measure one update of each tracker with each number of persons, in turns.
 
@@ -82,15 +84,19 @@ def measure_association(frames: int) -> dict[str, Any]:
 
     :returns: medians in milliseconds, and how many times slower than `persistent` they are.
     """
-    command = [sys.executable, '-m', __name__, str(frames)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    command = [sys.executable, '-m', __name__, str(frames), str(budget.seconds)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if budget.interrupted and done.returncode:
+        # Ctrl-C came before it could heed it.
+        return {}
+    done.check_returncode()
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
-def _measure(frames: int) -> dict[str, Any]:
+def _measure(frames: int, budget: Budget) -> dict[str, Any]:
     results: dict[str, Any] = {}
-    for count in COUNTS:
+    for count in budget.steps('numbers of persons', COUNTS):
         crowd = Crowd(count)
         steps = trackers()
         times: dict[str, list[float]] = {name: [] for name in steps}
@@ -113,4 +119,5 @@ def _measure(frames: int) -> dict[str, Any]:
 
 if __name__ == '__main__':
     use_one_thread_beside_inference()
-    print(json.dumps(_measure(int(sys.argv[1]))))
+    with Interrupt() as interrupt:
+        print(json.dumps(_measure(int(sys.argv[1]), Budget(interrupt, float(sys.argv[2])))))

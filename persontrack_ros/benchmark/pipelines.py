@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.measure import percentiles
 from persontrack_ros.benchmark.measure import spread
 from persontrack_ros.benchmark.variants import BOUND
@@ -21,9 +22,12 @@ from persontrack_ros.core.settings import Settings
 # Frames that are not measured: OpenVINO allocates, the tracker finds its first persons.
 WARM_UP = 20
 
+# Frames of a round, however little time there is.
+_LEAST_FRAMES = 10
+
 
 def measure_pipelines(
-    video: str, settings: Settings, modes: list[str], rounds: int, frames: int
+    video: str, settings: Settings, modes: list[str], rounds: int, frames: int, budget: Budget
 ) -> dict[str, Any]:
     """
     Measure the notebook's pipeline and some modes.
@@ -32,8 +36,8 @@ def measure_pipelines(
     of a round, so that what slows the machine down for a while hardly changes them.
 
     :param modes: names of ``MODES``.
-    :param frames: number of frames in a round.
-    :returns: what the table and the picture show, by name.
+    :param frames: number of frames in a round; less where the time would not suffice.
+    :returns: what the table and the picture show, by name; nothing if Ctrl-C came too early.
     """
     values: dict[str, Mapping[str, Any]] = {NOTEBOOK: settings.values()}
     for mode in modes:
@@ -48,12 +52,18 @@ def measure_pipelines(
         workers = {
             name: stack.enter_context(Worker(name, value, video)) for name, value in values.items()
         }
-        for worker in workers.values():
-            worker.run(WARM_UP, [1] * WARM_UP)
-        for _ in range(rounds):
-            for name, worker in workers.items():
-                embeddings = chunks[DEFAULT][-1].embedded if name == BOUND else ()
-                chunks[name].append(worker.run(frames, embeddings))
+        took = 0.0
+        for name in budget.steps('warming up', list(workers), len(workers)):
+            took += workers[name].run(WARM_UP, [1] * WARM_UP).wall
+        if budget.seconds < took / WARM_UP * frames * rounds:
+            frames = max(_LEAST_FRAMES, int(budget.seconds / took * WARM_UP / rounds))
+        turns = list(workers) * rounds
+        for name in budget.steps('measuring', turns, len(workers)):
+            embeddings = chunks[DEFAULT][-1].embedded if name == BOUND else ()
+            chunks[name].append(workers[name].run(frames, embeddings))
+    # Of a round that was not finished, there is nothing to compare.
+    complete = min(map(len, chunks.values()))
+    chunks = {name: own[:complete] for name, own in chunks.items() if complete}
     return {name: summarise(own, chunks[NOTEBOOK], frames) for name, own in chunks.items()}
 
 

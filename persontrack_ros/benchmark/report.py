@@ -20,6 +20,10 @@ from persontrack_ros.benchmark.measure import SEVERAL_RATE
 from persontrack_ros.benchmark.measure import SEVERAL_SIZE
 from persontrack_ros.benchmark.variants import BOUND
 from persontrack_ros.benchmark.variants import DEFAULT
+from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.settings import NONE
+from persontrack_ros.core.settings import Settings
 
 # What is told of a run in which others work more than this (cores), or times vary more.
 _OTHERS = 0.1
@@ -28,11 +32,16 @@ _SPREAD = 0.15
 Results = Mapping[str, Any]
 
 
-def machine() -> dict[str, Any]:
-    """Describe what the results come from."""
+def machine(settings: Settings = Settings()) -> dict[str, Any]:
+    """
+    Describe what the results come from.
+
+    :raises ModelError: if the detector cannot be used.
+    """
     core = ov.Core()
     return {
         'processor': core.get_property('CPU', 'FULL_DEVICE_NAME'),
+        'inference': _inference(settings),
         'cores': os.cpu_count(),
         'capabilities': list(core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')),
         'devices': list(core.available_devices),
@@ -45,11 +54,20 @@ def machine() -> dict[str, Any]:
     }
 
 
+def _inference(settings: Settings) -> str:
+    """Return the device of the detector, and the instructions of most of its convolutions."""
+    if settings.detector.model == NONE:
+        return NONE
+    detector = Detector(settings.detector, Runtime(settings.inference))
+    return f'{detector.device}, {detector.instructions}'
+
+
 def as_text(results: Results) -> str:
     """Return the tables of all parts that were run."""
     about = results['machine']
     lines = [
-        f'{about["processor"]}, {about["cores"]} cores, OpenVINO {about["openvino"]}, '
+        f'{about["processor"]}, {about["cores"]} cores, inference with {about["inference"]}; '
+        f'OpenVINO {about["openvino"]}, '
         f'Python {about["python"]}; load before: {about["load_before"]:.1f}'
     ]
     if 'pipeline' in results:
@@ -136,13 +154,25 @@ def _node(node: Results) -> list[str]:
             f'{row["cpu_ms_per_frame"]:8.1f}{row["lost"]:>5} of {row["images"]}'
             f'{row["peak_memory_mb"]:6.0f}'
         )
-    idle, overload = node['idle'], node['overload']
+    # What Ctrl-C came before is not there.
+    if 'idle' in node:
+        lines += _idle(node['idle'])
+    if 'overload' in node:
+        lines += _overload(node['overload'])
+    return lines
+
+
+def _idle(idle: Results) -> list[str]:
     return [
-        *lines,
         f'without images: {idle["idle_cpu_percent"]:.1f} % of a core',
         f'CPU per image {idle["cpu_ms_per_frame_without_subscriber"]:.1f} ms, with a subscriber '
         f'of annotated_image {idle["cpu_ms_per_frame_with_subscriber"]:.1f} ms '
         f'({idle["annotated_images"]} drawn)',
+    ]
+
+
+def _overload(overload: Results) -> list[str]:
+    return [
         f'overload, {overload["images_per_s"]:.0f} images per second: latency p50 '
         f'{overload["p50_ms"]:.1f} ms = {overload["p50_in_processing_times"]:.2f} processing '
         f'times, p99 {overload["p99_ms"]:.1f} ms; {overload["answered"]} of '

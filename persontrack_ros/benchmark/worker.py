@@ -76,8 +76,13 @@ class Worker:
         """
         arguments = [variant, json.dumps(settings), video, *map(str, size)]
         command = [sys.executable, '-m', __name__, *arguments]
+        # In a session of its own, where Ctrl-C does not reach it: what it has begun is wanted.
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     def run(self, frames: int, embeddings: Sequence[int] = (), period: float = 0.0) -> Chunk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import positive
 from persontrack_ros.cli.options import settings_from
 from persontrack_ros.cli.sample_video import sample_video_with_progress
+from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.output import write_file
 from persontrack_ros.core.video import VideoSource
 
@@ -56,7 +59,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         '--seconds',
         type=positive,
         metavar='S',
-        help='how long it measures each (default: 15)',
+        help='measure no longer than about this, with fewer frames and rounds, but each at least '
+        'once (default: until all is measured); Ctrl-C shows what there is by then',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write all results there')
     parser.add_argument(
@@ -79,30 +83,38 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     # Only here: no other command needs it.
     from persontrack_ros.benchmark import parts
+    from persontrack_ros.benchmark.budget import Budget
     from persontrack_ros.benchmark.picture import draw_profile
     from persontrack_ros.benchmark.report import as_text
     from persontrack_ros.benchmark.report import machine
 
     if options.plot and 'pipeline' not in (options.parts or PARTS):
         raise SettingsError('--plot needs the part pipeline')
-    amounts = {'cameras': options.cameras, 'seconds': options.seconds}
-    amounts = {name: value for name, value in amounts.items() if value is not None}
-    if amounts and 'cameras' not in (options.parts or PARTS):
-        raise SettingsError('--cameras and --seconds need the part cameras')
+    if options.cameras and 'cameras' not in (options.parts or PARTS):
+        raise SettingsError('--cameras needs the part cameras')
     settings = settings_from(options)
     videos = options.video or [str(sample_video_with_progress())]
     for video in videos:
         # Before anything takes its time.
         VideoSource(video).close()
-    extent = dataclasses.replace(parts.QUICK if options.quick else parts.FULL, **amounts)
-    results = {'machine': machine(), 'video': videos[0], 'settings': settings.values()}
-    for part in PARTS:
-        if part in (options.parts or PARTS):
-            print(f'measuring: {part}', file=sys.stderr)
-            results[part] = parts.measure(part, videos, settings, extent)
+    extent = parts.QUICK if options.quick else parts.FULL
+    if options.cameras:
+        extent = dataclasses.replace(extent, cameras=tuple(options.cameras))
+    results = {'machine': machine(settings), 'video': videos[0], 'settings': settings.values()}
+    wanted = [part for part in PARTS if part in (options.parts or PARTS)]
+    with Interrupt() as interrupt:
+        budget = Budget(interrupt, options.seconds or math.inf)
+        for number, part in enumerate(wanted):
+            if not interrupt.requested:
+                print(f'{part} ({number + 1} of {len(wanted)})', file=sys.stderr)
+                share = budget.share(len(wanted) - number)
+                results[part] = parts.measure(part, videos, settings, extent, share)
+    results = {name: result for name, result in results.items() if result}
+    if not results.keys() & set(PARTS):
+        raise PersontrackError('interrupted before anything was measured')
     print(as_text(results))
     if options.json:
         write_file(options.json, json.dumps(results, indent=2).encode() + b'\n')
-    if options.plot:
+    if options.plot and 'pipeline' in results:
         draw_profile(results['pipeline'], options.plot)
     return 0

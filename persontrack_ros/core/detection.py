@@ -87,6 +87,11 @@ class Detector:
         return self._model.device
 
     @property
+    def instructions(self) -> str:
+        """What most of it is computed with, see :attr:`InferenceModel.instructions`."""
+        return self._model.instructions
+
+    @property
     def own_score_threshold(self) -> float:
         """The threshold that suits the model."""
         return self._profile.score_threshold

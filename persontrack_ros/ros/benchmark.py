@@ -29,11 +29,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.measure import CAMERA_RATE
 from persontrack_ros.benchmark.measure import cpu_time
 from persontrack_ros.benchmark.measure import images_of
@@ -44,6 +46,7 @@ from persontrack_ros.benchmark.measure import percentiles
 from persontrack_ros.benchmark.worker import Worker
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.memory import keep_freed_memory
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.video import SourceOptions
@@ -183,7 +186,9 @@ def running(
         yield node
 
 
-def measure_sizes(video: str, values: dict[str, Any], rounds: int, frames: int) -> dict[str, Any]:
+def measure_sizes(
+    video: str, values: dict[str, Any], budget: Budget, rounds: int, frames: int
+) -> dict[str, Any]:
     """
     Measure the node and the pipeline alone at each size of images, in turns.
 
@@ -191,7 +196,12 @@ def measure_sizes(video: str, values: dict[str, Any], rounds: int, frames: int) 
     while, and that is not the node's doing.
     """
     results = {}
-    for size in SIZES:
+    for number, size in enumerate(SIZES):
+        if budget.interrupted:
+            break
+        name = 'x'.join(map(str, size))
+        # Two more take their time, without images and with too many.
+        share = budget.share(len(SIZES) + 2 - number)
         camera = Camera()
         stream = iter(VideoSource(video, SourceOptions(loop=True, width=size[0], height=size[1])))
         with running(values) as node, Worker('default', values, video, size) as worker:
@@ -206,7 +216,9 @@ def measure_sizes(video: str, values: dict[str, Any], rounds: int, frames: int) 
             differences = []
             lost = 0
             cpu = 0.0
-            for _ in range(rounds):
+            done = 0
+            for _ in share.steps(name, range(rounds)):
+                done += 1
                 chunk = worker.run(frames, period=1 / CAMERA_RATE)
                 before = cpu_time(node.process.pid)
                 latencies = []
@@ -220,12 +232,14 @@ def measure_sizes(video: str, values: dict[str, Any], rounds: int, frames: int) 
                 there += latencies
                 alone += chunk.latencies
                 differences.append(np.median(latencies) - np.median(chunk.latencies))
-            results['x'.join(map(str, size))] = {
+            if not done:
+                break
+            results[name] = {
                 'node': percentiles(there),
                 'pipeline': percentiles(alone),
                 'node_minus_pipeline_ms': 1e3 * float(np.median(differences)),
-                'cpu_ms_per_frame': 1e3 * cpu / (rounds * frames),
-                'images': rounds * frames,
+                'cpu_ms_per_frame': 1e3 * cpu / (done * frames),
+                'images': done * frames,
                 'lost': lost,
                 'peak_memory_mb': peak_memory(node.process.pid),
             }
@@ -305,11 +319,14 @@ def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def measure_start(video: str, values: dict[str, Any], rounds: int) -> dict[str, Any]:
+def measure_start(
+    video: str, values: dict[str, Any], budget: Budget, rounds: int
+) -> dict[str, Any]:
     """Measure the time from the start of the process to the first tracks, cold and warm."""
     image = images_of(video, SIZES[1], 1)[0]
-    cold, warm = [], []
-    for _ in range(rounds):
+    cold: list[float] = []
+    warm: list[float] = []
+    for _ in budget.steps('starts', range(rounds)):
         with tempfile.TemporaryDirectory() as cache:
             for times in (cold, warm):
                 camera = Camera()
@@ -317,14 +334,18 @@ def measure_start(video: str, values: dict[str, Any], rounds: int) -> dict[str, 
                 with running({**values, 'inference.cache_dir': cache}) as node:
                     times.append(camera.wait_for_node(node, image) - began)
                 camera.node.destroy_node()
+    if not warm:
+        return {}
     return {
         'cold_s': float(np.median(cold)),
         'warm_s': float(np.median(warm)),
-        'rounds': rounds,
+        'rounds': len(warm),
     }
 
 
-def measure_transport(video: str, values: dict[str, Any], count: int) -> dict[str, Any]:
+def measure_transport(
+    video: str, values: dict[str, Any], budget: Budget, count: int
+) -> dict[str, Any]:
     """
     Measure how a driver's images get to the node, without re-identification, at each size.
 
@@ -337,33 +358,42 @@ def measure_transport(video: str, values: dict[str, Any], count: int) -> dict[st
     if ours != bare:
         environments |= {'node': (ours, bare), 'both': (ours, ours)}
     runs = []
-    for configuration, (of_node, of_driver) in environments.items():
+    ways = list(itertools.product(environments, ('reliable', 'best_effort')))
+    for configuration, reliability in budget.steps('configurations', ways):
+        of_node, of_driver = environments[configuration]
         with running({**values, 'reid.model': 'none'}, of_node) as node:
             camera = Camera()
             camera.wait_for_node(node, images_of(video, SIZES[0], 1)[0])
             camera.node.destroy_node()
-            for reliability in ('reliable', 'best_effort'):
-                command = [sys.executable, '-m', 'persontrack_ros.ros.transport', video]
-                command += [reliability, str(count), str(node.process.pid)]
-                done = subprocess.run(command, env=of_driver, stdout=subprocess.PIPE, text=True)
-                if done.returncode:
-                    raise PersontrackError('the driver ended, see above')
-                about = {'configuration': configuration, 'reliability': reliability}
-                runs.append({**about, **json.loads(done.stdout)})
+            command = [sys.executable, '-m', 'persontrack_ros.ros.transport', video]
+            command += [reliability, str(count), str(node.process.pid)]
+            # Where Ctrl-C does not reach it: what it has begun is wanted.
+            done = subprocess.run(
+                command, env=of_driver, stdout=subprocess.PIPE, text=True, start_new_session=True
+            )
+        if done.returncode:
+            raise PersontrackError('the driver ended, see above')
+        about = {'configuration': configuration, 'reliability': reliability}
+        runs.append({**about, **json.loads(done.stdout)})
     middleware = get_rmw_implementation_identifier()
-    return {'distribution': os.environ['ROS_DISTRO'], 'middleware': middleware, 'runs': runs}
+    about = {'distribution': os.environ['ROS_DISTRO'], 'middleware': middleware}
+    return {**about, 'runs': runs} if runs else {}
 
 
-def measure_node(video: str, values: dict[str, Any], rounds: int, frames: int) -> dict[str, Any]:
+def measure_node(
+    video: str, values: dict[str, Any], budget: Budget, rounds: int, frames: int
+) -> dict[str, Any]:
     """Measure a node with images of each size, without any, and with too many."""
-    return {
-        'sizes': measure_sizes(video, values, rounds, frames),
-        'idle': measure_idle(video, values),
-        'overload': measure_overload(video, values),
-    }
+    sizes = measure_sizes(video, values, budget, rounds, frames)
+    result: dict[str, Any] = {'sizes': sizes} if sizes else {}
+    for name, measure in (('idle', measure_idle), ('overload', measure_overload)):
+        if not budget.interrupted:
+            result[name] = measure(video, values)
+    return result
 
 
-# By part; all are called with the video, values of parameters, and how much is measured.
+# By part; all are called with the video, values of parameters, the budget, and how much is
+# measured.
 _MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     'node': measure_node,
     'cameras': measure_cameras,
@@ -378,6 +408,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument('part', choices=_MEASUREMENTS)
     parser.add_argument('video')
     parser.add_argument('values', type=json.loads)
+    parser.add_argument('seconds', type=float)
     parser.add_argument('amounts', type=int, nargs='+')
     options = parser.parse_args(arguments)
     # As our publishers do.
@@ -387,9 +418,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         os.environ['ROS_DOMAIN_ID'] = str(domain)
         os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
         os.environ['ROS_LOG_DIR'] = logs
-        rclpy.init(args=[])
+        # Ctrl-C is for the budget.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         try:
-            result = _MEASUREMENTS[options.part](options.video, options.values, *options.amounts)
+            with Interrupt() as interrupt:
+                budget = Budget(interrupt, options.seconds)
+                measure = _MEASUREMENTS[options.part]
+                result = measure(options.video, options.values, budget, *options.amounts)
         except PersontrackError as error:
             print(f'persontrack: error: {error}', file=sys.stderr)
             return 2

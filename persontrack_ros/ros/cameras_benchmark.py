@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import chain
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -15,8 +15,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from tqdm import tqdm
 
+from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.measure import SEVERAL_RATE
 from persontrack_ros.benchmark.measure import SEVERAL_SIZE
 from persontrack_ros.benchmark.measure import Usage
@@ -37,6 +37,9 @@ _PAUSE = 0.1
 # Seconds that do not count yet, and those to receive the last tracks.
 _WARM_UP = 3
 _REST = 2.0
+# What each measurement takes besides, to start the nodes above all, and how long it is at least.
+_OVERHEAD = 10.0
+_LEAST_SECONDS = 3.0
 
 
 class Cameras:
@@ -73,18 +76,23 @@ class Cameras:
                 self._publish(name, 0)
             self._spin_until(time.monotonic() + _PAUSE)
 
-    def run(self, seconds: int, progress: tqdm[Any]) -> dict[str, list[int]]:
-        """Publish at the rate of cameras, one after the other; return the stamps of each."""
+    def run(self, seconds: int, budget: Budget) -> dict[str, list[int]]:
+        """
+        Publish at the rate of cameras, one after the other, unless Ctrl-C comes.
+
+        :returns: the stamps of each camera.
+        """
         names = list(self._publishers)
         stamps: dict[str, list[int]] = {name: [] for name in names}
         start = time.monotonic()
         for turn in range(seconds * SEVERAL_RATE * len(names)):
+            if budget.interrupted:
+                break
             self._spin_until(start + turn / (SEVERAL_RATE * len(names)))
             number, camera = divmod(turn, len(names))
             # Each is elsewhere in the video.
             number += camera * len(self._messages) // len(names)
             stamps[names[camera]].append(self._publish(names[camera], number))
-            progress.update()
         return stamps
 
     def rest(self) -> None:
@@ -106,7 +114,7 @@ class Cameras:
 
 def _processes(names: Sequence[str], values: dict[str, Any], together: bool) -> list[NodeProcess]:
     """Start one node for all cameras, or a node for each."""
-    # What they say is no part of the results, and that they start is told by the progress.
+    # What they say is no part of the results.
     options = {'arguments': ('--log-level', 'warn'), 'stdout': sys.stderr}
     if together:
         return [NodeProcess('cameras_node', {**values, 'cameras': ' '.join(names)}, **options)]
@@ -119,21 +127,23 @@ def measure(
     values: dict[str, Any],
     seconds: int,
     together: bool,
-    progress: tqdm[Any],
+    budget: Budget,
 ) -> dict[str, Any]:
-    """Measure some cameras, all in one node or each in its own."""
+    """Measure some cameras, all in one node or each in its own; nothing if Ctrl-C comes."""
     with ExitStack() as stack:
         nodes = [stack.enter_context(each) for each in _processes(names, values, together)]
         cameras = Cameras(names, images)
         stack.callback(cameras.node.destroy_node)
         cameras.wait_for(nodes)
-        cameras.run(_WARM_UP, progress)
+        cameras.run(_WARM_UP, budget)
         processes = [node.process.pid for node in nodes]
         before, began = sum(map(cpu_time, processes)), Usage.now()
-        stamps = cameras.run(seconds, progress)
+        stamps = cameras.run(seconds, budget)
         cpu, used = sum(map(cpu_time, processes)) - before, Usage.now() - began
         memory = memory_together(processes)
         cameras.rest()
+    if budget.interrupted:
+        return {}
     latencies = [
         [answered[stamp] for stamp in stamps[name] if stamp in answered]
         for name, answered in cameras.arrivals.latencies.items()
@@ -143,7 +153,7 @@ def measure(
         'sent': [len(each) for each in stamps.values()],
         'tracked': tracked,
         'images_per_s': sum(tracked) / used.wall,
-        **percentiles(list(chain(*latencies))),
+        **percentiles(list(itertools.chain(*latencies))),
         'cpu_ms_per_image': 1e3 * cpu / sum(tracked),
         'cores': cpu / used.wall,
         'others_cores': (used.machine - used.cpu - cpu) / used.wall,
@@ -153,17 +163,18 @@ def measure(
 
 
 def measure_cameras(
-    video: str, values: dict[str, Any], seconds: int, *counts: int
+    video: str, values: dict[str, Any], budget: Budget, seconds: int, *counts: int
 ) -> dict[str, Any]:
     """Measure each number of cameras, in one node and in as many."""
     images = images_of(video, SEVERAL_SIZE, _IMAGES)
-    results = {}
-    total = 2 * sum(counts) * (_WARM_UP + seconds) * SEVERAL_RATE
-    with tqdm(total=total, unit='image', mininterval=0.5) as progress:
-        for count in counts:
-            names = [f'camera{number}' for number in range(1, count + 1)]
-            results[str(count)] = {
-                nodes: measure(names, images, values, seconds, nodes == 'one', progress)
-                for nodes in ('one', 'many')
-            }
-    return results
+    results: dict[str, Any] = {}
+    ways = list(itertools.product(counts, ('one', 'many')))
+    for number, (count, nodes) in enumerate(budget.steps('cameras', ways, len(ways))):
+        names = [f'camera{number}' for number in range(1, count + 1)]
+        left = budget.share(len(ways) - number).seconds - _OVERHEAD
+        measured = round(min(seconds, max(_LEAST_SECONDS, left)))
+        result = measure(names, images, values, measured, nodes == 'one', budget)
+        if result:
+            results.setdefault(str(count), {})[nodes] = result
+    # One is nothing without the other.
+    return {count: both for count, both in results.items() if len(both) > 1}

@@ -10,7 +10,9 @@ import sys
 import pytest
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.report import as_text
+from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.ros import benchmark
 from persontrack_ros.ros.process import ros
 
@@ -24,7 +26,7 @@ CONFIGURATION = (
 
 def test_start(data, models):
     command = [sys.executable, '-m', 'persontrack_ros.ros.benchmark', 'start']
-    arguments = [str(data('videos/vtest.avi')), '{}', '1', '0']
+    arguments = [str(data('videos/vtest.avi')), '{}', 'inf', '1']
     done = subprocess.run(
         [*command, *arguments], stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=True
     )
@@ -66,7 +68,9 @@ def test_transport(data, models, monkeypatch):
     for name in CONFIGURATION:
         monkeypatch.delenv(name, raising=False)
     with ros():
-        result = benchmark.measure_transport(str(data('videos/vtest.avi')), {}, 5)
+        result = benchmark.measure_transport(
+            str(data('videos/vtest.avi')), {}, Budget(Interrupt()), 5
+        )
     middleware = get_rmw_implementation_identifier()
     assert (result['distribution'], result['middleware']) == (os.environ['ROS_DISTRO'], middleware)
     reliable, best_effort = result['runs']
@@ -77,7 +81,14 @@ def test_transport(data, models, monkeypatch):
     assert (row['sent'], row['tracked']) == (5, 5)
     assert 0 < row['publishing']['p50_ms'] < row['latency']['p50_ms']
     assert row['call']['p50_ms'] > 0
-    about = {'processor': 'P', 'cores': 2, 'openvino': 'O', 'python': 'P', 'load_before': 0.0}
+    about = {
+        'processor': 'P',
+        'cores': 2,
+        'inference': 'I',
+        'openvino': 'O',
+        'python': 'P',
+        'load_before': 0.0,
+    }
     text = as_text({'machine': about, 'transport': result})
     assert f'ROS 2 {result["distribution"]} with {middleware}' in text
     told = [line.split() for line in text.splitlines() if ' of 5 ' in line]
@@ -96,21 +107,22 @@ def test_cameras_in_one_node_and_in_several(data, models, tmp_path):
     path = tmp_path / 'results.json'
     command = [sys.executable, '-m', 'persontrack_ros.cli', 'benchmark', 'cameras']
     command += ['--video', str(data('videos/vtest.avi')), '--cameras', '1', '6']
-    command += ['--seconds', '6', '--json', str(path)]
+    command += ['--quick', '--json', str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
     assert '100%' in done.stderr
     results = json.loads(path.read_text())['cameras']
-    assert {count: list(row) for count, row in results.items()} == dict.fromkeys(
-        ('1', '6'), ['one', 'many']
-    )
+    assert [(count, list(row)) for count, row in results.items()] == [
+        ('1', ['one', 'many']),
+        ('6', ['one', 'many']),
+    ]
     for count, row in results.items():
         for each in row.values():
-            assert each['sent'] == [60] * int(count)
-            assert all(0 < number <= 60 for number in each['tracked'])
+            assert each['sent'] == [50] * int(count)
+            assert all(0 < number <= 50 for number in each['tracked'])
             assert 0 < each['p50_ms'] <= each['p99_ms']
             assert each['cores'] > 0
-            assert each['images_per_s'] * 6 == pytest.approx(sum(each['tracked']), rel=0.1)
+            assert each['images_per_s'] * 5 == pytest.approx(sum(each['tracked']), rel=0.1)
             share = min(each['tracked']) * int(count) / sum(each['tracked'])
             assert each['least_to_mean'] == pytest.approx(share)
     assert results['6']['one']['least_to_mean'] > 0.8
@@ -122,4 +134,4 @@ def test_cameras_in_one_node_and_in_several(data, models, tmp_path):
         ['6', '1'],
         ['6', '6'],
     ]
-    assert [line[0] for line in told].count('ratio') == 2
+    assert [line[:1] for line in told].count(['ratio']) == 2

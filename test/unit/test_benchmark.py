@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ import pytest
 
 from persontrack_ros.benchmark.association import Crowd
 from persontrack_ros.benchmark.association import trackers
+from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.measure import Usage
 from persontrack_ros.benchmark.measure import cpu_time
 from persontrack_ros.benchmark.measure import memory
@@ -29,6 +32,7 @@ from persontrack_ros.benchmark.report import noise
 from persontrack_ros.benchmark.variants import settings_of
 from persontrack_ros.benchmark.worker import Chunk
 from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.mot import read_mot
 from persontrack_ros.core.recording import Recording
 from persontrack_ros.core.settings import Settings
@@ -141,7 +145,7 @@ def test_pipelines(data, models, tmp_path):
     """All numbers are there; what they are is the machine's affair."""
     video = str(data('videos/TUD-Campus.mp4'))
     modes = ['default', 'every_frame']
-    pipelines = measure_pipelines(video, Settings(), modes, rounds=1, frames=5)
+    pipelines = measure_pipelines(video, Settings(), modes, 1, 5, Budget(Interrupt()))
     assert set(pipelines) == {'notebook', *modes, 'bound'}
     for row in pipelines.values():
         assert row['latency']['p50_ms'] > 0
@@ -155,6 +159,86 @@ def test_pipelines(data, models, tmp_path):
     draw_profile(pipelines, tmp_path / 'profile.svg')
     drawn = (tmp_path / 'profile.svg').read_text()
     assert drawn.count('<text') + drawn.count('<!-- ') > len(pipelines)
+
+
+def test_a_budget_ends_at_the_next_step_after_its_time(monkeypatch, capsys):
+    now = 100.0
+    monkeypatch.setattr(time, 'monotonic', lambda: now)
+    interrupt = Interrupt()
+    budget = Budget(interrupt, 10.0)
+    steps = budget.steps('rounds', range(20))
+    assert [next(steps), next(steps)] == [0, 1]
+    now = 105.0
+    assert next(steps) == 2
+    assert budget.share(2).seconds == 2.5
+    now = 110.0
+    assert list(steps) == []
+    # However little time there is, something is measured.
+    assert list(budget.steps('rounds', range(20))) == [0]
+    assert list(budget.steps('rounds', range(20), 3)) == [0, 1, 2]
+    # But not after Ctrl-C.
+    interrupt.requested = True
+    assert list(budget.steps('rounds', range(20))) == []
+    assert list(budget.share(2).steps('rounds', range(20), 3)) == []
+    assert 'rounds:  15%|' in capsys.readouterr().err
+
+
+def test_with_little_time_there_are_fewer_frames(data):
+    video = str(data('videos/TUD-Campus.mp4'))
+    budget = Budget(Interrupt(), 0.001)
+    pipelines = measure_pipelines(video, Settings(), ['default'], 50, 60, budget)
+    assert set(pipelines) == {'notebook', 'default', 'bound'}
+    # One round.
+    assert pipelines['default']['spread'] == 0
+
+
+def start(data, *arguments):
+    """Run a benchmark; return its process."""
+    command = [sys.executable, '-m', 'persontrack_ros.cli', 'benchmark', *arguments]
+    command += ['--video', str(data('videos/TUD-Campus.mp4'))]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(process, pattern):
+    """Read what a process says until it has said something."""
+    said = ''
+    while not re.search(pattern, said):
+        some = process.stderr.read(1)
+        assert some, said
+        said += some
+
+
+def test_interrupted_it_shows_what_there_is(models, data):
+    """As the terminal does it: all processes of the group get Ctrl-C."""
+    with start(data, '--quick', 'pipeline', 'association', 'start') as process:
+        # Within the second of three rounds.
+        wait_for(process, 'measuring: +(3[4-9]|[4-9][0-9])%')
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert 'Traceback' not in errors
+    for line in ('notebook', 'default', 'bound'):
+        assert re.search(rf'^{line} +\| +\d+\.\d\d', output, re.MULTILINE), output
+    assert 'association' not in output
+    assert 'start of the node' not in output
+    assert re.search(r'cores, inference with CPU, \w+_(f32|bf16|f16)', output)
+
+
+def test_interrupted_too_early_it_says_so(models, data):
+    with start(data, 'pipeline') as process:
+        wait_for(process, 'warming up:   0%')
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert 'interrupted before anything was measured' in errors
+    assert 'Traceback' not in errors
+    assert output == ''
 
 
 def test_command(data, persontrack, tmp_path):

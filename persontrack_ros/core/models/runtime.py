@@ -6,6 +6,7 @@ import hashlib
 import logging
 import tempfile
 import threading
+from collections import Counter
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -274,6 +275,24 @@ class InferenceModel:
         self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
         # AUTO puts one that only helps out at the start into brackets.
         self.device = ', '.join(compiled.get_property('EXECUTION_DEVICES')).strip('()')
+
+    @property
+    def instructions(self) -> str:
+        """
+        What most convolutions are computed with, as ``avx2_f32``.
+
+        From the name of OpenVINO's kernel, as ``brgconv_avx2_1x1_f32`` of a CPU; where it names no
+        set of instructions, as on a GPU, the kernel itself.
+        """
+        kernels = Counter(
+            node.get_rt_info()['primitiveType'].astype(str)
+            for node in self._compiled.get_runtime_model().get_ops()
+            if node.get_rt_info()['layerType'].astype(str) == 'Convolution'
+        )
+        ((kernel, _),) = kernels.most_common(1) or [('unknown', 0)]
+        parts = kernel.split('_')
+        known = [part for part in parts if part.startswith(('sse', 'avx', 'amx', 'vnni', 'core'))]
+        return '_'.join([*known, parts[-1]]) if known else kernel
 
     def team(self, times: int = 1) -> list[InferenceModel]:
         """
