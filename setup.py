@@ -14,6 +14,7 @@ setup(
     package_data={
         f'{PACKAGE}.bags': ['vision_msgs/type_hashes.json', 'vision_msgs/msg/*.msg'],
         f'{PACKAGE}.core.models': ['*.yaml'],
+        f'{PACKAGE}.core.presence': ['*.html'],
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),

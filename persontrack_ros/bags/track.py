@@ -31,6 +31,7 @@ from persontrack_ros.core.ignore import IgnoreMask
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.presence.writer import ReportWriter
 from persontrack_ros.core.report import warn
 from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.timeline import Timeline
@@ -165,11 +166,13 @@ def track_images(
     topic: Connection,
     pipeline: Pipeline,
     recorder: Optional[TracksRecorder] = None,
+    report: Optional[ReportWriter] = None,
 ) -> Iterator[tuple[BagImage, list[Track]]]:
     """
     Track the persons in every image of a topic, which ends at jumps of its stamps as in the node.
 
     :param recorder: gets all messages of the bag and the tracks.
+    :param report: gets the images and tracks.
     :raises SourceError: at the end, if there was no image that could be decoded.
     """
     images = ImageTopic(topic)
@@ -190,5 +193,7 @@ def track_images(
                 if recorder:
                     ignored = result.detections.ignored
                     recorder.write(image, result.tracks, pipeline.mask, ignored)
+                if report:
+                    report.add(moment.time, result.tracks, image.image)
                 yield image, result.tracks
     images.check()

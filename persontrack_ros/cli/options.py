@@ -78,6 +78,17 @@ def add_replay_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_report_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that asks for a page."""
+    parser.add_argument(
+        '--report',
+        type=Path,
+        metavar='PAGE',
+        help='write a page for a browser (.html): who was there, from when to when, how many, and '
+        'where they went',
+    )
+
+
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that decide the parameters."""
     parser.add_argument(

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.options import SOURCE
 from persontrack_ros.cli.options import add_offline_option
+from persontrack_ros.cli.options import add_report_option
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from
@@ -24,6 +25,7 @@ from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.mot import MotWriter
 from persontrack_ros.core.partial import Partial
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.presence.writer import ReportWriter
 from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
@@ -51,6 +53,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         '--mot-output', type=Path, metavar='FILE', help='write the tracks in MOTChallenge format'
     )
+    add_report_option(parser)
     parser.add_argument(
         '--show', action='store_true', help='show a window; Esc or q in it ends the run'
     )
@@ -64,7 +67,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_offline_option(parser)
     add_settings_options(parser)
     parser.set_defaults(
-        execute=execute, reads=('source', 'params'), writes=('output', 'mot_output')
+        execute=execute,
+        reads=('source', 'params'),
+        writes=('output', 'mot_output', 'report'),
     )
 
 
@@ -90,6 +95,9 @@ def execute(options: argparse.Namespace) -> int:
         # Whatever cannot be opened should say so before the models take their time to load.
         video = options.output and stack.enter_context(VideoWriter(options.output, source.rate))
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
+        report = options.report and stack.enter_context(
+            ReportWriter(options.report, Path(options.source).name, settings.values())
+        )
         window = stack.enter_context(Window('persontrack')) if options.show else None
         # What is there already can be processed faster than what comes; nobody waits for a frame.
         ahead = not (source.is_live or window or settings.inference.hint == 'latency')
@@ -115,6 +123,8 @@ def execute(options: argparse.Namespace) -> int:
                 else:
                     if mot:
                         mot.write(frame.number, ((t.id, t.box, t.score) for t in tracks))
+                    if report:
+                        report.add(frame.stamp, tracks, frame.image)
                     ids.update(track.id for track in tracks)
                     if video or window:
                         annotated = draw(
@@ -140,7 +150,7 @@ def execute(options: argparse.Namespace) -> int:
                 for number, tracks in zip(numbers, images):
                     if mot:
                         mot.write(number, ((t.id, t.box, t.score) for t in tracks))
-                if video or window:
+                if video or window or report:
                     _draw_again(
                         options.source,
                         source_options,
@@ -148,6 +158,7 @@ def execute(options: argparse.Namespace) -> int:
                         settings.drawing,
                         pipeline.mask,
                         video,
+                        report,
                         window,
                     )
             stack.close()
@@ -163,10 +174,11 @@ def _draw_again(
     drawing: DrawingSettings,
     mask: Optional[IgnoreMask],
     video: Optional[VideoWriter],
+    report: Optional[ReportWriter],
     window: Optional[Window],
 ) -> None:
     """
-    Read the source a second time and draw the tracks of each image.
+    Read the source a second time and show the tracks of each image.
 
     :raises SourceError: if it has fewer images than before.
     """
@@ -177,11 +189,15 @@ def _draw_again(
     with interrupt, VideoSource(source, source_options, lambda: interrupt.requested) as again:
         # Of what is damaged in it, it was told the first time.
         for frame, tracks in zip(Partial(again), images):
+            if report:
+                report.add(frame.stamp, tracks, frame.image)
+            drawn += 1
+            if not (video or window):
+                continue
             seen = trails.update(tracks, frame.stamp, drawing.trails, frame.image)
             annotated = draw(frame.image, tracks, 0.0, drawing, mask, trails=seen)
             if video:
                 video.write(annotated, frame.stamp)
-            drawn += 1
             if window and not window.show(annotated):
                 return
     if drawn < len(images) and not interrupt.requested:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
+
+import numpy as np
 
 from persontrack_ros.cli.options import add_offline_option
 from persontrack_ros.cli.options import add_replay_options
+from persontrack_ros.cli.options import add_report_option
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import settings_from
+from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.ignore import make_mask
 from persontrack_ros.core.mot import MotWriter
+from persontrack_ros.core.presence.writer import ReportWriter
 from persontrack_ros.core.recording import Recording
 from persontrack_ros.core.recording import track
 
@@ -25,10 +31,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument('detections', type=Path, metavar='DETECTIONS', help='.npz, or det.txt')
     parser.add_argument('output', type=Path, metavar='FILE', help='file to write')
+    add_report_option(parser)
     add_offline_option(parser)
     add_replay_options(parser)
     add_settings_options(parser)
-    parser.set_defaults(execute=execute, reads=('detections', 'params'), writes=('output',))
+    parser.set_defaults(
+        execute=execute, reads=('detections', 'params'), writes=('output', 'report')
+    )
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -37,8 +46,28 @@ def execute(options: argparse.Namespace) -> int:
     recording = Recording.load(options.detections, options.rate)
     recording = recording.seen_through(make_mask(settings.detector))
     threshold = settings.detector.score_threshold
-    with MotWriter(options.output) as writer:
+    with ExitStack() as stack:
+        writer = stack.enter_context(MotWriter(options.output))
+        report = options.report and stack.enter_context(
+            ReportWriter(
+                options.report,
+                options.detections.name,
+                settings.values(),
+                recording.detections.image_size,
+                'From stored detections, without images.',
+            )
+        )
         rows = track(recording, settings.tracker, threshold, options.every, options.offline)
         for frame, track_id, *box, score in rows:
             writer.write(int(frame), [(int(track_id), box, score)])
+        if report:
+            _report(report, recording, rows, options.every)
     return 0
+
+
+def _report(report: ReportWriter, recording: Recording, rows: FloatArray, every: int) -> None:
+    """Take note of each frame; `rows` are what :func:`track` returned."""
+    for number in range(1, len(recording.stamps) + 1, every):
+        here = rows[slice(*np.searchsorted(rows[:, 0], [number, number + 1]))]
+        ids, scores = here[:, 1].astype(int).tolist(), here[:, 6].tolist()
+        report.seen.add(int(recording.stamps[number - 1]), ids, here[:, 2:6], scores)

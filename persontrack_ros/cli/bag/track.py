@@ -11,6 +11,7 @@ from tqdm import tqdm
 from persontrack_ros.cli.bag.options import add_force_option
 from persontrack_ros.cli.bag.options import add_image_topic_option
 from persontrack_ros.cli.options import absolute
+from persontrack_ros.cli.options import add_report_option
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from
@@ -18,6 +19,7 @@ from persontrack_ros.core.interrupt import Interrupt
 from persontrack_ros.core.mot import MotWriter
 from persontrack_ros.core.partial import Partial
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.presence.writer import ReportWriter
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,12 +50,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         '--mot-output', type=Path, metavar='FILE', help='write the tracks in MOTChallenge format'
     )
+    add_report_option(parser)
     parser.add_argument(
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
     add_force_option(parser)
     add_settings_options(parser)
-    parser.set_defaults(execute=execute, reads=('bag', 'params'), writes=('output', 'mot_output'))
+    parser.set_defaults(
+        execute=execute, reads=('bag', 'params'), writes=('output', 'mot_output', 'report')
+    )
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -73,14 +78,17 @@ def execute(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         bag = stack.enter_context(BagReader(options.bag))
         topic = bag.choose_image_topic(options.image_topic)
-        if options.mot_output:
-            check_output(options.mot_output, options.force)
+        for path in filter(None, (options.mot_output, options.report)):
+            check_output(path, options.force)
         if options.output:
             check_output(options.output, options.force, options.bag)
             check_new_topics(bag, filter(None, (tracks_topic, annotated_topic)))
         pipeline = Pipeline(settings)
         interrupt = stack.enter_context(Interrupt())
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
+        report = options.report and stack.enter_context(
+            ReportWriter(options.report, options.bag.resolve().name, settings.values())
+        )
         recorder = None
         if options.output:
             storage = options.storage or bag.storage
@@ -90,7 +98,7 @@ def execute(options: argparse.Namespace) -> int:
             )
         total = min(topic.msgcount, options.max_frames or topic.msgcount)
         progress = stack.enter_context(tqdm(total=total, unit='frame', mininterval=0.5))
-        results = Partial(track_images(bag, topic, pipeline, recorder))
+        results = Partial(track_images(bag, topic, pipeline, recorder, report or None))
         for image, tracks in results:
             if mot:
                 mot.write(image.number, ((t.id, t.box, t.score) for t in tracks))

@@ -1,0 +1,1 @@
+"""A page for people: who was there from when to when."""

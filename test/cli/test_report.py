@@ -1,0 +1,169 @@
+"""The page of ``--report``, as a browser shows it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from persontrack_ros.core.mot import read_mot
+
+# Without what a browser does for itself in the background.
+OPTIONS = (
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--allow-file-access-from-files',
+    '--enable-logging=stderr',
+    '--dump-dom',
+)
+# Shows the page in a window of its own size, and tells what is there.
+FRAME = """<iframe id="frame" style="width: {width}px; height: 900px; border: 0"></iframe>
+<pre id="told"></pre>
+<script>
+window.onerror = (...problem) => console.error(problem);
+frame.onload = () => {{
+  const page = frame.contentWindow, body = page.document.body;
+  told.textContent = JSON.stringify({{
+    rows: [...body.querySelectorAll('tr[data-id]')].map(row => Number(row.dataset.id)),
+    pictures: [...body.querySelectorAll('img')].map(image => image.naturalWidth),
+    ways: body.querySelectorAll('polyline').length,
+    width: page.document.documentElement.scrollWidth,
+    background: page.getComputedStyle(body).backgroundColor,
+    columns: page.getComputedStyle(body.querySelector('.wide')).display,
+    fetched: page.performance.getEntriesByType('resource').map(one => one.name)
+      .filter(name => !name.startsWith('data:')),
+    settings: body.querySelector('.settings').textContent,
+    text: body.textContent,
+  }});
+}};
+frame.src = 'page.html';
+</script>
+"""
+
+
+@pytest.fixture(scope='module')
+def browser():
+    path = shutil.which('chromium') or shutil.which('google-chrome')
+    if path is None:
+        pytest.skip('no chromium: apt-get install chromium')
+    return path
+
+
+def look(browser, page, tmp_path, width, dark=False):
+    """Return what a browser finds in a page, after it has said nothing on its console."""
+    shutil.copy(page, tmp_path / 'page.html')
+    (tmp_path / 'frame.html').write_text(FRAME.format(width=width))
+    command = [browser, *OPTIONS, f'--user-data-dir={tmp_path / "profile"}']
+    command.append(f'--blink-settings=preferredColorScheme={int(not dark)}')
+    url = (tmp_path / 'frame.html').as_uri()
+    done = subprocess.run([*command, url], capture_output=True, text=True, timeout=120)
+    assert 'CONSOLE' not in done.stderr
+    told = re.search(r'<pre id="told">(.+?)</pre>', done.stdout, re.DOTALL)
+    assert told, done.stdout[-2000:] + done.stderr[-2000:]
+    return json.loads(html.unescape(told[1]))
+
+
+def ids_of(path):
+    return sorted(set(read_mot(path)[:, 1].astype(int).tolist()))
+
+
+@pytest.fixture(scope='module')
+def run(data, models, persontrack, tmp_path_factory):
+    """Track a video, offline and not; return a function that returns the page and tracks."""
+
+    def track(*options):
+        folder = tmp_path_factory.mktemp('run')
+        page, tracks = folder / 'report.html', folder / 'tracks.txt'
+        done = persontrack(
+            'run',
+            data('videos/TUD-Campus.mp4'),
+            *('--report', page, '--mot-output', tracks, *options),
+        )
+        assert done.returncode == 0, done.stderr
+        return page, tracks
+
+    return track
+
+
+@pytest.mark.parametrize('options', [(), ('--offline',)])
+def test_as_many_persons_as_tracks(browser, run, tmp_path, options):
+    page, tracks = run(*options, '--set', 'tracker.n_init=2')
+    seen = look(browser, page, tmp_path, 1280)
+    assert sorted(seen['rows']) == ids_of(tracks)
+    assert len(seen['pictures']) == len(seen['rows'])
+    assert min(seen['pictures']) > 10
+    assert seen['ways'] >= len(seen['rows'])
+    assert seen['fetched'] == []
+    assert 'tracker.n_init2' in seen['settings']
+    assert 'Persons in TUD-Campus.mp4' in seen['text']
+    assert '71images' in seen['text'].replace('images71', '71images')
+
+
+def test_narrow_and_wide_light_and_dark(browser, run, tmp_path):
+    page, _ = run()
+    backgrounds = set()
+    for width in (390, 1280):
+        for dark in (False, True):
+            seen = look(browser, page, tmp_path, width, dark)
+            # Nothing sticks out; a scroll bar may take some of it.
+            assert width - 20 < seen['width'] <= width
+            assert (seen['columns'] == 'none') == (width == 390)
+            red, green, blue = map(int, re.findall(r'\d+', seen['background'])[:3])
+            assert (red + green + blue < 200) == dark
+            backgrounds.add(seen['background'])
+    assert len(backgrounds) == 2
+
+
+def test_from_stored_detections(browser, data, persontrack, tmp_path):
+    page, tracks = tmp_path / 'report.html', tmp_path / 'tracks.txt'
+    detections = data('mot/TUD-Campus') / 'det' / 'det.txt'
+    done = persontrack('track', detections, tracks, '--report', page)
+    assert done.returncode == 0, done.stderr
+    seen = look(browser, page, tmp_path, 1280)
+    assert sorted(seen['rows']) == ids_of(tracks)
+    assert (seen['pictures'], seen['ways'] > 0) == ([], True)
+    assert 'From stored detections, without images.' in seen['text']
+    assert 'There are no images to show.' in seen['text']
+
+
+def test_of_a_bag(browser, data, models, persontrack, tmp_path):
+    bag, page, tracks = tmp_path / 'bag', tmp_path / 'report.html', tmp_path / 'tracks.txt'
+    video = data('videos/TUD-Campus.mp4')
+    done = persontrack('bag', 'record', video, '-o', bag, '--max-frames', 20)
+    assert done.returncode == 0, done.stderr
+    done = persontrack('bag', 'track', bag, '--report', page, '--mot-output', tracks)
+    assert done.returncode == 0, done.stderr
+    seen = look(browser, page, tmp_path, 390)
+    assert sorted(seen['rows']) == ids_of(tracks)
+    assert min(seen['pictures']) > 10
+    # It is not written over without being asked.
+    done = persontrack('bag', 'track', bag, '--report', page)
+    assert done.returncode == 2
+    assert '--force' in done.stderr
+
+
+@pytest.mark.fault(
+    'files',
+    '`run --report` over its input, or over what else it writes',
+    happens='refused before anything is read',
+    lost='nothing',
+)
+def test_no_page_over_what_is_read_or_written(data, persontrack, tmp_path):
+    video = tmp_path / 'video.mp4'
+    shutil.copy(data('videos/TUD-Campus.mp4'), video)
+    before = video.read_bytes()
+    for options in (['--report', video], ['--report', 'a', '--mot-output', 'a']):
+        done = persontrack('run', video, *options)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+    assert video.read_bytes() == before

@@ -1,0 +1,180 @@
+"""Test what a report remembers, and the page that is made of it."""
+
+import base64
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.mot import read_ground_truth
+from persontrack_ros.core.presence.observations import Observations
+from persontrack_ros.core.presence.page import PICTURES
+from persontrack_ros.core.presence.page import make_page
+from persontrack_ros.core.presence.writer import ReportWriter
+
+SECOND = 1_000_000_000
+BOX = np.array([[100.0, 50.0, 40.0, 100.0]])
+IMAGE = np.full((240, 320, 3), 90, np.uint8)
+
+
+def watched(times, start=0, **options):
+    """Return what is remembered of one person who is seen at some times, and 10 s in all."""
+    seen = Observations((320, 240))
+    for tenth in range(101):
+        there = tenth / 10 in times
+        stamp = start + tenth * SECOND // 10
+        seen.add(stamp, [7] * there, BOX[: int(there)], [0.9] * there, **options)
+    return seen
+
+
+def test_visits():
+    seen = watched([*np.arange(10, 31) / 10, *np.arange(35, 41) / 10, *np.arange(80, 91) / 10])
+    # Half a second is no absence.
+    assert seen.persons[7].visits == [(1.0, 4.0), (8.0, 9.0)]
+    assert seen.persons[7].present == 4.0
+    assert (seen.duration, seen.images, seen.most) == (10.0, 101, 1)
+    assert seen.counts == (1.0, [0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0])
+
+
+def test_time_goes_on_where_stamps_go_back():
+    seen = Observations((320, 240))
+    for stamp in (0, 1, 2, 0, 1, 2):
+        seen.add(stamp * SECOND, [1], BOX, [0.9])
+    assert seen.duration == 5.0
+    assert seen.persons[1].present == 5.0
+
+
+def test_hours_take_no_more_memory():
+    seen = Observations((320, 240))
+    for minute in range(10_000):
+        boxes = BOX + [minute % 200, 0, 0, 0]
+        seen.add(minute * 60 * SECOND, [1, 2][: 1 + minute % 2], boxes.repeat(2, 0), [0.9] * 2)
+    width, counts = seen.counts
+    assert len(counts) <= 600
+    assert width * len(counts) >= seen.duration
+    assert set(counts) == {2}
+    one = Observations((320, 240))
+    for tenth in range(20_000):
+        one.add(tenth * SECOND // 10, [1], BOX + [tenth * 7 % 200, tenth * 3 % 100, 0, 0], [0.9])
+    assert len(one.persons[1].ways) == 1
+    assert len(one.persons[1].ways[0]) <= 200
+
+
+def test_the_picture_is_the_best_one():
+    seen = Observations()
+
+    def show(box, grey, score=0.9, others=()):
+        image = IMAGE.copy()
+        left, top, width, height = box
+        image[max(0, top) : top + height, max(0, left) : left + width] = grey
+        boxes = np.array([box, *others], dtype=float)
+        seen.add(0, range(1, 1 + len(boxes)), boxes, [score] * len(boxes), image)
+        picture = cv2.imdecode(np.frombuffer(seen.persons[1].picture, np.uint8), 1)
+        return round(picture.mean())
+
+    assert show((100, 50, 20, 40), 10) == pytest.approx(10, abs=2)
+    # Larger.
+    assert show((100, 50, 40, 80), 60) == pytest.approx(60, abs=2)
+    # Larger still, but predicted, half outside, behind somebody, hardly recognised.
+    assert show((100, 50, 60, 120), 200, score=0.0) == pytest.approx(60, abs=2)
+    assert show((-40, 50, 80, 160), 200) == pytest.approx(60, abs=2)
+    behind = [(110, 60, 60, 120)]
+    assert show((100, 50, 60, 120), 200, others=behind) == pytest.approx(60, abs=2)
+    assert show((100, 50, 50, 100), 200, score=0.5) == pytest.approx(60, abs=2)
+    assert show((100, 50, 60, 120), 200) == pytest.approx(200, abs=2)
+
+
+def test_the_scene_is_the_emptiest_image():
+    seen = Observations()
+    for count, grey in ((1, 30), (0, 90), (1, 200)):
+        seen.add(0, [1] * count, BOX[:count], [0.9] * count, np.full_like(IMAGE, grey))
+    scene = cv2.imdecode(np.frombuffer(seen.scene, np.uint8), 1)
+    assert scene.mean() == pytest.approx(90, abs=2)
+    assert seen.size == (320, 240)
+
+
+def test_nothing_of_a_name_gets_into_the_page():
+    evil = '<script>alert("1")</script>&'
+    seen = watched([1.0])
+    page = make_page(seen, evil, {'detector.model': evil, 'a $name': True}, evil)
+    assert '<script' not in page
+    assert page.count('&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;') == 4
+    assert '<td>a $name</td><td>true</td>' in page
+
+
+def test_nothing_is_fetched(data):
+    """What is not in the page is not there."""
+    page = make_page(watched([1.0], image=IMAGE), 'video', {})
+    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
+    assert 'url(' not in page
+
+
+def test_times_of_a_bag_are_told():
+    assert 'Times count from 2026-11-27 07:00:00 UTC.' in make_page(
+        watched([1.0], 1_795_762_800 * SECOND), 'bag', {}
+    )
+    assert 'UTC' not in make_page(watched([1.0]), 'video', {})
+
+
+@pytest.mark.parametrize('images', [0, 1, 3])
+def test_nobody(images):
+    seen = Observations()
+    for number in range(images):
+        seen.add(number * SECOND, [], np.empty((0, 4)), [])
+    page = make_page(seen, 'empty', {})
+    assert 'Nobody.' in page
+    assert f'<dd>{images}</dd>' in page
+
+
+def test_ten_minutes_are_less_than_three_megabytes(data):
+    """Of vtest.avi's kind: shown eight times, with other persons each time."""
+    truth = read_ground_truth(data('mot/PETS09-S2L1'))
+    capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
+    images = {}
+    for number in range(1, 796):
+        capture.grab()
+        if number % 5 == 1:
+            images[number] = capture.retrieve()[1]
+    seen = Observations()
+    for turn in range(8):
+        for number, image in images.items():
+            rows = truth[truth[:, 0] == number]
+            ids = (rows[:, 1] + 100 * turn).astype(int).tolist()
+            stamp = (turn * 795 + number) * SECOND // 10
+            seen.add(stamp, ids, rows[:, 2:6], [0.9] * len(ids), image)
+    assert seen.duration > 600
+    page = make_page(seen, 'vtest.avi', {})
+    assert page.count('<tr data-id') == len(seen.persons) > 100
+    assert page.count('<img') == len(seen.persons)
+    assert len(page) < 3e6
+
+
+def test_pictures_of_those_who_were_there_longest():
+    seen = Observations()
+    count = PICTURES + 20
+    for second in range(count):
+        ids = list(range(second, count))
+        # Beside each other.
+        places = [(16 * (id_ % 20), 16 * (id_ // 20), 15, 15) for id_ in ids]
+        seen.add(second * SECOND // 2, ids, np.array(places, dtype=float), [0.9] * len(ids), IMAGE)
+    page = make_page(seen, 'crowd', {})
+    assert page.count('<tr data-id') == count
+    assert page.count('<img') == PICTURES
+    assert 'Without pictures of the 20 who were there shortest.' in page
+    assert 'alt="person 0"' not in page
+
+
+def test_a_page_is_complete_or_absent(tmp_path):
+    path = tmp_path / 'page.html'
+    with pytest.raises(ZeroDivisionError), ReportWriter(path, 'video', {}):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+    with ReportWriter(path, 'video', {}) as report:
+        report.add(0, [], IMAGE)
+    assert path.read_text().endswith('</html>\n')
+    jpeg = re.search(r'href="data:image/jpeg;base64,([^"]+)"', path.read_text())[1]
+    assert base64.b64decode(jpeg)[:2] == b'\xff\xd8'
+    with pytest.raises(OutputError, match='cannot write'):
+        ReportWriter(tmp_path / 'missing' / 'page.html', 'video', {})
