@@ -22,34 +22,22 @@ from vision_msgs.msg import Detection3DArray
 from vision_msgs.msg import ObjectHypothesisWithPose
 
 from persontrack_ros.core.depth import Place
-from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.messages import CLASS_ID
 from persontrack_ros.core.motion_filter import Motion
 from persontrack_ros.core.tracking.track import Track
 
 
-def tracks_to_message(tracks: Iterable[Track], header: Header) -> Detection2DArray:
+def boxes_to_message(
+    rows: Iterable[tuple[FloatArray, float, str]], header: Header
+) -> Detection2DArray:
     """
-    Fill the message of the ``tracks`` topic.
+    Fill the message of the topics ``tracks`` and ``detections``.
 
+    :param rows: box, score and id of each person; the id is empty where nobody has one.
     :param header: that of the image; it goes into the array and into every detection.
     """
-    return Detection2DArray(
-        header=header,
-        detections=[_detection(track.box, track.score, header, str(track.id)) for track in tracks],
-    )
-
-
-def detections_to_message(detections: Detections, header: Header) -> Detection2DArray:
-    """Fill the message of the ``detections`` topic, in the same way; nobody has an id."""
-    return Detection2DArray(
-        header=header,
-        detections=[
-            _detection(box, score, header)
-            for box, score in zip(detections.boxes, detections.scores.tolist())
-        ],
-    )
+    return Detection2DArray(header=header, detections=[_detection(*row, header) for row in rows])
 
 
 def tracks_to_info(
@@ -100,7 +88,7 @@ def _motion(frame: str, motion: Optional[Motion]) -> Optional[dict[str, Any]]:
     }
 
 
-def _detection(box: FloatArray, score: float, header: Header, identifier: str = '') -> Detection2D:
+def _detection(box: FloatArray, score: float, identifier: str, header: Header) -> Detection2D:
     left, top, width, height = box.tolist()
     detection = Detection2D(header=header, id=identifier)
     # x, y and theta of the centre have moved between versions of vision_msgs; 4.x, which all
