@@ -27,6 +27,7 @@ from persontrack_ros.benchmark.measure import percentiles
 from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.ros.arrivals import Arrivals
+from persontrack_ros.ros.arrivals import spin_until
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.node_process import NodeProcess
 
@@ -74,7 +75,7 @@ class Cameras:
                 raise PersontrackError(f'no tracks from {" and ".join(silent)}, see above')
             for name in silent:
                 self._publish(name, 0)
-            self._spin_until(time.monotonic() + _PAUSE)
+            spin_until(self._executor, time.monotonic() + _PAUSE)
 
     def run(self, seconds: int, budget: Budget) -> dict[str, list[int]]:
         """
@@ -88,7 +89,7 @@ class Cameras:
         for turn in range(seconds * SEVERAL_RATE * len(names)):
             if budget.interrupted:
                 break
-            self._spin_until(start + turn / (SEVERAL_RATE * len(names)))
+            spin_until(self._executor, start + turn / (SEVERAL_RATE * len(names)))
             number, camera = divmod(turn, len(names))
             # Each is elsewhere in the video.
             number += camera * len(self._messages) // len(names)
@@ -97,7 +98,7 @@ class Cameras:
 
     def rest(self) -> None:
         """Receive what is still on its way."""
-        self._spin_until(time.monotonic() + _REST)
+        spin_until(self._executor, time.monotonic() + _REST)
 
     def _publish(self, name: str, number: int) -> int:
         """Send an image; return its stamp."""
@@ -106,10 +107,6 @@ class Cameras:
         message.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
         self._publishers[name].publish(message)
         return stamp
-
-    def _spin_until(self, due: float) -> None:
-        while (left := due - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
 
 
 def _processes(names: Sequence[str], values: dict[str, Any], together: bool) -> list[NodeProcess]:

@@ -7,7 +7,9 @@ apt does not import beside a NumPy 2 installed by pip; it is asked only for thos
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -46,6 +48,19 @@ def bgr_to_image(image: BgrImage, header: Header) -> Image:
     # Into the array that is there: another one would be copied, and bytes would be checked one by
     # one, half a second in full HD.
     message.data.frombytes(np.ascontiguousarray(image).data)
+    return message
+
+
+def bgr_to_compressed(image: BgrImage, header: Header, quality: int) -> CompressedImage:
+    """
+    Convert a BGR array to a JPEG as image_transport makes it, with that header.
+
+    :param quality: from 1 to 100.
+    """
+    _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    message = CompressedImage(header=header, format='bgr8; jpeg compressed bgr8')
+    # As in bgr_to_image.
+    message.data.frombytes(data.data)
     return message
 
 

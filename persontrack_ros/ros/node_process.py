@@ -25,6 +25,7 @@ class NodeProcess:
         parameters: Mapping[str, Any],
         remappings: Iterable[str] = (),
         arguments: Iterable[str] = (),
+        within: Iterable[str] = (),
         **options: Any,
     ) -> None:
         """
@@ -33,10 +34,11 @@ class NodeProcess:
         :param name: of the executable, as `tracker_node`.
         :param remappings: ``OLD:=NEW``.
         :param arguments: more ROS arguments, as ``--params-file FILE``; parameters win over them.
+        :param within: a command that runs another one in its place, as ``ip netns exec NAME``.
         :param options: of ``subprocess.Popen``.
         """
         ros_arguments, *rest = node_arguments(parameters, remappings)
-        command = [sys.executable, '-m', 'persontrack_ros.ros', name]
+        command = [*within, sys.executable, '-m', 'persontrack_ros.ros', name]
         self.process = subprocess.Popen(
             [*command, ros_arguments, *arguments, *rest], start_new_session=True, **options
         )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Optional
 
-import cv2
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
@@ -40,6 +39,7 @@ from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.ros.depth_input import Depth
+from persontrack_ros.ros.images import bgr_to_compressed
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.messages import boxes_to_message
 from persontrack_ros.ros.messages import tracks_to_info
@@ -211,11 +211,7 @@ class Outputs:
                 throttle_duration_sec=_WARNING_PERIOD,
             )
         elif compressed:
-            quality = [cv2.IMWRITE_JPEG_QUALITY, options['jpeg_quality']]
-            _, data = cv2.imencode('.jpg', annotated, quality)
-            message = CompressedImage(header=header, format='bgr8; jpeg compressed bgr8')
-            # As in bgr_to_image.
-            message.data.frombytes(data.data)
+            message = bgr_to_compressed(annotated, header, options['jpeg_quality'])
             self._publishers['compressed'].publish(message)
 
     @property

@@ -13,6 +13,7 @@ from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -23,10 +24,13 @@ from persontrack_ros.core.node_options import PUBLISHER_PARAMETERS
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
 from persontrack_ros.ros.answers import TrackerAnswers
+from persontrack_ros.ros.images import bgr_to_compressed
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.parameters import declare
 from persontrack_ros.ros.process import ros
 from persontrack_ros.ros.process import spinning
+
+_QUALITY = 80
 
 
 class _NodeLog(logging.Handler):
@@ -41,7 +45,7 @@ class _NodeLog(logging.Handler):
 
 
 class VideoPublisher(Node):
-    """Publishes the images of a source on ``image_raw``."""
+    """Publishes the images of a source on ``image_raw``, and as JPEG where somebody wants it."""
 
     def __init__(self, **options: object) -> None:
         """
@@ -72,6 +76,13 @@ class VideoPublisher(Node):
         self._publisher = self.create_publisher(
             Image,
             'image_raw',
+            QoSProfile(depth=1),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        # As image_transport names it and compresses by default.
+        self._compressed = self.create_publisher(
+            CompressedImage,
+            f'{self.image_topic_name}/compressed',
             QoSProfile(depth=1),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
@@ -106,6 +117,8 @@ class VideoPublisher(Node):
                 if not self._own_stamps:
                     stamp = self.get_clock().now().to_msg()
                 header = Header(stamp=stamp, frame_id=self._frame_id)
+                if self._compressed.get_subscription_count():
+                    self._compressed.publish(bgr_to_compressed(frame.image, header, _QUALITY))
                 message = bgr_to_image(frame.image, header)
                 if self._tracker is None:
                     self._publisher.publish(message)

@@ -10,8 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 
+from persontrack_ros.core.encodings import decode_image
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.video_writer import VideoWriter
 from persontrack_ros.ros.images import image_to_bgr
@@ -104,6 +106,22 @@ def test_every_image_of_a_video(camera, video):
         assert (message.height, message.width, message.step) == (48, 64, 192)
         assert len(message.data) == 48 * 192
         assert message.header.frame_id == 'camera'
+
+
+def test_compressed_images_for_those_who_want_them(camera, peer, video):
+    """Each has the stamp and the contents of the raw one, which is published as well."""
+    compressed = []
+    peer.node.create_subscription(CompressedImage, 'image_raw/compressed', compressed.append, 50)
+    camera.play(source=video, until=4, loop=True)
+    raw = {stamp: image_to_bgr(each) for stamp, each in zip(camera.stamps, camera.messages)}
+    both = [each for each in compressed if stamp_to_nanoseconds(each.header) in raw]
+    assert len(both) >= 2
+    for message in both:
+        assert message.header.frame_id == 'camera'
+        image = decode_image(message.data, 1.0)
+        expected = raw[stamp_to_nanoseconds(message.header)]
+        np.testing.assert_allclose(image, expected.astype(float), atol=20)
+        assert message.format == 'bgr8; jpeg compressed bgr8'
 
 
 def test_stamps_of_the_clock(camera, video):
