@@ -2,7 +2,7 @@
 When the tracks of cameras arrive, by the stamps of their images.
 
 ``python -m persontrack_ros.ros.arrivals SECONDS CAMERA...`` prints `begin` once each camera was
-tracked for a while, and then the latencies of each as JSON.
+tracked for a while, or none will be, and after so many seconds the latencies of each as JSON.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 
+_TIMEOUT = 60.0
 _WARM_UP = 3.0
 
 
@@ -70,8 +71,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     node, executor = Node('arrivals'), SingleThreadedExecutor()
     executor.add_node(node)
     latencies = Arrivals(node, options.cameras).latencies
-    while not all(latencies.values()):
-        executor.spin_once()
+    end = time.monotonic() + _TIMEOUT
+    while not all(latencies.values()) and time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.1)
     spin_until(executor, time.monotonic() + _WARM_UP)
     for each in latencies.values():
         each.clear()
