@@ -75,10 +75,18 @@ def test_what_goes_over_the_network(data, models):
 
 
 @needs_namespaces
-def test_a_link_that_cannot_be(data):
-    done = computers(str(data('videos/vtest.avi')), '--link', 'rate', 'much')
-    assert done.returncode == 2
-    assert ('rate' in done.stderr) if os.geteuid() == 0 else ('need root' in done.stderr)
+def test_a_link_that_is_too_slow(data, models):
+    """What does not fit does not arrive in time, and no more than fits is sent."""
+    video = str(data('videos/vtest.avi'))
+    done = computers(video, '--seconds', '4', '--ways', 'raw', '--mbit', '20')
+    if os.geteuid():
+        assert 'need root' in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    name, there, _, tracks, *_ = done.stdout.splitlines()[-1].split()
+    assert name == 'raw'
+    assert float(there) < 25
+    assert float(tracks) < 5
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='namespaces need root')
