@@ -7,6 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Generic
 from typing import Optional
 from typing import TypeVar
@@ -27,26 +29,41 @@ class Turns:
         """Begin with nobody at work."""
         self._free = count
         self._lock = threading.Lock()
-        self._waiting: deque[threading.Lock] = deque()
+        self._waiting: deque[tuple[threading.Lock, Callable[[], None]]] = deque()
 
-    def __enter__(self) -> None:
-        """Wait for one's turn."""
+    @contextmanager
+    def turn(self, when_next: Callable[[], None]) -> Iterator[None]:
+        """
+        Wait for one's turn, and have it during the block.
+
+        :param when_next: called, on any thread, where one has to wait and is the first in line.
+        """
+        self._wait(when_next)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _wait(self, when_next: Callable[[], None]) -> None:
         with self._lock:
             if self._free:
                 self._free -= 1
                 return
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        turn.acquire()
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append((mine, when_next))
+            if len(self._waiting) == 1:
+                when_next()
+        mine.acquire()
 
-    def __exit__(self, *error: object) -> None:
-        """Let the next one work."""
+    def _pass_on(self) -> None:
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
+            if not self._waiting:
                 self._free += 1
+                return
+            self._waiting.popleft()[0].release()
+            if self._waiting:
+                self._waiting[0][1]()
 
 
 class NewestItemWorker(Generic[Item]):
@@ -56,7 +73,8 @@ class NewestItemWorker(Generic[Item]):
     An item that arrives while the handler is busy, or waits for its turn, replaces one that is
     still waiting: queued images would only make the results stale.
 
-    :ivar busy: whether an item is being handled.
+    :ivar busy: whether an item is being handled, or waits behind those of other workers: what
+        comes would most likely be replaced.
     """
 
     def __init__(
@@ -66,13 +84,14 @@ class NewestItemWorker(Generic[Item]):
         Start the thread.
 
         :param handle: must not raise.
-        :param idle: called on the thread of the worker when it is no longer busy.
+        :param idle: called on some thread when it is no longer busy.
         :param turns: shared with other workers.
         """
         self._handle = handle
         self._idle = idle
         self._turns = turns
         self.busy = False
+        self._handling = False
         self._condition = threading.Condition()
         self._item: Optional[Item] = None
         self._stopping = False
@@ -94,7 +113,7 @@ class NewestItemWorker(Generic[Item]):
     def in_work(self) -> int:
         """Number of items that are waiting or being handled."""
         with self._condition:
-            return (self._item is not None) + self.busy
+            return (self._item is not None) + self._handling
 
     def stop(self) -> None:
         """Drop what waits, let the handler finish its item and end the thread."""
@@ -107,16 +126,22 @@ class NewestItemWorker(Generic[Item]):
 
     def _run(self) -> None:
         while self._wait():
-            with self._turns:
+            self.busy = True
+            with self._turns.turn(self._stand_by):
                 with self._condition:
                     if self._stopping:
                         return
                     item, self._item = self._item, None
-                    self.busy = True
+                    self.busy = self._handling = True
                 self._handle(item)
             with self._condition:
-                self.busy = False
-            self._idle()
+                self._handling = False
+            self._stand_by()
+
+    def _stand_by(self) -> None:
+        """Let newer items come."""
+        self.busy = False
+        self._idle()
 
     def _wait(self) -> bool:
         """Wait for an item; return whether one came before the end."""
