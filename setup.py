@@ -12,6 +12,7 @@ setup(
     version='0.1.0',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={
+        PACKAGE: ['py.typed'],
         f'{PACKAGE}.bags': ['vision_msgs/type_hashes.json', 'vision_msgs/msg/*.msg'],
         f'{PACKAGE}.core.models': ['*.yaml'],
         f'{PACKAGE}.core.presence': ['*.html'],

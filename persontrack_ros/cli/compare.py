@@ -5,14 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import settings_from
-from persontrack_ros.core.embedding import make_embedder
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.sameness import sameness
+from persontrack_ros.core.likeness import compare
 from persontrack_ros.core.sources.folder import read_image
 
 
@@ -35,18 +30,10 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
     images = [read_image(path) for path in (options.image_a, options.image_b)]
-    embedder = make_embedder(settings.reid, Runtime(settings.inference))
-    if not embedder.dimension:
-        raise SettingsError(f'reid.model {settings.reid.model} has no looks to compare by')
-    vectors = [
-        embedder.embed(image, np.array([[0.0, 0.0, image.shape[1], image.shape[0]]]))[0]
-        for image in images
-    ]
-    similarity = float(vectors[0] @ vectors[1])
-    known = sameness(settings.reid.model)
-    verdict = 'same person' if 1 - similarity <= known.limit else 'different persons'
+    likeness = compare(*images, settings)
+    verdict = 'same person' if likeness.same else 'different persons'
     print(
-        f'cosine similarity {similarity:.3f}: {verdict} (same from {1 - known.limit:.3f} on); '
-        f'{known.sure(1 - similarity)}'
+        f'cosine similarity {likeness.similarity:.3f}: {verdict} (same from {likeness.limit:.3f} '
+        f'on); {likeness.sure}'
     )
     return 0
