@@ -1,15 +1,19 @@
 """Build of the ROS 2 package persontrack_ros."""
 
 from glob import glob
+from pathlib import Path
+from xml.etree import ElementTree
 
 from setuptools import find_packages
 from setuptools import setup
 
 PACKAGE = 'persontrack_ros'
+# The one place of the version, where ROS looks for it.
+MANIFEST = ElementTree.parse(Path(__file__).with_name('package.xml'))  # noqa: S314
 
 setup(
     name=PACKAGE,
-    version='0.1.0',
+    version=MANIFEST.findtext('version'),
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={
         PACKAGE: ['py.typed'],
@@ -41,6 +45,8 @@ setup(
     extras_require={
         'evaluation': ['matplotlib', 'motrics', 'psutil', 'pyxtrackers'],
         'int8': ['nncf'],
+        # Where no ROS brings it.
+        'opencv': ['opencv-python'],
         'test': ['motrics', 'pytest'],
     },
     python_requires='>=3.10',

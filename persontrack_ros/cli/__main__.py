@@ -35,7 +35,8 @@ def main() -> int:
     except ModuleNotFoundError as error:
         print(
             f'persontrack: error: the Python module {error.name} is missing in {sys.executable}; '
-            'see "On a robot" in the README for what to install',
+            'without ROS, pip install "persontrack_ros[opencv]" brings all that is needed; on a '
+            'robot, see "On a robot" in the README',
             file=sys.stderr,
         )
         return 2
