@@ -18,7 +18,7 @@ from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.settings import Value
 from persontrack_ros.core.timeline import SECOND
-from persontrack_ros.core.tracking.offline import OfflineTracker
+from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.video import VideoSource
 
@@ -82,6 +82,7 @@ class PersonTracker:
         :returns: the images in their order.
         :raises SourceError: if it cannot be read, or ends before it should; what came before that
             is not lost.
+        :raises SettingsError: if it is to be offline, and not every image searched.
         """
         self.reset()
         if offline:
@@ -92,7 +93,7 @@ class PersonTracker:
                 yield Seen(frame.number, frame.stamp / SECOND, frame.image, result.tracks)
 
     def _watch_offline(self, source: Source) -> Iterator[Seen]:
-        tracker = OfflineTracker(self._settings.tracker)
+        tracker = make_offline_tracker(self._settings)
         online = self._pipeline.tracker
         self._pipeline.use(tracker)
         try:

@@ -41,6 +41,7 @@ from persontrack_ros.core.recording import as_rows
 from persontrack_ros.core.recording import track
 from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.offline import OfflineTracker
+from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
 
@@ -173,7 +174,7 @@ def _table(
 def _track_video(source: str, settings: Settings, every: int, offline: bool) -> FloatArray:
     pipeline = Pipeline(settings)
     if offline:
-        pipeline.tracker = OfflineTracker(settings.tracker)
+        pipeline.tracker = make_offline_tracker(settings)
     numbers = []
     images = []
     with VideoSource(source) as video:

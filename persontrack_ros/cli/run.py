@@ -27,7 +27,7 @@ from persontrack_ros.core.partial import Partial
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.presence.writer import ReportWriter
 from persontrack_ros.core.settings import DrawingSettings
-from persontrack_ros.core.tracking.offline import OfflineTracker
+from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.video import SourceOptions
 from persontrack_ros.core.video import VideoSource
@@ -81,6 +81,7 @@ def execute(options: argparse.Namespace) -> int:
     )
     if options.offline and is_camera(options.source):
         raise SettingsError('--offline needs a video file or a folder of images, not a camera')
+    offline = make_offline_tracker(settings) if options.offline else None
     processed = 0
     numbers: list[int] = []
     ids: set[int] = set()
@@ -102,8 +103,8 @@ def execute(options: argparse.Namespace) -> int:
         # What is there already can be processed faster than what comes; nobody waits for a frame.
         ahead = not (source.is_live or window or settings.inference.hint == 'latency')
         pipeline = Pipeline(with_default_models(settings), pipelined=ahead)
-        if options.offline:
-            pipeline.tracker = OfflineTracker(settings.tracker)
+        if offline:
+            pipeline.tracker = offline
         progress = stack.enter_context(
             tqdm(total=source.frame_count, unit='frame', mininterval=0.5)
         )
@@ -118,7 +119,7 @@ def execute(options: argparse.Namespace) -> int:
                 tracks = result.tracks
                 processed += 1
                 progress.update()
-                if options.offline:
+                if offline:
                     numbers.append(frame.number)
                 else:
                     if mot:
@@ -144,8 +145,8 @@ def execute(options: argparse.Namespace) -> int:
                             break
             if interrupt.requested:
                 progress.write('stopped')
-            if isinstance(pipeline.tracker, OfflineTracker):
-                images = pipeline.tracker.finish()
+            if offline:
+                images = offline.finish()
                 ids.update(track.id for tracks in images for track in tracks)
                 for number, tracks in zip(numbers, images):
                     if mot:

@@ -26,6 +26,16 @@ def test_offline_needs_a_file(persontrack):
     assert 'not a camera' in done.stderr
 
 
+def test_offline_searches_every_image(data, models, tmp_path, persontrack):
+    """Otherwise, tracks would be of other images than they say."""
+    video, truth = data('videos/TUD-Campus.mp4'), data('mot/TUD-Campus')
+    for command in (['run', video], ['evaluate', '--ground-truth', truth, '--video', video]):
+        done = persontrack(*command, '--offline', '--set', 'detector.interval=2')
+        assert done.returncode == 2
+        assert 'leave detector.interval at 1' in done.stderr
+        assert 'Traceback' not in done.stderr
+
+
 def test_baseline_needs_detections(persontrack, tmp_path):
     arguments = ('--baseline', '--results', tmp_path / 'tracks.txt')
     done = persontrack('evaluate', '--ground-truth', tmp_path, *arguments)

@@ -56,7 +56,7 @@ def test_to_import_it_costs_nothing():
 
 
 def test_each_video_begins_anew(data, models):
-    tracker = PersonTracker(detector={'interval': 2}, reid={'model': 'color'})
+    tracker = PersonTracker(reid={'model': 'color'})
     video = data('videos/TUD-Campus.mp4')
 
     def ids():

@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.geometry import measurements_to_boxes
+from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.appearance import Embeddings
@@ -121,6 +123,19 @@ class _Ends:
 
     position: FloatArray
     velocity: FloatArray
+
+
+def make_offline_tracker(settings: Settings) -> OfflineTracker:
+    """
+    Return the tracker for a video.
+
+    :raises SettingsError: if persons are not to be detected in every image.
+    """
+    if settings.detector.interval > 1:
+        raise SettingsError(
+            'offline, persons are detected in every image: leave detector.interval at 1'
+        )
+    return OfflineTracker(settings.tracker)
 
 
 class OfflineTracker:
