@@ -261,7 +261,7 @@ def test_command(data, persontrack, tmp_path):
     [
         (['fast'], "invalid _part value: 'fast'"),
         (['association', '--plot', 'a.svg'], '--plot needs the part pipeline'),
-        (['node', '--cameras', '2'], '--cameras and --seconds need the part cameras'),
+        (['node', '--cameras', '2'], '--cameras needs the part cameras'),
         (['cameras', '--cameras', '0'], '--cameras'),
         (['pipeline', '--video', 'missing.avi'], 'no such video'),
     ],
