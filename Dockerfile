@@ -8,7 +8,7 @@ FROM ros:${ROS_DISTRO}-ros-base
 ARG ROS_DISTRO
 SHELL ["/bin/bash", "-c"]
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv
-WORKDIR /root/ros2_ws
+WORKDIR /ros2_ws
 COPY . src/persontrack_ros
 RUN rosdep update --rosdistro "$ROS_DISTRO" && . "/opt/ros/$ROS_DISTRO/setup.bash" && \
     rosdep install --from-paths src --ignore-src -y
@@ -19,5 +19,5 @@ RUN . "/opt/ros/$ROS_DISTRO/setup.bash" && . .venv/bin/activate && \
     ros2 run persontrack_ros persontrack models download
 RUN printf '%s\n' '. .venv/bin/activate' '. install/setup.bash' 'exec "$@"' >entrypoint.bash
 # The image of ROS sources it before.
-ENTRYPOINT ["/ros_entrypoint.sh", "bash", "/root/ros2_ws/entrypoint.bash"]
+ENTRYPOINT ["/ros_entrypoint.sh", "bash", "/ros2_ws/entrypoint.bash"]
 CMD ["ros2", "launch", "persontrack_ros", "persontrack.launch.py", "image:=/camera/image_raw"]

@@ -21,7 +21,7 @@ def test_the_dockerfile_follows_the_readme():
     (block,) = re.findall(r'## On a robot\n\n```bash\n(.*?)```', readme, re.DOTALL)
     text = (CHECKOUT / 'Dockerfile').read_text().replace('\\\n', '')
     # What docker has its own words for: where one is, what is copied there, and what runs at last.
-    steps = text.replace('WORKDIR /root/ros2_ws', 'cd ~/ros2_ws/src')
+    steps = text.replace('WORKDIR /ros2_ws', 'cd ~/ros2_ws/src')
     steps = steps.replace('COPY . src/persontrack_ros', 'git clone <this repository> && cd ..')
     last = ' '.join(re.findall(r'"([^"]+)"', text.splitlines()[-1]))
     place = 0
