@@ -35,6 +35,13 @@ def track_color(track_id: int) -> tuple[int, int, int]:
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
+def ink(color: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the BGR colour that is legible on another one: black or white."""
+    # Luma of ITU-R BT.601.
+    blue, green, red = color
+    return (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 110 else _WHITE
+
+
 def draw(
     image: BgrImage,
     tracks: Sequence[Track],
@@ -171,7 +178,4 @@ def label(
     top = max(0, min(corner[1] - box_height, canvas.shape[0] - box_height))
     cv2.rectangle(canvas, (left, top), (left + box_width, top + box_height), color, cv2.FILLED)
     origin = (left + margin, top + margin + ascent)
-    # Luma of ITU-R BT.601: black is legible on a light colour, white on a dark one.
-    blue, green, red = color
-    ink = (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 110 else (255, 255, 255)
-    cv2.putText(canvas, text, origin, _FONT, scale, ink, thickness, cv2.LINE_AA)
+    cv2.putText(canvas, text, origin, _FONT, scale, ink(color), thickness, cv2.LINE_AA)

@@ -11,6 +11,7 @@ from html import escape
 from importlib import resources
 from string import Template
 
+from persontrack_ros.core.drawing import ink
 from persontrack_ros.core.drawing import track_color
 from persontrack_ros.core.presence.observations import Observations
 from persontrack_ros.core.presence.observations import Person
@@ -96,10 +97,10 @@ def _axis(seen: Observations) -> str:
 
 
 def _row(seen: Observations, id_: int, person: Person, pictures: bool, hidden: bool) -> str:
-    whole = max(seen.duration, 1e-9)
+    whole, color = max(seen.duration, 1e-9), track_color(id_)
     bars = ''.join(
         f'<span style="left:{100 * first / whole:.2f}%;width:{100 * (last - first) / whole:.2f}%;'
-        f'background:{_color(id_)}" title="{_clock(first)} to {_clock(last)}"></span>'
+        f'background:{_css(color)}" title="{_clock(first)} to {_clock(last)}"></span>'
         for first, last in person.visits
     )
     picture = '<span class="face"></span>'
@@ -107,8 +108,9 @@ def _row(seen: Observations, id_: int, person: Person, pictures: bool, hidden: b
         picture = f'<img class="face" alt="person {id_}" src="{_data(person.picture)}">'
     return (
         f'<tr data-id="{id_}">{f"<td>{picture}</td>" if pictures else ""}<td><span class="id" '
-        f'style="background:{_color(id_)};color:{_ink(id_)}">{id_}</span></td><td class="wide">'
-        f'{_clock(person.visits[0][0])}</td><td class="wide">{_clock(person.visits[-1][1])}</td>'
+        f'style="background:{_css(color)};color:{_css(ink(color))}">{id_}</span></td>'
+        f'<td class="wide">{_clock(person.visits[0][0])}</td>'
+        f'<td class="wide">{_clock(person.visits[-1][1])}</td>'
         f'<td>{_clock(person.present)}</td><td class="time"><div class="bar">{bars}</div></td>'
         '</tr>'
     )
@@ -143,7 +145,7 @@ def _scene(seen: Observations) -> str:
     line = max(width, height) / 400
     ways = ''.join(
         f'<polyline points="{" ".join(f"{x * width:.0f},{y * height:.0f}" for x, y in way)}" '
-        f'stroke="{_color(id_)}"><title>person {id_}</title></polyline>'
+        f'stroke="{_css(track_color(id_))}"><title>person {id_}</title></polyline>'
         for id_, person in seen.persons.items()
         for way in person.ways
     )
@@ -166,15 +168,10 @@ def _value(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _color(id_: int) -> str:
-    blue, green, red = track_color(id_)
+def _css(color: tuple[int, int, int]) -> str:
+    """Return a BGR colour for a style."""
+    blue, green, red = color
     return f'#{red:02x}{green:02x}{blue:02x}'
-
-
-def _ink(id_: int) -> str:
-    """Return black on a light colour, white on a dark one; by the luma of ITU-R BT.601."""
-    blue, green, red = track_color(id_)
-    return '#000' if 0.114 * blue + 0.587 * green + 0.299 * red > 110 else '#fff'
 
 
 def _data(jpeg: bytes) -> str:
