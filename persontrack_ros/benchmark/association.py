@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from persontrack_ros.benchmark.budget import Budget
+from persontrack_ros.benchmark.budget import results_of
 from persontrack_ros.benchmark.reference_tracker import ReferenceTracker
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import FloatArray
@@ -85,13 +85,7 @@ def measure_association(frames: int, budget: Budget) -> dict[str, Any]:
     :returns: medians in milliseconds, and how many times slower than `persistent` they are.
     """
     command = [sys.executable, '-m', __name__, str(frames), str(budget.seconds)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if budget.interrupted and done.returncode:
-        # Ctrl-C came before it could heed it.
-        return {}
-    done.check_returncode()
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    return results_of(command, budget, 'part association: see above')
 
 
 def _measure(frames: int, budget: Budget) -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
 import time
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 from typing import TypeVar
 
 from tqdm import tqdm
 
+from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.interrupt import Interrupt
 
 Step = TypeVar('Step')
@@ -57,3 +61,20 @@ class Budget:
                     return
                 yield step
                 bar.update()
+
+
+def results_of(command: Sequence[str], budget: Budget, problem: str) -> dict[str, Any]:
+    """
+    Run a part in a process of its own, which heeds the budget too.
+
+    :param problem: what is said where it fails.
+    :returns: the results that it printed; nothing if Ctrl-C came before it could heed that.
+    :raises PersontrackError: if it fails otherwise.
+    """
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode and budget.interrupted:
+        return {}
+    if done.returncode:
+        raise PersontrackError(problem)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result

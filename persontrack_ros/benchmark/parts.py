@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,12 +13,12 @@ from typing import Any
 
 from persontrack_ros.benchmark.association import measure_association
 from persontrack_ros.benchmark.budget import Budget
+from persontrack_ros.benchmark.budget import results_of
 from persontrack_ros.benchmark.mosaic import write_mosaic
 from persontrack_ros.benchmark.pipelines import measure_pipelines
 from persontrack_ros.benchmark.variants import DEFAULT
 from persontrack_ros.benchmark.variants import INT8
 from persontrack_ros.benchmark.variants import MODES
-from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.settings import Settings
 
 _CROWD_FRAMES = 60
@@ -126,14 +125,8 @@ def _with_ros(
     """Run a part in a process that imports ROS, which this one must do without."""
     command = [sys.executable, '-m', 'persontrack_ros.ros.benchmark', part, os.path.abspath(video)]
     command += [json.dumps(settings.values()), str(budget.seconds), *map(str, amounts)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if budget.interrupted and done.returncode:
-        # Ctrl-C came before it could heed it.
-        return {}
-    if done.returncode:
-        raise PersontrackError(f'part {part}: it needs ROS 2, and a node that starts; see above')
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    problem = f'part {part}: it needs ROS 2, and a node that starts; see above'
+    return results_of(command, budget, problem)
 
 
 PARTS = {

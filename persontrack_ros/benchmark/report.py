@@ -32,16 +32,11 @@ _SPREAD = 0.15
 Results = Mapping[str, Any]
 
 
-def machine(settings: Settings = Settings()) -> dict[str, Any]:
-    """
-    Describe what the results come from.
-
-    :raises ModelError: if the detector cannot be used.
-    """
+def machine() -> dict[str, Any]:
+    """Describe what the results come from."""
     core = ov.Core()
     return {
         'processor': core.get_property('CPU', 'FULL_DEVICE_NAME'),
-        'inference': _inference(settings),
         'cores': os.cpu_count(),
         'capabilities': list(core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')),
         'devices': list(core.available_devices),
@@ -54,8 +49,12 @@ def machine(settings: Settings = Settings()) -> dict[str, Any]:
     }
 
 
-def _inference(settings: Settings) -> str:
-    """Return the device of the detector, and the instructions of most of its convolutions."""
+def inference(settings: Settings) -> str:
+    """
+    Return the device of the detector, and the instructions of most of its convolutions.
+
+    :raises ModelError: if it cannot be used.
+    """
     if settings.detector.model == NONE:
         return NONE
     detector = Detector(settings.detector, Runtime(settings.inference))
@@ -65,9 +64,10 @@ def _inference(settings: Settings) -> str:
 def as_text(results: Results) -> str:
     """Return the tables of all parts that were run."""
     about = results['machine']
+    # Of a part in which nothing is inferred, there is none.
+    inferred = f'inference with {results["inference"]}; ' if 'inference' in results else ''
     lines = [
-        f'{about["processor"]}, {about["cores"]} cores, inference with {about["inference"]}; '
-        f'OpenVINO {about["openvino"]}, '
+        f'{about["processor"]}, {about["cores"]} cores, {inferred}OpenVINO {about["openvino"]}, '
         f'Python {about["python"]}; load before: {about["load_before"]:.1f}'
     ]
     if 'pipeline' in results:

@@ -86,6 +86,7 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.benchmark.budget import Budget
     from persontrack_ros.benchmark.picture import draw_profile
     from persontrack_ros.benchmark.report import as_text
+    from persontrack_ros.benchmark.report import inference
     from persontrack_ros.benchmark.report import machine
 
     if options.plot and 'pipeline' not in (options.parts or PARTS):
@@ -100,8 +101,10 @@ def execute(options: argparse.Namespace) -> int:
     extent = parts.QUICK if options.quick else parts.FULL
     if options.cameras:
         extent = dataclasses.replace(extent, cameras=tuple(options.cameras))
-    results = {'machine': machine(settings), 'video': videos[0], 'settings': settings.values()}
     wanted = [part for part in PARTS if part in (options.parts or PARTS)]
+    results = {'machine': machine(), 'video': videos[0], 'settings': settings.values()}
+    if wanted != ['association']:
+        results['inference'] = inference(settings)
     with Interrupt() as interrupt:
         budget = Budget(interrupt, options.seconds or math.inf)
         for number, part in enumerate(wanted):

@@ -358,23 +358,29 @@ def measure_transport(
     if ours != bare:
         environments |= {'node': (ours, bare), 'both': (ours, ours)}
     runs = []
-    ways = list(itertools.product(environments, ('reliable', 'best_effort')))
-    for configuration, reliability in budget.steps('configurations', ways):
-        of_node, of_driver = environments[configuration]
+    for configuration, (of_node, of_driver) in environments.items():
+        if budget.interrupted:
+            break
         with running({**values, 'reid.model': 'none'}, of_node) as node:
             camera = Camera()
             camera.wait_for_node(node, images_of(video, SIZES[0], 1)[0])
             camera.node.destroy_node()
-            command = [sys.executable, '-m', 'persontrack_ros.ros.transport', video]
-            command += [reliability, str(count), str(node.process.pid)]
-            # Where Ctrl-C does not reach it: what it has begun is wanted.
-            done = subprocess.run(
-                command, env=of_driver, stdout=subprocess.PIPE, text=True, start_new_session=True
-            )
-        if done.returncode:
-            raise PersontrackError('the driver ended, see above')
-        about = {'configuration': configuration, 'reliability': reliability}
-        runs.append({**about, **json.loads(done.stdout)})
+            kinds = ('reliable', 'best_effort')
+            for reliability in budget.steps(f'configured: {configuration}', kinds):
+                command = [sys.executable, '-m', 'persontrack_ros.ros.transport', video]
+                command += [reliability, str(count), str(node.process.pid)]
+                # Where Ctrl-C does not reach it: what it has begun is wanted.
+                done = subprocess.run(
+                    command,
+                    env=of_driver,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    start_new_session=True,
+                )
+                if done.returncode:
+                    raise PersontrackError('the driver ended, see above')
+                about = {'configuration': configuration, 'reliability': reliability}
+                runs.append({**about, **json.loads(done.stdout)})
     middleware = get_rmw_implementation_identifier()
     about = {'distribution': os.environ['ROS_DISTRO'], 'middleware': middleware}
     return {**about, 'runs': runs} if runs else {}

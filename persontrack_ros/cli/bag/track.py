@@ -98,7 +98,7 @@ def execute(options: argparse.Namespace) -> int:
             )
         total = min(topic.msgcount, options.max_frames or topic.msgcount)
         progress = stack.enter_context(tqdm(total=total, unit='frame', mininterval=0.5))
-        results = Partial(track_images(bag, topic, pipeline, recorder, report or None))
+        results = Partial(track_images(bag, topic, pipeline, recorder, report))
         for image, tracks in results:
             if mot:
                 mot.write(image.number, ((t.id, t.box, t.score) for t in tracks))
