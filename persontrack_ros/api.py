@@ -10,17 +10,17 @@ from typing import Union
 
 import openvino as ov
 
-from persontrack_ros.core.detection import BgrImage
-from persontrack_ros.core.likeness import Likeness
-from persontrack_ros.core.likeness import compare
+from persontrack_ros.core.embedding.likeness import Likeness
+from persontrack_ros.core.embedding.likeness import compare
+from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.models.devices import kinds
+from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import Value
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.settings import Settings
-from persontrack_ros.core.settings import Value
 from persontrack_ros.core.timeline import SECOND
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.video.source import VideoSource
 
 Source = Union[str, 'PathLike[str]']
 

@@ -31,7 +31,7 @@ from persontrack_ros.bags.golden import DATA_VARIABLE
 from persontrack_ros.bags.golden import GoldenCase
 from persontrack_ros.bags.golden import find_cases
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.evaluation import Scores
+from persontrack_ros.core.evaluation.scores import Scores
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.messages import message_to_tracks
 from persontrack_ros.core.messages import stamp_to_nanoseconds
@@ -157,7 +157,7 @@ def replay() -> Callable[..., Replay]:
     Replay a bag or video through the node, in a process and ROS domain of its own.
 
     A function; it publishes each image when the tracks of the one before it have come, and returns
-    a :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.replay.replay`:
+    a :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.tools.replay.replay`:
 
     - `source`: a bag, video or folder of images, or a :class:`GoldenCase`, which says the rest;
     - `parameters`: of the node, by dotted name; they win over
@@ -169,7 +169,7 @@ def replay() -> Callable[..., Replay]:
 
     def run(source: Union[PathLike, GoldenCase], **options: Any) -> Replay:
         # Only here, so that what needs no ROS can be tested without.
-        from persontrack_ros.ros.replay import replay as run_replay
+        from persontrack_ros.ros.tools.replay import replay as run_replay
 
         if isinstance(source, GoldenCase):
             case, source = source, _find_input(source)

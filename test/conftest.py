@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.evaluation.mot import read_mot
 
 pytest_plugins = ['persontrack_ros.testing']
 

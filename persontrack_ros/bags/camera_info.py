@@ -10,7 +10,7 @@ import numpy as np
 from persontrack_ros.bags.types import CAMERA_INFO
 from persontrack_ros.bags.types import new
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.files import load_yaml
+from persontrack_ros.core.files.reading import load_yaml
 
 _MATRICES = {
     'k': ('camera_matrix', (3, 3)),

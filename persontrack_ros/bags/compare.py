@@ -17,21 +17,21 @@ from persontrack_ros.bags.types import IMAGE
 from persontrack_ros.bags.types import TRACKS
 from persontrack_ros.bags.types import deserialise
 from persontrack_ros.bags.types import stamp_of
-from persontrack_ros.core.comparison import Difference
-from persontrack_ros.core.comparison import Frames
-from persontrack_ros.core.comparison import compare
-from persontrack_ros.core.comparison import rename_like
-from persontrack_ros.core.comparison_picture import draw_differences
-from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.evaluation import Scores
-from persontrack_ros.core.evaluation import evaluate
+from persontrack_ros.core.evaluation.comparison import Difference
+from persontrack_ros.core.evaluation.comparison import Frames
+from persontrack_ros.core.evaluation.comparison import compare
+from persontrack_ros.core.evaluation.comparison import rename_like
+from persontrack_ros.core.evaluation.comparison_picture import draw_differences
+from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import read_mot
+from persontrack_ros.core.evaluation.scores import Scores
+from persontrack_ros.core.evaluation.scores import evaluate
+from persontrack_ros.core.files.output import write_image
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.messages import message_to_tracks
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.mot import read_ground_truth
-from persontrack_ros.core.mot import read_mot
-from persontrack_ros.core.output import write_image
 
 # Number of frames in a picture.
 _DRAWN = 3

@@ -24,16 +24,16 @@ from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.bags.track import track_images
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.files import load_yaml
-from persontrack_ros.core.mot import MotWriter
-from persontrack_ros.core.output import write_file
-from persontrack_ros.core.parameter_file import read_settings
+from persontrack_ros.core.evaluation.mot import MotWriter
+from persontrack_ros.core.files.output import write_file
+from persontrack_ros.core.files.reading import load_yaml
+from persontrack_ros.core.parameters.parameter_file import read_settings
+from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report import warn
-from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
 
 # Directories of inputs that are too large to lie beside the cases.
 DATA_VARIABLE = 'PERSONTRACK_TEST_DATA'

@@ -10,9 +10,9 @@ import numpy as np
 from persontrack_ros.bags.types import COMPRESSED_IMAGE
 from persontrack_ros.bags.types import IMAGE
 from persontrack_ros.bags.types import new
-from persontrack_ros.core.detection import BgrImage
-from persontrack_ros.core.encodings import decode_image
-from persontrack_ros.core.encodings import image_to_bgr
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.images.encodings import decode_image
+from persontrack_ros.core.images.encodings import image_to_bgr
 
 FORMATS = ('png', 'jpeg')
 

@@ -29,7 +29,7 @@ from persontrack_ros.bags.sqlite_file import SqliteFile
 from persontrack_ros.bags.types import COMPRESSED_IMAGE
 from persontrack_ros.bags.types import IMAGE
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.files import load_yaml
+from persontrack_ros.core.files.reading import load_yaml
 from persontrack_ros.core.report import warn
 
 # Where both kinds of files are, rosbag2 itself takes what the metadata names.

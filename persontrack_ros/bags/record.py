@@ -14,7 +14,7 @@ from persontrack_ros.bags.types import IMAGE
 from persontrack_ros.bags.types import make_header
 from persontrack_ros.bags.types import serialise
 from persontrack_ros.bags.writer import BagWriter
-from persontrack_ros.core.video import Frame
+from persontrack_ros.core.video.source import Frame
 
 
 @dataclass(frozen=True)

@@ -20,20 +20,20 @@ from persontrack_ros.bags.types import deserialise
 from persontrack_ros.bags.types import serialise
 from persontrack_ros.bags.types import tracks_to_message
 from persontrack_ros.bags.writer import BagWriter
-from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.detection.ignore import IgnoreMask
 from persontrack_ros.core.drawing import Trails
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import ImageError
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.ignore import IgnoreMask
+from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.node_options import JUMP_THRESHOLD
+from persontrack_ros.core.parameters.node_options import JUMP_THRESHOLD
+from persontrack_ros.core.parameters.settings import DrawingSettings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.presence.writer import ReportWriter
 from persontrack_ros.core.report import warn
-from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.timeline import Timeline
 from persontrack_ros.core.tracking.track import Track
 

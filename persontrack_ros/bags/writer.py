@@ -24,7 +24,7 @@ from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.bags.types import TYPES
 from persontrack_ros.bags.types import define
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.output import temporary_name
+from persontrack_ros.core.files.output import temporary_name
 from persontrack_ros.core.report import warn
 
 # The newest version that Humble reads too; it differs from 9 in how QoS is written down.

@@ -14,7 +14,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.interrupt import Interrupt
+from persontrack_ros.core.files.interrupt import Interrupt
 
 Step = TypeVar('Step')
 

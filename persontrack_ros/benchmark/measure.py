@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from persontrack_ros.core.detection import BgrImage
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
 
 # Times in a summary are told in milliseconds.
 _MILLI = 1e3

@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
 
 WIDTH, HEIGHT = 1920, 1080
 _TILES = 2

@@ -19,7 +19,7 @@ from persontrack_ros.benchmark.pipelines import measure_pipelines
 from persontrack_ros.benchmark.variants import DEFAULT
 from persontrack_ros.benchmark.variants import INT8
 from persontrack_ros.benchmark.variants import MODES
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.parameters.settings import Settings
 
 _CROWD_FRAMES = 60
 
@@ -123,7 +123,13 @@ def _with_ros(
     part: str, video: str, settings: Settings, budget: Budget, *amounts: int
 ) -> dict[str, Any]:
     """Run a part in a process that imports ROS, which this one must do without."""
-    command = [sys.executable, '-m', 'persontrack_ros.ros.benchmark', part, os.path.abspath(video)]
+    command = [
+        sys.executable,
+        '-m',
+        'persontrack_ros.ros.tools.benchmark',
+        part,
+        os.path.abspath(video),
+    ]
     command += [json.dumps(settings.values()), str(budget.seconds), *map(str, amounts)]
     problem = f'part {part}: it needs ROS 2, and a node that starts; see above'
     return results_of(command, budget, problem)

@@ -9,7 +9,7 @@ from typing import Any
 
 from persontrack_ros.benchmark.variants import OFFLINE
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.output import write_file
+from persontrack_ros.core.files.output import write_file
 
 _COLOURS = {
     'detection': '#4477aa',

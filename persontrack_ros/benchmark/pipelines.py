@@ -17,7 +17,7 @@ from persontrack_ros.benchmark.variants import NOTEBOOK
 from persontrack_ros.benchmark.variants import settings_of
 from persontrack_ros.benchmark.worker import Chunk
 from persontrack_ros.benchmark.worker import Worker
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.parameters.settings import Settings
 
 # Frames that are not measured: OpenVINO allocates, the tracker finds its first persons.
 WARM_UP = 20

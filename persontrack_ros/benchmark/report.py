@@ -20,10 +20,10 @@ from persontrack_ros.benchmark.measure import SEVERAL_RATE
 from persontrack_ros.benchmark.measure import SEVERAL_SIZE
 from persontrack_ros.benchmark.variants import BOUND
 from persontrack_ros.benchmark.variants import DEFAULT
-from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.settings import NONE
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.parameters.settings import NONE
+from persontrack_ros.core.parameters.settings import Settings
 
 # What is told of a run in which others work more than this (cores), or times vary more.
 _OTHERS = 0.1

@@ -12,7 +12,7 @@ from typing import Protocol
 from typing import Union
 
 from persontrack_ros.benchmark.notebook import Notebook
-from persontrack_ros.core.embedding import QUEUED
+from persontrack_ros.core.embedding.embedder import QUEUED
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.models.profile import DetectorProfile
@@ -21,13 +21,13 @@ from persontrack_ros.core.models.profile import read_profile
 from persontrack_ros.core.models.runtime import InferenceModel
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.models.runtime import infer_all
+from persontrack_ros.core.parameters.settings import DetectorSettings
+from persontrack_ros.core.parameters.settings import ReidSettings
+from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.pipeline import StageTimes
-from persontrack_ros.core.settings import DetectorSettings
-from persontrack_ros.core.settings import ReidSettings
-from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.threads import use_one_thread_beside_inference
-from persontrack_ros.core.video import Frame
+from persontrack_ros.core.video.source import Frame
 
 NOTEBOOK = 'notebook'
 BOUND = 'bound'

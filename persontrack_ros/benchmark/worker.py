@@ -127,10 +127,10 @@ def main() -> int:
     """Load the variant and process as many frames as each line of the input says."""
     # Here and not above: the notebook's threads must not depend on what its parent imports.
     from persontrack_ros.benchmark.variants import make_variant
-    from persontrack_ros.core.settings import Settings
-    from persontrack_ros.core.video import Frame
-    from persontrack_ros.core.video import SourceOptions
-    from persontrack_ros.core.video import VideoSource
+    from persontrack_ros.core.parameters.settings import Settings
+    from persontrack_ros.core.video.source import Frame
+    from persontrack_ros.core.video.source import SourceOptions
+    from persontrack_ros.core.video.source import VideoSource
 
     name, values, video, width, height = sys.argv[1:]
     options = SourceOptions(loop=True, width=int(width), height=int(height))

@@ -15,9 +15,9 @@ from persontrack_ros.cli.options import settings_from
 from persontrack_ros.cli.sample_video import sample_video_with_progress
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.interrupt import Interrupt
-from persontrack_ros.core.output import write_file
-from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.files.interrupt import Interrupt
+from persontrack_ros.core.files.output import write_file
+from persontrack_ros.core.video.source import VideoSource
 
 PARTS = ('pipeline', 'crowd', 'association', 'node', 'cameras', 'start', 'transport')
 

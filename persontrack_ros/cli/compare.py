@@ -7,8 +7,8 @@ from pathlib import Path
 
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import settings_from
-from persontrack_ros.core.likeness import compare
-from persontrack_ros.core.sources.folder import read_image
+from persontrack_ros.core.embedding.likeness import compare
+from persontrack_ros.core.video.folder import read_image
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

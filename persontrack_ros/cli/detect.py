@@ -14,20 +14,20 @@ from persontrack_ros.cli.options import SOURCE
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from
-from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.detection.detector import Detector
+from persontrack_ros.core.detection.ignore import make_mask
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.embedding import make_embedder
+from persontrack_ros.core.embedding.embedder import make_embedder
+from persontrack_ros.core.embedding.sameness import sameness
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.ignore import make_mask
+from persontrack_ros.core.evaluation.recording import Recording
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.partial import Partial
-from persontrack_ros.core.recording import Recording
-from persontrack_ros.core.sameness import sameness
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.tracking.camera_motion import make_camera_motion
-from persontrack_ros.core.video import Frame
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.video.partial import Partial
+from persontrack_ros.core.video.source import Frame
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -6,7 +6,7 @@ import argparse
 
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import settings_from
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.parameters.settings import Settings
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -11,19 +11,19 @@ import yaml
 
 from persontrack_ros.cli.options import SOURCE
 from persontrack_ros.cli.options import count
-from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.detection.ignore import POLYGON_SUFFIXES
+from persontrack_ros.core.detection.ignore import IgnoreMask
+from persontrack_ros.core.detection.ignore import Polygons
+from persontrack_ros.core.detection.ignore import read_polygons
 from persontrack_ros.core.drawing import shade
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.ignore import POLYGON_SUFFIXES
-from persontrack_ros.core.ignore import IgnoreMask
-from persontrack_ros.core.ignore import Polygons
-from persontrack_ros.core.ignore import read_polygons
-from persontrack_ros.core.output import write_file
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
-from persontrack_ros.core.window import QUIT
-from persontrack_ros.core.window import Window
+from persontrack_ros.core.files.output import write_file
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.window import QUIT
+from persontrack_ros.core.video.window import Window
 
 _ENTER = '\r'
 _BACKSPACE = '\b'

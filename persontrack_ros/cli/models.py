@@ -10,7 +10,7 @@ from typing import Optional
 from tqdm import tqdm
 
 from persontrack_ros.cli.options import positive
-from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.catalogue import DEFAULT_DETECTOR
 from persontrack_ros.core.models.catalogue import DEFAULT_PRECISION
@@ -25,12 +25,12 @@ from persontrack_ros.core.models.files import default_precision
 from persontrack_ros.core.models.files import find_entry
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.models.files import published_precision
-from persontrack_ros.core.models.quantize import find_crops
-from persontrack_ros.core.models.quantize import quantize_detector
-from persontrack_ros.core.models.quantize import quantize_reid
-from persontrack_ros.core.models.quantize import sample_images
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.settings import DetectorSettings
+from persontrack_ros.core.parameters.settings import DetectorSettings
+from persontrack_ros.core.quantization import find_crops
+from persontrack_ros.core.quantization import quantize_detector
+from persontrack_ros.core.quantization import quantize_reid
+from persontrack_ros.core.quantization import sample_images
 
 DEFAULTS = (DEFAULT_DETECTOR, DEFAULT_REID)
 PRECISIONS = ('FP32', 'FP16', 'FP16-INT8', QUANTIZED)

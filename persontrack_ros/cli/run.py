@@ -16,24 +16,24 @@ from persontrack_ros.cli.options import add_report_option
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from
+from persontrack_ros.core.detection.ignore import IgnoreMask
 from persontrack_ros.core.drawing import Trails
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.ignore import IgnoreMask
-from persontrack_ros.core.interrupt import Interrupt
-from persontrack_ros.core.mot import MotWriter
-from persontrack_ros.core.partial import Partial
+from persontrack_ros.core.evaluation.mot import MotWriter
+from persontrack_ros.core.files.interrupt import Interrupt
+from persontrack_ros.core.parameters.settings import DrawingSettings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.presence.writer import ReportWriter
-from persontrack_ros.core.settings import DrawingSettings
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
-from persontrack_ros.core.video import is_camera
-from persontrack_ros.core.video_writer import VideoWriter
-from persontrack_ros.core.window import Window
+from persontrack_ros.core.video.partial import Partial
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import is_camera
+from persontrack_ros.core.video.window import Window
+from persontrack_ros.core.video.writer import VideoWriter
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

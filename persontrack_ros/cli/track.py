@@ -13,12 +13,12 @@ from persontrack_ros.cli.options import add_replay_options
 from persontrack_ros.cli.options import add_report_option
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import settings_from
+from persontrack_ros.core.detection.ignore import make_mask
+from persontrack_ros.core.evaluation.mot import MotWriter
+from persontrack_ros.core.evaluation.recording import Recording
+from persontrack_ros.core.evaluation.recording import track
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.ignore import make_mask
-from persontrack_ros.core.mot import MotWriter
 from persontrack_ros.core.presence.writer import ReportWriter
-from persontrack_ros.core.recording import Recording
-from persontrack_ros.core.recording import track
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

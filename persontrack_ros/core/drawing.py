@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.detection.ignore import IgnoreMask
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.ignore import IgnoreMask
-from persontrack_ros.core.settings import DrawingSettings
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.parameters.settings import DrawingSettings
 from persontrack_ros.core.timeline import SECOND
 from persontrack_ros.core.tracking.track import Track
 

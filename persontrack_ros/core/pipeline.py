@@ -15,20 +15,20 @@ from typing import Optional
 
 import numpy as np
 
-from persontrack_ros.core.detection import BgrImage
-from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.detection.detector import Detector
+from persontrack_ros.core.detection.ignore import make_mask
+from persontrack_ros.core.detection.stillness import Stillness
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.embedding import make_embedder
+from persontrack_ros.core.embedding.embedder import make_embedder
+from persontrack_ros.core.embedding.sameness import sameness
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.ignore import make_mask
+from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.sameness import sameness
-from persontrack_ros.core.settings import NONE
-from persontrack_ros.core.settings import DetectorSettings
-from persontrack_ros.core.settings import Settings
-from persontrack_ros.core.stillness import Stillness
+from persontrack_ros.core.parameters.settings import NONE
+from persontrack_ros.core.parameters.settings import DetectorSettings
+from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
@@ -38,7 +38,7 @@ from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
-from persontrack_ros.core.video import Frame
+from persontrack_ros.core.video.source import Frame
 
 STATISTICS_FRAMES = 200
 

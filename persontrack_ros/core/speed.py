@@ -21,21 +21,21 @@ from typing import Optional
 import numpy as np
 import openvino as ov
 
-from persontrack_ros.core.detection import Detector
-from persontrack_ros.core.embedding import COLOR
-from persontrack_ros.core.embedding import make_embedder
+from persontrack_ros.core.detection.detector import Detector
+from persontrack_ros.core.embedding.embedder import COLOR
+from persontrack_ros.core.embedding.embedder import make_embedder
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.errors import one_line
-from persontrack_ros.core.fetching import cache_directory
-from persontrack_ros.core.fetching import write
-from persontrack_ros.core.files import read_bytes
+from persontrack_ros.core.files.fetching import cache_directory
+from persontrack_ros.core.files.fetching import write
+from persontrack_ros.core.files.reading import read_bytes
 from persontrack_ros.core.models.devices import processor
 from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.parameters.settings import NONE
+from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import Value
 from persontrack_ros.core.pipeline import StageTimes
-from persontrack_ros.core.settings import NONE
-from persontrack_ros.core.settings import Settings
-from persontrack_ros.core.settings import Value
 
 # What may help, by the parameters that it takes; and detecting half as often.
 ALTERNATIVES: tuple[Mapping[str, Value], ...] = (

@@ -42,7 +42,7 @@ def _run(node: str) -> int:
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
     keep_freed_memory()
     try:
-        return importlib.import_module(f'persontrack_ros.ros.{node}').main()
+        return importlib.import_module(f'persontrack_ros.ros.nodes.{node}').main()
     except ModuleNotFoundError as error:
         print(
             f'{node}: error: the Python module {error.name} is missing in {sys.executable}; '

@@ -1,8 +1,8 @@
 """
 Conversion between ``sensor_msgs/msg/Image`` and BGR arrays.
 
-The usual encodings are converted by :mod:`persontrack_ros.core.encodings`, because cv_bridge from
-apt does not import beside a NumPy 2 installed by pip; it is asked only for those that are left.
+The usual encodings are converted by :mod:`persontrack_ros.core.images.encodings`, because cv_bridge
+from apt does not import beside a NumPy 2 installed by pip; it is asked only for those that are left.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from persontrack_ros.core import encodings
-from persontrack_ros.core.detection import BgrImage
-from persontrack_ros.core.encodings import UnknownEncodingError
-from persontrack_ros.core.encodings import describe
 from persontrack_ros.core.errors import ImageError
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.images import encodings
+from persontrack_ros.core.images.encodings import UnknownEncodingError
+from persontrack_ros.core.images.encodings import describe
 
 
 def image_to_bgr(message: Image) -> BgrImage:
@@ -25,7 +25,7 @@ def image_to_bgr(message: Image) -> BgrImage:
     Convert an image message to BGR; 16-bit samples are scaled from 0-65535 to 0-255.
 
     :param message: an image in one of the usual encodings, or one that cv_bridge converts.
-    :returns: see :func:`persontrack_ros.core.encodings.image_to_bgr`.
+    :returns: see :func:`persontrack_ros.core.images.encodings.image_to_bgr`.
     :raises ImageError: if the image has no pixels, its step or data are too small for its size,
         or its encoding is not known.
     """

@@ -29,9 +29,9 @@ from launch_ros.utilities import prefix_namespace
 from launch import Action
 from launch import LaunchContext
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.node_options import PUBLISHER_PARAMETERS
-from persontrack_ros.core.settings import Parameter
-from persontrack_ros.core.settings import Value
+from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS
+from persontrack_ros.core.parameters.settings import Parameter
+from persontrack_ros.core.parameters.settings import Value
 from persontrack_ros.ros.launch_arguments import Argument
 
 # Whoever has set one of them has a profile of their own. Fast DDS 2 (up to Jazzy) reads the first

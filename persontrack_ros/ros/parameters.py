@@ -1,4 +1,4 @@
-"""ROS parameters from the declarations in :mod:`persontrack_ros.core.settings`."""
+"""ROS parameters from the declarations in :mod:`persontrack_ros.core.parameters.settings`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.node_options import CAMERAS
-from persontrack_ros.core.node_options import DECLARED
-from persontrack_ros.core.node_options import Configuration
-from persontrack_ros.core.parameter_file import is_foreign
-from persontrack_ros.core.settings import REPLACED
-from persontrack_ros.core.settings import Parameter
-from persontrack_ros.core.settings import no_such_parameter
+from persontrack_ros.core.parameters.node_options import CAMERAS
+from persontrack_ros.core.parameters.node_options import DECLARED
+from persontrack_ros.core.parameters.node_options import Configuration
+from persontrack_ros.core.parameters.parameter_file import is_foreign
+from persontrack_ros.core.parameters.settings import REPLACED
+from persontrack_ros.core.parameters.settings import Parameter
+from persontrack_ros.core.parameters.settings import no_such_parameter
 from persontrack_ros.ros.compat import on_parameters_set
 from persontrack_ros.ros.compat import overrides
 

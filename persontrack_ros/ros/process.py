@@ -33,7 +33,7 @@ from rclpy.task import Task
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from persontrack_ros.core.errors import one_line
-from persontrack_ros.core.parameter_file import ParameterFile
+from persontrack_ros.core.parameters.parameter_file import ParameterFile
 from persontrack_ros.ros.compat import init
 from persontrack_ros.ros.shared_memory import FOLDER
 from persontrack_ros.ros.shared_memory import remove_segments_of_dead

@@ -7,10 +7,10 @@ import pytest
 
 from persontrack_ros.bags.compare import Comparison
 from persontrack_ros.bags.compare import TrackedFrames
-from persontrack_ros.core.comparison import Difference
-from persontrack_ros.core.comparison import compare
-from persontrack_ros.core.comparison import rename_like
-from persontrack_ros.core.comparison_picture import draw_differences
+from persontrack_ros.core.evaluation.comparison import Difference
+from persontrack_ros.core.evaluation.comparison import compare
+from persontrack_ros.core.evaluation.comparison import rename_like
+from persontrack_ros.core.evaluation.comparison_picture import draw_differences
 
 BOX = np.array([10.0, 20.0, 30.0, 60.0])
 ELSEWHERE = np.array([200.0, 20.0, 30.0, 60.0])

@@ -32,7 +32,7 @@ from persontrack_ros.core.messages import message_to_tracks
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.track import TrackState
-from persontrack_ros.core.video import Frame
+from persontrack_ros.core.video.source import Frame
 
 HASHES = json.loads((files('persontrack_ros.bags') / 'vision_msgs/type_hashes.json').read_text())
 

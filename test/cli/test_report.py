@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.evaluation.mot import read_mot
 
 # Without what a browser does for itself in the background.
 OPTIONS = (

@@ -19,7 +19,7 @@ from rcl_interfaces.srv import SetParameters
 from std_srvs.srv import SetBool
 from std_srvs.srv import Trigger
 
-from persontrack_ros.core.node_options import DECLARED
+from persontrack_ros.core.parameters.node_options import DECLARED
 
 
 @pytest.fixture(scope='module')

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection import Detector
-from persontrack_ros.core.embedding import ModelEmbedder
+from persontrack_ros.core.detection.detector import Detector
+from persontrack_ros.core.embedding.embedder import ModelEmbedder
+from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.mot import read_ground_truth
-from persontrack_ros.core.settings import InferenceSettings
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.parameters.settings import InferenceSettings
+from persontrack_ros.core.parameters.settings import Settings
 
 STEP = 20
 

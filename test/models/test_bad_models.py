@@ -10,12 +10,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection import Detector
-from persontrack_ros.core.embedding import ModelEmbedder
+from persontrack_ros.core.detection.detector import Detector
+from persontrack_ros.core.embedding.embedder import ModelEmbedder
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.settings import InferenceSettings
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.parameters.settings import InferenceSettings
+from persontrack_ros.core.parameters.settings import Settings
 
 DETECTOR = 'person-detection-0202'
 REID = 'person-reidentification-retail-0287'

@@ -8,12 +8,12 @@ import itertools
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.settings import Settings
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
 
 FRAMES = 24
 

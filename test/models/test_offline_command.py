@@ -2,7 +2,7 @@
 
 import cv2
 
-from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.evaluation.mot import read_mot
 
 
 def test_offline_writes_tracks_and_video(data, models, tmp_path, persontrack):

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.geometry import iou
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.tracking.association import associate
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.evaluation.mot import read_mot
+from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.settings import Settings
 
 PERIOD = 100_000_000
 
@@ -19,7 +19,7 @@ def pipeline(models):
 
 
 def test_hota_with_the_defaults(vtest_tracks, truth):
-    from persontrack_ros.core.evaluation import evaluate
+    from persontrack_ros.core.evaluation.scores import evaluate
 
     scores = evaluate([(truth, read_mot(vtest_tracks))])
     assert scores.hota >= 56
@@ -27,7 +27,7 @@ def test_hota_with_the_defaults(vtest_tracks, truth):
 
 def test_hota_of_deep_sort(data, models, truth, tmp_path, persontrack):
     """Tracked from the stored detections of the reference: the paper's algorithm by name."""
-    from persontrack_ros.core.evaluation import evaluate
+    from persontrack_ros.core.evaluation.scores import evaluate
 
     params = tmp_path / 'params.yaml'
     params.write_text('/**: {ros__parameters: {tracker: {algorithm: deep_sort}}}')

@@ -15,8 +15,8 @@ import pytest
 
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.models import runtime
+from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.core.tracking.tracker import make_tracker

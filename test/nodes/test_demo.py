@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from persontrack_ros.core.mot import read_mot
-from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.evaluation.mot import read_mot
+from persontrack_ros.core.video.source import VideoSource
 
 FRAMES = 60
 TIMEOUT = 1200
@@ -20,7 +20,7 @@ def run(*arguments):
     # The demo takes a domain of its own.
     environment = {name: value for name, value in os.environ.items() if name != 'ROS_DOMAIN_ID'}
     return subprocess.run(
-        [sys.executable, '-m', 'persontrack_ros.ros.demo', *map(str, arguments)],
+        [sys.executable, '-m', 'persontrack_ros.ros.tools.demo', *map(str, arguments)],
         capture_output=True,
         encoding='utf-8',
         timeout=TIMEOUT,

@@ -12,9 +12,9 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.report import as_text
-from persontrack_ros.core.interrupt import Interrupt
-from persontrack_ros.ros import benchmark
+from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.ros.process import ros
+from persontrack_ros.ros.tools import benchmark
 
 TIMEOUT = 600
 CONFIGURATION = (
@@ -25,7 +25,7 @@ CONFIGURATION = (
 
 
 def test_start(data, models):
-    command = [sys.executable, '-m', 'persontrack_ros.ros.benchmark', 'start']
+    command = [sys.executable, '-m', 'persontrack_ros.ros.tools.benchmark', 'start']
     arguments = [str(data('videos/vtest.avi')), '{}', 'inf', '1']
     done = subprocess.run(
         [*command, *arguments], stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=True

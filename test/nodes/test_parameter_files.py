@@ -15,8 +15,8 @@ from rclpy.context import Context
 from rclpy.node import Node
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameter_file import ParameterFile
-from persontrack_ros.core.parameter_file import read_settings
+from persontrack_ros.core.parameters.parameter_file import ParameterFile
+from persontrack_ros.core.parameters.parameter_file import read_settings
 from persontrack_ros.ros import compat
 
 NAMESPACES = ['', '/robot', '/a/b']

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from persontrack_ros.core.settings import Settings
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
-from persontrack_ros.ros import soak
+from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.ros.tools import soak
 
 
 def rows(count, **last):

@@ -13,9 +13,9 @@ import pytest
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 
-from persontrack_ros.core.encodings import decode_image
+from persontrack_ros.core.images.encodings import decode_image
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.video_writer import VideoWriter
+from persontrack_ros.core.video.writer import VideoWriter
 from persontrack_ros.ros.images import image_to_bgr
 
 FRAMES = 6

@@ -13,7 +13,7 @@ import yaml
 
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.writer import BagWriter
-from persontrack_ros.core.mot import read_mot
+from persontrack_ros.core.evaluation.mot import read_mot
 
 FRAMES = 12
 

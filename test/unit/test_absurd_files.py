@@ -15,18 +15,18 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from persontrack_ros.core import recording as recording_module
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.files import load_yaml
-from persontrack_ros.core.files import parse_yaml
+from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import read_mot
+from persontrack_ros.core.evaluation.recording import Recording
+from persontrack_ros.core.evaluation.recording import track
+from persontrack_ros.core.evaluation.scores import recording as recording_module
+from persontrack_ros.core.files.reading import load_yaml
+from persontrack_ros.core.files.reading import parse_yaml
 from persontrack_ros.core.models.profile import DetectorProfile
 from persontrack_ros.core.models.profile import read_profile
-from persontrack_ros.core.mot import read_ground_truth
-from persontrack_ros.core.mot import read_mot
-from persontrack_ros.core.recording import Recording
-from persontrack_ros.core.recording import track
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 
 ANCHORS = 'a0: &a0 [x, x]\n' + ''.join(
     f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]\n' for n in range(1, 12)

@@ -5,10 +5,10 @@ import sys
 import numpy as np
 import pytest
 
-from persontrack_ros.core.baseline import track_with_sort
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.evaluation.baseline import track_with_sort
+from persontrack_ros.core.evaluation.recording import Recording
 
 
 def walk(count=20):

@@ -32,10 +32,10 @@ from persontrack_ros.benchmark.report import noise
 from persontrack_ros.benchmark.variants import settings_of
 from persontrack_ros.benchmark.worker import Chunk
 from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.interrupt import Interrupt
-from persontrack_ros.core.mot import read_mot
-from persontrack_ros.core.recording import Recording
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.evaluation.mot import read_mot
+from persontrack_ros.core.evaluation.recording import Recording
+from persontrack_ros.core.files.interrupt import Interrupt
+from persontrack_ros.core.parameters.settings import Settings
 
 
 @pytest.mark.parametrize('max_cosine_distance', [0.3, 0.6])

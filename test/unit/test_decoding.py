@@ -21,14 +21,14 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from persontrack_ros.core.detection import Detector
+from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.errors import DownloadError
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.models.catalogue import catalogue
 from persontrack_ros.core.models.download import install
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.settings import DetectorSettings
+from persontrack_ros.core.parameters.settings import DetectorSettings
 
 opset = ov.opset13
 

@@ -11,12 +11,12 @@ import pytest
 
 from persontrack_ros.cli.commands import main
 from persontrack_ros.cli.defaults import with_default_models
-from persontrack_ros.core import sample_video as module
 from persontrack_ros.core.errors import DownloadError
 from persontrack_ros.core.models.catalogue import catalogue
 from persontrack_ros.core.models.download import install
-from persontrack_ros.core.sample_video import sample_video
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.video.sample import sample_video
+from persontrack_ros.core.video.source import sample as module
 
 Locate = Callable[[str], Path]
 

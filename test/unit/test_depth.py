@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from persontrack_ros.core.depth import Scene
-from persontrack_ros.core.encodings import depth_to_metres
-from persontrack_ros.core.encodings import image_to_depth
 from persontrack_ros.core.errors import ImageError
+from persontrack_ros.core.images.encodings import depth_to_metres
+from persontrack_ros.core.images.encodings import image_to_depth
+from persontrack_ros.core.space.depth import Scene
 
 SIZE = (640, 480)
 FOCAL = 525.0

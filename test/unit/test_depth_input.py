@@ -6,8 +6,8 @@ import pytest
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import Image
 
-from persontrack_ros.ros.depth_input import WAITING
-from persontrack_ros.ros.depth_input import DepthInput
+from persontrack_ros.ros.tracker.depth_input import WAITING
+from persontrack_ros.ros.tracker.depth_input import DepthInput
 
 MILLISECOND = 1_000_000
 

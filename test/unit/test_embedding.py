@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.embedding import make_embedder
+from persontrack_ros.core.embedding.embedder import make_embedder
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.runtime import Runtime
+from persontrack_ros.core.parameters.settings import ReidSettings
+from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.settings import ReidSettings
-from persontrack_ros.core.settings import Settings
 
 Locate = Callable[[str], Path]
 BOXES = np.array([[10.0, 10.0, 40.0, 90.0], [-30.0, 5.0, 50.0, 80.0], [500.0, 500.0, 10.0, 20.0]])

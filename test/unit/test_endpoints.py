@@ -13,8 +13,8 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rclpy.qos import qos_check_compatible
 
-from persontrack_ros.ros.endpoints import QosWatch
-from persontrack_ros.ros.endpoints import mismatches
+from persontrack_ros.ros.tracker.endpoints import QosWatch
+from persontrack_ros.ros.tracker.endpoints import mismatches
 
 WEAK = {'reliability': ReliabilityPolicy.BEST_EFFORT}
 STRONG = {'reliability': ReliabilityPolicy.RELIABLE}

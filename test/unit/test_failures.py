@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.evaluation import evaluate
-from persontrack_ros.core.failures import SIDE
-from persontrack_ros.core.failures import Switch
-from persontrack_ros.core.failures import contact_sheet
-from persontrack_ros.core.failures import follow
-from persontrack_ros.core.failures import plot
-from persontrack_ros.core.failures import switches
-from persontrack_ros.core.mot import read_ground_truth
-from persontrack_ros.core.recording import Recording
-from persontrack_ros.core.recording import track
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.evaluation.failures import SIDE
+from persontrack_ros.core.evaluation.failures import Switch
+from persontrack_ros.core.evaluation.failures import contact_sheet
+from persontrack_ros.core.evaluation.failures import follow
+from persontrack_ros.core.evaluation.failures import plot
+from persontrack_ros.core.evaluation.failures import switches
+from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.recording import Recording
+from persontrack_ros.core.evaluation.recording import track
+from persontrack_ros.core.evaluation.scores import evaluate
+from persontrack_ros.core.parameters.settings import TrackerSettings
 
 # Person 7 is followed as 1, missed, and followed as 2; person 8 always as 3; 4 is nobody.
 TRUTH = np.array(

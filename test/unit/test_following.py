@@ -9,11 +9,11 @@ import pytest
 
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.following import NEAREST
-from persontrack_ros.core.following import Follower
-from persontrack_ros.core.following import Heading
-from persontrack_ros.core.following import Sight
-from persontrack_ros.core.node_options import Configuration
+from persontrack_ros.core.parameters.node_options import NEAREST
+from persontrack_ros.core.parameters.node_options import Configuration
+from persontrack_ros.core.space.following import Follower
+from persontrack_ros.core.space.following import Heading
+from persontrack_ros.core.space.following import Sight
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.track import TrackState
 

@@ -7,10 +7,10 @@ import pytest
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameter_file import read_settings
-from persontrack_ros.core.settings import REPLACED
-from persontrack_ros.core.settings import Settings
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.parameter_file import read_settings
+from persontrack_ros.core.parameters.settings import REPLACED
+from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking import gallery as module
 from persontrack_ros.core.tracking.appearance import SAME_PERSON
 from persontrack_ros.core.tracking.gallery import Camera

@@ -13,7 +13,7 @@ from rclpy.logging import LoggingSeverity
 from std_msgs.msg import Header
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.ros.image_log import ImageLog
+from persontrack_ros.ros.tracker.image_log import ImageLog
 
 
 class Logger:

@@ -21,8 +21,8 @@ from PIL import Image as PilImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from persontrack_ros.core.encodings import decode_image
 from persontrack_ros.core.errors import ImageError
+from persontrack_ros.core.images.encodings import decode_image
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.images import image_to_bgr
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from persontrack_ros.core.node_options import NODE_PARAMETERS
+from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS
 from persontrack_ros.ros.launch_arguments import CAMERAS
 from persontrack_ros.ros.launch_arguments import TRACKER
 from persontrack_ros.ros.launch_arguments import VIDEO
@@ -69,10 +69,10 @@ def test_executables_are_installed():
 
 @pytest.mark.parametrize('name', ['persontrack', 'persontrack_fixed'])
 def test_rviz_shows_what_is_published(name):
-    from persontrack_ros.ros.markers import BOXES
-    from persontrack_ros.ros.markers import IDS
-    from persontrack_ros.ros.markers import TRAILS
-    from persontrack_ros.ros.markers import VELOCITIES
+    from persontrack_ros.ros.tracker.markers import BOXES
+    from persontrack_ros.ros.tracker.markers import IDS
+    from persontrack_ros.ros.tracker.markers import TRAILS
+    from persontrack_ros.ros.tracker.markers import VELOCITIES
 
     content = yaml.safe_load((CHECKOUT / 'config' / f'{name}.rviz').read_text())
     displays = {one['Class']: one for one in content['Visualization Manager']['Displays']}

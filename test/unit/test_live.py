@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.sources import live
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.video import live
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
 
 FRAMES = 50
 # Whoever waits this long has failed.
@@ -268,7 +268,7 @@ def test_who_waits_for_an_image_can_be_stopped(videos):
     lost='the images meanwhile',
 )
 def test_a_server_that_stalls_is_given_up(videos, monkeypatch):
-    from persontrack_ros.core.sources import media
+    from persontrack_ros.core.video import media
 
     monkeypatch.setattr(media, 'TIMEOUT', (5.0, 0.3))
     content = (videos / 'video.ts').read_bytes()

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from persontrack_ros.ros.losses import LossCounter
-from persontrack_ros.ros.losses import LossWatch
-from persontrack_ros.ros.losses import dropped_packets
+from persontrack_ros.ros.tracker.losses import LossCounter
+from persontrack_ros.ros.tracker.losses import LossWatch
+from persontrack_ros.ros.tracker.losses import dropped_packets
 
 
 def overflow(packets):

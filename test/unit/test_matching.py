@@ -13,11 +13,11 @@ from vision_msgs.msg import Detection2DArray
 from vision_msgs.msg import ObjectHypothesisWithPose
 
 from persontrack_ros.core.messages import message_to_detections
-from persontrack_ros.ros.inputs import WAITING
-from persontrack_ros.ros.inputs import StampMatcher
-from persontrack_ros.ros.inputs import WhileIdle
-from persontrack_ros.ros.losses import UNNUMBERED
-from persontrack_ros.ros.losses import LossCounter
+from persontrack_ros.ros.tracker.inputs import WAITING
+from persontrack_ros.ros.tracker.inputs import StampMatcher
+from persontrack_ros.ros.tracker.inputs import WhileIdle
+from persontrack_ros.ros.tracker.losses import UNNUMBERED
+from persontrack_ros.ros.tracker.losses import LossCounter
 
 
 class Message:

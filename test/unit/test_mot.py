@@ -10,11 +10,11 @@ import pytest
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.mot import MotWriter
-from persontrack_ros.core.mot import read_detections
-from persontrack_ros.core.mot import read_ground_truth
-from persontrack_ros.core.mot import read_mot
-from persontrack_ros.core.recording import Recording
+from persontrack_ros.core.evaluation.mot import MotWriter
+from persontrack_ros.core.evaluation.mot import read_detections
+from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import read_mot
+from persontrack_ros.core.evaluation.recording import Recording
 
 
 def test_a_line_per_track_and_frame(tmp_path):
@@ -281,7 +281,7 @@ def test_recordings_that_cannot_be_read(tmp_path, content):
 def test_scores_of_tracks():
     motrics = pytest.importorskip('motrics')
     assert motrics
-    from persontrack_ros.core.evaluation import evaluate
+    from persontrack_ros.core.evaluation.scores import evaluate
 
     truth = np.array(
         [

@@ -14,7 +14,7 @@ from test_tracking_accuracy import recording_of
 from test_tracking_accuracy import scores_of
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.kalman_filter import DEEP_SORT_NOISE
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.smoother import smooth

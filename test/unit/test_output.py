@@ -16,12 +16,12 @@ from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.cli import commands
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.mot import MotWriter
-from persontrack_ros.core.output import OutputFile
-from persontrack_ros.core.output import write_file
-from persontrack_ros.core.output import write_image
-from persontrack_ros.core.recording import Recording
-from persontrack_ros.core.video_writer import VideoWriter
+from persontrack_ros.core.evaluation.mot import MotWriter
+from persontrack_ros.core.evaluation.recording import Recording
+from persontrack_ros.core.files.output import OutputFile
+from persontrack_ros.core.files.output import write_file
+from persontrack_ros.core.files.output import write_image
+from persontrack_ros.core.video.writer import VideoWriter
 
 
 def write_slowly(path):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameter_file import ParameterFile
-from persontrack_ros.core.parameter_file import read_settings
-from persontrack_ros.core.settings import Settings
+from persontrack_ros.core.parameters.parameter_file import ParameterFile
+from persontrack_ros.core.parameters.parameter_file import read_settings
+from persontrack_ros.core.parameters.settings import Settings
 
 
 @pytest.fixture

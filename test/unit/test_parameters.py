@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from persontrack_ros.core.node_options import NODE_PARAMETERS
-from persontrack_ros.core.node_options import PUBLISHER_PARAMETERS
-from persontrack_ros.core.parameter_file import read_settings
-from persontrack_ros.core.settings import PARAMETERS
-from persontrack_ros.core.settings import Settings
-from persontrack_ros.ros.bag_player import PARAMETERS as PLAYER_PARAMETERS
-from persontrack_ros.ros.cameras_node import PARAMETERS as CAMERAS_PARAMETERS
+from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS
+from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS
+from persontrack_ros.core.parameters.parameter_file import read_settings
+from persontrack_ros.core.parameters.settings import PARAMETERS
+from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.ros.nodes.bag_player import PARAMETERS as PLAYER_PARAMETERS
+from persontrack_ros.ros.nodes.cameras_node import PARAMETERS as CAMERAS_PARAMETERS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DECLARED = {

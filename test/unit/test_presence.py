@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.presence.observations import Observations
 from persontrack_ros.core.presence.page import PICTURES
 from persontrack_ros.core.presence.page import make_page

@@ -9,7 +9,7 @@ from test_tracking import SECOND
 from test_tracking import looks_of
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.state import load_tracker

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.scaling import scale
+from persontrack_ros.core.images.scaling import scale
 
 
 @pytest.mark.parametrize('interpolation', [cv2.INTER_LINEAR, cv2.INTER_AREA])

@@ -9,9 +9,9 @@ import pytest
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.tracker import make_tracker
-from persontrack_ros.ros.session import Session
+from persontrack_ros.ros.tracker.session import Session
 
 TIMEOUT = 60
 SECOND = 10**9

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from persontrack_ros.core import speed
+from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import StageTimes
-from persontrack_ros.core.settings import Settings
 from persontrack_ros.core.speed import Measured
 from persontrack_ros.core.speed import advise
 from persontrack_ros.core.speed import kept
-from persontrack_ros.ros import slow_watch
-from persontrack_ros.ros.slow_watch import SlowWatch
+from persontrack_ros.ros.tracker import slow_watch
+from persontrack_ros.ros.tracker.slow_watch import SlowWatch
 
 TIMES = StageTimes(0.040, 0.004, 0.001)
 MEASURED = [

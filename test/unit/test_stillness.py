@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from persontrack_ros.core.stillness import LEAST_SAMPLES
-from persontrack_ros.core.stillness import Stillness
+from persontrack_ros.core.detection.stillness import LEAST_SAMPLES
+from persontrack_ros.core.detection.stillness import Stillness
 
 SIZE = (240, 320)
 

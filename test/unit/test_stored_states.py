@@ -18,10 +18,10 @@ from test_tracking import ALGORITHMS
 from test_tracking import SECOND
 from test_tracking import step
 
-from persontrack_ros.core.arrays import read_arrays
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.files.arrays import read_arrays
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.state import load_tracker
 from persontrack_ros.core.tracking.state import save_tracker
 from persontrack_ros.core.tracking.tracker import make_tracker

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.state import load_tracker
 from persontrack_ros.core.tracking.state import save_tracker

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from persontrack_ros.core.evaluation import evaluate
-from persontrack_ros.core.mot import read_ground_truth
-from persontrack_ros.core.mot import read_mot
-from persontrack_ros.core.recording import Recording
-from persontrack_ros.core.recording import track
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import read_mot
+from persontrack_ros.core.evaluation.recording import Recording
+from persontrack_ros.core.evaluation.recording import track
+from persontrack_ros.core.evaluation.scores import evaluate
+from persontrack_ros.core.parameters.settings import TrackerSettings
 
 DATA = os.environ.get('PERSONTRACK_TEST_DATA')
 

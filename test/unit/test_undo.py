@@ -17,7 +17,7 @@ from test_tracking import SIZE
 from test_tracking import frames
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking import deep_sort
 from persontrack_ros.core.tracking import kalman_filter
 from persontrack_ros.core.tracking import persistent

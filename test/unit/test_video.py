@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.sources.folder import read_image
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
-from persontrack_ros.core.video_writer import VideoWriter
+from persontrack_ros.core.video.folder import read_image
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.writer import VideoWriter
 
 FRAMES = 8
 RATE = 25.0

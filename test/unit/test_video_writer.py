@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.video import VideoSource
-from persontrack_ros.core.video_writer import VideoWriter
+from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.writer import VideoWriter
 
 
 def picture(number, height=48, width=64):

@@ -8,10 +8,10 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.ros import wire
-from persontrack_ros.ros.messages import boxes_to_message
-from persontrack_ros.ros.wire import boxes_to_bytes
-from persontrack_ros.ros.wire import known
+from persontrack_ros.ros.tracker import wire
+from persontrack_ros.ros.tracker.messages import boxes_to_message
+from persontrack_ros.ros.tracker.wire import boxes_to_bytes
+from persontrack_ros.ros.tracker.wire import known
 
 
 def rows_of(random, count):

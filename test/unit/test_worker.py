@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from persontrack_ros.ros.worker import NewestItemWorker
-from persontrack_ros.ros.worker import Turns
+from persontrack_ros.ros.tracker.worker import NewestItemWorker
+from persontrack_ros.ros.tracker.worker import Turns
 
 TIMEOUT = 60
 

@@ -16,7 +16,7 @@ from persontrack_ros.cli.files import read_by
 from persontrack_ros.cli.options import count
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.output import check_outputs
+from persontrack_ros.core.files.output import check_outputs
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -62,7 +62,7 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.bags.golden import add_case
     from persontrack_ros.bags.golden import name_input
     from persontrack_ros.bags.writer import check_output
-    from persontrack_ros.core.parameter_file import read_settings
+    from persontrack_ros.core.parameters.parameter_file import read_settings
     from persontrack_ros.core.report import warn
 
     check_output(options.case / 'case.yaml', options.force)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-# Those of persontrack_ros.core.evaluation.Scores that a comparison may demand.
+# Those of persontrack_ros.core.evaluation.scores.Scores that a comparison may demand.
 SCORES = ('hota', 'idf1', 'mota')
 
 

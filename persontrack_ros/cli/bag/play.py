@@ -13,7 +13,7 @@ from persontrack_ros.cli.options import absolute
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import rate
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.node_arguments import node_arguments
+from persontrack_ros.core.parameters.node_arguments import node_arguments
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -12,10 +12,10 @@ from persontrack_ros.cli.bag.options import add_force_option
 from persontrack_ros.cli.options import SOURCE
 from persontrack_ros.cli.options import absolute
 from persontrack_ros.cli.options import count
-from persontrack_ros.core.interrupt import Interrupt
-from persontrack_ros.core.partial import Partial
-from persontrack_ros.core.video import SourceOptions
-from persontrack_ros.core.video import VideoSource
+from persontrack_ros.core.files.interrupt import Interrupt
+from persontrack_ros.core.video.partial import Partial
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

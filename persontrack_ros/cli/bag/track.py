@@ -15,11 +15,11 @@ from persontrack_ros.cli.options import add_report_option
 from persontrack_ros.cli.options import add_settings_options
 from persontrack_ros.cli.options import count
 from persontrack_ros.cli.options import settings_from
-from persontrack_ros.core.interrupt import Interrupt
-from persontrack_ros.core.mot import MotWriter
-from persontrack_ros.core.partial import Partial
+from persontrack_ros.core.evaluation.mot import MotWriter
+from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.presence.writer import ReportWriter
+from persontrack_ros.core.video.partial import Partial
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -22,7 +22,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.fetching import write
+from persontrack_ros.core.files.fetching import write
 from persontrack_ros.core.models.devices import processor
 
 _logger = logging.getLogger(__name__)

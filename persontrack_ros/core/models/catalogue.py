@@ -11,7 +11,7 @@ from typing import Optional
 
 import yaml
 
-from persontrack_ros.core.fetching import Facts
+from persontrack_ros.core.files.fetching import Facts
 
 DEFAULT_DETECTOR = 'person-detection-0202'
 DEFAULT_REID = 'person-reidentification-retail-0287'

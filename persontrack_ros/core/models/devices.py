@@ -16,7 +16,7 @@ from typing import Any
 import openvino as ov
 
 from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.settings import InferenceSettings
+from persontrack_ros.core.parameters.settings import InferenceSettings
 
 # What AUTO prefers. NPUs come last: they are frugal, but slow at these models and know few of
 # their operations.

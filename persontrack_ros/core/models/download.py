@@ -14,14 +14,14 @@ from typing import Union
 
 from persontrack_ros.core.errors import DownloadError
 from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.fetching import NotThereError
-from persontrack_ros.core.fetching import Progress
-from persontrack_ros.core.fetching import fetch
-from persontrack_ros.core.fetching import is_url
-from persontrack_ros.core.fetching import locked
-from persontrack_ros.core.fetching import put
-from persontrack_ros.core.fetching import run_tool
-from persontrack_ros.core.fetching import save
+from persontrack_ros.core.files.fetching import NotThereError
+from persontrack_ros.core.files.fetching import Progress
+from persontrack_ros.core.files.fetching import fetch
+from persontrack_ros.core.files.fetching import is_url
+from persontrack_ros.core.files.fetching import locked
+from persontrack_ros.core.files.fetching import put
+from persontrack_ros.core.files.fetching import run_tool
+from persontrack_ros.core.files.fetching import save
 from persontrack_ros.core.models.catalogue import Entry
 from persontrack_ros.core.models.catalogue import Release
 from persontrack_ros.core.models.catalogue import Wheel

@@ -20,7 +20,7 @@ from typing import Union
 
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.files import load_yaml
+from persontrack_ros.core.files.reading import load_yaml
 from persontrack_ros.core.models.catalogue import catalogue
 
 # What the classes of detectors of persons are called, the usual first.
@@ -92,7 +92,7 @@ class DetectorProfile(Profile):
     """
     A detector.
 
-    :ivar decoder: how its output is read, see :mod:`persontrack_ros.core.decoding`.
+    :ivar decoder: how its output is read, see :mod:`persontrack_ros.core.detection.decoding`.
     :ivar fit: how an image of another shape becomes the input: stretched, or scaled in its own
         proportions with grey below and on the right (letterbox_top_left) or on both sides
         (letterbox).

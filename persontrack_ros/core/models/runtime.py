@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.fetching import cache_directory
-from persontrack_ros.core.fetching import write
+from persontrack_ros.core.files.fetching import cache_directory
+from persontrack_ros.core.files.fetching import write
 from persontrack_ros.core.models.cache import FAILURES
 from persontrack_ros.core.models.cache import compile_model
 from persontrack_ros.core.models.devices import choose
@@ -37,7 +37,7 @@ from persontrack_ros.core.models.devices import processor
 from persontrack_ros.core.models.files import SUFFIXES
 from persontrack_ros.core.models.files import check_contents
 from persontrack_ros.core.models.profile import Profile
-from persontrack_ros.core.settings import InferenceSettings
+from persontrack_ros.core.parameters.settings import InferenceSettings
 
 _logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from typing import Optional
 import cv2
 import numpy as np
 
-from persontrack_ros.core.detection import BgrImage
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.geometry import pixel_rectangles
+from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.timeline import SECOND
 
 # Who was away for longer, in seconds, came again.

@@ -13,9 +13,9 @@ from string import Template
 
 from persontrack_ros.core.drawing import ink
 from persontrack_ros.core.drawing import track_color
+from persontrack_ros.core.parameters.settings import Value
 from persontrack_ros.core.presence.observations import Observations
 from persontrack_ros.core.presence.observations import Person
-from persontrack_ros.core.settings import Value
 from persontrack_ros.core.timeline import SECOND
 
 # Pictures, which are most of the page, are of those who were there longest, so many at most.

@@ -10,11 +10,11 @@ from typing import Optional
 
 import numpy as np
 
-from persontrack_ros.core.detection import BgrImage
-from persontrack_ros.core.output import OutputFile
+from persontrack_ros.core.files.output import OutputFile
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.parameters.settings import Value
 from persontrack_ros.core.presence.observations import Observations
 from persontrack_ros.core.presence.page import make_page
-from persontrack_ros.core.settings import Value
 from persontrack_ros.core.tracking.track import Track
 
 

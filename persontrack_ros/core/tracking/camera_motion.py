@@ -14,15 +14,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.depth import Camera
-from persontrack_ros.core.detection import BgrImage
+from persontrack_ros.core.calibration import Camera
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import pixel_rectangles
-from persontrack_ros.core.scaling import scale
-from persontrack_ros.core.settings import AFFINE
-from persontrack_ros.core.settings import TF
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.images.scaling import scale
+from persontrack_ros.core.parameters.settings import AFFINE
+from persontrack_ros.core.parameters.settings import TF
+from persontrack_ros.core.parameters.settings import TrackerSettings
 
 # Images are reduced to this larger side: enough for the motion, and four times as fast as VGA.
 LARGER_SIDE = 320
@@ -97,7 +97,7 @@ class CameraMotion:
         """
         Start without an image.
 
-        :param exact: as in :func:`~persontrack_ros.core.scaling.scale`.
+        :param exact: as in :func:`~persontrack_ros.core.images.scaling.scale`.
         """
         self._exact = exact
         self._grey: Optional[NDArray[np.uint8]] = None

@@ -22,7 +22,7 @@ from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.geometry import measurements_to_boxes
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import METRICS
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.appearance import Embeddings

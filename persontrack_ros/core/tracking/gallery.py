@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import coverage
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.timeline import SECOND
 from persontrack_ros.core.tracking.appearance import SAME_PERSON
 from persontrack_ros.core.tracking.appearance import Embed

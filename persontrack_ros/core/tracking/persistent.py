@@ -23,7 +23,7 @@ from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.geometry import coverage
 from persontrack_ros.core.geometry import measurements_to_boxes
 from persontrack_ros.core.geometry import pairwise_iou
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.appearance import cosine_distance

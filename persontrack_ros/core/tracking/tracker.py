@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.settings import NONE
-from persontrack_ros.core.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import NONE
+from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.deep_sort import DeepSort
 from persontrack_ros.core.tracking.gallery import Camera

@@ -11,7 +11,7 @@ from persontrack_ros.core.models.devices import choose
 from persontrack_ros.core.models.devices import effective
 from persontrack_ros.core.models.devices import kinds
 from persontrack_ros.core.models.devices import options
-from persontrack_ros.core.settings import InferenceSettings
+from persontrack_ros.core.parameters.settings import InferenceSettings
 
 ROBOT = {'CPU': 'CPU'}
 LAPTOP = {'CPU': 'CPU', 'GPU': 'integrated GPU', 'NPU': 'NPU'}

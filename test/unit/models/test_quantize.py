@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from persontrack_ros.cli.commands import main
-from persontrack_ros.core.detection import Detector
-from persontrack_ros.core.embedding import ModelEmbedder
+from persontrack_ros.core.detection.detector import Detector
+from persontrack_ros.core.embedding.embedder import ModelEmbedder
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.models.quantize import sample_images
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.settings import DetectorSettings
-from persontrack_ros.core.settings import InferenceSettings
-from persontrack_ros.core.settings import ReidSettings
+from persontrack_ros.core.parameters.settings import DetectorSettings
+from persontrack_ros.core.parameters.settings import InferenceSettings
+from persontrack_ros.core.parameters.settings import ReidSettings
+from persontrack_ros.core.quantization import sample_images
 
 Locate = Callable[[str], Path]
 

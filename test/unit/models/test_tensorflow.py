@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection import Detector
-from persontrack_ros.core.embedding import make_embedder
+from persontrack_ros.core.detection.detector import Detector
+from persontrack_ros.core.embedding.embedder import make_embedder
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.settings import DetectorSettings
-from persontrack_ros.core.settings import ReidSettings
+from persontrack_ros.core.parameters.settings import DetectorSettings
+from persontrack_ros.core.parameters.settings import ReidSettings
 
 FLOAT, INT32 = 1, 3  # of tensorflow.DataType
 

@@ -1,0 +1,1 @@
+"""Persons in one image: the detector, what it finds, and where it need not look."""

@@ -1,0 +1,1 @@
+"""How persons look: embeddings, and whether two are of the same person."""

@@ -1,0 +1,1 @@
+"""Stored detections and tracks, compared with the truth and with each other."""

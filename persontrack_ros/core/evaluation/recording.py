@@ -1,0 +1,314 @@
+"""
+Detections of a whole video in a file, so that tracking can be repeated without inference.
+
+A recording is an .npz file of ``frame`` (number of the frame of each detection, counted from 1),
+``tlwh`` (boxes), ``score``, ``embedding`` (absent where there are none), ``num_frames`` and, where
+known, ``stamp`` (of each frame, nanoseconds), ``image_size`` (width, height), ``score_threshold``
+(what suits the detector), ``same_person`` (likewise, of the embeddings) and ``camera_motion`` (of
+each frame since the one before it, an affine map of pixels, shape ``(2, 3)``; not a number where
+it could not be estimated).
+"""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from typing import Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.detection.ignore import IgnoreMask
+from persontrack_ros.core.detections import SMALLEST
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.evaluation.mot import MAX_FRAMES
+from persontrack_ros.core.evaluation.mot import read_detections
+from persontrack_ros.core.files.arrays import read_arrays
+from persontrack_ros.core.files.output import OutputFile
+from persontrack_ros.core.files.reading import read_bytes
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.parameters.node_options import JUMP_THRESHOLD
+from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.report import warn
+from persontrack_ros.core.timeline import SECOND
+from persontrack_ros.core.timeline import Timeline
+from persontrack_ros.core.tracking.appearance import SAME_PERSON
+from persontrack_ros.core.tracking.appearance import Embeddings
+from persontrack_ros.core.tracking.appearance import normalise
+from persontrack_ros.core.tracking.gallery import Camera
+from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.core.tracking.offline import OfflineTracker
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.core.video.source import DEFAULT_RATE
+
+# Where stored stamps do not tell it: the frame rate of most video files.
+ASSUMED_RATE = 25.0
+
+# What a million detections with embeddings have, however small the file is.
+_MAX_BYTES = 1 << 30
+_MAX_SEQINFO = 1 << 16
+
+# What comes of arrays and of seqinfo.ini that are damaged or something else.
+_DAMAGES = (
+    OSError,
+    EOFError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    configparser.Error,
+)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """
+    The detections of a video.
+
+    :ivar frames: number of the frame of each detection, counted from 1, shape ``(N,)``.
+    :ivar detections: all of them, of all frames.
+    :ivar stamps: time of each frame in nanoseconds, shape ``(number of frames,)``.
+    :ivar score_threshold: what suits the detector.
+    :ivar motions: how the camera moved since the frame before each, shape ``(number of frames, 2,
+        3)``, not a number where that is not known; None if it was not estimated.
+    :ivar same_person: cosine distance up to which two embeddings are of one person.
+    """
+
+    frames: NDArray[np.intp]
+    detections: Detections
+    stamps: NDArray[np.int64]
+    score_threshold: float = 0.5
+    motions: Optional[FloatArray] = None
+    same_person: float = SAME_PERSON
+
+    @classmethod
+    def load(cls, path: Path, rate: Optional[float] = None) -> Recording:
+        """
+        Read a recording or a MOTChallenge ``det.txt``.
+
+        The image size and frame rate of the latter come from the ``seqinfo.ini`` one directory
+        above it, if there is one.
+
+        :param rate: frames per second, instead of the stamps or rate that the file has; of a file
+            without, the default is 10.
+        :raises SourceError: if the file cannot be read or does not hold what it should.
+        """
+        try:
+            return _load_npz(path, rate) if path.suffix == '.npz' else _load_mot(path, rate)
+        except _DAMAGES as error:
+            reason = ' '.join(str(error).split())
+            raise SourceError(f'cannot read the detections {path}: {reason}') from error
+
+    def seen_through(self, mask: Optional[IgnoreMask]) -> Recording:
+        """
+        Return the recording without the detections that a mask hides.
+
+        :raises SettingsError: if the size of the images is not known.
+        """
+        if mask is None:
+            return self
+        hidden = mask.hides(self.detections.boxes, self.detections.image_size)
+        return dataclasses.replace(
+            self, frames=self.frames[~hidden], detections=self.detections.without(hidden)
+        )
+
+    def save(self, path: Path) -> None:
+        """
+        Write the recording.
+
+        :raises OutputError: if the file cannot be written.
+        """
+        detections = self.detections
+        arrays: dict[str, Any] = {
+            'frame': self.frames.astype(np.int32),
+            'tlwh': detections.boxes.astype(np.float32),
+            'score': detections.scores.astype(np.float32),
+            'num_frames': len(self.stamps),
+            'stamp': self.stamps,
+            'score_threshold': self.score_threshold,
+            'same_person': self.same_person,
+        }
+        if detections.embeddings is not None:
+            arrays['embedding'] = detections.embeddings
+        if detections.image_size is not None:
+            arrays['image_size'] = detections.image_size
+        if self.motions is not None:
+            arrays['camera_motion'] = self.motions
+        with OutputFile(path) as file:
+            np.savez_compressed(file, **arrays)
+
+    def replay(
+        self, score_threshold: float, every: int = 1
+    ) -> Iterator[tuple[int, int, Detections]]:
+        """
+        Iterate over the frames.
+
+        :param score_threshold: leave out detections below it; 0 means what suits the detector.
+        :param every: deliver the first of each so many frames only.
+        :returns: number, stamp and detections of each frame, also of those without detections.
+        """
+        all_ = self.detections
+        chosen = np.flatnonzero(all_.scores >= (score_threshold or self.score_threshold))
+        order = chosen[np.argsort(self.frames[chosen], kind='stable')]
+        frames = self.frames[order]
+        for number in range(1, len(self.stamps) + 1, every):
+            first, last = np.searchsorted(frames, [number, number + 1])
+            rows = order[first:last]
+            vectors = None if all_.embeddings is None else all_.embeddings[rows]
+            yield (
+                number,
+                int(self.stamps[number - 1]),
+                Detections(all_.boxes[rows], all_.scores[rows], vectors, all_.image_size),
+            )
+
+    def motion(self, number: int, every: int = 1) -> Optional[FloatArray]:
+        """
+        Return how the camera moved until a frame since the one before it of each so many.
+
+        :returns: as `Tracker.update` takes it; None where it is not known in all these frames.
+        """
+        if self.motions is None or number <= every:
+            return None
+        motion = np.eye(3)
+        for step in self.motions[number - every : number]:
+            motion = np.vstack([step, [0.0, 0.0, 1.0]]) @ motion
+        return motion[:2] if np.isfinite(motion).all() else None
+
+
+def track(
+    recording: Recording,
+    settings: TrackerSettings,
+    score_threshold: float,
+    every: int = 1,
+    offline: bool = False,
+) -> FloatArray:
+    """
+    Track the persons in a recording.
+
+    :param score_threshold: leave out detections below it; 0 means what suits the detector.
+    :param every: use the first of each so many frames only.
+    :param offline: use the whole recording for each frame.
+    :raises SourceError: if the settings ask for a camera motion that was not recorded.
+    :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
+        frame, shape ``(N, 7)``.
+    """
+    moving = settings.camera_motion != 'none'
+    if moving and recording.motions is None:
+        raise SourceError(
+            'the camera motion is not in the detections: store them with '
+            '`persontrack detect --set tracker.camera_motion=affine`, or track the video'
+        )
+    camera = Camera(Gallery(), recording.same_person)
+    tracker = OfflineTracker(settings) if offline else make_tracker(settings, camera)
+    numbers = []
+    images = []
+    for number, stamp, detections in recording.replay(score_threshold, every):
+        unknown = np.zeros((len(detections), 0), dtype=np.float32)
+        vectors = unknown if detections.embeddings is None else detections.embeddings
+
+        def embed(indices: NDArray[np.intp], vectors: Embeddings = vectors) -> Embeddings:
+            return vectors[indices]
+
+        numbers.append(number)
+        motion = recording.motion(number, every) if moving else None
+        images.append(tracker.update(detections, embed, stamp, motion))
+    if isinstance(tracker, OfflineTracker):
+        images = tracker.finish()
+    return as_rows(numbers, images)
+
+
+def as_rows(numbers: Sequence[int], images: Sequence[Sequence[Track]]) -> FloatArray:
+    """
+    Return tracks as :func:`track` does.
+
+    :param numbers: number of each frame.
+    :param images: the visible tracks in each frame.
+    """
+    rows = [
+        [number, person.id, *person.box, person.score]
+        for number, tracks in zip(numbers, images)
+        for person in tracks
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, 7)
+
+
+def _load_npz(path: Path, rate: Optional[float]) -> Recording:
+    arrays = read_arrays(path, _MAX_BYTES, 'the detections')
+    count = int(arrays['num_frames'])
+    if not 0 <= count <= MAX_FRAMES:
+        raise ValueError(f'num_frames is {count}')
+    vectors = normalise(arrays['embedding']) if 'embedding' in arrays else None
+    size = arrays['image_size'].tolist() if 'image_size' in arrays else None
+    stored = 'stamp' in arrays and not rate
+    stamps = arrays['stamp'] if stored else _stamps(count, rate)
+    if stamps.shape != (count,) or stamps.dtype.kind not in 'iu':
+        raise ValueError(f'stamp of shape {stamps.shape} and type {stamps.dtype}')
+    if stored:
+        stamps = _checked(stamps.astype(np.int64), path)
+    detections = Detections.create(
+        arrays['tlwh'], arrays['score'], vectors, size and (int(size[0]), int(size[1]))
+    )
+    frames = arrays['frame']
+    if frames.shape != (len(detections),) or frames.dtype.kind not in 'iu':
+        raise ValueError(f'frame of shape {frames.shape} and type {frames.dtype}')
+    threshold = float(arrays['score_threshold']) if 'score_threshold' in arrays else 0.5
+    same = float(arrays.get('same_person', SAME_PERSON))
+    motions = arrays.get('camera_motion')
+    if motions is not None and (motions.shape != (count, 2, 3) or motions.dtype.kind != 'f'):
+        raise ValueError(f'camera_motion of shape {motions.shape}')
+    return Recording(frames.astype(np.intp), detections, stamps, threshold, motions, same)
+
+
+def _load_mot(path: Path, rate: Optional[float]) -> Recording:
+    rows = read_detections(path)
+    rows = rows[(rows[:, 4:6] >= SMALLEST).all(axis=1)]
+    frames = rows[:, 0].astype(np.intp)
+    count = int(frames.max(initial=0))
+    size = None
+    sequence_file = path.parent.parent / 'seqinfo.ini'
+    if sequence_file.exists():
+        info = configparser.ConfigParser(interpolation=None)
+        info.read_string(read_bytes(sequence_file, _MAX_SEQINFO).decode('utf-8-sig'))
+        sequence = info['Sequence']
+        count = int(sequence['seqLength'])
+        if not 0 <= count <= MAX_FRAMES:
+            raise ValueError(f'seqinfo.ini has the seqLength {count}')
+        size = (int(sequence['imWidth']), int(sequence['imHeight']))
+        rate = rate or float(sequence['frameRate'])
+    scores = np.clip(rows[:, 6], 0.0, 1.0)
+    return Recording(
+        frames, Detections.create(rows[:, 2:6], scores, image_size=size), _stamps(count, rate)
+    )
+
+
+def _checked(stamps: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
+    """Return stamps, or others by the frame rate where they do not tell the time."""
+    changes = np.flatnonzero(np.diff(stamps) > 0) + 1
+    seconds = np.diff(stamps[changes]) / SECOND
+    rates = np.diff(changes)[seconds > 0] / seconds[seconds > 0]
+    rate = float(np.median(rates)) if len(rates) else 0.0
+    if rate < 1.0:
+        rate = ASSUMED_RATE
+    times = _stamps(len(stamps), rate)
+    timeline = Timeline(f'{rate:g} frames per second, or what --rate says')
+    told = ''
+    for stamp, time in zip(stamps.tolist(), times.tolist()):
+        moment = timeline.advance(stamp, time, JUMP_THRESHOLD)
+        told = next(iter(moment.faults), told)
+        if moment.jump:
+            told = timeline.describe(moment.jump)
+    if told:
+        warn(f'{path}: the stamps {told}')
+    return times if told else stamps
+
+
+def _stamps(count: int, rate: Optional[float]) -> NDArray[np.int64]:
+    return np.round(np.arange(count) * (1e9 / (rate or DEFAULT_RATE))).astype(np.int64)

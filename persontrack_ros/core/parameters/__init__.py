@@ -1,0 +1,1 @@
+"""The parameters: what they are called, allow and default to, and files of them."""

@@ -1,1 +1,0 @@
-"""What images come from: a module for each kind of source."""

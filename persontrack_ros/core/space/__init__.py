@@ -1,0 +1,1 @@
+"""Persons in space: depth, frames that stand still, motion, and whom to follow."""

@@ -1,0 +1,61 @@
+"""Places in a frame that stands still, such as `odom` or `map` (REP 105)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+
+import numpy as np
+
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.space.depth import Place
+
+
+@dataclass(frozen=True)
+class Pose:
+    """
+    Where a frame is in another one: a point of it is there at ``rotation @ point + position``.
+
+    :ivar rotation: shape ``(3, 3)``.
+    :ivar position: of its origin, shape ``(3,)``, in metres.
+    """
+
+    rotation: FloatArray
+    position: FloatArray
+
+    @classmethod
+    def from_quaternion(cls, position: Sequence[float], quaternion: Sequence[float]) -> Pose:
+        """
+        Take a transform as messages have it.
+
+        :param quaternion: ``[x, y, z, w]``; its length does not matter.
+        """
+        x, y, z, w = np.array(quaternion) / np.linalg.norm(quaternion)
+        return cls(
+            np.array(
+                [
+                    [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+                    [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+                    [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+                ]
+            ),
+            np.array(position, dtype=np.float64),
+        )
+
+    def place(self, place: Place) -> Place:
+        """
+        Return a place seen by a camera that has this pose in a frame whose z points up.
+
+        :returns: an upright box, whose x points away from the camera.
+        """
+        position = self.rotation @ place.position + self.position
+        width, height, thickness = place.size
+        away = position - self.position
+        return replace(
+            place,
+            position=position,
+            size=np.array([thickness, width, height]),
+            yaw=math.atan2(away[1], away[0]),
+        )

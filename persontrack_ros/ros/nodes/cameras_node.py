@@ -1,0 +1,129 @@
+"""
+The process ``cameras_node``: a tracker for each of several cameras.
+
+They share the compiled models and, with `tracker.remember`, what they know of persons. Each has
+its own namespace, parameters and threads, so that none waits for another, except for processors:
+where there are more cameras than these can serve, each has its turn.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Optional
+
+import rclpy
+from rclpy.clock import Clock
+from rclpy.clock import ClockType
+from rclpy.node import Node
+
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.parameters.node_options import CAMERAS
+from persontrack_ros.core.parameters.node_options import DECLARED
+from persontrack_ros.core.parameters.settings import Parameter
+from persontrack_ros.core.threads import use_one_thread_beside_inference
+from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.ros.nodes.tracker_node import TrackerNode
+from persontrack_ros.ros.nodes.tracker_node import run
+from persontrack_ros.ros.parameters import declare
+from persontrack_ros.ros.process import NodeExecutor
+from persontrack_ros.ros.process import ros
+from persontrack_ros.ros.tracker.worker import Turns
+
+PARAMETERS = (
+    Parameter(
+        CAMERAS,
+        'camera',
+        'Names of the cameras, separated by spaces. Each is the namespace of a person_tracker.',
+    ),
+)
+
+_WAKE_PERIOD = 1.0
+
+
+class CamerasNode(Node):
+    """Says which cameras there are."""
+
+    def __init__(self, **options: object) -> None:
+        """
+        Read the parameter.
+
+        :raises SettingsError: if it is wrong.
+        """
+        super().__init__('cameras', **options)
+        for problem in declare(self, PARAMETERS, beside=DECLARED).values():
+            raise SettingsError(problem)
+        self.names = str(self.get_parameter('cameras').value).split()
+        if not self.names:
+            raise SettingsError('cameras is empty: name at least one')
+        for name in self.names:
+            # ROS allows about 250 letters for the name of a topic, in which this is a part.
+            if (
+                not re.fullmatch(r'[A-Za-z_]\w{0,99}', name, re.ASCII)
+                or self.names.count(name) > 1
+            ):
+                raise SettingsError(
+                    f'cameras: {name[:100]!r} is no name of its own for a namespace'
+                )
+        # At Ctrl-C, rclpy wakes the executors and shuts ROS down only then. An executor that was
+        # quicker waits again, and without a timer it would wait for ever.
+        self.create_timer(
+            _WAKE_PERIOD, lambda: None, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def make_trackers(self) -> list[TrackerNode]:
+        """Make the node of each camera, in a namespace within that of this node."""
+        gallery, turns = Gallery(), Turns()
+        return [
+            # Names given to the whole process are not meant for each of them.
+            TrackerNode(
+                gallery,
+                turns,
+                cli_args=[
+                    '--ros-args',
+                    *('-r', '__node:=person_tracker'),
+                    *('-r', f'__ns:={self.get_namespace().rstrip("/")}/{name}'),
+                ],
+            )
+            for name in self.names
+        ]
+
+
+def _run_camera(tracker: TrackerNode, own: NodeExecutor, main_executor: NodeExecutor) -> None:
+    try:
+        run(tracker, own)
+    except Exception as error:  # noqa: BLE001 - it is raised again on the main thread
+        main_executor.fail(error)
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """
+    Run the nodes until they are interrupted; return 2 if the parameter is wrong.
+
+    A camera that ends by an error takes the others with it, and the error is raised: a supervisor
+    sees that a process ends, but not that one camera of several has.
+    """
+    use_one_thread_beside_inference()
+    try:
+        with ros(arguments) as executor, ExitStack() as stack:
+            cameras = CamerasNode()
+            stack.callback(cameras.destroy_node)
+            # All before the first thread, which may end ROS: then no executor can be made.
+            for tracker, own in [(each, NodeExecutor()) for each in cameras.make_trackers()]:
+                # Not freed by its thread: at a second Ctrl-C, rclpy goes through all executors.
+                stack.callback(own.shutdown)
+                thread = threading.Thread(
+                    target=_run_camera, args=(tracker, own, executor), name=tracker.get_name()
+                )
+                stack.callback(thread.join)
+                # Whatever ends this thread has to end that one.
+                stack.callback(rclpy.try_shutdown)
+                thread.start()
+            executor.add_node(cameras)
+            executor.spin()
+    except SettingsError as error:
+        rclpy.logging.get_logger('cameras').fatal(str(error))
+        return 2
+    return 0

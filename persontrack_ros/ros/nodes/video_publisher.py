@@ -1,0 +1,162 @@
+"""The node ``video_publisher``: a webcam, stream, video file or folder as a camera topic."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Optional
+
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.logging import LoggingSeverity
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.ros.answers import TrackerAnswers
+from persontrack_ros.ros.images import bgr_to_compressed
+from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.parameters import declare
+from persontrack_ros.ros.process import ros
+from persontrack_ros.ros.process import spinning
+
+_QUALITY = 80
+
+
+class _NodeLog(logging.Handler):
+    """Passes on to the log of a node what the core warns of."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = node.get_logger()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logger.warning(record.getMessage())
+
+
+class VideoPublisher(Node):
+    """Publishes the images of a source on ``image_raw``, and as JPEG where somebody wants it."""
+
+    def __init__(self, **options: object) -> None:
+        """
+        Declare the parameters and open the source.
+
+        :raises SettingsError: if a parameter is wrong.
+        :raises SourceError: if the source cannot be read.
+        """
+        super().__init__('video_publisher', **options)
+        logging.getLogger('persontrack_ros').addHandler(_NodeLog(self))
+        problems = declare(self, PUBLISHER_PARAMETERS, read_only=True)
+        for problem in problems.values():
+            raise SettingsError(problem)
+        values = {each.name: self.get_parameter(each.name).value for each in PUBLISHER_PARAMETERS}
+        self._frame_id = values['frame_id']
+        self._own_stamps = values['stamps'] == 'source'
+        self._source = VideoSource(
+            values['source'],
+            SourceOptions(
+                **{
+                    name: values[name]
+                    for name in ('flip', 'skip_frames', 'max_frames', 'width', 'height', 'loop')
+                }
+            ),
+            stopped=lambda: not self.context.ok(),
+        )
+        self._rate = values['rate']
+        self._publisher = self.create_publisher(
+            Image,
+            'image_raw',
+            QoSProfile(depth=1),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        # As image_transport names it and compresses by default.
+        self._compressed = self.create_publisher(
+            CompressedImage,
+            f'{self.image_topic_name}/compressed',
+            QoSProfile(depth=1),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        self._tracker: Optional[TrackerAnswers] = None
+        if values['wait_for_tracker']:
+            self._tracker = TrackerAnswers(self, self._publisher)
+
+    @property
+    def image_topic_name(self) -> str:
+        """The topic of the images."""
+        return self._publisher.topic_name
+
+    def publish_all(self) -> int:
+        """
+        Publish the images until the source or ROS ends.
+
+        :returns: the number of images.
+        :raises SourceError: if an image cannot be read.
+        """
+        if self._tracker is not None:
+            self._tracker.wait_until_connected()
+        due = before = None
+        published = 0
+        with self._source:
+            for frame in self._source:
+                if due is not None:
+                    # One that is late is published at once, and the schedule starts from there.
+                    due = max(due + self._pause(frame.stamp - before), time.monotonic())
+                    self._sleep_until(due)
+                due, before = due or time.monotonic(), frame.stamp
+                stamp = Time(sec=frame.stamp // 1_000_000_000, nanosec=frame.stamp % 1_000_000_000)
+                if not self._own_stamps:
+                    stamp = self.get_clock().now().to_msg()
+                header = Header(stamp=stamp, frame_id=self._frame_id)
+                if self._compressed.get_subscription_count():
+                    self._compressed.publish(bgr_to_compressed(frame.image, header, _QUALITY))
+                message = bgr_to_image(frame.image, header)
+                if self._tracker is None:
+                    self._publisher.publish(message)
+                else:
+                    self._tracker.ask(message, stamp_to_nanoseconds(header))
+                published += 1
+                if self.get_logger().is_enabled_for(LoggingSeverity.DEBUG):
+                    seconds = stamp_to_nanoseconds(header) / 1e9
+                    self.get_logger().debug(f'image {published}, stamp {seconds:.3f}')
+        if self.context.ok():
+            self.get_logger().info(f'{published} images published')
+        return published
+
+    def _pause(self, own: int) -> float:
+        """
+        Return the time in seconds between two images.
+
+        :param own: what the source says, in nanoseconds.
+        """
+        # What is live paces itself.
+        if self._tracker is not None or (self._source.is_live and not self._rate):
+            return 0.0
+        return 1.0 / self._rate if self._rate else own / 1e9
+
+    def _sleep_until(self, due: float) -> None:
+        while self.context.ok() and (left := due - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the node until its source ends; return 2 if the source or a parameter is wrong."""
+    try:
+        with ros(arguments) as executor:
+            node = VideoPublisher()
+            executor.add_node(node)
+            with spinning(executor):
+                node.publish_all()
+    except PersontrackError as error:
+        rclpy.logging.get_logger('video_publisher').fatal(str(error))
+        return 2
+    return 0

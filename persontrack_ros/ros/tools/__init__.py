@@ -1,0 +1,1 @@
+"""Programs that run the nodes in processes of their own: demo, replay, benchmarks, soak."""

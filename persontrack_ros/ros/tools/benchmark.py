@@ -1,0 +1,444 @@
+"""
+The measurements of ``persontrack benchmark`` for which ROS is needed: the node from outside.
+
+Prints JSON. This process publishes images and receives tracks; the node is another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any
+from typing import Optional
+
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos import ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import get_rmw_implementation_identifier
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from persontrack_ros.benchmark.budget import Budget
+from persontrack_ros.benchmark.measure import CAMERA_RATE
+from persontrack_ros.benchmark.measure import cpu_time
+from persontrack_ros.benchmark.measure import images_of
+from persontrack_ros.benchmark.measure import memory
+from persontrack_ros.benchmark.measure import paced
+from persontrack_ros.benchmark.measure import peak_memory
+from persontrack_ros.benchmark.measure import percentiles
+from persontrack_ros.benchmark.worker import Worker
+from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.files.interrupt import Interrupt
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.memory import keep_freed_memory
+from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.ros.discovery import own_domain
+from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.tools.cameras_benchmark import measure_cameras
+from persontrack_ros.ros.tools.node_process import NodeProcess
+
+SIZES = ((640, 480), (768, 576), (1920, 1080))
+
+# Images of each size that are kept in memory.
+_IMAGES = 40
+_WARM_UP = 15
+_START_TIMEOUT = 120.0
+# An image that is not answered in this time is lost.
+_LOST = 2.0
+_PAUSE = 0.02
+_IDLE_TIME = 5.0
+# Overload: images come at this many times the rate that is possible, for this time.
+_OVERLOAD = 3
+_OVERLOAD_TIME = 6.0
+# What names the configuration of a middleware.
+_CONFIGURATION = (
+    'FASTRTPS_DEFAULT_PROFILES_FILE',
+    'FASTDDS_DEFAULT_PROFILES_FILE',
+    'CYCLONEDDS_URI',
+)
+# The node tells its count once a second.
+_TELLING_TIME = 20.0
+
+
+class Camera:
+    """Publishes images as a camera does, and receives their tracks."""
+
+    def __init__(self, reliability: ReliabilityPolicy = ReliabilityPolicy.BEST_EFFORT) -> None:
+        """Connect to nobody yet; `reliability` is what the images are offered with."""
+        self.node = Node('benchmark')
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        offered = QoSProfile(depth=1, reliability=reliability)
+        self._publisher = self.node.create_publisher(Image, 'image_raw', offered)
+        self.node.create_subscription(
+            Detection2DArray, 'tracks', self._on_tracks, QoSProfile(depth=100)
+        )
+        self.node.create_subscription(
+            DiagnosticArray, '/diagnostics', self._on_diagnostics, QoSProfile(depth=10)
+        )
+        # As the node counts them, each time that it has told.
+        self._dropped: list[int] = []
+        self.sent: dict[int, float] = {}
+        self.answered: dict[int, float] = {}
+        # How long the middleware took to take each image, in seconds.
+        self.publishing: list[float] = []
+
+    def _on_tracks(self, message: Detection2DArray) -> None:
+        self.answered[stamp_to_nanoseconds(message.header)] = time.perf_counter()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            values = {each.key: each.value for each in status.values}
+            if 'dropped' in values:
+                self._dropped.append(int(values['dropped']))
+
+    def publish(self, image: BgrImage, stamp: Optional[int] = None) -> int:
+        """Send an image with a stamp in nanoseconds, by default the time; return it."""
+        began = time.perf_counter()
+        stamp = time.time_ns() if stamp is None else stamp
+        header = Header(stamp=Time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id='camera')
+        message = bgr_to_image(image, header)
+        filled = time.perf_counter()
+        self._publisher.publish(message)
+        self.publishing.append(time.perf_counter() - filled)
+        self.sent[stamp] = began
+        return stamp
+
+    def spin_until(self, condition: Callable[[], Any], timeout: float) -> bool:
+        """Receive tracks until something holds; return whether it does."""
+        end = time.perf_counter() + timeout
+        while not condition():
+            left = end - time.perf_counter()
+            if left <= 0:
+                return False
+            self._executor.spin_once(timeout_sec=min(left, 0.1))
+        return True
+
+    def rest(self, seconds: float) -> None:
+        """Receive tracks for some time."""
+        self.spin_until(lambda: False, seconds)
+
+    def count_dropped(self) -> int:
+        """
+        Return how many images the node counts as dropped by now.
+
+        :raises PersontrackError: if it does not tell.
+        """
+        told = len(self._dropped)
+        # What comes first may have been on its way.
+        if not self.spin_until(lambda: len(self._dropped) >= told + 2, _TELLING_TIME):
+            raise PersontrackError('the node publishes no diagnostics')
+        return self._dropped[-1]
+
+    def latency(self, stamp: int) -> float:
+        """Return the seconds from before the message was filled to the tracks received."""
+        return self.answered[stamp] - self.sent[stamp]
+
+    def ask(self, image: BgrImage, stamp: Optional[int] = None) -> Optional[float]:
+        """Send an image and wait for its tracks; return the latency, None if it was lost."""
+        stamp = self.publish(image, stamp)
+        arrived = self.spin_until(lambda: stamp in self.answered, _LOST)
+        return self.latency(stamp) if arrived else None
+
+    def wait_for_node(self, node: NodeProcess, image: BgrImage) -> float:
+        """
+        Publish an image again and again until it is answered; return when that was.
+
+        :raises PersontrackError: if the node ends or does not answer.
+        """
+        end = time.perf_counter() + _START_TIMEOUT
+        seen = len(self.answered)
+        while len(self.answered) == seen:
+            if node.ended or time.perf_counter() > end:
+                raise PersontrackError('the node does not answer, see above')
+            if self._publisher.get_subscription_count():
+                self.publish(image)
+            self.rest(_PAUSE)
+        return time.perf_counter()
+
+
+@contextmanager
+def running(
+    values: dict[str, Any], environment: Optional[dict[str, str]] = None
+) -> Iterator[NodeProcess]:
+    """Run the node, by default in this environment."""
+    # What it says is no part of the results.
+    with NodeProcess('tracker_node', values, stdout=sys.stderr, env=environment) as node:
+        yield node
+
+
+def measure_sizes(
+    video: str, values: dict[str, Any], budget: Budget, rounds: int, frames: int
+) -> dict[str, Any]:
+    """
+    Measure the node and the pipeline alone at each size of images, in turns.
+
+    Both get the same images at the rate of a camera: a processor that was idle is slower for a
+    while, and that is not the node's doing.
+    """
+    results = {}
+    for number, size in enumerate(SIZES):
+        if budget.interrupted:
+            break
+        name = 'x'.join(map(str, size))
+        # Two more take their time, without images and with too many.
+        share = budget.share(len(SIZES) + 2 - number)
+        camera = Camera()
+        stream = iter(VideoSource(video, SourceOptions(loop=True, width=size[0], height=size[1])))
+        with running(values) as node, Worker('default', values, video, size) as worker:
+            camera.wait_for_node(node, images_of(video, size, 1)[0])
+            worker.run(_WARM_UP)
+            # The stamps go on as in the video: with others, the tracker has something else to do.
+            start = time.time_ns()
+            for frame in itertools.islice(stream, _WARM_UP):
+                camera.ask(frame.image, start + frame.stamp)
+            there: list[float] = []
+            alone: list[float] = []
+            differences = []
+            lost = 0
+            cpu = 0.0
+            done = 0
+            for _ in share.steps(name, range(rounds)):
+                done += 1
+                chunk = worker.run(frames, period=1 / CAMERA_RATE)
+                before = cpu_time(node.process.pid)
+                latencies = []
+                for frame in paced(itertools.islice(stream, frames), 1 / CAMERA_RATE):
+                    latency = camera.ask(frame.image, start + frame.stamp)
+                    if latency is None:
+                        lost += 1
+                    else:
+                        latencies.append(latency)
+                cpu += cpu_time(node.process.pid) - before
+                there += latencies
+                alone += chunk.latencies
+                differences.append(np.median(latencies) - np.median(chunk.latencies))
+            if not done:
+                break
+            results[name] = {
+                'node': percentiles(there),
+                'pipeline': percentiles(alone),
+                'node_minus_pipeline_ms': 1e3 * float(np.median(differences)),
+                'cpu_ms_per_frame': 1e3 * cpu / (done * frames),
+                'images': done * frames,
+                'lost': lost,
+                'peak_memory_mb': peak_memory(node.process.pid),
+            }
+        camera.node.destroy_node()
+    return results
+
+
+def measure_idle(video: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Measure an active node without images, and the cost of drawing for a subscriber."""
+    images = images_of(video, SIZES[1], _IMAGES)
+    camera = Camera()
+    with running(values) as node:
+        camera.wait_for_node(node, images[0])
+        camera.rest(1.0)
+        before, began = cpu_time(node.process.pid), time.perf_counter()
+        time.sleep(_IDLE_TIME)
+        idle = (cpu_time(node.process.pid) - before) / (time.perf_counter() - began)
+
+        def cost() -> float:
+            before = cpu_time(node.process.pid)
+            for image in images:
+                camera.ask(image)
+            return 1e3 * (cpu_time(node.process.pid) - before) / len(images)
+
+        cost()
+        without = cost()
+        drawn: list[Image] = []
+        # Reliable, so that each image is received, and counted.
+        camera.node.create_subscription(
+            Image, 'annotated_image', lambda message: drawn.append(message), QoSProfile(depth=5)
+        )
+        camera.rest(1.0)
+        drawn.clear()
+        with_subscriber = cost()
+    camera.node.destroy_node()
+    return {
+        'idle_cpu_percent': 100 * idle,
+        'cpu_ms_per_frame_without_subscriber': without,
+        'cpu_ms_per_frame_with_subscriber': with_subscriber,
+        'annotated_images': len(drawn),
+    }
+
+
+def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Measure the node when images come faster than it can work."""
+    images = images_of(video, SIZES[1], _IMAGES)
+    camera = Camera()
+    with running(values) as node:
+        camera.wait_for_node(node, images[0])
+        normal = [camera.ask(image) for image in images]
+        processing = float(np.median([latency for latency in normal if latency is not None]))
+        dropped_before = camera.count_dropped()
+        memory_before = memory(node.process.pid)
+        period = processing / _OVERLOAD
+        sent = []
+        due = time.perf_counter()
+        end = due + _OVERLOAD_TIME
+        while due < end:
+            sent.append(camera.publish(images[len(sent) % len(images)]))
+            due += period
+            camera.rest(max(0.0, due - time.perf_counter()))
+        dropped_after = camera.count_dropped()
+        latencies = [camera.latency(stamp) for stamp in sent if stamp in camera.answered]
+        result = {
+            'processing_ms': 1e3 * processing,
+            'images_per_s': len(sent) / _OVERLOAD_TIME,
+            'published': len(sent),
+            'answered': len(latencies),
+            'dropped': len(sent) - len(latencies),
+            'dropped_by_its_count': dropped_after - dropped_before,
+            **percentiles(latencies),
+            'p50_in_processing_times': float(np.median(latencies)) / processing,
+            'memory_before_mb': memory_before,
+            'memory_after_mb': memory(node.process.pid),
+        }
+    camera.node.destroy_node()
+    return result
+
+
+def measure_start(
+    video: str, values: dict[str, Any], budget: Budget, rounds: int
+) -> dict[str, Any]:
+    """Measure the time from the start of the process to the first tracks, cold and warm."""
+    image = images_of(video, SIZES[1], 1)[0]
+    cold: list[float] = []
+    warm: list[float] = []
+    for _ in budget.steps('starts', range(rounds)):
+        with tempfile.TemporaryDirectory() as cache:
+            for times in (cold, warm):
+                camera = Camera()
+                began = time.perf_counter()
+                with running({**values, 'inference.cache_dir': cache}) as node:
+                    times.append(camera.wait_for_node(node, image) - began)
+                camera.node.destroy_node()
+    if not warm:
+        return {}
+    return {
+        'cold_s': float(np.median(cold)),
+        'warm_s': float(np.median(warm)),
+        'rounds': len(warm),
+    }
+
+
+def measure_transport(
+    video: str, values: dict[str, Any], budget: Budget, count: int
+) -> dict[str, Any]:
+    """
+    Measure how a driver's images get to the node, without re-identification, at each size.
+
+    The middleware is configured as the environment says at neither of the two, at the node alone,
+    or at both.
+    """
+    ours = dict(os.environ)
+    bare = {name: value for name, value in ours.items() if name not in _CONFIGURATION}
+    environments = {'none': (bare, bare)}
+    if ours != bare:
+        environments |= {'node': (ours, bare), 'both': (ours, ours)}
+    runs = []
+    for configuration, (of_node, of_driver) in environments.items():
+        if budget.interrupted:
+            break
+        with running({**values, 'reid.model': 'none'}, of_node) as node:
+            camera = Camera()
+            camera.wait_for_node(node, images_of(video, SIZES[0], 1)[0])
+            camera.node.destroy_node()
+            kinds = ('reliable', 'best_effort')
+            for reliability in budget.steps(f'configured: {configuration}', kinds):
+                command = [sys.executable, '-m', 'persontrack_ros.ros.tools.transport', video]
+                command += [reliability, str(count), str(node.process.pid)]
+                # Where Ctrl-C does not reach it: what it has begun is wanted.
+                done = subprocess.run(
+                    command,
+                    env=of_driver,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    start_new_session=True,
+                )
+                if done.returncode:
+                    raise PersontrackError('the driver ended, see above')
+                about = {'configuration': configuration, 'reliability': reliability}
+                runs.append({**about, **json.loads(done.stdout)})
+    middleware = get_rmw_implementation_identifier()
+    about = {'distribution': os.environ['ROS_DISTRO'], 'middleware': middleware}
+    return {**about, 'runs': runs} if runs else {}
+
+
+def measure_node(
+    video: str, values: dict[str, Any], budget: Budget, rounds: int, frames: int
+) -> dict[str, Any]:
+    """Measure a node with images of each size, without any, and with too many."""
+    sizes = measure_sizes(video, values, budget, rounds, frames)
+    result: dict[str, Any] = {'sizes': sizes} if sizes else {}
+    for name, measure in (('idle', measure_idle), ('overload', measure_overload)):
+        if not budget.interrupted:
+            result[name] = measure(video, values)
+    return result
+
+
+# By part; all are called with the video, values of parameters, the budget, and how much is
+# measured.
+_MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
+    'node': measure_node,
+    'cameras': measure_cameras,
+    'start': measure_start,
+    'transport': measure_transport,
+}
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the measurements asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('part', choices=_MEASUREMENTS)
+    parser.add_argument('video')
+    parser.add_argument('values', type=json.loads)
+    parser.add_argument('seconds', type=float)
+    parser.add_argument('amounts', type=int, nargs='+')
+    options = parser.parse_args(arguments)
+    # As our publishers do.
+    keep_freed_memory()
+    # Neither a robot nearby nor another benchmark takes part.
+    with tempfile.TemporaryDirectory() as logs, own_domain() as domain:
+        os.environ['ROS_DOMAIN_ID'] = str(domain)
+        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+        os.environ['ROS_LOG_DIR'] = logs
+        # Ctrl-C is for the budget.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            with Interrupt() as interrupt:
+                budget = Budget(interrupt, options.seconds)
+                measure = _MEASUREMENTS[options.part]
+                result = measure(options.video, options.values, budget, *options.amounts)
+        except PersontrackError as error:
+            print(f'persontrack: error: {error}', file=sys.stderr)
+            return 2
+        finally:
+            rclpy.try_shutdown()
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Nodes of this package in processes of their own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+from typing import Optional
+
+from persontrack_ros.core.parameters.node_arguments import node_arguments
+
+_STOP_TIMEOUT = 10.0
+
+
+class NodeProcess:
+    """A node that runs until it ends by itself; leaving the context ends it as Ctrl-C does."""
+
+    def __init__(
+        self,
+        name: str,
+        parameters: Mapping[str, Any],
+        remappings: Iterable[str] = (),
+        arguments: Iterable[str] = (),
+        within: Iterable[str] = (),
+        **options: Any,
+    ) -> None:
+        """
+        Start the node.
+
+        :param name: of the executable, as `tracker_node`.
+        :param remappings: ``OLD:=NEW``.
+        :param arguments: more ROS arguments, as ``--params-file FILE``; parameters win over them.
+        :param within: a command that runs another one in its place, as ``ip netns exec NAME``.
+        :param options: of ``subprocess.Popen``.
+        """
+        ros_arguments, *rest = node_arguments(parameters, remappings)
+        command = [*within, sys.executable, '-m', 'persontrack_ros.ros', name]
+        self.process = subprocess.Popen(
+            [*command, ros_arguments, *arguments, *rest], start_new_session=True, **options
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended."""
+        return self.process.poll() is not None
+
+    def stop(self) -> None:
+        """End the process."""
+        if not self.ended:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=_STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def __enter__(self) -> NodeProcess:
+        """Return the process."""
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        """End the process."""
+        self.stop()

@@ -1,0 +1,1 @@
+"""What the node ``person_tracker`` is made of."""

@@ -1,0 +1,148 @@
+"""Detections and tracks as ROS messages."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Any
+from typing import Optional
+
+import numpy as np
+from geometry_msgs.msg import Quaternion
+from std_msgs.msg import Header
+from std_msgs.msg import String
+from vision_msgs.msg import Detection2D
+from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection3D
+from vision_msgs.msg import Detection3DArray
+from vision_msgs.msg import ObjectHypothesisWithPose
+
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.messages import CLASS_ID
+from persontrack_ros.core.space.depth import Place
+from persontrack_ros.core.space.motion_filter import Motion
+from persontrack_ros.core.tracking.track import Track
+
+
+def boxes_to_message(
+    rows: Iterable[tuple[FloatArray, float, str]], header: Header
+) -> Detection2DArray:
+    """
+    Fill the message of the topics ``tracks`` and ``detections``.
+
+    :param rows: box, score and id of each person; the id is empty where nobody has one.
+    :param header: that of the image; it goes into the array and into every detection.
+    """
+    return Detection2DArray(header=header, detections=[_detection(*row, header) for row in rows])
+
+
+def tracks_to_info(
+    tracks: Iterable[Track],
+    sources: Sequence[Optional[int]],
+    header: Header,
+    frame: str = '',
+    motions: Mapping[int, Motion] = MappingProxyType({}),
+) -> String:
+    """
+    Fill the message of the ``track_info`` topic: JSON, see docs/nodes/tracker_node.md.
+
+    :param sources: index in the message of the ``detections`` topic, of each detection.
+    :param frame: that of the motions, which stands still; empty: nothing is said of any.
+    :param motions: of the tracks by id, as far as they are known.
+    """
+    return String(
+        data=json.dumps(
+            {
+                'stamp': {'sec': header.stamp.sec, 'nanosec': header.stamp.nanosec},
+                'frame_id': header.frame_id,
+                'tracks': [
+                    {
+                        'id': str(track.id),
+                        'velocity': track.velocity.tolist(),
+                        'age': track.age,
+                        'hits': track.hits,
+                        'time_since_update': track.time_since_update,
+                        'state': track.state.name.lower(),
+                        'detection': None if track.detection is None else sources[track.detection],
+                        **({'motion': _motion(frame, motions.get(track.id))} if frame else {}),
+                    }
+                    for track in tracks
+                ],
+            }
+        )
+    )
+
+
+def _motion(frame: str, motion: Optional[Motion]) -> Optional[dict[str, Any]]:
+    if motion is None:
+        return None
+    return {
+        'frame_id': frame,
+        'position': motion.position.tolist(),
+        'velocity': motion.velocity.tolist(),
+        'covariance': motion.covariance.ravel().tolist(),
+    }
+
+
+def _detection(box: FloatArray, score: float, identifier: str, header: Header) -> Detection2D:
+    left, top, width, height = box.tolist()
+    detection = Detection2D(header=header, id=identifier)
+    # x, y and theta of the centre have moved between versions of vision_msgs; 4.x, which all
+    # supported distributions have, knows `position`.
+    detection.bbox.center.position.x = left + width / 2
+    detection.bbox.center.position.y = top + height / 2
+    detection.bbox.size_x = width
+    detection.bbox.size_y = height
+    detection.results = [_hypothesis(score)]
+    return detection
+
+
+def places_to_message(
+    tracks: Iterable[Track], places: Mapping[int, Place], header: Header
+) -> Detection3DArray:
+    """
+    Fill the message of the ``tracks_3d`` topic.
+
+    :param places: of the tracks by id; those that have none are left out.
+    :param header: with the frame of the places; it goes into the array and every detection.
+    """
+    return Detection3DArray(
+        header=header,
+        detections=[
+            _place_to_detection(track, places[track.id], header)
+            for track in tracks
+            if track.id in places
+        ],
+    )
+
+
+def _place_to_detection(track: Track, place: Place, header: Header) -> Detection3D:
+    detection = Detection3D(header=header, id=str(track.id))
+    center, size, result = detection.bbox.center, detection.bbox.size, _hypothesis(track.score)
+    center.position.x, center.position.y, center.position.z = place.position.tolist()
+    size.x, size.y, size.z = place.size.tolist()
+    center.orientation = orientation(place)
+    result.pose.pose = center
+    if place.motion is not None:
+        covariance = np.zeros((6, 6))
+        covariance[:3, :3] = place.motion.covariance[:3, :3]
+        result.pose.covariance = covariance.ravel()
+    detection.results = [result]
+    return detection
+
+
+def orientation(place: Place) -> Quaternion:
+    """Return how the box of a place is turned."""
+    half = (place.yaw or 0.0) / 2
+    return Quaternion(z=math.sin(half), w=math.cos(half))
+
+
+def _hypothesis(score: float) -> ObjectHypothesisWithPose:
+    result = ObjectHypothesisWithPose()
+    result.hypothesis.class_id = CLASS_ID
+    result.hypothesis.score = score
+    return result

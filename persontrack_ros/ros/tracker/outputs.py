@@ -1,0 +1,237 @@
+"""The publishers of the node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+from typing import Optional
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from std_msgs.msg import String
+from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection3DArray
+from visualization_msgs.msg import MarkerArray
+
+from persontrack_ros.core.detection.ignore import IgnoreMask
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.drawing import Trails
+from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.parameters.node_options import DETECTIONS
+from persontrack_ros.core.parameters.node_options import IMAGE
+from persontrack_ros.core.parameters.settings import NONE
+from persontrack_ros.core.parameters.settings import DrawingSettings
+from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.pipeline import StageTimes
+from persontrack_ros.core.space.following import Target
+from persontrack_ros.core.tracking.persistent import LOST_TIME
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.ros.images import bgr_to_compressed
+from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.tracker.depth_input import Depth
+from persontrack_ros.ros.tracker.messages import boxes_to_message
+from persontrack_ros.ros.tracker.messages import tracks_to_info
+from persontrack_ros.ros.tracker.space import Space
+from persontrack_ros.ros.tracker.transforms import Transforms
+from persontrack_ros.ros.tracker.wire import Row
+from persontrack_ros.ros.tracker.wire import boxes_to_bytes
+from persontrack_ros.ros.tracker.wire import known
+
+# JPEG_MAX_DIMENSION of libjpeg.
+_LARGEST_JPEG = 65500
+_WARNING_PERIOD = 5.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What came of one frame.
+
+    :ivar detections: None where the tracks are predicted.
+    :ivar sources: index of each detection in the message of the topic `detections`; None for those
+        that are not in it.
+    :ivar tracks: the visible ones.
+    :ivar mean_time: of the newest images, in seconds.
+    :ivar times: of this image.
+    :ivar depth: of the image, where it is subscribed; it may come later.
+    :ivar refused: number of detections of another node that cannot be persons.
+    :ivar embedded: number of detections whose embedding was computed.
+    :ivar mask: where nobody is detected.
+    """
+
+    header: Header
+    image: Optional[BgrImage]
+    detections: Optional[Detections]
+    sources: Sequence[Optional[int]]
+    tracks: Sequence[Track]
+    mean_time: float
+    times: StageTimes
+    depth: Optional[Future[Depth]] = None
+    refused: int = 0
+    embedded: int = 0
+    mask: Optional[IgnoreMask] = None
+
+
+class Outputs:
+    """
+    Publishes what the configuration of the node can give.
+
+    Plain publishers, made and destroyed with the state of the node: what a worker still has in
+    hand at deactivation is published rather than lost with a warning.
+
+    :ivar transforms: what tf tells, where a parameter asks for it.
+    """
+
+    def __init__(self, node: Node) -> None:
+        """Advertise nothing yet."""
+        self._node = node
+        self._publishers: dict[str, Publisher] = {}
+        self._space: Optional[Space] = None
+        self._trails = Trails()
+        # With texts whose lengths take different paddings.
+        sample = [(np.array([1.0, 2.0, 3.0, 4.0]), 0.5, each) for each in ('', '1', '1234', '1')]
+        self._as_bytes = known(sample, Header(frame_id='frame'))
+        if not self._as_bytes:
+            node.get_logger().info(
+                'this vision_msgs has other messages: they are converted by rclpy, which takes '
+                'longer'
+            )
+        self.transforms: Optional[Transforms] = None
+
+    def advertise(self, settings: Settings, options: Mapping[str, Any]) -> None:
+        """
+        Make the publishers; if that fails, those that were made wait for :meth:`destroy`.
+
+        :raises SettingsError: if tf is needed, but not installed.
+        """
+        if options['input'] == IMAGE:
+            self._advertise('detections', Detection2DArray, 10)
+        if settings.tracker.algorithm != NONE:
+            self._advertise('tracks', Detection2DArray, 10)
+            self._advertise('track_info', String, 10)
+            if options['input'] != DETECTIONS:
+                self._advertise('annotated_image', Image, 1)
+                topic = self._node.resolve_topic_name('annotated_image')
+                self._advertise('compressed', CompressedImage, 1, f'{topic}/compressed')
+            if options['target_frame']:
+                self.transforms = Transforms(self._node, options['target_frame'])
+            if options['depth']:
+                self._advertise('tracks_3d', Detection3DArray, 10)
+                self._advertise('markers', MarkerArray, 10)
+                if options['target_frame']:
+                    self._advertise('target_pose', PoseStamped, 10)
+                self._space = Space(
+                    self._node,
+                    self._publishers['tracks_3d'],
+                    self._publishers['markers'],
+                    self.transforms,
+                    self._publishers.get('target_pose'),
+                    max(settings.tracker.remember, LOST_TIME),
+                )
+
+    def _advertise(self, name: str, kind: type, depth: int, topic: str = '') -> None:
+        self._publishers[name] = self._node.create_publisher(
+            kind,
+            topic or name,
+            QoSProfile(depth=depth),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    @property
+    def publishers(self) -> list[Publisher]:
+        """All publishers."""
+        return list(self._publishers.values())
+
+    def publish_tracks(self, tracks: Sequence[Track], header: Header) -> None:
+        """Publish the tracks of a frame, also where there are none."""
+        rows = [(track.box, track.score, str(track.id)) for track in tracks]
+        self._publish_boxes('tracks', rows, header)
+
+    def _publish_boxes(self, name: str, rows: list[Row], header: Header) -> None:
+        encode = boxes_to_bytes if self._as_bytes else boxes_to_message
+        self._publishers[name].publish(encode(rows, header))
+
+    def publish_rest(
+        self, outcome: Outcome, drawing: DrawingSettings, options: Mapping[str, Any]
+    ) -> None:
+        """Publish everything else that somebody subscribes to."""
+        header = outcome.header
+        if outcome.detections is not None and self._wanted('detections'):
+            scores = outcome.detections.scores.tolist()
+            rows = [(box, score, '') for box, score in zip(outcome.detections.boxes, scores)]
+            self._publish_boxes('detections', rows, header)
+        info = self._wanted('track_info')
+        moves = info and self._space is not None and self.transforms is not None
+        target = options['target']
+        located = any(map(self._wanted, ('tracks_3d', 'markers')))
+        if self._space and (moves or target or located):
+            height, width = outcome.image.shape[:2]
+            self._space.publish(outcome.tracks, header, (width, height), outcome.depth, target)
+        if info:
+            motions = self._space.motions(outcome.tracks, header) if moves else {}
+            frame = self.transforms.target if moves else ''
+            self._publishers['track_info'].publish(
+                tracks_to_info(outcome.tracks, outcome.sources, header, frame, motions)
+            )
+        raw, compressed = self._wanted('annotated_image'), self._wanted('compressed')
+        if not (raw or compressed):
+            return
+        trails = self._trails.update(
+            outcome.tracks, stamp_to_nanoseconds(header), drawing.trails, outcome.image
+        )
+        detections = outcome.detections
+        annotated = draw(
+            outcome.image,
+            outcome.tracks,
+            outcome.mean_time,
+            drawing,
+            outcome.mask,
+            None if detections is None else detections.ignored,
+            self.target.id if target and self.target else None,
+            trails,
+        )
+        if raw:
+            self._publishers['annotated_image'].publish(bgr_to_image(annotated, header))
+        if compressed and max(annotated.shape) > _LARGEST_JPEG:
+            self._node.get_logger().warning(
+                f'no annotated_image/compressed: no side of a JPEG has more than {_LARGEST_JPEG} '
+                f'pixels, and the image has {annotated.shape[1]}x{annotated.shape[0]}',
+                throttle_duration_sec=_WARNING_PERIOD,
+            )
+        elif compressed:
+            message = bgr_to_compressed(annotated, header, options['jpeg_quality'])
+            self._publishers['compressed'].publish(message)
+
+    @property
+    def target(self) -> Optional[Target]:
+        """Who is followed; None where nobody is to be."""
+        return None if self._space is None else self._space.target
+
+    def clear(self) -> None:
+        """Delete the markers: the tracks end here."""
+        self._trails = Trails()
+        if self._space is not None:
+            self._space.clear()
+
+    def _wanted(self, name: str) -> bool:
+        publisher = self._publishers.get(name)
+        return publisher is not None and publisher.get_subscription_count() > 0
+
+    def destroy(self) -> None:
+        """End the publishers."""
+        if self.transforms is not None:
+            self.transforms.destroy()
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)

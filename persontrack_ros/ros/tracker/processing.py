@@ -1,0 +1,226 @@
+"""From a frame to its tracks: what the worker of the node does."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+from typing import Optional
+
+import numpy as np
+
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.embedding.sameness import sameness
+from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.messages import ClassWatch
+from persontrack_ros.core.messages import message_to_detections
+from persontrack_ros.core.parameters.node_options import ANY_CLASS
+from persontrack_ros.core.parameters.node_options import DETECTIONS
+from persontrack_ros.core.parameters.settings import NONE
+from persontrack_ros.core.parameters.settings import TF
+from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.pipeline import STATISTICS_FRAMES
+from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.pipeline import StageTimes
+from persontrack_ros.core.timeline import Timeline
+from persontrack_ros.core.tracking.gallery import Camera
+from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracking.tracker import Tracker
+from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.ros.tracker.inputs import Frame
+from persontrack_ros.ros.tracker.outputs import Outcome
+from persontrack_ros.ros.tracker.outputs import Outputs
+from persontrack_ros.ros.tracker.session import Session
+from persontrack_ros.ros.tracker.turning_camera import TurningCamera
+
+# A detection of our own that overlaps one of another node by more than this (IoU) is the same.
+SAME_PERSON = 0.5
+
+
+class Processor:
+    """
+    Processes the frames of one stream; :meth:`process` is for one thread, the worker's.
+
+    :ivar session: the tracker.
+    :ivar timeline: the time of the stream.
+    :ivar classes: of the detections of another node.
+    :ivar turning: tells how the camera turned, where tf knows.
+    """
+
+    def __init__(self, settings: Settings, options: Mapping[str, Any], camera: Camera) -> None:
+        """
+        Load and warm up the models that are needed.
+
+        :param camera: of the gallery that is used with `tracker.remember`.
+        :raises ModelError: if a model or device cannot be used.
+        """
+        unused = {}
+        self._tracks = settings.tracker.algorithm != NONE
+        if not self._tracks:
+            # A pipeline has a tracker; this one stays idle.
+            unused |= {
+                'tracker.algorithm': TrackerSettings().algorithm,
+                'reid.model': NONE,
+                'tracker.remember': 0.0,
+            }
+        if options['input'] == DETECTIONS:
+            # Without images, nobody is known by their looks.
+            unused |= {'detector.model': NONE, 'reid.model': NONE, 'tracker.remember': 0.0}
+        self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
+        if settings.tracker.camera_motion == TF:
+            # It is told.
+            unused['tracker.camera_motion'] = NONE
+        self._pipeline = Pipeline(Settings.from_values(unused, base=settings))
+        self._times: deque[float] = deque(maxlen=STATISTICS_FRAMES)
+        # Who is forgotten at once is nobody whom another camera could know.
+        camera = camera if settings.tracker.remember else Camera(Gallery())
+        camera.same_person = sameness(settings.reid.model).limit
+        make = partial(make_tracker, camera=camera)
+        self._pipeline.use(make(self._pipeline.tracker.settings))
+        self.session = Session(self._pipeline.tracker, make)
+        self.timeline = Timeline()
+        self.classes = ClassWatch()
+        self.turning: Optional[TurningCamera] = None
+
+    @property
+    def devices(self) -> dict[str, str]:
+        """What the models run on, see :attr:`Pipeline.devices`."""
+        return self._pipeline.devices
+
+    def process(
+        self,
+        frame: Frame,
+        arrival: int,
+        settings: Settings,
+        options: Mapping[str, Any],
+        outputs: Outputs,
+        tell: Callable[[str], None],
+        complain: Callable[[str, str], None],
+    ) -> Outcome:
+        """
+        Publish what is in a frame.
+
+        :param arrival: when it came, in nanoseconds.
+        :param tell: called with a line where time jumped.
+        :param complain: called once with each thing that is wrong with the messages, and which
+            these are, `image` or `detections`.
+        :raises ImageError: if the image cannot be used.
+        """
+        image = frame.decode(options['max_megapixels'])
+        moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
+        if moment.restart:
+            self._restart(settings, options)
+            outputs.clear()
+            if self.turning is not None:
+                self.turning.forget()
+        if moment.jump:
+            tell(f'the stamps {moment.jump}')
+        for fault in moment.faults:
+            complain('detections' if image is None else 'image', f'the stamps {fault}')
+        if frame.detections is not None:
+            fault = self.classes.check(frame.detections, _class_id(options))
+            if fault:
+                complain('detections', fault)
+        if self.turning is not None:
+            self.turning.expect(frame.header)
+        started = time.perf_counter()
+        self._take_tracker(settings)
+        detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
+        elapsed = time.perf_counter() - started
+        motion = None
+        if self.turning is not None and detections is not None:
+            motion = self.turning.motion(frame.info, image)
+        tracks: list[Track] = []
+        embedded = 0
+        times = StageTimes(elapsed, 0.0, 0.0)
+        while self._tracks:
+            tracker = self._take_tracker(settings)
+            result = self._pipeline.track(detections, image, moment.time, elapsed, motion)
+            tracks, embedded, times = result.tracks, result.embedded, result.times
+            if self.session.finish(tracker, partial(outputs.publish_tracks, tracks, frame.header)):
+                break
+        self._times.append(time.perf_counter() - started)
+        mean_time = sum(self._times) / len(self._times)
+        outcome = Outcome(
+            frame.header,
+            image,
+            detections,
+            sources,
+            tracks,
+            mean_time,
+            times,
+            frame.depth,
+            refused,
+            embedded,
+            self._pipeline.mask,
+        )
+        outputs.publish_rest(outcome, settings.drawing, options)
+        return outcome
+
+    def _take_tracker(self, settings: Settings) -> Tracker:
+        """Go on with the tracker of the session, which services may have replaced."""
+        tracker = self.session.tracker
+        if tracker is not self._pipeline.tracker:
+            self._pipeline.use(tracker)
+        self._pipeline.apply(settings)
+        return tracker
+
+    def _restart(self, settings: Settings, options: Mapping[str, Any]) -> None:
+        first_id = 1 if options['time.restart_ids'] else self.session.tracker.next_id
+        self.session.restart(settings.tracker, first_id)
+
+    def _detect(
+        self,
+        frame: Frame,
+        image: Optional[BgrImage],
+        stamp: int,
+        settings: Settings,
+        options: Mapping[str, Any],
+    ) -> tuple[Optional[Detections], Sequence[Optional[int]], int]:
+        """
+        Return the detections, or None where it is not their turn; the index of each in the message
+        of their topic; and the number of those in it that were refused.
+        """
+        own = None
+        if self._detects:
+            own = self._pipeline.detect(image, stamp)
+            if own is None:
+                return None, (), 0
+            if frame.detections is None:
+                return own, range(len(own)), 0
+        others, sources, refused = message_to_detections(
+            frame.detections,
+            _class_id(options),
+            settings.detector.score_threshold,
+            None if image is None else (image.shape[1], image.shape[0]),
+        )
+        if self._pipeline.mask:
+            hidden = self._pipeline.mask.hides(others.boxes, others.image_size)
+            others = others.without(hidden)
+            sources = [source for source, left_out in zip(sources, hidden) if not left_out]
+        if own is None:
+            return others, sources, refused
+        new = ~(iou(own.boxes, others.boxes) > SAME_PERSON).any(axis=1)
+        both = Detections.create(
+            np.concatenate([others.boxes, own.boxes[new]]),
+            np.concatenate([others.scores, own.scores[new]]),
+            image_size=own.image_size,
+        )
+        ignored = [each.ignored for each in (own, others) if each.ignored is not None]
+        if ignored:
+            both = dataclasses.replace(both, ignored=np.concatenate(ignored))
+        return both, [*sources, *[None] * int(new.sum())], refused
+
+
+def _class_id(options: Mapping[str, Any]) -> Optional[str]:
+    """Return the class that is tracked, or None for all of them."""
+    wanted: str = options['detections.class_id']
+    return None if wanted == ANY_CLASS else wanted
