@@ -81,7 +81,7 @@ def score(
 
     :param changes: settings, such as ``tracker.n_init``, and other values for what modules of
         `persontrack_ros.core.tracking` have at their top or in classes, such as
-        ``persistent.REACH``.
+        ``stages.REACH``.
     """
     settings = {
         name.removeprefix(SETTING): value

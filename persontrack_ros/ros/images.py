@@ -1,8 +1,9 @@
 """
 Conversion between ``sensor_msgs/msg/Image`` and BGR arrays.
 
-The usual encodings are converted by :mod:`persontrack_ros.core.images.encodings`, because cv_bridge
-from apt does not import beside a NumPy 2 installed by pip; it is asked only for those that are left.
+The usual encodings are converted by :mod:`persontrack_ros.core.images.encodings`, because
+cv_bridge from apt does not import beside a NumPy 2 installed by pip; it is asked only for those
+that are left.
 """
 
 from __future__ import annotations

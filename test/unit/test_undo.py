@@ -21,6 +21,7 @@ from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking import deep_sort
 from persontrack_ros.core.tracking import kalman_filter
 from persontrack_ros.core.tracking import persistent
+from persontrack_ros.core.tracking import stages
 from persontrack_ros.core.tracking import tracker as trackers
 
 
@@ -39,7 +40,10 @@ def methods(kind):
 
 STEPS = [
     *methods(persistent.Persistent),
-    *methods(persistent._Matching),
+    *methods(stages.Matching),
+    *((persistent, name) for name in ('leaving', 'note_drift', 'near', 'unambiguous', 'match')),
+    *((stages, name) for name in ('by_everything', 'by_overlap', 'by_looks')),
+    (persistent, 'reunite'),
     *methods(deep_sort.DeepSort),
     *methods(deep_sort._Table),
     *methods(kalman_filter.States),

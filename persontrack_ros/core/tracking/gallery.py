@@ -34,8 +34,8 @@ from persontrack_ros.core.tracking.appearance import known
 from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.association import associate
+from persontrack_ros.core.tracking.leaving import at_border
 from persontrack_ros.core.tracking.persistent import Persistent
-from persontrack_ros.core.tracking.persistent import at_border
 from persontrack_ros.core.tracking.stored import MOST
 from persontrack_ros.core.tracking.stored import STAMPS
 from persontrack_ros.core.tracking.stored import UNIT

@@ -33,13 +33,13 @@ from persontrack_ros.core.tracking.appearance import known
 from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.association import associate
-from persontrack_ros.core.tracking.persistent import EXIT_TIME
+from persontrack_ros.core.tracking.leaving import EXIT_TIME
+from persontrack_ros.core.tracking.leaving import at_border
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.persistent import MIN_SIZE
-from persontrack_ros.core.tracking.persistent import REACH
 from persontrack_ros.core.tracking.persistent import WALKING
-from persontrack_ros.core.tracking.persistent import at_border
 from persontrack_ros.core.tracking.smoother import smooth
+from persontrack_ros.core.tracking.stages import REACH
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.track import TrackState
 from persontrack_ros.core.tracking.tracker import make_bare_tracker

@@ -8,9 +8,7 @@ the size of the image matters.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from typing import Optional
 
@@ -21,40 +19,39 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.geometry import coverage
-from persontrack_ros.core.geometry import measurements_to_boxes
-from persontrack_ros.core.geometry import pairwise_iou
 from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.appearance import cosine_distance
 from persontrack_ros.core.tracking.appearance import known
 from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.association import IndexArray
-from persontrack_ros.core.tracking.association import associate
-from persontrack_ros.core.tracking.association import associate_pairs
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
 from persontrack_ros.core.tracking.kalman_filter import Noise
 from persontrack_ros.core.tracking.kalman_filter import States
+from persontrack_ros.core.tracking.leaving import at_border
+from persontrack_ros.core.tracking.leaving import leaving
+from persontrack_ros.core.tracking.leaving import note_drift
+from persontrack_ros.core.tracking.stages import Found
+from persontrack_ros.core.tracking.stages import Matching
+from persontrack_ros.core.tracking.stages import match
+from persontrack_ros.core.tracking.stages import near
+from persontrack_ros.core.tracking.stages import reunite
+from persontrack_ros.core.tracking.stages import unambiguous
 from persontrack_ros.core.tracking.stored import MOST
 from persontrack_ros.core.tracking.stored import STAMPS
 from persontrack_ros.core.tracking.stored import UNIT
 from persontrack_ros.core.tracking.stored import checked
 from persontrack_ros.core.tracking.stored import checked_ids
 from persontrack_ros.core.tracking.stored import checked_size
+from persontrack_ros.core.tracking.table import Table
 from persontrack_ros.core.tracking.track import NO_DETECTION
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.track import TrackState
 from persontrack_ros.core.tracking.track import make_tracks
 from persontrack_ros.core.tracking.undo import undone_by_errors
 
-NOBODY = np.empty(0, dtype=np.intp)
-
 # By whether a track is confirmed.
 _STATES = (TrackState.TENTATIVE, TrackState.CONFIRMED)
-
-# A track competes for so many detections at most, the nearest ones. No crowd is that dense, and
-# a detector that finds thousands of persons in one place may not stop the robot.
-MAX_RIVALS = 200
 
 # How people walk and how detectors err: maximum likelihood of detections that were assigned to
 # ground truth, over four detectors and eight sequences. Time in seconds.
@@ -65,26 +62,6 @@ WALKING = Noise(
     first_position=(0.05, 0.05, 0.1, 0.05),
     first_velocity=(0.6, 0.3, 0.01, 0.02),
 )
-
-# The gate is wider than what the filter expects of a well detected person: persons who touch, and
-# are lost because of it, are detected badly. These are Deep SORT's values at 10 frames per second.
-GATE = (0.05, 0.05, 0.1, 0.05)
-
-# Association of confirmed tracks: cost 1 - IoU + weight * cosine distance. Nobody is matched at a
-# cost above that of no overlap and nothing in common.
-APPEARANCE_WEIGHT = 0.75
-MIN_IOU = 0.2
-
-# Cosine distance that a pair may have, by what speaks for it: overlap, the gate of the filter, or
-# the vicinity alone. Different persons in one image are 0.54 or more apart (1st percentile). Of
-# unknown looks the distance is one that the last alone forbids.
-MAX_DISTANCE_OVERLAPPING = 0.6
-MAX_DISTANCE_IN_GATE = 0.6
-MAX_DISTANCE_NEARBY = 0.45
-UNKNOWN_DISTANCE = 0.55
-
-# A lost person is looked for within this many heights times the square root of the time.
-REACH = 2.0
 
 # After this time, a lost person is not looked for any more, in seconds.
 LOST_TIME = 7.0
@@ -101,11 +78,6 @@ NEARING = 0.2
 NEARING_TIME = 10.0
 NEARING_DOUBT = 100.0
 
-# A detection that overlaps one track by at least the first and nobody else by more than the second
-# is this person's, whatever it looks like.
-UNAMBIGUOUS_IOU = 0.5
-OTHERS_IOU = 0.2
-
 # Weight of the past in the appearance of a track, at each look; that of an even mean until that is
 # more, or the first look, often of somebody half in view, would outweigh all others for long.
 MEMORY = 0.9
@@ -121,9 +93,6 @@ CLEAR_PART = 0.95
 CERTAIN_PART = 1.0
 SCORES = 500
 
-# Cosine distance at which a new person is a lost one nearby.
-REUNION_DISTANCE = 0.5
-
 # A person not detected is shown as predicted for the first time if covered to this part by another
 # one, and for the second one, given a history, in any case.
 COVERED_TIME = 1.0
@@ -131,178 +100,8 @@ COVERED_PART = 0.7
 MISSED_TIME = 0.5
 MISSED_HITS = 10
 
-# So many times faster is the similarity of a pair in the product of all looks than alone.
-PRODUCT_GAIN = 16
-
 # Smallest aspect, and height in pixels, of a predicted box.
 MIN_SIZE = 0.01
-
-# Lost for so long within this part of the image's larger side from its border means gone, if on
-# the way out, unless the camera, in the mean over the last time, can have done it.
-EXIT_TIME = 0.5
-BORDER = 0.02
-DRIFT_TIME = 1.0
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The detections of an image; their looks are zero where nobody asked for them."""
-
-    measurements: FloatArray
-    scores: FloatArray
-    looks: Embeddings
-    known: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """
-    Tracks and detections that may be the same; what is far apart costs no time.
-
-    :ivar overlap: IoU of each pair.
-    :ivar in_gate: whether the gate of the filter lets it pass.
-    """
-
-    tracks: IndexArray
-    detections: IndexArray
-    overlap: FloatArray
-    in_gate: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.tracks)
-
-    def __getitem__(self, index: NDArray[Any]) -> _Pairs:
-        return _Pairs(
-            self.tracks[index], self.detections[index], self.overlap[index], self.in_gate[index]
-        )
-
-
-@dataclass
-class _Table:
-    """All tracks, one row each, in the order of their ids."""
-
-    kalman: States
-    ids: NDArray[np.intp]
-    confirmed: NDArray[np.bool_]
-    ages: NDArray[np.intp]
-    hits: NDArray[np.intp]
-    misses: NDArray[np.intp]
-    seen_at: FloatArray
-    looked_at: FloatArray
-    scores: FloatArray
-    best_scores: FloatArray
-    looks: Embeddings
-    look_counts: NDArray[np.intp]
-    detections: IndexArray
-    drifts: FloatArray
-
-    @classmethod
-    def start(
-        cls,
-        first_id: int,
-        measurements: FloatArray,
-        scores: FloatArray,
-        looks: Embeddings,
-        found: IndexArray,
-        now: float,
-    ) -> _Table:
-        """Make a tentative track of each detection."""
-        count = len(found)
-        return cls(
-            kalman=States.initiate(measurements, WALKING),
-            ids=np.arange(first_id, first_id + count),
-            confirmed=np.zeros(count, dtype=bool),
-            ages=np.ones(count, dtype=np.intp),
-            hits=np.ones(count, dtype=np.intp),
-            misses=np.zeros(count, dtype=np.intp),
-            seen_at=np.full(count, now),
-            looked_at=np.full(count, now),
-            scores=scores,
-            best_scores=scores,
-            looks=looks,
-            look_counts=known(looks).astype(np.intp),
-            detections=found,
-            drifts=np.zeros((count, 2)),
-        )
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def familiar(self) -> NDArray[np.bool_]:
-        """Tell which tracks have looks that are known."""
-        return self.look_counts > 0
-
-    def __getitem__(self, index: NDArray[Any]) -> _Table:
-        return _Table(self.kalman[index], *(column[index] for column in self._arrays()))
-
-    def append(self, other: _Table) -> _Table:
-        pairs = zip(self._arrays(), other._arrays())
-        return _Table(self.kalman.append(other.kalman), *(np.concatenate(pair) for pair in pairs))
-
-    def copy(self) -> _Table:
-        """Return a table that can be changed in place while this one stays, but for the looks."""
-        columns = (
-            (column if column is self.looks else column.copy()) for column in self._arrays()
-        )
-        return _Table(self.kalman.copy(), *columns)
-
-    def _arrays(self) -> list[NDArray[Any]]:
-        return [getattr(self, each.name) for each in dataclasses.fields(self)[1:]]
-
-
-class _Matching:
-    """Pairs of tracks and detections; each stage of the association adds some."""
-
-    def __init__(self, tracks: int, detections: int) -> None:
-        self.detection_of = np.full(tracks, NO_DETECTION, dtype=np.intp)
-        self.free = np.ones(detections, dtype=bool)
-
-    def add(self, tracks: IndexArray, detections: IndexArray) -> None:
-        self.detection_of[tracks] = detections
-        self.free[detections] = False
-
-    def open(self, pairs: _Pairs, tracks: NDArray[np.bool_]) -> _Pairs:
-        """Return the pairs of these tracks that may still be matched."""
-        lonely = tracks & (self.detection_of == NO_DETECTION)
-        return pairs[lonely[pairs.tracks] & self.free[pairs.detections]]
-
-    def assign(
-        self, pairs: _Pairs, allowed: NDArray[np.bool_], cost: FloatArray, max_cost: float
-    ) -> None:
-        """Match what is allowed, for the smallest cost."""
-        tracks, detections = pairs.tracks[allowed], pairs.detections[allowed]
-        chosen = associate_pairs(cost[allowed], max_cost, tracks, detections)
-        self.add(tracks[chosen], detections[chosen])
-
-
-def _distance(looks: Embeddings, others: Embeddings) -> FloatArray:
-    """Return cosine distances ``(N, M)``; of the unknown, one that neither helps nor forbids."""
-    distance = cosine_distance(looks, others)
-    distance[~known(looks)] = UNKNOWN_DISTANCE
-    distance[:, ~known(others)] = UNKNOWN_DISTANCE
-    return distance
-
-
-def _distance_of_pairs(pairs: _Pairs, table: _Table, found: _Found) -> FloatArray:
-    """Return :func:`_distance` of the looks of each pair, shape ``(P,)``."""
-    looks, rows, columns = table.looks, pairs.tracks, pairs.detections
-    if PRODUCT_GAIN * len(pairs) < len(looks) * len(found.looks):
-        similarity = np.einsum('ij,ij->i', looks[rows], found.looks[columns])
-    else:
-        similarity = (looks @ found.looks.T)[rows, columns]
-    familiar = table.familiar[rows] & found.known[columns]
-    return np.where(familiar, 1 - similarity, UNKNOWN_DISTANCE)
-
-
-def at_border(
-    boxes: FloatArray, image_size: tuple[int, int]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell which boxes are at the left and top, and at the right and bottom border."""
-    margin = BORDER * max(image_size)
-    near = boxes[:, :2] <= margin
-    far = boxes[:, :2] + boxes[:, 2:] >= np.array(image_size) - margin
-    return near, far
 
 
 class Persistent:
@@ -316,9 +115,9 @@ class Persistent:
     def reset(self, first_id: int = 1) -> None:
         """Forget all tracks; the next one gets this id."""
         nothing = np.empty(0)
-        self._table = _Table.start(
+        self._table = Table.start(
             first_id,
-            np.empty((0, 4)),
+            States.initiate(np.empty((0, 4)), WALKING),
             nothing,
             np.empty((0, 0), dtype=np.float32),
             np.empty(0, dtype=np.intp),
@@ -362,12 +161,12 @@ class Persistent:
             self._move(motion, elapsed)
         self._predict(elapsed)
         measurements = boxes_to_measurements(detections.boxes)
-        pairs = self._near(detections.boxes, measurements)
-        matching = _Matching(len(self._table), len(detections))
-        matching.add(*self._unambiguous(pairs))
+        pairs = near(self._table, detections.boxes, measurements)
+        matching = Matching(len(self._table), len(detections))
+        matching.add(*unambiguous(pairs, self._fresh()))
         looks = self._look(np.flatnonzero(matching.free), embed, len(detections))
-        found = _Found(measurements, detections.scores, looks, known(looks))
-        self._match(matching, pairs, found)
+        found = Found(measurements, detections.scores, looks, known(looks))
+        match(matching, self._table, pairs, found, self._now)
         self._watch_growth(matching, found, elapsed)
         self._correct(matching, found)
         self._drop_tentative()
@@ -429,7 +228,7 @@ class Persistent:
             growth = checked(state, 'growth', np.float64, (2,))
         self._image_size = checked_size(state)
         self._growth = growth
-        self._table = _Table(kalman=states, **columns)
+        self._table = Table(kalman=states, **columns)
         self.next_id = int(clock[0])
         self._now, self._score_count, self._mean_score = clock[1:].tolist()
         self._stamp = int(stamp[0]) if len(stamp) else None
@@ -437,33 +236,12 @@ class Persistent:
     @property
     def tracks(self) -> list[Track]:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
-        return self._as_tracks(np.arange(len(self._table)), self._boxes())
+        return self._as_tracks(np.arange(len(self._table)), self._table.boxes)
 
     @property
     def ids(self) -> set[int]:
         """The ids of :attr:`tracks`, without making these."""
         return set(self._table.ids.tolist())
-
-    def _boxes(self) -> FloatArray:
-        return measurements_to_boxes(self._table.kalman.position)
-
-    def _lost_time(self) -> FloatArray:
-        return self._now - self._table.seen_at
-
-    def _apart(self, rows: IndexArray, measurements: FloatArray) -> FloatArray:
-        """
-        Return how far measurements are from where tracks should be, shape ``(rows, M)``.
-
-        The unit is how far somebody may get: heights times the square root of the seconds lost.
-        """
-        position = self._table.kalman.position[rows]
-        # In place: of thousands of persons, new arrays would cost more than the arithmetic.
-        apart = np.subtract.outer(position[:, 0], measurements[:, 0])
-        np.hypot(apart, np.subtract.outer(position[:, 1], measurements[:, 1]), out=apart)
-        # Stamps that stand still give nobody time to get anywhere.
-        lost = np.maximum(self._lost_time()[rows], 1e-6)
-        apart /= (position[:, 3] * np.sqrt(lost))[:, None]
-        return apart
 
     def _weigh(self, scores: FloatArray) -> None:
         """Keep the mean of the newest scores."""
@@ -474,43 +252,16 @@ class Persistent:
 
     def _forget(self, image_size: Optional[tuple[int, int]], elapsed: float) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
-        lost = self._lost_time()
+        lost = self._table.lost_time(self._now)
         familiar = self._table.familiar
         gone = lost > np.where(familiar, LOST_TIME, UNKNOWN_TIME)
         if self._nearing:
             # At a low rate, who was seen in the last image is not lost yet.
             gone |= ~familiar & (self._table.misses > 0) & (lost > UNKNOWN_TIME_NEARING)
-        away = lost > EXIT_TIME
-        if image_size is not None and away.any():
-            gone |= away & self._leaving(image_size, elapsed)
+        if image_size is not None:
+            gone |= leaving(self._table, image_size, self._now, elapsed)
         if gone.any():
             self._table = self._table[~gone]
-
-    def _leaving(self, image_size: tuple[int, int], elapsed: float) -> NDArray[np.bool_]:
-        """
-        Tell which tracks are at the border of the image and moved out by themselves.
-
-        Those are as fast as the background was when they were last seen; or their way since then
-        took them to the border, and is longer than that of the background in the time before.
-        """
-        boxes = self._boxes()
-        velocity = self._table.kalman.velocity[:, :2]
-        drift = np.abs(self._table.drifts)
-        # They are where they were predicted to be in the image before.
-        way = velocity * (self._lost_time() - elapsed)[:, None]
-        near, far = at_border(boxes, image_size)
-        # Who was within a body's width of the border may have been lost because of it.
-        width = boxes[:, 2:3].copy()
-        boxes[:, :2] -= way + width
-        boxes[:, 2:] += 2 * width
-        near_at_rest, far_at_rest = at_border(boxes, image_size)
-        further = np.abs(way) > DRIFT_TIME * drift
-        further &= ~(near & near_at_rest | far & far_at_rest)
-        own = (np.abs(velocity) >= drift) | further
-        outwards = own & (near & (velocity < 0) | far & (velocity > 0))
-        # A small step over another border says little about whom the camera has lost.
-        carried = ~own & (near | far)
-        return (outwards[:, 0] | outwards[:, 1]) & ~(carried[:, 0] | carried[:, 1])
 
     def _resize(self, image_size: Optional[tuple[int, int]]) -> None:
         """Take the tracks along to images of another resolution, which show the same."""
@@ -528,11 +279,7 @@ class Persistent:
         moved = table.kalman.move(motion)
         shift = moved.position[:, :2] - table.kalman.position[:, :2]
         table.kalman = moved
-        seen = table.misses == 0
-        if elapsed > 0:
-            kept = np.exp(-elapsed / DRIFT_TIME)
-            table.drifts[seen] *= kept
-            table.drifts[seen] += (1 - kept) / elapsed * shift[seen]
+        note_drift(table, shift, elapsed)
 
     def _predict(self, elapsed: float) -> None:
         table = self._table
@@ -545,50 +292,11 @@ class Persistent:
         table.ages += 1
         table.misses += 1
 
-    def _near(self, boxes: FloatArray, measurements: FloatArray) -> _Pairs:
-        """Return all pairs that overlap enough for anything, or that pass the filter's gate."""
-        own, position = self._boxes(), self._table.kalman.position
-        variance = self._table.kalman.innovation_variance(GATE)
-        reach = np.sqrt(GATING_THRESHOLD * variance[:, :2])
-        near = np.minimum(own[:, :2], position[:, :2] - reach)
-        far = np.maximum(own[:, :2] + own[:, 2:], position[:, :2] + reach)
-        ends = boxes[:, :2] + boxes[:, 2:]
-        touching = np.less_equal.outer(near[:, 0], ends[:, 0])
-        touching &= np.greater_equal.outer(far[:, 0], boxes[:, 0])
-        touching &= np.less_equal.outer(near[:, 1], ends[:, 1])
-        touching &= np.greater_equal.outer(far[:, 1], boxes[:, 1])
-        if len(boxes) > MAX_RIVALS:
-            self._thin(touching, measurements)
-        # Many times as fast as np.nonzero, which takes its time for all that is False.
-        tracks, detections = np.divmod(np.flatnonzero(touching), max(1, len(boxes)))
-        squared = np.square(measurements[detections] - position[tracks]) / variance[tracks]
-        pairs = _Pairs(
-            tracks,
-            detections,
-            pairwise_iou(own[tracks], boxes[detections]),
-            squared.sum(axis=1) <= GATING_THRESHOLD,
-        )
-        return pairs[pairs.in_gate | (pairs.overlap >= min(MIN_IOU, OTHERS_IOU))]
-
-    def _thin(self, touching: NDArray[np.bool_], measurements: FloatArray) -> None:
-        """Leave each track the nearest detections only, where there are too many."""
-        for row in np.flatnonzero(np.count_nonzero(touching, axis=1) > MAX_RIVALS):
-            rivals = np.flatnonzero(touching[row])
-            apart = np.abs(measurements[rivals] - self._table.kalman.position[row]).sum(axis=1)
-            touching[row, rivals[np.argpartition(apart, MAX_RIVALS)[MAX_RIVALS:]]] = False
-
-    def _unambiguous(self, pairs: _Pairs) -> tuple[IndexArray, IndexArray]:
-        """Return tracks and detections that overlap each other well and nobody else."""
+    def _fresh(self) -> NDArray[np.bool_]:
+        """Tell which tracks were seen in the last image, and looked at not long ago."""
         table = self._table
         fresh = table.confirmed & (table.misses == 1)
-        fresh &= self._now - table.looked_at < self.settings.refresh_time
-        if not fresh.any():
-            return NOBODY, NOBODY
-        touching = pairs[pairs.overlap > OTHERS_IOU]
-        alone = fresh[touching.tracks] & (touching.overlap >= UNAMBIGUOUS_IOU)
-        for side in (touching.tracks, touching.detections):
-            alone &= np.bincount(side)[side] == 1
-        return touching.tracks[alone], touching.detections[alone]
+        return fresh & (self._now - table.looked_at < self.settings.refresh_time)
 
     def _look(self, wanted: IndexArray, embed: Embed, count: int) -> Embeddings:
         """Return embeddings of all detections, zero for those that are not wanted."""
@@ -604,47 +312,13 @@ class Persistent:
         looks[wanted] = vectors
         return looks
 
-    def _match(self, matching: _Matching, pairs: _Pairs, found: _Found) -> None:
-        """Match the tracks and detections that are left, in three stages."""
-        for stage in (self._by_everything, self._by_overlap, self._by_looks):
-            if not matching.free.any():
-                return
-            stage(matching, pairs, found)
-
-    def _by_everything(self, matching: _Matching, pairs: _Pairs, found: _Found) -> None:
-        table = self._table
-        pairs = matching.open(pairs, table.confirmed)
-        if not len(pairs):
-            return
-        distance = _distance_of_pairs(pairs, table, found)
-        feasible = (pairs.overlap > MIN_IOU) & (distance <= MAX_DISTANCE_OVERLAPPING)
-        feasible |= pairs.in_gate & (distance <= MAX_DISTANCE_IN_GATE)
-        cost = 1 - pairs.overlap + APPEARANCE_WEIGHT * distance
-        matching.assign(pairs, feasible, cost, 1 + APPEARANCE_WEIGHT)
-
-    def _by_overlap(self, matching: _Matching, pairs: _Pairs, _: _Found) -> None:
-        table = self._table
-        pairs = matching.open(pairs, ~table.confirmed | (table.misses == 1))
-        matching.assign(pairs, pairs.overlap >= MIN_IOU, 1 - pairs.overlap, 1 - MIN_IOU)
-
-    def _by_looks(self, matching: _Matching, _: _Pairs, found: _Found) -> None:
-        table = self._table
-        rows = np.flatnonzero(table.confirmed & (matching.detection_of == NO_DETECTION))
-        if not len(rows):
-            return
-        columns = np.flatnonzero(matching.free)
-        distance = _distance(table.looks[rows], found.looks[columns])
-        distance[self._apart(rows, found.measurements[columns]) > REACH] = np.inf
-        nearby = associate(distance, MAX_DISTANCE_NEARBY, rows, columns)
-        matching.add(nearby.tracks, nearby.detections)
-
     @property
     def _nearing(self) -> bool:
         """Tell whether persons come nearer in common: most do if the camera travels."""
         growth, count = self._growth
         return bool(growth > NEARING * (count + NEARING_DOUBT))
 
-    def _watch_growth(self, matching: _Matching, found: _Found, elapsed: float) -> None:
+    def _watch_growth(self, matching: Matching, found: Found, elapsed: float) -> None:
         """Note how much greater those seen in the last image and in this one are than expected."""
         table = self._table
         rows = np.flatnonzero((matching.detection_of != NO_DETECTION) & (table.misses == 1))
@@ -657,7 +331,7 @@ class Persistent:
         kept = np.exp(-elapsed / NEARING_TIME)
         self._growth = kept * self._growth + [total, len(rows)]
 
-    def _correct(self, matching: _Matching, found: _Found) -> None:
+    def _correct(self, matching: Matching, found: Found) -> None:
         """Update the matched tracks by their detections."""
         table = self._table
         matched = matching.detection_of != NO_DETECTION
@@ -676,7 +350,7 @@ class Persistent:
         looks = table.looks[rows]
         looks *= np.minimum(table.look_counts[rows], MEMORY / (1 - MEMORY))[:, None]
         looks += found.looks[columns]
-        # A new array, see _Table.copy; they are large.
+        # A new array, see Table.copy; they are large.
         if len(rows) < len(table):
             mixed = table.looks.copy()
             mixed[rows] = normalise(looks)
@@ -692,13 +366,13 @@ class Persistent:
         if not kept.all():
             self._table = table[kept]
 
-    def _start(self, columns: IndexArray, found: _Found) -> None:
+    def _start(self, columns: IndexArray, found: Found) -> None:
         """Make tentative tracks of the detections that are nobody's."""
         if not len(columns):
             return
-        started = _Table.start(
+        started = Table.start(
             self.next_id,
-            found.measurements[columns],
+            States.initiate(found.measurements[columns], WALKING),
             found.scores[columns],
             found.looks[columns],
             columns,
@@ -723,9 +397,7 @@ class Persistent:
         table.confirmed[due] = True
         if not (len(due) and len(lost)):
             return
-        distance = _distance(table.looks[lost], table.looks[due])
-        distance[self._apart(lost, table.kalman.position[due]) > REACH] = np.inf
-        reunion = associate(distance, REUNION_DISTANCE, lost, due)
+        reunion = reunite(table, lost, due, self._now)
         # The new track is right about where the person is, the lost one about who it is.
         table.ids[reunion.detections] = table.ids[reunion.tracks]
         table.ages[reunion.detections] = table.ages[reunion.tracks]
@@ -742,8 +414,8 @@ class Persistent:
     def _visible(self, detections: Detections) -> list[Track]:
         """Return the confirmed tracks of persons who are in the image."""
         table = self._table
-        boxes = self._boxes()
-        lost = self._lost_time()
+        boxes = self._table.boxes
+        lost = self._table.lost_time(self._now)
         visible = table.confirmed & (table.misses == 0)
         rows = np.flatnonzero(table.confirmed & ~visible & (lost <= COVERED_TIME))
         # Predictions without looks, by which mistakes are noticed, do more harm than good.

@@ -1,0 +1,74 @@
+"""The exit rule of the persistent tracker: who was lost at the border of the image has left."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.tracking.table import Table
+
+# Lost for so long within this part of the image's larger side from its border means gone, if on
+# the way out, unless the camera, in the mean over the last time, can have done it.
+EXIT_TIME = 0.5
+BORDER = 0.02
+DRIFT_TIME = 1.0
+
+
+def at_border(
+    boxes: FloatArray, image_size: tuple[int, int]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which boxes are at the left and top, and at the right and bottom border."""
+    margin = BORDER * max(image_size)
+    near = boxes[:, :2] <= margin
+    far = boxes[:, :2] + boxes[:, 2:] >= np.array(image_size) - margin
+    return near, far
+
+
+def leaving(
+    table: Table, image_size: tuple[int, int], now: float, elapsed: float
+) -> NDArray[np.bool_]:
+    """
+    Tell which tracks are lost for a while at the border of the image and moved out by themselves.
+
+    Those are as fast as the background was when they were last seen; or their way since then
+    took them to the border, and is longer than that of the background in the time before.
+
+    :param now: the time of the image before, in seconds.
+    :param elapsed: since then.
+    """
+    lost = table.lost_time(now)
+    away = lost > EXIT_TIME
+    if not away.any():
+        return away
+    boxes = table.boxes
+    velocity = table.kalman.velocity[:, :2]
+    drift = np.abs(table.drifts)
+    # They are where they were predicted to be in the image before.
+    way = velocity * (lost - elapsed)[:, None]
+    near, far = at_border(boxes, image_size)
+    # Who was within a body's width of the border may have been lost because of it.
+    width = boxes[:, 2:3].copy()
+    boxes[:, :2] -= way + width
+    boxes[:, 2:] += 2 * width
+    near_at_rest, far_at_rest = at_border(boxes, image_size)
+    further = np.abs(way) > DRIFT_TIME * drift
+    further &= ~(near & near_at_rest | far & far_at_rest)
+    own = (np.abs(velocity) >= drift) | further
+    outwards = own & (near & (velocity < 0) | far & (velocity > 0))
+    # A small step over another border says little about whom the camera has lost.
+    carried = ~own & (near | far)
+    return away & (outwards[:, 0] | outwards[:, 1]) & ~(carried[:, 0] | carried[:, 1])
+
+
+def note_drift(table: Table, shift: FloatArray, elapsed: float) -> None:
+    """
+    Note how fast the background goes, of the tracks that were just seen.
+
+    :param shift: how far it went in so many seconds, where each track is, shape ``(N, 2)``.
+    """
+    seen = table.misses == 0
+    if elapsed > 0:
+        kept = np.exp(-elapsed / DRIFT_TIME)
+        table.drifts[seen] *= kept
+        table.drifts[seen] += (1 - kept) / elapsed * shift[seen]

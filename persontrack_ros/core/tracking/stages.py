@@ -1,0 +1,262 @@
+"""
+The association of the persistent tracker, stage by stage.
+
+First who overlaps one track and nobody else; then the confirmed tracks by overlap, gate and looks
+together; the tentative ones by overlap; and the lost ones by their looks. docs/tracking.md says
+where each idea comes from and what it gains. Times are in seconds, lengths in heights of the
+person's box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.geometry import pairwise_iou
+from persontrack_ros.core.tracking.appearance import Embeddings
+from persontrack_ros.core.tracking.appearance import cosine_distance
+from persontrack_ros.core.tracking.appearance import known
+from persontrack_ros.core.tracking.association import Association
+from persontrack_ros.core.tracking.association import IndexArray
+from persontrack_ros.core.tracking.association import associate
+from persontrack_ros.core.tracking.association import associate_pairs
+from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
+from persontrack_ros.core.tracking.table import Table
+from persontrack_ros.core.tracking.track import NO_DETECTION
+
+NOBODY = np.empty(0, dtype=np.intp)
+
+# A track competes for so many detections at most, the nearest ones. No crowd is that dense, and
+# a detector that finds thousands of persons in one place may not stop the robot.
+MAX_RIVALS = 200
+
+# The gate is wider than what the filter expects of a well detected person: persons who touch, and
+# are lost because of it, are detected badly. These are Deep SORT's values at 10 frames per second.
+GATE = (0.05, 0.05, 0.1, 0.05)
+
+# Association of confirmed tracks: cost 1 - IoU + weight * cosine distance. Nobody is matched at a
+# cost above that of no overlap and nothing in common.
+APPEARANCE_WEIGHT = 0.75
+MIN_IOU = 0.2
+
+# Cosine distance that a pair may have, by what speaks for it: overlap, the gate of the filter, or
+# the vicinity alone. Different persons in one image are 0.54 or more apart (1st percentile). Of
+# unknown looks the distance is one that the last alone forbids.
+MAX_DISTANCE_OVERLAPPING = 0.6
+MAX_DISTANCE_IN_GATE = 0.6
+MAX_DISTANCE_NEARBY = 0.45
+UNKNOWN_DISTANCE = 0.55
+
+# A lost person is looked for within this many heights times the square root of the time.
+REACH = 2.0
+
+# A detection that overlaps one track by at least the first and nobody else by more than the second
+# is this person's, whatever it looks like.
+UNAMBIGUOUS_IOU = 0.5
+OTHERS_IOU = 0.2
+
+# Cosine distance at which a new person is a lost one nearby.
+REUNION_DISTANCE = 0.5
+
+# So many times faster is the similarity of a pair in the product of all looks than alone.
+PRODUCT_GAIN = 16
+
+
+@dataclass(frozen=True)
+class Found:
+    """The detections of an image; their looks are zero where nobody asked for them."""
+
+    measurements: FloatArray
+    scores: FloatArray
+    looks: Embeddings
+    known: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """
+    Tracks and detections that may be the same; what is far apart costs no time.
+
+    :ivar overlap: IoU of each pair.
+    :ivar in_gate: whether the gate of the filter lets it pass.
+    """
+
+    tracks: IndexArray
+    detections: IndexArray
+    overlap: FloatArray
+    in_gate: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def __getitem__(self, index: NDArray[Any]) -> Pairs:
+        return Pairs(
+            self.tracks[index], self.detections[index], self.overlap[index], self.in_gate[index]
+        )
+
+
+class Matching:
+    """Pairs of tracks and detections; each stage of the association adds some."""
+
+    def __init__(self, tracks: int, detections: int) -> None:
+        """Start without pairs of so many tracks and detections."""
+        self.detection_of = np.full(tracks, NO_DETECTION, dtype=np.intp)
+        self.free = np.ones(detections, dtype=bool)
+
+    def add(self, tracks: IndexArray, detections: IndexArray) -> None:
+        """Add pairs."""
+        self.detection_of[tracks] = detections
+        self.free[detections] = False
+
+    def open(self, pairs: Pairs, tracks: NDArray[np.bool_]) -> Pairs:
+        """Return the pairs of these tracks that may still be matched."""
+        lonely = tracks & (self.detection_of == NO_DETECTION)
+        return pairs[lonely[pairs.tracks] & self.free[pairs.detections]]
+
+    def assign(
+        self, pairs: Pairs, allowed: NDArray[np.bool_], cost: FloatArray, max_cost: float
+    ) -> None:
+        """Match what is allowed, for the smallest cost."""
+        tracks, detections = pairs.tracks[allowed], pairs.detections[allowed]
+        chosen = associate_pairs(cost[allowed], max_cost, tracks, detections)
+        self.add(tracks[chosen], detections[chosen])
+
+
+def _distance(looks: Embeddings, others: Embeddings) -> FloatArray:
+    """Return cosine distances ``(N, M)``; of the unknown, one that neither helps nor forbids."""
+    distance = cosine_distance(looks, others)
+    distance[~known(looks)] = UNKNOWN_DISTANCE
+    distance[:, ~known(others)] = UNKNOWN_DISTANCE
+    return distance
+
+
+def _distance_of_pairs(pairs: Pairs, table: Table, found: Found) -> FloatArray:
+    """Return :func:`_distance` of the looks of each pair, shape ``(P,)``."""
+    looks, rows, columns = table.looks, pairs.tracks, pairs.detections
+    if PRODUCT_GAIN * len(pairs) < len(looks) * len(found.looks):
+        similarity = np.einsum('ij,ij->i', looks[rows], found.looks[columns])
+    else:
+        similarity = (looks @ found.looks.T)[rows, columns]
+    familiar = table.familiar[rows] & found.known[columns]
+    return np.where(familiar, 1 - similarity, UNKNOWN_DISTANCE)
+
+
+def _apart(table: Table, rows: IndexArray, measurements: FloatArray, now: float) -> FloatArray:
+    """
+    Return how far measurements are from where tracks should be, shape ``(rows, M)``.
+
+    The unit is how far somebody may get: heights times the square root of the seconds lost.
+    """
+    position = table.kalman.position[rows]
+    # In place: of thousands of persons, new arrays would cost more than the arithmetic.
+    apart = np.subtract.outer(position[:, 0], measurements[:, 0])
+    np.hypot(apart, np.subtract.outer(position[:, 1], measurements[:, 1]), out=apart)
+    # Stamps that stand still give nobody time to get anywhere.
+    lost = np.maximum(table.lost_time(now)[rows], 1e-6)
+    apart /= (position[:, 3] * np.sqrt(lost))[:, None]
+    return apart
+
+
+def near(table: Table, boxes: FloatArray, measurements: FloatArray) -> Pairs:
+    """Return all pairs that overlap enough for anything, or that pass the filter's gate."""
+    own, position = table.boxes, table.kalman.position
+    variance = table.kalman.innovation_variance(GATE)
+    reach = np.sqrt(GATING_THRESHOLD * variance[:, :2])
+    near = np.minimum(own[:, :2], position[:, :2] - reach)
+    far = np.maximum(own[:, :2] + own[:, 2:], position[:, :2] + reach)
+    ends = boxes[:, :2] + boxes[:, 2:]
+    touching = np.less_equal.outer(near[:, 0], ends[:, 0])
+    touching &= np.greater_equal.outer(far[:, 0], boxes[:, 0])
+    touching &= np.less_equal.outer(near[:, 1], ends[:, 1])
+    touching &= np.greater_equal.outer(far[:, 1], boxes[:, 1])
+    if len(boxes) > MAX_RIVALS:
+        _thin(touching, table.kalman.position, measurements)
+    # Many times as fast as np.nonzero, which takes its time for all that is False.
+    tracks, detections = np.divmod(np.flatnonzero(touching), max(1, len(boxes)))
+    squared = np.square(measurements[detections] - position[tracks]) / variance[tracks]
+    pairs = Pairs(
+        tracks,
+        detections,
+        pairwise_iou(own[tracks], boxes[detections]),
+        squared.sum(axis=1) <= GATING_THRESHOLD,
+    )
+    return pairs[pairs.in_gate | (pairs.overlap >= min(MIN_IOU, OTHERS_IOU))]
+
+
+def _thin(touching: NDArray[np.bool_], position: FloatArray, measurements: FloatArray) -> None:
+    """Leave each track the nearest detections only, where there are too many."""
+    for row in np.flatnonzero(np.count_nonzero(touching, axis=1) > MAX_RIVALS):
+        rivals = np.flatnonzero(touching[row])
+        apart = np.abs(measurements[rivals] - position[row]).sum(axis=1)
+        touching[row, rivals[np.argpartition(apart, MAX_RIVALS)[MAX_RIVALS:]]] = False
+
+
+def unambiguous(pairs: Pairs, fresh: NDArray[np.bool_]) -> tuple[IndexArray, IndexArray]:
+    """
+    Return tracks and detections that overlap each other well and nobody else.
+
+    :param fresh: which tracks need no new look to be found, shape ``(N,)``.
+    """
+    if not fresh.any():
+        return NOBODY, NOBODY
+    touching = pairs[pairs.overlap > OTHERS_IOU]
+    alone = fresh[touching.tracks] & (touching.overlap >= UNAMBIGUOUS_IOU)
+    for side in (touching.tracks, touching.detections):
+        alone &= np.bincount(side)[side] == 1
+    return touching.tracks[alone], touching.detections[alone]
+
+
+def match(matching: Matching, table: Table, pairs: Pairs, found: Found, now: float) -> None:
+    """Match the tracks and detections that are left, in three stages."""
+    if matching.free.any():
+        by_everything(matching, table, pairs, found)
+    if matching.free.any():
+        by_overlap(matching, table, pairs)
+    if matching.free.any():
+        by_looks(matching, table, found, now)
+
+
+def by_everything(matching: Matching, table: Table, pairs: Pairs, found: Found) -> None:
+    """Match confirmed tracks by overlap or gate, and looks."""
+    pairs = matching.open(pairs, table.confirmed)
+    if not len(pairs):
+        return
+    distance = _distance_of_pairs(pairs, table, found)
+    feasible = (pairs.overlap > MIN_IOU) & (distance <= MAX_DISTANCE_OVERLAPPING)
+    feasible |= pairs.in_gate & (distance <= MAX_DISTANCE_IN_GATE)
+    cost = 1 - pairs.overlap + APPEARANCE_WEIGHT * distance
+    matching.assign(pairs, feasible, cost, 1 + APPEARANCE_WEIGHT)
+
+
+def by_overlap(matching: Matching, table: Table, pairs: Pairs) -> None:
+    """Match tentative tracks, and those seen in the last image, by overlap alone."""
+    pairs = matching.open(pairs, ~table.confirmed | (table.misses == 1))
+    matching.assign(pairs, pairs.overlap >= MIN_IOU, 1 - pairs.overlap, 1 - MIN_IOU)
+
+
+def by_looks(matching: Matching, table: Table, found: Found, now: float) -> None:
+    """Match confirmed tracks by their looks, as far as somebody may have come since."""
+    rows = np.flatnonzero(table.confirmed & (matching.detection_of == NO_DETECTION))
+    if not len(rows):
+        return
+    columns = np.flatnonzero(matching.free)
+    distance = _distance(table.looks[rows], found.looks[columns])
+    distance[_apart(table, rows, found.measurements[columns], now) > REACH] = np.inf
+    nearby = associate(distance, MAX_DISTANCE_NEARBY, rows, columns)
+    matching.add(nearby.tracks, nearby.detections)
+
+
+def reunite(table: Table, lost: IndexArray, due: IndexArray, now: float) -> Association:
+    """
+    Tell which new tracks are lost persons nearby.
+
+    :param lost: rows of tracks that are lost.
+    :param due: rows of the new ones, as the detections of the result.
+    """
+    distance = _distance(table.looks[lost], table.looks[due])
+    distance[_apart(table, lost, table.kalman.position[due], now) > REACH] = np.inf
+    return associate(distance, REUNION_DISTANCE, lost, due)

@@ -1,0 +1,106 @@
+"""The tracks of the persistent tracker: what is known of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.geometry import measurements_to_boxes
+from persontrack_ros.core.tracking.appearance import Embeddings
+from persontrack_ros.core.tracking.appearance import known
+from persontrack_ros.core.tracking.association import IndexArray
+from persontrack_ros.core.tracking.kalman_filter import States
+
+
+@dataclass
+class Table:
+    """All tracks, one row each, in the order of their ids."""
+
+    kalman: States
+    ids: NDArray[np.intp]
+    confirmed: NDArray[np.bool_]
+    ages: NDArray[np.intp]
+    hits: NDArray[np.intp]
+    misses: NDArray[np.intp]
+    seen_at: FloatArray
+    looked_at: FloatArray
+    scores: FloatArray
+    best_scores: FloatArray
+    looks: Embeddings
+    look_counts: NDArray[np.intp]
+    detections: IndexArray
+    drifts: FloatArray
+
+    @classmethod
+    def start(
+        cls,
+        first_id: int,
+        kalman: States,
+        scores: FloatArray,
+        looks: Embeddings,
+        found: IndexArray,
+        now: float,
+    ) -> Table:
+        """
+        Make a tentative track of each detection.
+
+        :param kalman: the states of the tracks.
+        :param found: index of each detection.
+        """
+        count = len(found)
+        return cls(
+            kalman=kalman,
+            ids=np.arange(first_id, first_id + count),
+            confirmed=np.zeros(count, dtype=bool),
+            ages=np.ones(count, dtype=np.intp),
+            hits=np.ones(count, dtype=np.intp),
+            misses=np.zeros(count, dtype=np.intp),
+            seen_at=np.full(count, now),
+            looked_at=np.full(count, now),
+            scores=scores,
+            best_scores=scores,
+            looks=looks,
+            look_counts=known(looks).astype(np.intp),
+            detections=found,
+            drifts=np.zeros((count, 2)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def familiar(self) -> NDArray[np.bool_]:
+        """Tell which tracks have looks that are known."""
+        return self.look_counts > 0
+
+    @property
+    def boxes(self) -> FloatArray:
+        """Where the tracks are, shape ``(N, 4)``."""
+        return measurements_to_boxes(self.kalman.position)
+
+    def lost_time(self, now: float) -> FloatArray:
+        """Return for how many seconds nobody was detected, shape ``(N,)``."""
+        return now - self.seen_at
+
+    def __getitem__(self, index: NDArray[Any]) -> Table:
+        return Table(self.kalman[index], *(column[index] for column in self._arrays()))
+
+    def append(self, other: Table) -> Table:
+        """Return the rows of this table and those of another one."""
+        pairs = zip(self._arrays(), other._arrays())
+        return Table(self.kalman.append(other.kalman), *(np.concatenate(pair) for pair in pairs))
+
+    def copy(self) -> Table:
+        """Return a table that can be changed in place while this one stays, but for the looks."""
+        columns = (
+            (column if column is self.looks else column.copy()) for column in self._arrays()
+        )
+        return Table(self.kalman.copy(), *columns)
+
+    def _arrays(self) -> list[NDArray[Any]]:
+        return [getattr(self, each.name) for each in dataclasses.fields(self)[1:]]
