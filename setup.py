@@ -43,7 +43,9 @@ setup(
         'tqdm',
     ],
     extras_require={
-        'evaluation': ['matplotlib', 'motrics', 'psutil', 'pyxtrackers'],
+        # It needs opencv-python and a NumPy 2, which a robot may not have.
+        'baselines': ['trackers>=2.6,<3'],
+        'evaluation': ['matplotlib', 'motrics', 'psutil'],
         'int8': ['nncf'],
         # Where no ROS brings it.
         'opencv': ['opencv-python'],

@@ -203,28 +203,26 @@ class Environment:
                 if not is_loadable(library)
             )
             say('  Without windows (--show); to have them: sudo apt install ' + ' '.join(missing))
-        self.run(
-            'installing packages',
-            [
-                str(self.python),
-                '-m',
-                'pip',
-                'install',
-                '--disable-pip-version-check',
-                '--no-input',
-                '--no-user',
-                '--no-compile',  # most of it is never imported, see try_imports
-                '--progress-bar=off',
-                '--retries=2',
-                # Nothing else should need a compiler, but of empy 3 there is no wheel.
-                '--only-binary=:all:',
-                '--no-binary=empy',
-                '-r',
-                str(HERE / 'requirements.txt'),
-                *filter(None, [self.opencv]),
-                *arguments,
-            ],
-        )
+        requirements = ['-r', str(HERE / 'requirements.txt'), *filter(None, [self.opencv])]
+        self.run('installing packages', [*self.pip_install(), *requirements, *arguments])
+
+    def pip_install(self) -> list[str]:
+        """Return the command that installs what is appended to it."""
+        return [
+            str(self.python),
+            '-m',
+            'pip',
+            'install',
+            '--disable-pip-version-check',
+            '--no-input',
+            '--no-user',
+            '--no-compile',  # most of it is never imported, see try_imports
+            '--progress-bar=off',
+            '--retries=2',
+            # Nothing else should need a compiler, but of empy 3 there is no wheel.
+            '--only-binary=:all:',
+            '--no-binary=empy',
+        ]
 
     def try_imports(self) -> None:
         """
@@ -298,6 +296,7 @@ class Wheels(Environment):
             )
         self.inputs = [
             'requirements-ros.txt',
+            'requirements-baselines.txt',
             constraints.name,
             'generate_messages.py',
             str(VISION_MSGS / 'type_hashes.json'),
@@ -326,12 +325,10 @@ class Wheels(Environment):
 
     def install(self) -> None:
         """Install the wheels and make vision_msgs."""
-        self.pip(
-            '-r',
-            str(HERE / 'requirements-ros.txt'),
-            '-c',
-            str(HERE / f'constraints-{self.distro}.txt'),
-        )
+        pinned = ['-c', str(HERE / f'constraints-{self.distro}.txt')]
+        self.pip('-r', str(HERE / 'requirements-ros.txt'), *pinned)
+        baselines = ['--no-deps', '-r', str(HERE / 'requirements-baselines.txt'), *pinned]
+        self.run('installing baselines', [*self.pip_install(), *baselines])
         self.run(
             'generating vision_msgs',
             [str(self.python), str(HERE / 'generate_messages.py'), str(VISION_MSGS)],

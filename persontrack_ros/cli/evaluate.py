@@ -21,7 +21,9 @@ from persontrack_ros.core.detection.ignore import make_mask
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.evaluation.baseline import track_with_sort
+from persontrack_ros.core.evaluation.baseline import BASELINES
+from persontrack_ros.core.evaluation.baseline import BUFFERS
+from persontrack_ros.core.evaluation.baseline import track_with_baseline
 from persontrack_ros.core.evaluation.failures import MAX_SWITCHES
 from persontrack_ros.core.evaluation.failures import contact_sheet
 from persontrack_ros.core.evaluation.failures import follow
@@ -99,8 +101,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         '--baseline',
-        action='store_true',
-        help='also track the detections with SORT (package pyxtrackers) and print its scores',
+        choices=BASELINES,
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='also track the detections with other trackers, those of the package trackers, and '
+        f'print their scores: {", ".join(BASELINES)}; of each the better of two buffers '
+        f'({" and ".join(map(str, BUFFERS))} frames at 30 per second)',
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     add_offline_option(parser)
@@ -132,7 +139,7 @@ def execute(options: argparse.Namespace) -> int:
         check_outputs(pictures, read_by(options))
     mask = make_mask(settings.detector)
     pairs = []
-    sort_pairs = []
+    recordings = []
     for directory, path in zip(options.ground_truth, inputs):
         truth = read_ground_truth(directory)
         if options.results:
@@ -141,20 +148,19 @@ def execute(options: argparse.Namespace) -> int:
             rows = _track_video(path, settings, options.every, options.offline)
         else:
             recording = Recording.load(path, options.rate).seen_through(mask)
+            recordings.append(recording)
             threshold = settings.detector.score_threshold
             rows = track(recording, settings.tracker, threshold, options.every, options.offline)
         truth, rows = (each[(each[:, 0] - 1) % options.every == 0] for each in (truth, rows))
         pairs.append((truth, rows))
-        if options.baseline:
-            sort_rows = track_with_sort(recording, threshold, options.every)
-            sort_pairs.append((truth, sort_rows))
     table = _table(names, pairs)
     if options.plot:
         videos = options.video or [None] * len(names)
         for name, pair, video in zip(names, pairs, videos):
             _plot(options.plot, name, *pair, video)
-    if options.baseline:
-        table |= _table([f'{name} (SORT)' for name in names], sort_pairs, ' (SORT)')
+    truths = [truth for truth, _ in pairs]
+    for baseline in options.baseline:
+        table |= _baseline(baseline, names, truths, recordings, threshold, options.every)
     print(_as_json(table) if options.json else _as_text(table))
     return 0
 
@@ -169,6 +175,26 @@ def _table(
         table[f'mean{suffix}'] = Scores(*means.tolist())
         table[f'overall{suffix}'] = evaluate(pairs)
     return table
+
+
+def _baseline(
+    baseline: str,
+    names: list[str],
+    truths: list[FloatArray],
+    recordings: list[Recording],
+    threshold: float,
+    every: int,
+) -> dict[str, Scores]:
+    """Return the scores of another tracker, with the buffer that suits it better."""
+
+    def pairs(buffer: int) -> list[tuple[FloatArray, FloatArray]]:
+        return [
+            (truth, track_with_baseline(baseline, recording, threshold, every, buffer))
+            for truth, recording in zip(truths, recordings)
+        ]
+
+    best = max(map(pairs, BUFFERS), key=lambda each: evaluate(each).hota)
+    return _table([f'{name} ({baseline})' for name in names], best, f' ({baseline})')
 
 
 def _track_video(source: str, settings: Settings, every: int, offline: bool) -> FloatArray:

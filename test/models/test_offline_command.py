@@ -37,7 +37,7 @@ def test_offline_searches_every_image(data, models, tmp_path, persontrack):
 
 
 def test_baseline_needs_detections(persontrack, tmp_path):
-    arguments = ('--baseline', '--results', tmp_path / 'tracks.txt')
+    arguments = ('--baseline', 'SORT', '--results', tmp_path / 'tracks.txt')
     done = persontrack('evaluate', '--ground-truth', tmp_path, *arguments)
     assert done.returncode == 2
     assert '--baseline needs' in done.stderr

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.evaluation import recording as recording_module
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.evaluation.recording import Recording
 from persontrack_ros.core.evaluation.recording import track
-from persontrack_ros.core.evaluation.scores import recording as recording_module
 from persontrack_ros.core.files.reading import load_yaml
 from persontrack_ros.core.files.reading import parse_yaml
 from persontrack_ros.core.models.profile import DetectorProfile

@@ -13,6 +13,15 @@ MODULES = {
     for layer in ('core', 'bags', 'benchmark', 'cli', 'ros')
 }
 
+# Within a layer, each may import what stands before it.
+ORDER = {
+    'core': 'errors geometry memory report threads images files calibration detections parameters '
+    'messages timeline models video tracking detection embedding space drawing pipeline '
+    'evaluation presence quantization speed',
+    'ros': 'compat discovery images launch_arguments shared_memory answers launching parameters '
+    'process tracker nodes tools __main__',
+}
+
 
 def imports(path):
     """Return the names of all modules that a file imports, also within functions."""
@@ -49,4 +58,21 @@ def test_no_ros_below_the_nodes(path):
     if path in MODULES['core']:
         above.append('persontrack_ros.bags')
     wrong = [name for name in imports(path) if is_ros(name) or name.startswith(tuple(above))]
+    assert wrong == []
+
+
+@pytest.mark.parametrize('layer', ORDER)
+def test_no_two_folders_need_each_other(layer):
+    """Each can be read, and moved, without what stands after it."""
+    order = ORDER[layer].split()
+    wrong = []
+    for path in MODULES[layer]:
+        own = path.relative_to(PACKAGE / layer).parts[0].removesuffix('.py')
+        if own == '__init__':
+            continue
+        for name in imports(path):
+            if name.startswith(f'persontrack_ros.{layer}.'):
+                other = name.split('.')[2]
+                if other != own and order.index(other) > order.index(own):
+                    wrong.append(f'{path.relative_to(PACKAGE)} imports {name}')
     assert wrong == []

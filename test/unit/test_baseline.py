@@ -1,4 +1,4 @@
-"""Test the comparison with SORT."""
+"""Test the comparison with other trackers."""
 
 import sys
 
@@ -7,7 +7,8 @@ import pytest
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.evaluation.baseline import track_with_sort
+from persontrack_ros.core.evaluation.baseline import BASELINES
+from persontrack_ros.core.evaluation.baseline import track_with_baseline
 from persontrack_ros.core.evaluation.recording import Recording
 
 
@@ -19,15 +20,31 @@ def walk(count=20):
     return Recording(np.arange(1, count + 1), detections, stamps)
 
 
-def test_sort_keeps_a_walker():
-    pytest.importorskip('pyxtrackers')
-    rows = track_with_sort(walk(), score_threshold=0.0)
+@pytest.mark.parametrize('name', BASELINES)
+def test_a_walker_is_kept(name):
+    pytest.importorskip('trackers')
+    rows = track_with_baseline(name, walk(), score_threshold=0.0)
     assert len(np.unique(rows[:, 1])) == 1
     np.testing.assert_allclose(rows[-1, 2:6], (88, 100, 40, 100), atol=2)
     assert rows[-1, 0] == 20
 
 
+@pytest.mark.parametrize('name', BASELINES)
+def test_the_longer_buffer_waits_for_longer(name):
+    """Of somebody who stands and is not detected for 1.4 seconds, or not for 3."""
+    pytest.importorskip('trackers')
+
+    def ids(missing, buffer):
+        frames = np.array([*range(1, 21), *range(21 + missing, 41 + missing)])
+        detections = Detections.create([(50.0, 100.0, 40.0, 100.0)] * 40, np.ones(40))
+        recording = Recording(frames, detections, np.arange(40 + missing) * 10**8)
+        rows = track_with_baseline(name, recording, 0.0, buffer=buffer)
+        return len(np.unique(rows[:, 1]))
+
+    assert [ids(14, 30), ids(14, 60), ids(30, 60)] == [2, 1, 2]
+
+
 def test_without_the_package_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'pyxtrackers', None)
-    with pytest.raises(OutputError, match='pip install pyxtrackers'):
-        track_with_sort(walk(), score_threshold=0.0)
+    monkeypatch.setitem(sys.modules, 'trackers', None)
+    with pytest.raises(OutputError, match='pip install "trackers'):
+        track_with_baseline('SORT', walk(), score_threshold=0.0)

@@ -15,8 +15,8 @@ from persontrack_ros.core.errors import DownloadError
 from persontrack_ros.core.models.catalogue import catalogue
 from persontrack_ros.core.models.download import install
 from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.video import sample as module
 from persontrack_ros.core.video.sample import sample_video
-from persontrack_ros.core.video.source import sample as module
 
 Locate = Callable[[str], Path]
 

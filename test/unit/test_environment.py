@@ -95,7 +95,9 @@ def test_changed_message_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('distro', DISTROS)
-@pytest.mark.parametrize('name', ['requirements.txt', 'requirements-ros.txt'])
+@pytest.mark.parametrize(
+    'name', ['requirements.txt', 'requirements-ros.txt', 'requirements-baselines.txt']
+)
 def test_every_requirement_is_pinned(name: str, distro: str) -> None:
     """What is not pinned would be another version tomorrow."""
     pins: dict[str, list[str]] = {}

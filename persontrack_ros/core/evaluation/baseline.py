@@ -1,7 +1,9 @@
 """
-SORT in its published configuration, to compare with: the implementation of pyxtrackers.
+Trackers to compare with: those of the package trackers, with its defaults.
 
-Source: Bewley et al.: Simple Online and Realtime Tracking, ICIP 2016.
+SORT: Bewley et al., ICIP 2016. ByteTrack: Zhang et al., ECCV 2022. OC-SORT: Cao et al., CVPR 2023.
+BoT-SORT: Aharon et al., 2022, here without camera motion, as there are no images. C-BIoU: Yang et
+al., WACV 2023. None of them looks at persons: embeddings are not used.
 """
 
 from __future__ import annotations
@@ -11,39 +13,58 @@ import numpy as np
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.evaluation.recording import Recording
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.timeline import SECOND
 
-# The defaults of the authors' code.
-MAX_AGE = 1
-MIN_HITS = 3
-MIN_IOU = 0.3
+# For how many frames at 30 per second a lost person is waited for: the default, and twice that.
+BUFFERS = (30, 60)
+
+# What the package trackers calls each, and what differs from its defaults.
+_TRACKERS: dict[str, tuple[str, dict[str, bool]]] = {
+    'SORT': ('SORTTracker', {}),
+    'ByteTrack': ('ByteTrackTracker', {}),
+    'OC-SORT': ('OCSORTTracker', {}),
+    'BoT-SORT': ('BoTSORTTracker', {'enable_cmc': False}),
+    'C-BIoU': ('CBIoUTracker', {}),
+}
+BASELINES = tuple(_TRACKERS)
 
 
-def track_with_sort(recording: Recording, score_threshold: float, every: int = 1) -> FloatArray:
+def track_with_baseline(
+    name: str, recording: Recording, score_threshold: float, every: int = 1, buffer: int = 30
+) -> FloatArray:
     """
-    Track the persons in a recording with SORT.
+    Track the persons in a recording with another tracker.
 
+    :param name: one of `BASELINES`.
     :param score_threshold: leave out detections below it; 0 means what suits the detector.
     :param every: use the first of each so many frames only.
+    :param buffer: for how many frames at 30 per second a lost person is waited for.
     :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
-        frame, shape ``(N, 7)``; SORT has no score, it is 1.
-    :raises OutputError: if pyxtrackers is not installed.
+        frame, shape ``(N, 7)``.
+    :raises OutputError: if the package trackers is not installed.
     """
     try:
-        from pyxtrackers import Sort
+        import supervision
+        import trackers
     except ImportError as error:
         raise OutputError(
-            'the baseline needs the package pyxtrackers: pip install pyxtrackers'
+            'baselines need the package trackers: pip install "trackers>=2.6,<3"'
         ) from error
-    tracker = Sort(max_age=MAX_AGE, min_hits=MIN_HITS, iou_threshold=MIN_IOU)
+    kind, options = _TRACKERS[name]
+    seconds = float(np.diff(recording.stamps).mean()) / SECOND if len(recording.stamps) > 1 else 1
+    tracker = getattr(trackers, kind)(
+        lost_track_buffer=buffer, frame_rate=1 / (seconds * every), **options
+    )
     rows = [np.empty((0, 7))]
     for number, _, detections in recording.replay(score_threshold, every):
         boxes = detections.boxes
         corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-        found = np.concatenate([corners, detections.scores[:, None]], axis=1)
-        tracks = np.asarray(tracker.update(found)).reshape(-1, 5)
-        sizes = tracks[:, 2:4] - tracks[:, :2]
-        ones = np.ones((len(tracks), 1))
-        rows.append(
-            np.concatenate([number * ones, tracks[:, 4:5], tracks[:, :2], sizes, ones], axis=1)
-        )
+        found = supervision.Detections(corners, confidence=detections.scores)
+        tracked = tracker.update(found)
+        # Tracks that are tentative have the id -1.
+        tracked = tracked[tracked.tracker_id >= 0]
+        numbers = np.full(len(tracked), number)
+        sizes = tracked.xyxy[:, 2:] - tracked.xyxy[:, :2]
+        columns = (numbers, tracked.tracker_id + 1, tracked.xyxy[:, :2], sizes, tracked.confidence)
+        rows.append(np.column_stack(columns))
     return np.concatenate(rows)

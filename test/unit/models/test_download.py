@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from persontrack_ros.cli.commands import main
-from persontrack_ros.core.files.reading import fetching
+from persontrack_ros.core.files import fetching
 
 DETECTOR = 'person-detection-0202'
 REID = 'person-reidentification-retail-0287'
