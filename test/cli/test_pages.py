@@ -1,0 +1,181 @@
+"""Every command of the pages is run here, or named here with the reason why not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.video.source import SourceOptions
+from persontrack_ros.core.video.source import VideoSource
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PAGES = [
+    CHECKOUT / 'README.md',
+    CHECKOUT / 'CONTRIBUTING.md',
+    *sorted(CHECKOUT.glob('docs/**/*.md')),
+]
+# On a machine that is busy with other things; whoever waits this long has failed.
+TIMEOUT = 1200
+FRAMES = 12
+
+# Commands that are not run here, by how they begin, with the tests that run them or the reason.
+NOT_RUN = {
+    'scripts/demo': 'test/nodes/test_demo.py',
+    'scripts/test': 'this is one of its tests',
+    'scripts/env pytest': 'this is one of its tests',
+    'python -m pytest test': 'test/replay/test_golden.py',
+    'scripts/faults': 'all that it runs is in test/faults',
+    'scripts/soak': 'test/nodes/test_soak.py',
+    'scripts/env scripts/follow_simulation': 'test/nodes/test_follow.py',
+    'python3 docs/follow_controller.py': 'test/nodes/test_follow.py',
+    'sudo -E scripts/env scripts/computers': 'test/nodes/test_computers.py',
+    'scripts/env persontrack run 0': 'needs a webcam and a window',
+    'scripts/env persontrack run rtsp:': 'test/unit/test_live.py',
+    'scripts/env persontrack mask': 'needs a window; test/unit/test_ignore.py paints without one',
+    'scripts/env persontrack models download': 'test/unit/models/test_download.py',
+    'persontrack models download': 'test/unit/models/test_download.py',
+    'persontrack models quantize': 'test/unit/models/test_quantize.py',
+    'persontrack run video.mp4 --set detector.precision=INT8': 'test/unit/models/test_quantize.py',
+    'yolo export': 'ultralytics, which is not ours',
+    'persontrack run video.mp4 --set detector.model=./yolo11n': 'test/models/test_bad_models.py',
+    'persontrack benchmark cameras': 'test/nodes/test_node_benchmark.py',
+    'persontrack benchmark transport': 'test/nodes/test_node_benchmark.py',
+    'persontrack benchmark': 'eighteen minutes; test/unit/test_benchmark.py runs parts',
+    'persontrack devices --measure': 'test/unit/test_slow_watch.py',
+    'persontrack bag play': 'test/bags/test_playing.py',
+    'scripts/env studies/': 'minutes to an hour each; below they are run on little',
+    'pip install': 'test/cli/test_pip.py',
+    'git clone': 'there is a checkout',
+    'cd ~/ros2_ws/src': 'on a robot; Dockerfile and test/unit/test_docker.py have the same lines',
+    'rosdep install': 'on a robot, likewise',
+    'python3 -m venv': 'on a robot, likewise',
+    'colcon build': 'on a robot, likewise; scripts/test calls it',
+    'sudo apt install': 'on a robot',
+    '. /opt/ros': 'on a robot',
+    'ros2 launch': 'test/nodes/test_launch.py',
+    'ros2 run': 'test/nodes/test_launch.py starts the nodes; wheels have no ros2',
+    'ros2 param': 'wheels have no ros2',
+    'ros2 topic': 'wheels have no ros2',
+    'ros2 bag': 'wheels have no ros2; test/bags/test_reading.py has bags that it recorded',
+    'ros2 security': 'wheels have no ros2',
+    'rviz2': 'needs a screen; test/unit/test_launch_arguments.py reads its configuration',
+    'share=$(ros2 pkg': 'wheels have no ros2',
+    'export FASTRTPS': 'test/nodes/test_transports.py uses the file',
+    'export FASTDDS': 'test/nodes/test_transports.py uses the file',
+    'export CYCLONEDDS': 'test/nodes/test_transports.py uses the file',
+    'export ROS_SECURITY': 'with ros2 security',
+}
+# Of these, the exit code 1 says that something differs.
+DIFFERING = (
+    'persontrack bag compare',
+    'scripts/env persontrack bag compare',
+    'persontrack models verify',
+)
+
+
+def commands(page: Path) -> list[str]:
+    """Return the lines of all shell code of a page, continued ones joined, without comments."""
+    code = re.findall(r'^```bash\n(.*?)^```', page.read_text(), re.DOTALL | re.MULTILINE)
+    lines = re.sub(r' *\\\n +', ' ', ''.join(code)).splitlines()
+    return [line for line in (re.sub(r'\s+#.*', '', line).rstrip() for line in lines) if line]
+
+
+def not_run(line: str) -> list[str]:
+    return [start for start in NOT_RUN if line.startswith(start)]
+
+
+def test_what_is_named_here_is_on_a_page():
+    lines = [line for page in PAGES for line in commands(page)]
+    assert len(lines) > 90
+    assert [start for start in NOT_RUN if not any(line.startswith(start) for line in lines)] == []
+    tests = re.findall(r'test/\w+/test_\w+\.py', ' '.join(NOT_RUN.values()))
+    assert [test for test in tests if not (CHECKOUT / test).exists()] == []
+
+
+@pytest.fixture(scope='module')
+def files(data, models, ffmpeg, persontrack, tmp_path_factory):
+    """Return a directory with all that commands of the pages name."""
+    folder = tmp_path_factory.mktemp('files')
+    cut = f'-i {{0}} -frames:v {FRAMES} {{1}}'
+    ffmpeg(cut, data('videos/vtest.avi'), folder / 'vtest.avi')
+    ffmpeg(cut, data('videos/TUD-Campus.mp4'), folder / 'TUD-Campus.mp4')
+    (folder / 'video.mp4').symlink_to('TUD-Campus.mp4')
+    (folder / 'mot').symlink_to(data('mot'))
+    (folder / 'scripts').symlink_to(CHECKOUT / 'scripts')
+    (folder / 'another').symlink_to('tracked')
+    (folder / 'strict.yaml').write_text(
+        '/person_tracker:\n  ros__parameters:\n    detector.score_threshold: 0.8\n'
+    )
+    with VideoSource(str(data('videos/vtest.avi')), SourceOptions(max_frames=1)) as video:
+        image = next(iter(video)).image
+    rows = read_ground_truth(data('mot/PETS09-S2L1'))
+    for name, (left, top, width, height) in zip('ab', rows[rows[:, 0] == 1][:, 2:6].astype(int)):
+        person = image[top : top + height, left : left + width]
+        cv2.imwrite(str(folder / f'person_{name}.png'), person)
+    for arguments in (
+        ('detect', folder / 'vtest.avi', folder / 'pets.npz'),
+        ('detect', folder / 'TUD-Campus.mp4', folder / 'campus.npz'),
+        ('track', folder / 'pets.npz', folder / 'tracks.txt'),
+        ('bag', 'record', folder / 'video.mp4', '-o', folder / 'corridor'),
+    ):
+        done = persontrack(*arguments)
+        assert done.returncode == 0, done.stderr
+    (folder / 'detections.npz').symlink_to('campus.npz')
+    return folder
+
+
+def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    return subprocess.run(
+        ['bash', '-c', line],
+        cwd=folder,
+        env={**os.environ, 'PATH': path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+
+
+@pytest.mark.parametrize(
+    'page',
+    [page for page in PAGES if not all(map(not_run, commands(page)))],
+    ids=lambda page: page.stem,
+)
+def test_the_commands_of_a_page(page, files, tmp_path):
+    """One after the other, in a directory of their own."""
+    lines = [line for line in commands(page) if not not_run(line)]
+    made = {
+        match
+        for line in lines
+        for match in re.findall(r'(?:-o|(?: detect| track) \S+) (\S+)', line)
+    }
+    for file in files.iterdir():
+        # What a command of the page makes is not there before.
+        if file.name not in made:
+            tmp_path.joinpath(file.name).symlink_to(
+                os.readlink(file) if file.is_symlink() else file
+            )
+    script = [f'{line} || test $? = 1' if line.startswith(DIFFERING) else line for line in lines]
+    done = run('\n'.join(['set -eux', *script]), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize('study', ['study', 'leave_one_out'])
+def test_a_study_of_the_tracker(study, data, tmp_path):
+    """On one short scene; both replace constants and functions of the tracker by their names."""
+    (tmp_path / 'mot').mkdir()
+    (tmp_path / 'mot' / 'TUD-Campus').symlink_to(data('mot/TUD-Campus'))
+    options = ['--rounds', '2'] if study == 'study' else []
+    command = [sys.executable, CHECKOUT / 'studies' / study, tmp_path / 'mot', *options]
+    done = run(shlex.join(map(str, command)), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert '| TUD-Campus |' in done.stdout or '| exit rule |' in done.stdout
