@@ -242,7 +242,8 @@ def test_every_image_is_accounted_for(models, start, peer_of, own_graph, picture
 FAILING = """
 import sys
 from persontrack_ros.ros import __main__ as executables
-from persontrack_ros.ros import process, tracker_node
+from persontrack_ros.ros import process
+from persontrack_ros.ros.nodes import tracker_node
 
 def spin(executor):
     if any(isinstance(node, tracker_node.TrackerNode) for node in executor.get_nodes()):

@@ -53,7 +53,7 @@ def same(one, other):
 # One of every kind, and what YAML itself reads differently.
 SCALARS = """
 1e3 0x10 010 08 y off No null ~ 2020-01-01 1_000 1:30 inf -inf nan .inf .NaN +.inf "5" '1' 5x .5
-5. +5 -0x10 99999999999999999999 1e400 tRue yes 2.5 word
+5. +5 -0x10 99999999999999999999 1e400 1e-310 1e-400 0e-400 0.0 0x1p-1074 tRue yes 2.5 word
 """
 ENTRIES = """
 /** /* * ** person_tracker /person_tracker /a b robot /robot/person_tracker a/b/person_tracker

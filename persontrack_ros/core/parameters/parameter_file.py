@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -229,7 +230,13 @@ def _scalar(node: Any) -> Any:
         return float(special[1] + special[2])
     if _NUMBER.fullmatch(text):
         try:
-            number = float.fromhex(text) if 'x' in text.lower() else float(text)
+            if 'x' in text.lower():
+                number = float.fromhex(text)
+            else:
+                number = float(text)
+                # What is too small for all its digits is, for C, out of range.
+                if abs(number) < sys.float_info.min and re.match('[^eE]*[1-9]', text):
+                    return text
         except (ValueError, OverflowError):
             return text
         if math.isfinite(number) or 'n' in text.lower():
