@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import openvino as ov
 import pytest
+import yaml
 
+from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.core.embedding.embedder import COLOR
+from persontrack_ros.core.errors import DownloadError
 from persontrack_ros.core.evaluation.mot import read_mot
+from persontrack_ros.core.files.fetching import Facts
+from persontrack_ros.core.models.catalogue import DEFAULT_DETECTOR
+from persontrack_ros.core.models.catalogue import DEFAULT_REID
+from persontrack_ros.core.models.catalogue import catalogue
+from persontrack_ros.core.models.files import SEARCH_VARIABLE
+from persontrack_ros.core.models.files import find_model
+from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.video import sample as sample_video
 
 pytest_plugins = ['persontrack_ros.testing']
 
 # On a machine that is busy with other things; whoever waits this long has failed.
 TIMEOUT = 1200
+
+# Whether models are given; the fixture `models` gives them to those that come after it.
+PUBLISHED = bool(os.environ.get(SEARCH_VARIABLE))
+
+SMALL_DETECTOR = 'person-detection-0200'
+SMALL_REID = 'person-reidentification-retail-0288'
 
 Locate = Callable[[str], Path]
 
@@ -40,16 +64,147 @@ def _locate(variable: str, wanted: str) -> Locate:
     return locate
 
 
+def _ignore(size: int) -> None:
+    """Show no progress."""
+
+
 @pytest.fixture(scope='session')
 def data() -> Locate:
-    """Return the path of a file of the test data; skip where PERSONTRACK_TEST_DATA is not set."""
-    return _locate('PERSONTRACK_TEST_DATA', 'test data')
+    """
+    Return the path of a file of the test data; skip where PERSONTRACK_TEST_DATA is not set.
+
+    Anybody can have vtest.avi, which is the sample video: it is fetched where that is not set.
+    """
+    locate = _locate('PERSONTRACK_TEST_DATA', 'test data')
+    if os.environ.get('PERSONTRACK_TEST_DATA'):
+        return locate
+    # At once, as tests choose other caches.
+    try:
+        video = sample_video.sample_video(_ignore)
+    except DownloadError as error:
+        pytest.skip(f'set PERSONTRACK_TEST_DATA: {error}')
+    return lambda name: video if name == f'videos/{sample_video.NAME}' else locate(name)
 
 
 @pytest.fixture(scope='session')
-def models() -> Path:
-    """Return the directory of the models; skip where PERSONTRACK_MODEL_PATH is not set."""
-    return _locate('PERSONTRACK_MODEL_PATH', 'models')('intel').parent
+def campus(
+    data: Locate, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a short video of persons: TUD-Campus.mp4, or as much of the sample video."""
+    if os.environ.get('PERSONTRACK_TEST_DATA'):
+        return data('videos/TUD-Campus.mp4')
+    path = tmp_path_factory.mktemp('campus') / 'campus.mp4'
+    convert = request.getfixturevalue('ffmpeg')
+    convert('-r 25 -i {0} -frames:v 71 -s 640x480 {1}', data('videos/vtest.avi'), path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def stored(
+    data: Locate, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the detections in the short video: of the test data, or what the models find."""
+    if os.environ.get('PERSONTRACK_TEST_DATA'):
+        return data('reference/deep_sort/TUD-Campus.detections.npz')
+    request.getfixturevalue('models')
+    path = tmp_path_factory.mktemp('stored') / 'detections.npz'
+    done = run_command('detect', request.getfixturevalue('campus'), path)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(scope='session')
+def zoo() -> Path:
+    """Return the directory of published models; skip where PERSONTRACK_MODEL_PATH is not set."""
+    if not PUBLISHED:
+        pytest.skip(f'models of the zoo needed: set {SEARCH_VARIABLE}')
+    return _locate(SEARCH_VARIABLE, 'models')('intel').parent
+
+
+@pytest.fixture(scope='session')
+def models(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """
+    Return the directory of the models: the default ones, and a smaller one of each kind.
+
+    Where PERSONTRACK_MODEL_PATH is not set, those that scripts/demo fetches stand under their
+    names, so that a node without parameters finds them.
+    """
+    if PUBLISHED:
+        yield request.getfixturevalue('zoo')
+        return
+    try:
+        settings = with_default_models(Settings())
+    except DownloadError as error:
+        pytest.skip(f'set {SEARCH_VARIABLE}: {error}')
+    detector, reid = settings.detector, settings.reid
+    warnings.warn(
+        f'{SEARCH_VARIABLE} is not set: tests run with {detector.model} and {reid.model}',
+        stacklevel=1,
+    )
+    folder = tmp_path_factory.mktemp('models')
+    found = find_model(detector.model, detector.precision)
+    profile = yaml.safe_dump(dict(catalogue()[detector.model].profile))
+    for name in (DEFAULT_DETECTOR, SMALL_DETECTOR):
+        _put(found, folder, name).with_suffix('.yaml').write_text(profile)
+    if reid.model == COLOR:
+        found = folder / 'histograms.xml'
+        ov.save_model(_histograms(), found)
+    else:
+        found = find_model(reid.model, reid.precision)
+    for name in (DEFAULT_REID, SMALL_REID):
+        _put(found, folder, name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SEARCH_VARIABLE, str(folder))
+        yield folder
+
+
+@pytest.fixture
+def published(data: Locate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the directory of published models, or of files that this process takes for them."""
+    if os.environ.get('PERSONTRACK_TEST_DATA'):
+        return data('models')
+    for model, wanted in ((DEFAULT_DETECTOR, '2021.4'), (DEFAULT_REID, '2023.0')):
+        (release,) = (each for each in catalogue()[model].releases['FP16'] if each.name == wanted)
+        folder = tmp_path / 'published' / 'intel' / model / 'FP16'
+        folder.mkdir(parents=True)
+        for name, facts in release.files.items():
+            content = name.encode().ljust(facts.size)
+            (folder / name).write_bytes(content)
+            made = Facts(facts.size, hashlib.sha384(content).hexdigest())
+            monkeypatch.setitem(release.files, name, made)
+    return tmp_path / 'published'
+
+
+def _put(source: Path, folder: Path, name: str) -> Path:
+    """Put a model under a name of the zoo."""
+    path = folder / 'intel' / name / 'FP16' / f'{name}.xml'
+    if source.name == path.name:
+        shutil.copytree(source.parent, path.parent)
+    else:
+        path.parent.mkdir(parents=True)
+        ov.save_model(ov.Core().read_model(source), path)
+    return path
+
+
+def _histograms() -> ov.Model:
+    """
+    Make a network that tells persons by colours, in the place of the class that does.
+
+    It gives histograms of each channel in each of 8 stripes.
+    """
+    op = ov.opset13
+    image = op.parameter([1, 3, 256, 128], np.float32, 'image')
+    pixels = op.reduce_mean(op.reshape(image, [1, 3, 1, 64, 4, 32, 4], False), [4, 6])
+    bins = np.linspace(0, 255, 8, dtype=np.float32).reshape(1, 1, 8, 1, 1)
+    away = op.divide(op.abs(op.subtract(pixels, bins)), bins[:, :, 1:2])
+    shares = op.relu(op.subtract(np.float32(1), away))
+    shares = op.reduce_mean(op.reshape(shares, [1, 3 * 8 * 8, 8 * 32], False), [2])
+    # Their mean is taken away, as persons would be too much alike, and they become 256 numbers.
+    looks = op.subtract(op.sqrt(shares), np.float32(1 / 8**0.5))
+    basis = np.random.default_rng(0).normal(size=(3 * 8 * 8, 256)).astype(np.float32)
+    return ov.Model([op.matmul(looks, basis, False, False)], [image])
 
 
 def run_command(
@@ -80,6 +235,25 @@ def vtest_tracks(data: Locate, models: Path, tmp_path_factory: pytest.TempPathFa
     assert done.returncode == 0, done.stderr
     assert '795 frames' in done.stdout
     return path
+
+
+@pytest.fixture(scope='session')
+def persons(
+    data: Locate, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """
+    Return who is where in vtest.avi: the ground truth, or else who is tracked there.
+
+    The folder of a MOTChallenge sequence, for what takes any persons: accuracy needs `data`.
+    """
+    if os.environ.get('PERSONTRACK_TEST_DATA'):
+        return data('mot/PETS09-S2L1')
+    rows = read_mot(request.getfixturevalue('vtest_tracks'))
+    folder = tmp_path_factory.mktemp('persons') / 'PETS09-S2L1'
+    (folder / 'gt').mkdir(parents=True)
+    ones = np.ones((len(rows), 3))
+    np.savetxt(folder / 'gt' / 'gt.txt', np.hstack([rows[:, :6], ones]), '%g', ',')
+    return folder
 
 
 @pytest.fixture(scope='session')

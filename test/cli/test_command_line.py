@@ -37,10 +37,11 @@ def video(data):
 
 
 @pytest.fixture(scope='module')
-def crops(data, video, tmp_path_factory):
+def crops(persons, video, tmp_path_factory):
     """Cut persons out of the video: (id, frame) -> file."""
     folder = tmp_path_factory.mktemp('crops')
-    rows = read_ground_truth(data('mot/PETS09-S2L1'))
+    rows = read_ground_truth(persons)
+    rows[:, 0] -= rows[0, 0] - 1
     capture = cv2.VideoCapture(str(video))
     files = {}
     for frame in range(1, 32):
@@ -496,10 +497,8 @@ def test_stored_detections_track_like_the_video(persontrack, video, vtest_tracks
     np.testing.assert_allclose(rows[:, 2:6], expected[:, 2:6], atol=0.5)
 
 
-def test_evaluate(persontrack, data, vtest_tracks):
-    done = persontrack(
-        'evaluate', '--ground-truth', data('mot/PETS09-S2L1'), '--results', vtest_tracks
-    )
+def test_evaluate(persontrack, persons, vtest_tracks):
+    done = persontrack('evaluate', '--ground-truth', persons, '--results', vtest_tracks)
     assert done.returncode == 0
     head, row = done.stdout.splitlines()
     assert head.split()[0] == 'HOTA'
@@ -507,7 +506,7 @@ def test_evaluate(persontrack, data, vtest_tracks):
     assert float(row.split()[1]) >= 56
 
 
-def test_evaluate_draws_the_failures(persontrack, data, video, vtest_tracks, tmp_path):
+def test_evaluate_draws_the_failures(persontrack, persons, video, vtest_tracks, tmp_path):
     pytest.importorskip('matplotlib')
     # Everybody gets a new id after 20 frames.
     rows = [row for row in vtest_tracks.read_text().splitlines() if int(row.split(',')[0]) <= 40]
@@ -518,7 +517,7 @@ def test_evaluate_draws_the_failures(persontrack, data, video, vtest_tracks, tmp
             for frame, id_, *rest in (row.split(',') for row in rows)
         )
     )
-    call = ('evaluate', '--ground-truth', data('mot/PETS09-S2L1'), '--results', results, '--json')
+    call = ('evaluate', '--ground-truth', persons, '--results', results, '--json')
     done = persontrack(*call, '--plot', tmp_path / 'plots')
     assert done.returncode == 0, done.stderr
     assert 'they need --video' in done.stderr
@@ -539,12 +538,11 @@ def test_evaluate_draws_the_failures(persontrack, data, video, vtest_tracks, tmp
     happens='a warning with the nearest name',
     lost='those values',
 )
-def test_unknown_names_in_a_parameter_file_are_told_of(persontrack, tmp_path, data):
+def test_unknown_names_in_a_parameter_file_are_told_of(persontrack, tmp_path, stored):
     """And no more: the node does not refuse them, and it is the same file."""
     params = tmp_path / 'params.yaml'
     params.write_text('/**: {ros__parameters: {tracker: {max_aeg: 3}}}')
-    detections = data('mot/TUD-Campus/det/det.txt')
-    result = persontrack('track', detections, tmp_path / 'tracks.txt', '--params', params)
+    result = persontrack('track', stored, tmp_path / 'tracks.txt', '--params', params)
     assert result.returncode == 0
     (line,) = result.stderr.splitlines()
     assert 'tracker.max_aeg: no such parameter; did you mean tracker.max_age?' in line

@@ -71,7 +71,7 @@ def test_all_that_is_in_the_package_is_in_the_wheel(source, wheel):
     assert wheel.name.startswith(f'persontrack_ros-{version}-')
 
 
-def test_without_ros(data, models, wheel, tmp_path):
+def test_without_ros(campus, models, wheel, tmp_path):
     venv = tmp_path / 'venv'
     assert run(sys.executable, '-m', 'venv', venv).returncode == 0
     python, persontrack = venv / 'bin' / 'python', venv / 'bin' / 'persontrack'
@@ -87,11 +87,11 @@ def test_without_ros(data, models, wheel, tmp_path):
     assert done.returncode == 0, done.stderr
     assert 'usage: persontrack' in run(persontrack, '--help').stdout
     variables = {'PERSONTRACK_MODEL_PATH': str(models), 'XDG_CACHE_HOME': str(tmp_path)}
-    video, page = data('videos/TUD-Campus.mp4'), tmp_path / 'page.html'
+    page = tmp_path / 'page.html'
     done = run(
         persontrack,
         'run',
-        video,
+        campus,
         '--max-frames',
         20,
         '--report',
@@ -104,7 +104,7 @@ def test_without_ros(data, models, wheel, tmp_path):
     assert page.exists()
     code = (
         'from persontrack_ros import PersonTracker\n'
-        f'print(len(next(PersonTracker().watch({str(video)!r})).image))'
+        f'print(len(next(PersonTracker().watch({str(campus)!r})).image))'
     )
     done = run(python, '-c', code, folder=tmp_path, **variables)
     assert (done.returncode, done.stdout) == (0, '480\n'), done.stderr

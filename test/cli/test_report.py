@@ -78,7 +78,7 @@ def ids_of(path):
 
 
 @pytest.fixture(scope='module')
-def run(data, models, persontrack, tmp_path_factory):
+def run(campus, models, persontrack, tmp_path_factory):
     """Track a video, offline and not; return a function that returns the page and tracks."""
 
     def track(*options):
@@ -86,7 +86,7 @@ def run(data, models, persontrack, tmp_path_factory):
         page, tracks = folder / 'report.html', folder / 'tracks.txt'
         done = persontrack(
             'run',
-            data('videos/TUD-Campus.mp4'),
+            campus,
             *('--report', page, '--mot-output', tracks, *options),
         )
         assert done.returncode == 0, done.stderr
@@ -96,7 +96,7 @@ def run(data, models, persontrack, tmp_path_factory):
 
 
 @pytest.mark.parametrize('options', [(), ('--offline',)])
-def test_as_many_persons_as_tracks(browser, run, tmp_path, options):
+def test_as_many_persons_as_tracks(browser, campus, run, tmp_path, options):
     page, tracks = run(*options, '--set', 'tracker.n_init=2')
     seen = look(browser, page, tmp_path, 1280)
     assert sorted(seen['rows']) == ids_of(tracks)
@@ -105,7 +105,7 @@ def test_as_many_persons_as_tracks(browser, run, tmp_path, options):
     assert seen['ways'] >= len(seen['rows'])
     assert seen['fetched'] == []
     assert 'tracker.n_init2' in seen['settings']
-    assert 'Persons in TUD-Campus.mp4' in seen['text']
+    assert f'Persons in {campus.name}' in seen['text']
     assert '71images' in seen['text'].replace('images71', '71images')
 
 
@@ -124,10 +124,9 @@ def test_narrow_and_wide_light_and_dark(browser, run, tmp_path):
     assert len(backgrounds) == 2
 
 
-def test_from_stored_detections(browser, data, persontrack, tmp_path):
+def test_from_stored_detections(browser, stored, persontrack, tmp_path):
     page, tracks = tmp_path / 'report.html', tmp_path / 'tracks.txt'
-    detections = data('mot/TUD-Campus') / 'det' / 'det.txt'
-    done = persontrack('track', detections, tracks, '--report', page)
+    done = persontrack('track', stored, tracks, '--report', page)
     assert done.returncode == 0, done.stderr
     seen = look(browser, page, tmp_path, 1280)
     assert sorted(seen['rows']) == ids_of(tracks)
@@ -136,10 +135,9 @@ def test_from_stored_detections(browser, data, persontrack, tmp_path):
     assert 'There are no images to show.' in seen['text']
 
 
-def test_of_a_bag(browser, data, models, persontrack, tmp_path):
+def test_of_a_bag(browser, campus, models, persontrack, tmp_path):
     bag, page, tracks = tmp_path / 'bag', tmp_path / 'report.html', tmp_path / 'tracks.txt'
-    video = data('videos/TUD-Campus.mp4')
-    done = persontrack('bag', 'record', video, '-o', bag, '--max-frames', 20)
+    done = persontrack('bag', 'record', campus, '-o', bag, '--max-frames', 20)
     assert done.returncode == 0, done.stderr
     done = persontrack('bag', 'track', bag, '--report', page, '--mot-output', tracks)
     assert done.returncode == 0, done.stderr
@@ -158,9 +156,9 @@ def test_of_a_bag(browser, data, models, persontrack, tmp_path):
     happens='refused before anything is read',
     lost='nothing',
 )
-def test_no_page_over_what_is_read_or_written(data, persontrack, tmp_path):
+def test_no_page_over_what_is_read_or_written(campus, persontrack, tmp_path):
     video = tmp_path / 'video.mp4'
-    shutil.copy(data('videos/TUD-Campus.mp4'), video)
+    shutil.copy(campus, video)
     before = video.read_bytes()
     for options in (['--report', video], ['--report', 'a', '--mot-output', 'a']):
         done = persontrack('run', video, *options)

@@ -5,10 +5,10 @@ import cv2
 from persontrack_ros.core.evaluation.mot import read_mot
 
 
-def test_offline_writes_tracks_and_video(data, models, tmp_path, persontrack):
+def test_offline_writes_tracks_and_video(campus, models, tmp_path, persontrack):
     tracks, video = tmp_path / 'tracks.txt', tmp_path / 'annotated.mp4'
     arguments = ('--max-frames', 15, '--mot-output', tracks, '--output', video)
-    done = persontrack('run', data('videos/TUD-Campus.mp4'), '--offline', *arguments)
+    done = persontrack('run', campus, '--offline', *arguments)
     assert done.returncode == 0, done.stderr
     rows = read_mot(tracks)
     assert len(rows)
@@ -26,10 +26,12 @@ def test_offline_needs_a_file(persontrack):
     assert 'not a camera' in done.stderr
 
 
-def test_offline_searches_every_image(data, models, tmp_path, persontrack):
+def test_offline_searches_every_image(campus, tmp_path, persontrack):
     """Otherwise, tracks would be of other images than they say."""
-    video, truth = data('videos/TUD-Campus.mp4'), data('mot/TUD-Campus')
-    for command in (['run', video], ['evaluate', '--ground-truth', truth, '--video', video]):
+    (tmp_path / 'gt').mkdir()
+    (tmp_path / 'gt' / 'gt.txt').write_text('1,1,10,10,40,100,1,1,1\n')
+    evaluate = ('evaluate', '--ground-truth', tmp_path, '--video', campus)
+    for command in (('run', campus), evaluate):
         done = persontrack(*command, '--offline', '--set', 'detector.interval=2')
         assert done.returncode == 2
         assert 'leave detector.interval at 1' in done.stderr

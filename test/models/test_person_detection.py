@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.detection.detector import Detector
+from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.tracking.association import associate
@@ -54,15 +55,16 @@ def test_a_lower_threshold_finds_more(runtime, detector, vtest):
 
 
 @pytest.mark.parametrize('size', [(384, 288), (1920, 1440), (3840, 2160), (500, 700)])
-def test_boxes_are_in_pixels_of_the_input_whatever_its_size(detector, vtest, truth, size):
+def test_boxes_are_in_pixels_of_the_input_whatever_its_size(detector, vtest, persons, size):
+    rows = read_ground_truth(persons)
     width, height = size
     scale = np.array([width / 768, height / 576] * 2)
     hits = true = 0
     for number in list(vtest)[::8]:
         boxes = detector.detect(cv2.resize(vtest[number], size)).boxes
-        persons = truth[truth[:, 0] == number, 2:6] * scale
-        hits += count(boxes, persons)
-        true += len(persons)
+        expected = rows[rows[:, 0] == number, 2:6] * scale
+        hits += count(boxes, expected)
+        true += len(expected)
     assert hits / true > 0.7
 
 

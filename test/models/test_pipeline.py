@@ -18,7 +18,7 @@ def pipeline(models):
     return Pipeline(Settings())
 
 
-def test_hota_with_the_defaults(vtest_tracks, truth):
+def test_hota_with_the_defaults(truth, vtest_tracks):
     from persontrack_ros.core.evaluation.scores import evaluate
 
     scores = evaluate([(truth, read_mot(vtest_tracks))])

@@ -18,17 +18,15 @@ from persontrack_ros.core.errors import SourceError
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'python.md'
 
 
-def test_what_the_page_shows_happens(data, models):
-    result = doctest.testfile(
-        str(PAGE), module_relative=False, globs={'video': str(data('videos/TUD-Campus.mp4'))}
-    )
+def test_what_the_page_shows_happens(campus, models):
+    result = doctest.testfile(str(PAGE), module_relative=False, globs={'video': str(campus)})
     assert result.attempted > 12
     assert result.failed == 0
 
 
-def test_the_five_lines(data, models, tmp_path):
+def test_the_five_lines(campus, models, tmp_path):
     code = re.search(r'```python\n(.*?)```', PAGE.read_text(), re.DOTALL)[1]
-    video = str(data('videos/TUD-Campus.mp4'))
+    video = str(campus)
     done = subprocess.run(
         [sys.executable, '-c', code.replace('video.mp4', video)], capture_output=True, text=True
     )
@@ -55,18 +53,17 @@ def test_to_import_it_costs_nothing():
     assert done.stdout.strip() == '[]'
 
 
-def test_each_video_begins_anew(data, models):
+def test_each_video_begins_anew(campus, models):
     tracker = PersonTracker(reid={'model': 'color'})
-    video = data('videos/TUD-Campus.mp4')
 
     def ids():
-        return [[person.id for person in seen.tracks] for seen in tracker.watch(video)]
+        return [[person.id for person in seen.tracks] for seen in tracker.watch(campus)]
 
     first = ids()
     assert ids() == first
     # Also after somebody looked at a part of it only, or at all of it at once.
-    next(tracker.watch(video))
-    assert sum(1 for _ in tracker.watch(video, offline=True)) == len(first)
+    next(tracker.watch(campus))
+    assert sum(1 for _ in tracker.watch(campus, offline=True)) == len(first)
     assert ids() == first
 
 
@@ -75,9 +72,9 @@ def test_a_source_that_cannot_be_read(models):
         next(PersonTracker().watch('missing.mp4'))
 
 
-def test_two_persons(data, models):
+def test_two_persons(campus, models):
     tracker = PersonTracker()
-    *_, seen = tracker.watch(data('videos/TUD-Campus.mp4'))
+    *_, seen = tracker.watch(campus)
     pictures = []
     for person in seen.tracks[:2]:
         left, top, width, height = np.maximum(person.box, 0).astype(int)

@@ -60,15 +60,16 @@ def test_every_field_of_the_message(peer, pictures, to_message):
         assert detection.bbox.size_y > detection.bbox.size_x
 
 
-def test_boxes_are_centre_and_size_in_pixels(peer, pictures, to_message, data):
+def test_boxes_are_centre_and_size_in_pixels(peer, pictures, to_message, persons):
     """Against the ground truth, whose boxes are left, top, width, height."""
     from persontrack_ros.core.evaluation.mot import read_ground_truth
     from persontrack_ros.core.geometry import as_boxes
     from persontrack_ros.core.geometry import iou
 
-    rows = read_ground_truth(data('mot/PETS09-S2L1'))
-    truth = as_boxes(rows[rows[:, 0] == 2, 2:6])
-    answer = peer.track(to_message(pictures[1]))
+    rows = read_ground_truth(persons)
+    truth = as_boxes(rows[rows[:, 0] == 8, 2:6])
+    for picture in pictures[5:8]:
+        answer = peer.track(to_message(picture))
     boxes = []
     for detection in answer.detections:
         size = np.array([detection.bbox.size_x, detection.bbox.size_y])

@@ -83,7 +83,7 @@ def test_compare(vtest, persontrack, tmp_path):
     assert 'exists already; --force' in again.stderr
 
 
-def test_compare_with_truth(vtest, data, persontrack):
+def test_compare_with_truth(data, vtest, persontrack):
     arguments = ('bag', 'compare', vtest / 'raw_tracks', data('mot/PETS09-S2L1'))
     done = persontrack(*arguments, '--min-mota', 30)
     assert done.returncode == 0, done.stderr

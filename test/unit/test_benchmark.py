@@ -34,19 +34,13 @@ from persontrack_ros.benchmark.worker import Chunk
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.evaluation.recording import Recording
+from persontrack_ros.core.evaluation.recording import track
 from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import TrackerSettings
 
 
-@pytest.mark.parametrize('max_cosine_distance', [0.3, 0.6])
-@pytest.mark.parametrize('sequence', ['PETS09-S2L1', 'TUD-Campus'])
-def test_the_loops_reproduce_the_reference(data, sequence, max_cosine_distance):
-    """What the ratios refer to is no straw man: it does all that the reference does."""
-    folder = data('reference/deep_sort')
-    recording = Recording.load(folder / f'{sequence}.detections.npz')
-    expected = read_mot(
-        folder / f'{sequence}.expected_max_cosine_distance_{max_cosine_distance}.txt'
-    )
+def assert_the_loops_give(expected, recording, max_cosine_distance):
     tracker = ReferenceTracker(max_cosine_distance)
     rows = np.array(
         [
@@ -59,6 +53,25 @@ def test_the_loops_reproduce_the_reference(data, sequence, max_cosine_distance):
     expected = expected[np.lexsort((expected[:, 1], expected[:, 0]))]
     np.testing.assert_array_equal(rows[:, :2], expected[:, :2])
     np.testing.assert_allclose(rows[:, 2:], expected[:, 2:6], rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize('max_cosine_distance', [0.3, 0.6])
+def test_the_loops_reproduce_the_reference(data, max_cosine_distance):
+    """What the ratios refer to is no straw man: it does all that the reference does."""
+    folder = data('reference/deep_sort')
+    name = f'PETS09-S2L1.expected_max_cosine_distance_{max_cosine_distance}.txt'
+    recording = Recording.load(folder / 'PETS09-S2L1.detections.npz')
+    assert_the_loops_give(read_mot(folder / name), recording, max_cosine_distance)
+
+
+@pytest.mark.parametrize('max_cosine_distance', [0.3, 0.6])
+def test_the_loops_do_as_the_tracker(stored, max_cosine_distance):
+    """That of this package, which reproduces the reference as well."""
+    recording = Recording.load(stored)
+    settings = TrackerSettings(algorithm='deep_sort', max_cosine_distance=max_cosine_distance)
+    expected = track(recording, settings, 0.0)
+    assert len(expected) > 100
+    assert_the_loops_give(expected, recording, max_cosine_distance)
 
 
 def chunk(wall, cpu, latencies, detected=(4, 4), embedded=(1, 0)):
@@ -141,9 +154,9 @@ def test_modes_of_models_that_are_not_installed_are_left_out(models, tmp_path, m
     assert settings_of('interval_2', Settings()).detector.interval == 2
 
 
-def test_pipelines(data, models, tmp_path):
+def test_pipelines(campus, zoo, tmp_path):
     """All numbers are there; what they are is the machine's affair."""
-    video = str(data('videos/TUD-Campus.mp4'))
+    video = str(campus)
     modes = ['default', 'every_frame']
     pipelines = measure_pipelines(video, Settings(), modes, 1, 5, Budget(Interrupt()))
     assert set(pipelines) == {'notebook', *modes, 'bound'}
@@ -183,8 +196,8 @@ def test_a_budget_ends_at_the_next_step_after_its_time(monkeypatch, capsys):
     assert 'rounds:  15%|' in capsys.readouterr().err
 
 
-def test_with_little_time_there_are_fewer_frames(data):
-    video = str(data('videos/TUD-Campus.mp4'))
+def test_with_little_time_there_are_fewer_frames(campus, zoo):
+    video = str(campus)
     budget = Budget(Interrupt(), 0.001)
     pipelines = measure_pipelines(video, Settings(), ['default'], 50, 60, budget)
     assert set(pipelines) == {'notebook', 'default', 'bound'}
@@ -192,10 +205,10 @@ def test_with_little_time_there_are_fewer_frames(data):
     assert pipelines['default']['spread'] == 0
 
 
-def start(data, *arguments):
+def start(video, *arguments):
     """Run a benchmark; return its process."""
     command = [sys.executable, '-m', 'persontrack_ros.cli', 'benchmark', *arguments]
-    command += ['--video', str(data('videos/TUD-Campus.mp4'))]
+    command += ['--video', str(video)]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -214,9 +227,9 @@ def wait_for(process, pattern):
         said += some
 
 
-def test_interrupted_it_shows_what_there_is(models, data):
+def test_interrupted_it_shows_what_there_is(zoo, campus):
     """As the terminal does it: all processes of the group get Ctrl-C."""
-    with start(data, '--quick', 'pipeline', 'association', 'start') as process:
+    with start(campus, '--quick', 'pipeline', 'association', 'start') as process:
         # Within the second of three rounds.
         wait_for(process, 'measuring: +(3[4-9]|[4-9][0-9])%')
         os.killpg(process.pid, signal.SIGINT)
@@ -230,8 +243,8 @@ def test_interrupted_it_shows_what_there_is(models, data):
     assert re.search(r'cores, inference with CPU, \w+_(f32|bf16|f16)', output)
 
 
-def test_interrupted_too_early_it_says_so(models, data):
-    with start(data, 'pipeline') as process:
+def test_interrupted_too_early_it_says_so(zoo, campus):
+    with start(campus, 'pipeline') as process:
         wait_for(process, 'warming up:   0%')
         os.killpg(process.pid, signal.SIGINT)
         output, errors = process.communicate(timeout=120)
@@ -241,10 +254,9 @@ def test_interrupted_too_early_it_says_so(models, data):
     assert output == ''
 
 
-def test_command(data, persontrack, tmp_path):
-    video = data('videos/TUD-Campus.mp4')
+def test_command(campus, persontrack, tmp_path):
     file = tmp_path / 'results.json'
-    done = persontrack('benchmark', 'association', '--quick', '--video', video, '--json', file)
+    done = persontrack('benchmark', 'association', '--quick', '--video', campus, '--json', file)
     assert done.returncode == 0, done.stderr
     results = json.loads(file.read_text())
     assert set(results) == {'machine', 'video', 'settings', 'association'}

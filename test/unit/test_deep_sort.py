@@ -38,7 +38,7 @@ def test_reproduces_the_reference(data, sequence, max_cosine_distance):
     expected = expected[np.lexsort((expected[:, 1], expected[:, 0]))]
     assert len(expected) > 250
     np.testing.assert_array_equal(rows[order, :2], expected[:, :2])
-    np.testing.assert_allclose(rows[order, 2:6], expected[:, 2:6], rtol=0, atol=0.01)
+    np.testing.assert_allclose(rows[order, 2:6], expected[:, 2:6], rtol=0, atol=1e-3)
 
 
 class Scene:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import openvino as ov
 import pytest
 
 from persontrack_ros.core.embedding.embedder import make_embedder
@@ -70,10 +71,7 @@ def test_one_colour_by_hand() -> None:
 
 
 @pytest.mark.parametrize('model', ['none', 'color'])
-def test_tracking_without_a_reid_model(
-    model: str, data: Locate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv('PERSONTRACK_MODEL_PATH', str(data('models')))
+def test_tracking_without_a_reid_model(model: str, data: Locate, models: Path) -> None:
     settings = Settings.from_values({'reid.model': model, 'detector.device': 'CPU'})
     pipeline = Pipeline(settings)
     capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
@@ -84,9 +82,12 @@ def test_tracking_without_a_reid_model(
     assert max(track.id for track in tracks) <= 9
 
 
-def test_a_detector_is_no_reid_model(data: Locate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv('PERSONTRACK_MODEL_PATH', str(data('models')))
+def test_a_detector_is_no_reid_model(tmp_path: Path) -> None:
+    image = ov.opset13.parameter([1, 3, 64, 64], np.float32)
+    rows = ov.opset13.constant(np.zeros((1, 1, 200, 7), np.float32))
+    path = tmp_path / 'detector.xml'
+    ov.save_model(ov.Model([rows], [image]), path)
     with pytest.raises(ModelError) as caught:
-        make_embedder(ReidSettings(model='person-detection-0202'), Runtime())
+        make_embedder(ReidSettings(model=str(path)), Runtime())
     assert 'is no re-identification model' in str(caught.value)
     assert '[1, 1, 200, 7], expected [N, D]' in str(caught.value)

@@ -128,9 +128,9 @@ def test_nobody(images):
     assert f'<dd>{images}</dd>' in page
 
 
-def test_ten_minutes_are_less_than_three_megabytes(data):
+def test_ten_minutes_are_less_than_three_megabytes(data, persons):
     """Of vtest.avi's kind: shown eight times, with other persons each time."""
-    truth = read_ground_truth(data('mot/PETS09-S2L1'))
+    truth = read_ground_truth(persons)
     capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
     images = {}
     for number in range(1, 796):

@@ -114,7 +114,7 @@ def test_a_file_with_something_else_is_as_good_as_none(cache, measured):
     assert kept(Settings()) == []
 
 
-def test_measure(models, cache, monkeypatch):
+def test_measure(zoo, cache, monkeypatch):
     monkeypatch.setattr(speed, 'DURATION', 0.1)
     settings = Settings.from_values({'tracker.n_init': 5})
     rows = list(speed.measure(settings))

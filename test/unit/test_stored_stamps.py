@@ -13,9 +13,9 @@ SECOND = 10**9
 
 
 @pytest.fixture
-def store(data, tmp_path):
-    """Return a function that stores detections of TUD-Campus with other stamps."""
-    with np.load(data('reference/deep_sort/TUD-Campus.detections.npz')) as arrays:
+def store(stored, tmp_path):
+    """Return a function that stores detections of a short video with other stamps."""
+    with np.load(stored) as arrays:
         content = dict(arrays)
     times = 40_000_000 * np.arange(int(content['num_frames']))
 

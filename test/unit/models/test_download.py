@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,14 +19,13 @@ from persontrack_ros.core.files import fetching
 
 DETECTOR = 'person-detection-0202'
 REID = 'person-reidentification-retail-0287'
-Locate = Callable[[str], Path]
 PART_OF_URL = 'repositories/open_model_zoo/2021.4/models_bin/3'
 
 
-@pytest.fixture(scope='module')
-def models(data: Locate) -> Path:
+@pytest.fixture
+def models(published: Path) -> Path:
     """Return the directory of published models."""
-    return data('models')
+    return published
 
 
 @pytest.fixture(autouse=True)
@@ -149,10 +147,11 @@ def test_a_mirror_may_have_the_paths_of_the_zoo(
     assert files_of(cache) == [f'{DETECTOR}.bin', f'{DETECTOR}.xml']
 
 
-def test_the_mirror_can_come_from_the_environment(models: Path, cache: Path) -> None:
-    environment = dict(os.environ, PERSONTRACK_MODEL_MIRROR=str(models))
-    command = [sys.executable, '-m', 'persontrack_ros.cli', 'models', 'download', REID]
-    subprocess.run(command, env=environment, check=True)
+def test_the_mirror_can_come_from_the_environment(
+    models: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('PERSONTRACK_MODEL_MIRROR', str(models))
+    assert main(['models', 'download', REID]) == 0
     assert files_of(cache) == [f'{REID}.bin', f'{REID}.xml']
 
 
@@ -239,7 +238,7 @@ def test_leftovers_of_a_killed_process_do_no_harm(server: Server, cache: Path) -
     happens='it is whole',
     lost='nothing',
 )
-def test_processes_at_once_do_no_harm(server: Server, cache: Path) -> None:
+def test_processes_at_once_do_no_harm(zoo: Path, server: Server, cache: Path) -> None:
     command = [sys.executable, '-m', 'persontrack_ros.cli', 'models', 'download', DETECTOR]
     processes = [subprocess.Popen([*command, '--mirror', server.url]) for _ in range(3)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -21,8 +20,6 @@ from persontrack_ros.core.parameters.settings import DetectorSettings
 from persontrack_ros.core.parameters.settings import InferenceSettings
 from persontrack_ros.core.parameters.settings import ReidSettings
 from persontrack_ros.core.quantization import sample_images
-
-Locate = Callable[[str], Path]
 
 
 def write_video(path: Path, count: int) -> str:
@@ -50,24 +47,23 @@ def test_a_video_that_is_too_short(tmp_path: Path) -> None:
 
 
 def quantize(
-    name: str, data: Locate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[int, Path]:
-    monkeypatch.setenv('PERSONTRACK_MODEL_PATH', str(data('models')))
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    video = str(data('videos/TUD-Campus.mp4'))
-    code = main(['models', 'quantize', name, '--calibration', video, '--images', '12'])
+    code = main(['models', 'quantize', name, '--calibration', str(video), '--images', '12'])
     return code, tmp_path / f'persontrack_ros/models/{name}/INT8/{name}.xml'
 
 
 @pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
 def test_a_reid_model_is_quantized_and_found(
-    data: Locate,
+    models: Path,
+    campus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     name = 'person-reidentification-retail-0288'
-    code, path = quantize(name, data, tmp_path, monkeypatch)
+    code, path = quantize(name, campus, tmp_path, monkeypatch)
     assert code == 0
     assert 'cosine similarity to the original, on ' in capsys.readouterr().out
     assert path.is_file()
@@ -79,13 +75,14 @@ def test_a_reid_model_is_quantized_and_found(
 
 
 def test_without_nncf_the_error_says_what_to_install(
-    data: Locate,
+    models: Path,
+    campus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setitem(sys.modules, 'nncf', None)  # importing it fails
-    code, path = quantize('person-detection-0200', data, tmp_path, monkeypatch)
+    code, path = quantize('person-detection-0200', campus, tmp_path, monkeypatch)
     assert code == 2
     assert 'pip install nncf' in capsys.readouterr().err
     assert not path.exists()
@@ -99,14 +96,15 @@ def detector(path: Path, cache: Path) -> Detector:
 
 @pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
 def test_an_int8_version_is_right_at_every_start_and_checked_once_on_each_processor(
-    data: Locate,
+    models: Path,
+    campus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """OpenVINO 2026.2.0 to 2026.4.1 does not import INT8 versions rightly, or not at all."""
-    code, path = quantize('person-detection-0200', data, tmp_path, monkeypatch)
+    code, path = quantize('person-detection-0200', campus, tmp_path, monkeypatch)
     assert code == 0
     said = capsys.readouterr().out
     assert 'detections that both versions have, on 3 held-out images' in said
@@ -147,15 +145,15 @@ def test_an_int8_version_is_right_at_every_start_and_checked_once_on_each_proces
     lost='the time of that',
 )
 def test_an_int8_version_that_does_not_agree_is_not_installed(
-    data: Locate,
+    models: Path,
+    campus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Calibrated in the dark, it is blind by day."""
-    monkeypatch.setenv('PERSONTRACK_MODEL_PATH', str(data('models')))
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    capture = cv2.VideoCapture(str(data('videos/TUD-Campus.mp4')))
+    capture = cv2.VideoCapture(str(campus))
     day = [capture.read()[1] for _ in range(10)]
     video = tmp_path / 'night.avi'
     height, width = day[0].shape[:2]
