@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from persontrack_ros.core.evaluation.mot import read_ground_truth
@@ -26,6 +26,15 @@ PAGES = [
 # On a machine that is busy with other things; whoever waits this long has failed.
 TIMEOUT = 1200
 FRAMES = 12
+SEQUENCES = (
+    'ADL-Rundle-6',
+    'ETH-Bahnhof',
+    'ETH-Sunnyday',
+    'KITTI-17',
+    'PETS09-S2L1',
+    'PETS09-S2L1-persons',
+    'TUD-Campus',
+)
 
 # Commands that are not run here, by how they begin, with the tests that run them or the reason.
 NOT_RUN = {
@@ -102,34 +111,38 @@ def test_what_is_named_here_is_on_a_page():
     assert [test for test in tests if not (CHECKOUT / test).exists()] == []
 
 
-def beginning(sequences: Path, target: Path) -> None:
-    """Copy the first frames of MOTChallenge sequences."""
-    for file in sequences.glob('*/*/*.txt'):
-        copy = target / file.relative_to(sequences)
-        copy.parent.mkdir(parents=True)
-        lines = file.read_text().splitlines(keepends=True)
-        copy.write_text(''.join(line for line in lines if int(line.split(',')[0]) <= FRAMES))
+def make_sequences(persons: Path, folder: Path) -> None:
+    """Write what happens first in vtest.avi as all the sequences that pages name."""
+    rows = read_ground_truth(persons)
+    rows = rows[rows[:, 0] <= FRAMES]
+    for name in SEQUENCES:
+        for file in ('gt', 'det'):
+            path = folder / name / file / f'{file}.txt'
+            path.parent.mkdir(parents=True)
+            np.savetxt(path, rows, delimiter=',', fmt='%g')
 
 
 @pytest.fixture(scope='module')
-def files(data, models, ffmpeg, persontrack, tmp_path_factory):
+def files(data, campus, models, persons, ffmpeg, persontrack, tmp_path_factory):
     """Return a directory with all that commands of the pages name."""
     folder = tmp_path_factory.mktemp('files')
     cut = f'-i {{0}} -frames:v {FRAMES} {{1}}'
     ffmpeg(cut, data('videos/vtest.avi'), folder / 'vtest.avi')
-    ffmpeg(cut, data('videos/TUD-Campus.mp4'), folder / 'TUD-Campus.mp4')
+    ffmpeg(cut, campus, folder / 'TUD-Campus.mp4')
     (folder / 'video.mp4').symlink_to('TUD-Campus.mp4')
-    beginning(data('mot'), folder / 'mot')
+    make_sequences(persons, folder / 'mot')
     (folder / 'scripts').symlink_to(CHECKOUT / 'scripts')
     (folder / 'another').symlink_to('tracked')
     (folder / 'strict.yaml').write_text(
         '/person_tracker:\n  ros__parameters:\n    detector.score_threshold: 0.8\n'
     )
-    with VideoSource(str(data('videos/vtest.avi')), SourceOptions(max_frames=1)) as video:
-        image = next(iter(video)).image
-    rows = read_ground_truth(data('mot/PETS09-S2L1'))
-    for name, (left, top, width, height) in zip('ab', rows[rows[:, 0] == 1][:, 2:6].astype(int)):
-        person = image[top : top + height, left : left + width]
+    rows = read_ground_truth(persons)
+    first = rows[rows[:, 0] == rows[0, 0]]
+    options = SourceOptions(max_frames=int(first[0, 0]))
+    with VideoSource(str(data('videos/vtest.avi')), options) as video:
+        *_, frame = video
+    for name, (left, top, width, height) in zip('ab', first[:, 2:6].astype(int)):
+        person = frame.image[top : top + height, left : left + width]
         cv2.imwrite(str(folder / f'person_{name}.png'), person)
     for arguments in (
         ('detect', folder / 'vtest.avi', folder / 'pets.npz'),
@@ -181,10 +194,9 @@ def test_the_commands_of_a_page(page, files, tmp_path):
 
 
 @pytest.mark.parametrize('study', ['study', 'leave_one_out'])
-def test_a_study_of_the_tracker(study, data, tmp_path):
+def test_a_study_of_the_tracker(study, persons, tmp_path):
     """On the first images; both replace constants and functions of the tracker by their names."""
-    beginning(data('mot'), tmp_path / 'mot')
-    shutil.rmtree(tmp_path / 'mot' / 'PETS09-S2L1-persons')
+    make_sequences(persons, tmp_path / 'mot')
     options = ['--rounds', '2'] if study == 'study' else []
     command = [sys.executable, CHECKOUT / 'studies' / study, tmp_path / 'mot', *options]
     done = run(shlex.join(map(str, command)), tmp_path)

@@ -151,7 +151,7 @@ def test_stored_detections_are_seen_through_it(
         rows = read_mot(output)
         feet = rows[:, 2] + rows[:, 4] / 2
         # A track that is lost on its way into the area goes on for a moment.
-        assert ((feet < 0.45 * width).mean() < 0.05) == bool(options)
+        assert ((feet < 0.45 * width).mean() < 0.02) == bool(options)
 
 
 class Screen:
