@@ -59,7 +59,7 @@ class Page:
 
 
 @pytest.fixture(scope='module')
-def run(models, tmp_path_factory):
+def run(zoo, tmp_path_factory):
     """Return a function that runs the notebook for somebody who has no models yet."""
 
     def run(sample=None, interrupt='', **variables):
@@ -73,7 +73,7 @@ def run(models, tmp_path_factory):
         environment |= {
             'XDG_CACHE_HOME': str(home / 'cache'),
             'IPYTHONDIR': str(home / 'ipython'),
-            'PERSONTRACK_MODEL_MIRROR': str(models),
+            'PERSONTRACK_MODEL_MIRROR': str(zoo),
             **{name: str(value) for name, value in variables.items()},
         }
         notebook = nbformat.read(NOTEBOOK, as_version=4)

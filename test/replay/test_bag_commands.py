@@ -225,7 +225,8 @@ def test_interrupted(data, models, vtest, tmp_path, command, storage):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+    # On a busy machine, it may have come to its end meanwhile.
+    assert process.returncode == 0 or b'100%' in errors, errors
     with BagReader(out, pytest.fail) as bag:
         assert sum(1 for _ in bag.messages()) >= 1
     assert (out / 'metadata.yaml').is_file()
