@@ -1,23 +1,45 @@
-"""The stages of the persistent tracker's association, one by one."""
+"""The stages of the persistent tracker's association, and its exit rule, one by one."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.tracking.kalman_filter import States
+from persontrack_ros.core.tracking.leaving import leaving
+from persontrack_ros.core.tracking.leaving import note_drift
 from persontrack_ros.core.tracking.persistent import WALKING
 from persontrack_ros.core.tracking.stages import MAX_RIVALS
+from persontrack_ros.core.tracking.stages import REACH
+from persontrack_ros.core.tracking.stages import Found
+from persontrack_ros.core.tracking.stages import Matching
+from persontrack_ros.core.tracking.stages import by_everything
+from persontrack_ros.core.tracking.stages import by_looks
 from persontrack_ros.core.tracking.stages import near
+from persontrack_ros.core.tracking.stages import reunite
+from persontrack_ros.core.tracking.stages import unambiguous
 from persontrack_ros.core.tracking.table import Table
 
+SIZE = (640, 480)
+RED, BLUE, NOTHING = np.array([[1, 0], [0, 1], [0, 0]], dtype=np.float32)
 
-def table_of(*boxes):
-    """Return a table of tracks that were just seen in these boxes."""
+
+def table_of(*boxes, looks=None, seen_at=0.0):
+    """Return a table of confirmed tracks that were last seen in these boxes."""
     count = len(boxes)
     states = States.initiate(boxes_to_measurements(np.array(boxes, dtype=float)), WALKING)
-    looks = np.zeros((count, 0), dtype=np.float32)
-    return Table.start(1, states, np.ones(count), looks, np.arange(count), 0.0)
+    looks = np.zeros((count, 2), dtype=np.float32) if looks is None else np.array(looks)
+    table = Table.start(1, states, np.ones(count), looks, np.arange(count), seen_at)
+    table.confirmed[:] = True
+    return table
+
+
+def found_in(*boxes, looks):
+    """Return boxes, and what detections in them are, with these looks."""
+    boxes, looks = np.array(boxes, dtype=float), np.array(looks)
+    measurements = boxes_to_measurements(boxes)
+    return boxes, Found(measurements, np.ones(len(boxes)), looks, looks.any(axis=1))
 
 
 def test_a_track_competes_for_the_nearest_detections_only():
@@ -41,3 +63,120 @@ def test_who_is_neither_in_the_gate_nor_overlaps_is_no_pair():
     assert pairs.detections.tolist() == [0]
     assert pairs.overlap[0] > 0.9
     assert pairs.in_gate.tolist() == [True]
+
+
+def test_who_is_in_the_gate_need_not_overlap():
+    """After a while without a detection, the filter is that uncertain."""
+    table = table_of((100, 100, 40, 100))
+    table.kalman = table.kalman.predict(3.0, WALKING)
+    boxes = np.array([(150.0, 100, 40, 100)])
+    pairs = near(table, boxes, boxes_to_measurements(boxes))
+    assert pairs.overlap.tolist() == [0.0]
+    assert pairs.in_gate.tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ('boxes', 'fresh', 'expected'),
+    [
+        ([(102, 100, 40, 100)], True, [(0, 0)]),
+        ([(102, 100, 40, 100)], False, []),
+        # Overlaps too little.
+        ([(118, 100, 40, 100)], True, []),
+        # Two that may be the same person.
+        ([(102, 100, 40, 100), (98, 105, 40, 100)], True, []),
+    ],
+)
+def test_unambiguous(boxes, fresh, expected):
+    table = table_of((100, 100, 40, 100))
+    boxes = np.array(boxes, dtype=float)
+    pairs = near(table, boxes, boxes_to_measurements(boxes))
+    tracks, detections = unambiguous(pairs, np.array([fresh]))
+    assert list(zip(tracks.tolist(), detections.tolist())) == expected
+
+
+@pytest.mark.parametrize('crowd', [0, 40])
+@pytest.mark.parametrize(
+    ('looks', 'expected'), [(RED, 0), (BLUE, -1), (NOTHING, 0)], ids=['same', 'other', 'unknown']
+)
+def test_looks_decide_who_is_in_the_same_place(crowd, looks, expected):
+    """Whether few pairs are compared, or so many that all are at once."""
+    others = [(1000.0 + 100 * index, 100, 40, 100) for index in range(crowd)]
+    table = table_of((100, 100, 40, 100), *others, looks=[RED] * (1 + crowd))
+    boxes, found = found_in((104, 100, 40, 100), *others, looks=[looks] + [RED] * crowd)
+    pairs = near(table, boxes, found.measurements)
+    matching = Matching(len(table), len(boxes))
+    by_everything(matching, table, pairs, found)
+    assert matching.detection_of[0] == expected
+    assert matching.detection_of[1:].tolist() == list(range(1, 1 + crowd))
+
+
+@pytest.mark.parametrize(('heights', 'found'), [(0.9 * REACH, True), (1.1 * REACH, False)])
+@pytest.mark.parametrize('seconds', [1.0, 4.0])
+def test_reach_grows_with_the_square_root_of_the_time(heights, found, seconds):
+    table = table_of((100, 100, 40, 100), looks=[RED])
+    away = 100 * heights * seconds**0.5
+    _, detections = found_in((100 + away, 100, 40, 100), looks=[RED])
+    matching = Matching(1, 1)
+    by_looks(matching, table, detections, seconds)
+    assert (matching.detection_of[0] == 0) == found
+    # Likewise if a new track is there already.
+    both = table.append(table_of((100 + away, 100, 40, 100), looks=[RED], seen_at=seconds))
+    assert len(reunite(both, np.array([0]), np.array([1]), seconds).tracks) == found
+
+
+# A box that is at the border of the image, and the velocity that leads out there.
+BORDERS = {
+    'left': ((0, 200, 40, 100), (-50, 0)),
+    'right': ((600, 200, 40, 100), (50, 0)),
+    'top': ((300, 0, 40, 100), (0, -50)),
+    'bottom': ((300, 380, 40, 100), (0, 50)),
+}
+
+
+@pytest.mark.parametrize('border', BORDERS)
+@pytest.mark.parametrize(
+    ('speed', 'lost', 'drift', 'gone'),
+    [
+        (1, 0.6, 0, True),
+        # Seen a moment ago; comes in; stands.
+        (1, 0.4, 0, False),
+        (-1, 0.6, 0, False),
+        (0, 0.6, 0, False),
+        # The camera turns, faster than the person walks or more slowly.
+        (1, 0.6, 60, False),
+        (1, 0.6, 40, True),
+    ],
+)
+def test_who_walks_out_of_the_image_has_left(border, speed, lost, drift, gone):
+    box, velocity = BORDERS[border]
+    table = table_of(box)
+    table.kalman.velocity[:, :2] = speed * np.array(velocity)
+    table.drifts[:] = np.sign(np.abs(velocity)) * drift
+    assert leaving(table, SIZE, lost, 0.1).tolist() == [gone]
+
+
+def test_who_vanishes_within_the_image_has_not_left():
+    table = table_of((300, 200, 40, 100))
+    table.kalman.velocity[:, 0] = 50
+    assert leaving(table, SIZE, 5.0, 0.1).tolist() == [False]
+
+
+def test_who_is_carried_over_another_border_has_not_left():
+    """The person walks out on the right, while the camera tilts and takes them to the top."""
+    table = table_of((600, 0, 40, 100))
+    table.kalman.velocity[:, :2] = (50, -5)
+    assert leaving(table, SIZE, 0.6, 0.1).tolist() == [True]
+    table.drifts[:] = (0, 100)
+    assert leaving(table, SIZE, 0.6, 0.1).tolist() == [False]
+
+
+def test_the_drift_is_the_mean_over_the_last_second():
+    table = table_of((300, 200, 40, 100), (100, 200, 40, 100))
+    table.misses[1] = 1
+    for _ in range(40):
+        note_drift(table, np.full((2, 2), [3.0, -1.0]), 0.1)
+    # Of who is not seen, it stays.
+    np.testing.assert_allclose(table.drifts, [[30, -10], [0, 0]], rtol=0.05)
+    for _ in range(10):
+        note_drift(table, np.zeros((2, 2)), 0.1)
+    np.testing.assert_allclose(table.drifts[0], np.array([30, -10]) / np.e, rtol=0.05)
