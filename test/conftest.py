@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import warnings
@@ -14,20 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
-import yaml
+import stand_ins
 
 from persontrack_ros.cli.defaults import with_default_models
-from persontrack_ros.core.embedding.embedder import COLOR
 from persontrack_ros.core.errors import DownloadError
 from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.files.fetching import Facts
-from persontrack_ros.core.models.catalogue import DEFAULT_DETECTOR
-from persontrack_ros.core.models.catalogue import DEFAULT_REID
-from persontrack_ros.core.models.catalogue import catalogue
 from persontrack_ros.core.models.files import SEARCH_VARIABLE
-from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.video import sample as sample_video
 
@@ -38,9 +29,6 @@ TIMEOUT = 1200
 
 # Whether models are given; the fixture `models` gives them to those that come after it.
 PUBLISHED = bool(os.environ.get(SEARCH_VARIABLE))
-
-SMALL_DETECTOR = 'person-detection-0200'
-SMALL_REID = 'person-reidentification-retail-0288'
 
 Locate = Callable[[str], Path]
 
@@ -138,23 +126,13 @@ def models(
         settings = with_default_models(Settings())
     except DownloadError as error:
         pytest.skip(f'set {SEARCH_VARIABLE}: {error}')
-    detector, reid = settings.detector, settings.reid
     warnings.warn(
-        f'{SEARCH_VARIABLE} is not set: tests run with {detector.model} and {reid.model}',
+        f'{SEARCH_VARIABLE} is not set: tests run with {settings.detector.model} and '
+        f'{settings.reid.model}',
         stacklevel=1,
     )
     folder = tmp_path_factory.mktemp('models')
-    found = find_model(detector.model, detector.precision)
-    profile = yaml.safe_dump(dict(catalogue()[detector.model].profile))
-    for name in (DEFAULT_DETECTOR, SMALL_DETECTOR):
-        _put(found, folder, name).with_suffix('.yaml').write_text(profile)
-    if reid.model == COLOR:
-        found = folder / 'histograms.xml'
-        ov.save_model(_histograms(), found)
-    else:
-        found = find_model(reid.model, reid.precision)
-    for name in (DEFAULT_REID, SMALL_REID):
-        _put(found, folder, name)
+    stand_ins.put_models(settings, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SEARCH_VARIABLE, str(folder))
         yield folder
@@ -165,46 +143,9 @@ def published(data: Locate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Return the directory of published models, or of files that this process takes for them."""
     if os.environ.get('PERSONTRACK_TEST_DATA'):
         return data('models')
-    for model, wanted in ((DEFAULT_DETECTOR, '2021.4'), (DEFAULT_REID, '2023.0')):
-        (release,) = (each for each in catalogue()[model].releases['FP16'] if each.name == wanted)
-        folder = tmp_path / 'published' / 'intel' / model / 'FP16'
-        folder.mkdir(parents=True)
-        for name, facts in release.files.items():
-            content = name.encode().ljust(facts.size)
-            (folder / name).write_bytes(content)
-            made = Facts(facts.size, hashlib.sha384(content).hexdigest())
-            monkeypatch.setitem(release.files, name, made)
+    for release, name, facts in stand_ins.put_releases(tmp_path / 'published'):
+        monkeypatch.setitem(release.files, name, facts)
     return tmp_path / 'published'
-
-
-def _put(source: Path, folder: Path, name: str) -> Path:
-    """Put a model under a name of the zoo."""
-    path = folder / 'intel' / name / 'FP16' / f'{name}.xml'
-    if source.name == path.name:
-        shutil.copytree(source.parent, path.parent)
-    else:
-        path.parent.mkdir(parents=True)
-        ov.save_model(ov.Core().read_model(source), path)
-    return path
-
-
-def _histograms() -> ov.Model:
-    """
-    Make a network that tells persons by colours, in the place of the class that does.
-
-    It gives histograms of each channel in each of 8 stripes.
-    """
-    op = ov.opset13
-    image = op.parameter([1, 3, 256, 128], np.float32, 'image')
-    pixels = op.reduce_mean(op.reshape(image, [1, 3, 1, 64, 4, 32, 4], False), [4, 6])
-    bins = np.linspace(0, 255, 8, dtype=np.float32).reshape(1, 1, 8, 1, 1)
-    away = op.divide(op.abs(op.subtract(pixels, bins)), bins[:, :, 1:2])
-    shares = op.relu(op.subtract(np.float32(1), away))
-    shares = op.reduce_mean(op.reshape(shares, [1, 3 * 8 * 8, 8 * 32], False), [2])
-    # Their mean is taken away, as persons would be too much alike, and they become 256 numbers.
-    looks = op.subtract(op.sqrt(shares), np.float32(1 / 8**0.5))
-    basis = np.random.default_rng(0).normal(size=(3 * 8 * 8, 256)).astype(np.float32)
-    return ov.Model([op.matmul(looks, basis, False, False)], [image])
 
 
 def run_command(

@@ -1,0 +1,90 @@
+"""What stands for the published models where these are not given, and cannot be had."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import yaml
+
+from persontrack_ros.core.embedding.embedder import COLOR
+from persontrack_ros.core.files.fetching import Facts
+from persontrack_ros.core.models.catalogue import DEFAULT_DETECTOR
+from persontrack_ros.core.models.catalogue import DEFAULT_REID
+from persontrack_ros.core.models.catalogue import catalogue
+from persontrack_ros.core.models.files import find_model
+from persontrack_ros.core.parameters.settings import Settings
+
+SMALL_DETECTOR = 'person-detection-0200'
+SMALL_REID = 'person-reidentification-retail-0288'
+
+
+def put_models(settings: Settings, folder: Path) -> None:
+    """
+    Put models under the names of those of the zoo, so that a node without parameters finds them.
+
+    :param settings: name the models that there are; of colours, a network is made.
+    """
+    detector, reid = settings.detector, settings.reid
+    found = find_model(detector.model, detector.precision)
+    profile = yaml.safe_dump(dict(catalogue()[detector.model].profile))
+    for name in (DEFAULT_DETECTOR, SMALL_DETECTOR):
+        _put(found, folder, name).with_suffix('.yaml').write_text(profile)
+    if reid.model == COLOR:
+        found = folder / 'histograms.xml'
+        ov.save_model(_histograms(), found)
+    else:
+        found = find_model(reid.model, reid.precision)
+    for name in (DEFAULT_REID, SMALL_REID):
+        _put(found, folder, name)
+
+
+def put_releases(folder: Path) -> Iterator[tuple[Any, str, Facts]]:
+    """
+    Write files of the sizes of the published ones.
+
+    :returns: release, name and facts of each, to be put into the catalogue in their place.
+    """
+    for model, wanted in ((DEFAULT_DETECTOR, '2021.4'), (DEFAULT_REID, '2023.0')):
+        (release,) = (each for each in catalogue()[model].releases['FP16'] if each.name == wanted)
+        target = folder / 'intel' / model / 'FP16'
+        target.mkdir(parents=True)
+        for name, facts in release.files.items():
+            content = name.encode().ljust(facts.size)
+            (target / name).write_bytes(content)
+            yield release, name, Facts(facts.size, hashlib.sha384(content).hexdigest())
+
+
+def _put(source: Path, folder: Path, name: str) -> Path:
+    """Put a model under a name of the zoo."""
+    path = folder / 'intel' / name / 'FP16' / f'{name}.xml'
+    if source.name == path.name:
+        shutil.copytree(source.parent, path.parent)
+    else:
+        path.parent.mkdir(parents=True)
+        ov.save_model(ov.Core().read_model(source), path)
+    return path
+
+
+def _histograms() -> ov.Model:
+    """
+    Make a network that tells persons by colours, in the place of the class that does.
+
+    It gives histograms of each channel in each of 8 stripes.
+    """
+    op = ov.opset13
+    image = op.parameter([1, 3, 256, 128], np.float32, 'image')
+    pixels = op.reduce_mean(op.reshape(image, [1, 3, 1, 64, 4, 32, 4], False), [4, 6])
+    bins = np.linspace(0, 255, 8, dtype=np.float32).reshape(1, 1, 8, 1, 1)
+    away = op.divide(op.abs(op.subtract(pixels, bins)), bins[:, :, 1:2])
+    shares = op.relu(op.subtract(np.float32(1), away))
+    shares = op.reduce_mean(op.reshape(shares, [1, 3 * 8 * 8, 8 * 32], False), [2])
+    # Their mean is taken away, as persons would be too much alike, and they become 256 numbers.
+    looks = op.subtract(op.sqrt(shares), np.float32(1 / 8**0.5))
+    basis = np.random.default_rng(0).normal(size=(3 * 8 * 8, 256)).astype(np.float32)
+    return ov.Model([op.matmul(looks, basis, False, False)], [image])
