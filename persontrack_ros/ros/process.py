@@ -32,6 +32,7 @@ from rclpy.task import Future
 from rclpy.task import Task
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import one_line
 from persontrack_ros.core.parameters.parameter_file import ParameterFile
 from persontrack_ros.ros.compat import init
@@ -226,3 +227,23 @@ def spinning(executor: NodeExecutor) -> Iterator[None]:
         # By its own thread: an executor of Humble is not woken by what another one completes.
         executor.create_task(end.set_result, None)
         thread.join()
+
+
+def run_publisher(
+    make: Callable[[], Any], name: str, arguments: Optional[Sequence[str]] = None
+) -> int:
+    """
+    Run a node until it has published all; return 2 if its source or a parameter is wrong.
+
+    :param make: makes the node, whose method `publish_all` does that.
+    """
+    try:
+        with ros(arguments) as executor:
+            node = make()
+            executor.add_node(node)
+            with spinning(executor):
+                node.publish_all()
+    except PersontrackError as error:
+        rclpy.logging.get_logger(name).fatal(str(error))
+        return 2
+    return 0

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -36,8 +35,7 @@ from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.parameters.settings import Parameter
 from persontrack_ros.ros.answers import TrackerAnswers
 from persontrack_ros.ros.parameters import declare
-from persontrack_ros.ros.process import ros
-from persontrack_ros.ros.process import spinning
+from persontrack_ros.ros.process import run_publisher
 
 PARAMETERS = (
     Parameter('bag', '.', 'Folder of the bag, or one of its files (.mcap, .db3).'),
@@ -255,16 +253,7 @@ class BagPlayer(Node):
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the node until its bag ends; return 2 if the bag or a parameter is wrong."""
-    try:
-        with ros(arguments) as executor:
-            node = BagPlayer()
-            executor.add_node(node)
-            with spinning(executor):
-                node.publish_all()
-    except PersontrackError as error:
-        rclpy.logging.get_logger('bag_player').fatal(str(error))
-        return 2
-    return 0
+    return run_publisher(BagPlayer, 'bag_player', arguments)
 
 
 def _find_type(name: str) -> Optional[type]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from typing import Optional
 
-import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
@@ -17,7 +16,6 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS
@@ -27,8 +25,7 @@ from persontrack_ros.ros.answers import TrackerAnswers
 from persontrack_ros.ros.images import bgr_to_compressed
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.parameters import declare
-from persontrack_ros.ros.process import ros
-from persontrack_ros.ros.process import spinning
+from persontrack_ros.ros.process import run_publisher
 
 _QUALITY = 80
 
@@ -150,13 +147,4 @@ class VideoPublisher(Node):
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the node until its source ends; return 2 if the source or a parameter is wrong."""
-    try:
-        with ros(arguments) as executor:
-            node = VideoPublisher()
-            executor.add_node(node)
-            with spinning(executor):
-                node.publish_all()
-    except PersontrackError as error:
-        rclpy.logging.get_logger('video_publisher').fatal(str(error))
-        return 2
-    return 0
+    return run_publisher(VideoPublisher, 'video_publisher', arguments)
