@@ -161,6 +161,15 @@ def _apart(table: Table, rows: IndexArray, measurements: FloatArray, now: float)
     return apart
 
 
+def _distance_in_reach(
+    table: Table, rows: IndexArray, looks: Embeddings, measurements: FloatArray, now: float
+) -> FloatArray:
+    """Return :func:`_distance` of tracks; infinite where nobody gets while they are lost."""
+    distance = _distance(table.looks[rows], looks)
+    distance[_apart(table, rows, measurements, now) > REACH] = np.inf
+    return distance
+
+
 def near(table: Table, boxes: FloatArray, measurements: FloatArray) -> Pairs:
     """Return all pairs that overlap enough for anything, or that pass the filter's gate."""
     own, position = table.boxes, table.kalman.position
@@ -244,8 +253,9 @@ def by_looks(matching: Matching, table: Table, found: Found, now: float) -> None
     if not len(rows):
         return
     columns = np.flatnonzero(matching.free)
-    distance = _distance(table.looks[rows], found.looks[columns])
-    distance[_apart(table, rows, found.measurements[columns], now) > REACH] = np.inf
+    distance = _distance_in_reach(
+        table, rows, found.looks[columns], found.measurements[columns], now
+    )
     nearby = associate(distance, MAX_DISTANCE_NEARBY, rows, columns)
     matching.add(nearby.tracks, nearby.detections)
 
@@ -257,6 +267,5 @@ def reunite(table: Table, lost: IndexArray, due: IndexArray, now: float) -> Asso
     :param lost: rows of tracks that are lost.
     :param due: rows of the new ones, as the detections of the result.
     """
-    distance = _distance(table.looks[lost], table.looks[due])
-    distance[_apart(table, lost, table.kalman.position[due], now) > REACH] = np.inf
+    distance = _distance_in_reach(table, lost, table.looks[due], table.kalman.position[due], now)
     return associate(distance, REUNION_DISTANCE, lost, due)
