@@ -187,14 +187,15 @@ def _baseline(
 ) -> dict[str, Scores]:
     """Return the scores of another tracker, with the buffer that suits it better."""
 
-    def pairs(buffer: int) -> list[tuple[FloatArray, FloatArray]]:
-        return [
+    def scores(buffer: int) -> dict[str, Scores]:
+        pairs = [
             (truth, track_with_baseline(baseline, recording, threshold, every, buffer))
             for truth, recording in zip(truths, recordings)
         ]
+        return _table([f'{name} ({baseline})' for name in names], pairs, f' ({baseline})')
 
-    best = max(map(pairs, BUFFERS), key=lambda each: evaluate(each).hota)
-    return _table([f'{name} ({baseline})' for name in names], best, f' ({baseline})')
+    # The last row is that of all sequences together.
+    return max(map(scores, BUFFERS), key=lambda table: [*table.values()][-1].hota)
 
 
 def _track_video(source: str, settings: Settings, every: int, offline: bool) -> FloatArray:

@@ -1,6 +1,7 @@
 """Test the comparison with other trackers."""
 
 import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def test_the_longer_buffer_waits_for_longer(name):
     assert [ids(14, 30), ids(14, 60), ids(30, 60)] == [2, 1, 2]
 
 
-def test_without_the_package_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'trackers', None)
+@pytest.mark.parametrize('package', [None, ModuleType('trackers')], ids=['missing', 'too old'])
+def test_without_the_package_the_error_says_what_to_install(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, 'trackers', package)
     with pytest.raises(OutputError, match='pip install "trackers'):
         track_with_baseline('SORT', walk(), score_threshold=0.0)

@@ -41,20 +41,20 @@ def track_with_baseline(
     :param buffer: for how many frames at 30 per second a lost person is waited for.
     :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
         frame, shape ``(N, 7)``.
-    :raises OutputError: if the package trackers is not installed.
+    :raises OutputError: if the package trackers is not installed, or too old.
     """
+    kind, options = _TRACKERS[name]
     try:
         import supervision
         import trackers
-    except ImportError as error:
+
+        make = getattr(trackers, kind)
+    except (ImportError, AttributeError) as error:
         raise OutputError(
             'baselines need the package trackers: pip install "trackers>=2.6,<3"'
         ) from error
-    kind, options = _TRACKERS[name]
     seconds = float(np.diff(recording.stamps).mean()) / SECOND if len(recording.stamps) > 1 else 1
-    tracker = getattr(trackers, kind)(
-        lost_track_buffer=buffer, frame_rate=1 / (seconds * every), **options
-    )
+    tracker = make(lost_track_buffer=buffer, frame_rate=1 / (seconds * every), **options)
     rows = [np.empty((0, 7))]
     for number, _, detections in recording.replay(score_threshold, every):
         boxes = detections.boxes

@@ -1,4 +1,4 @@
-"""Pictures: encodings, scaling, and what is drawn into them."""
+"""Pictures: encodings and scaling."""
 
 import numpy as np
 from numpy.typing import NDArray
