@@ -4,8 +4,7 @@ from glob import glob
 from pathlib import Path
 from xml.etree import ElementTree
 
-from setuptools import find_packages
-from setuptools import setup
+from setuptools import find_packages, setup
 
 PACKAGE = 'persontrack_ros'
 # The one place of the version, where ROS looks for it.

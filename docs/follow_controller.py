@@ -7,13 +7,10 @@ import math
 from contextlib import suppress
 
 import rclpy
-from geometry_msgs.msg import PoseStamped
-from geometry_msgs.msg import Twist
+from geometry_msgs.msg import PoseStamped, Twist
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from tf2_ros import Buffer
-from tf2_ros import TransformException
-from tf2_ros import TransformListener
+from tf2_ros import Buffer, TransformException, TransformListener
 
 DISTANCE, GAIN, TURN_GAIN = 1.5, 1.5, 2.0  # metres, per second, per second
 MAX_SPEED, MAX_TURN, PATIENCE = 1.2, 1.5, 0.5  # m/s, rad/s, seconds

@@ -383,8 +383,7 @@ class Sourced(Environment):
 
     def install(self) -> None:
         """Install what the machine lacks."""
-        from importlib.metadata import PackageNotFoundError
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
         limits = self.path / 'constraints.txt'
         try:

@@ -4,10 +4,7 @@ from pathlib import Path
 
 from launch import LaunchDescription
 from persontrack_ros.ros.launch_arguments import TRACKER
-from persontrack_ros.ros.launching import declare
-from persontrack_ros.ros.launching import start
-from persontrack_ros.ros.launching import tracker
-from persontrack_ros.ros.launching import use_large_images
+from persontrack_ros.ros.launching import declare, start, tracker, use_large_images
 
 SHARE = Path(__file__).resolve().parents[1]
 

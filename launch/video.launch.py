@@ -3,13 +3,8 @@
 from pathlib import Path
 
 from launch import LaunchDescription
-from persontrack_ros.ros.launch_arguments import TRACKER
-from persontrack_ros.ros.launch_arguments import VIDEO
-from persontrack_ros.ros.launching import declare
-from persontrack_ros.ros.launching import publisher
-from persontrack_ros.ros.launching import start
-from persontrack_ros.ros.launching import tracker
-from persontrack_ros.ros.launching import use_large_images
+from persontrack_ros.ros.launch_arguments import TRACKER, VIDEO
+from persontrack_ros.ros.launching import declare, publisher, start, tracker, use_large_images
 
 SHARE = Path(__file__).resolve().parents[1]
 ARGUMENTS = (*VIDEO, *TRACKER)

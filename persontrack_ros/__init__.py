@@ -1,15 +1,10 @@
 """Person tracking in ROS 2 images with OpenVINO and Deep SORT; see docs/python.md."""
 
 import sys
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from persontrack_ros.api import Likeness
-    from persontrack_ros.api import PersonTracker
-    from persontrack_ros.api import Seen
-    from persontrack_ros.api import Track
-    from persontrack_ros.api import devices
+    from persontrack_ros.api import Likeness, PersonTracker, Seen, Track, devices
 
 __all__ = ['Likeness', 'PersonTracker', 'Seen', 'Track', 'devices']
 

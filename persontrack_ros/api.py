@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike
-from typing import NamedTuple
-from typing import Union
+from typing import NamedTuple, Union
 
 import openvino as ov
 
-from persontrack_ros.core.embedding.likeness import Likeness
-from persontrack_ros.core.embedding.likeness import compare
+from persontrack_ros.core.embedding.likeness import Likeness, compare
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.models.devices import kinds
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.parameters.settings import Value
+from persontrack_ros.core.parameters.settings import Settings, Value
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.timeline import SECOND
 from persontrack_ros.core.tracking.offline import make_offline_tracker

@@ -18,23 +18,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import Union
+from typing import TYPE_CHECKING, Any, Union
 
 import pytest
 
-from persontrack_ros.bags.compare import Comparison
-from persontrack_ros.bags.compare import TrackedFrames
-from persontrack_ros.bags.compare import read_tracks
-from persontrack_ros.bags.golden import DATA_VARIABLE
-from persontrack_ros.bags.golden import GoldenCase
-from persontrack_ros.bags.golden import find_cases
+from persontrack_ros.bags.compare import Comparison, TrackedFrames, read_tracks
+from persontrack_ros.bags.golden import DATA_VARIABLE, GoldenCase, find_cases
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.evaluation.scores import Scores
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.messages import message_to_tracks
-from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.messages import message_to_tracks, stamp_to_nanoseconds
 
 __all__ = ['GoldenCase', 'Replay', 'find_cases', 'replay']
 

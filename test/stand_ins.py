@@ -14,9 +14,7 @@ import yaml
 
 from persontrack_ros.core.embedding.embedder import COLOR
 from persontrack_ros.core.files.fetching import Facts
-from persontrack_ros.core.models.catalogue import DEFAULT_DETECTOR
-from persontrack_ros.core.models.catalogue import DEFAULT_REID
-from persontrack_ros.core.models.catalogue import catalogue
+from persontrack_ros.core.models.catalogue import DEFAULT_DETECTOR, DEFAULT_REID, catalogue
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.parameters.settings import Settings
 

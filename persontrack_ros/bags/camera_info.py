@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from persontrack_ros.bags.types import CAMERA_INFO
-from persontrack_ros.bags.types import new
+from persontrack_ros.bags.types import CAMERA_INFO, new
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.files.reading import load_yaml
 

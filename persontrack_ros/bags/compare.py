@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -12,26 +11,16 @@ import numpy as np
 
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.track import ImageTopic
-from persontrack_ros.bags.types import COMPRESSED_IMAGE
-from persontrack_ros.bags.types import IMAGE
-from persontrack_ros.bags.types import TRACKS
-from persontrack_ros.bags.types import deserialise
-from persontrack_ros.bags.types import stamp_of
+from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE, TRACKS, deserialise, stamp_of
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.evaluation.comparison import Difference
-from persontrack_ros.core.evaluation.comparison import Frames
-from persontrack_ros.core.evaluation.comparison import compare
-from persontrack_ros.core.evaluation.comparison import rename_like
+from persontrack_ros.core.evaluation.comparison import Difference, Frames, compare, rename_like
 from persontrack_ros.core.evaluation.comparison_picture import draw_differences
-from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.evaluation.scores import Scores
-from persontrack_ros.core.evaluation.scores import evaluate
+from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
+from persontrack_ros.core.evaluation.scores import Scores, evaluate
 from persontrack_ros.core.files.output import write_image
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.messages import message_to_tracks
-from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.messages import message_to_tracks, stamp_to_nanoseconds
 
 # Number of frames in a picture.
 _DRAWN = 3

@@ -10,20 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
-from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
 import yaml
 
-from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.reader import is_bag
+from persontrack_ros.bags.reader import BagReader, is_bag
 from persontrack_ros.bags.track import track_images
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import OutputError, SourceError
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.files.output import write_file
 from persontrack_ros.core.files.reading import load_yaml
@@ -32,8 +28,7 @@ from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report import warn
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 # Directories of inputs that are too large to lie beside the cases.
 DATA_VARIABLE = 'PERSONTRACK_TEST_DATA'

@@ -7,12 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from persontrack_ros.bags.types import COMPRESSED_IMAGE
-from persontrack_ros.bags.types import IMAGE
-from persontrack_ros.bags.types import new
+from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE, new
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images.encodings import decode_image
-from persontrack_ros.core.images.encodings import image_to_bgr
+from persontrack_ros.core.images.encodings import decode_image, image_to_bgr
 
 FORMATS = ('png', 'jpeg')
 

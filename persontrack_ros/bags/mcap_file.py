@@ -15,36 +15,25 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Collection
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
-from typing import NamedTuple
-from typing import Optional
-from typing import Union
+from typing import Any, NamedTuple, Optional, Union
 
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
-from mcap.records import Channel
-from mcap.records import Chunk
-from mcap.records import ChunkIndex
-from mcap.records import Footer
-from mcap.records import Schema
-from mcap.records import Statistics
-from mcap.well_known import MessageEncoding
-from mcap.well_known import SchemaEncoding
-from rosbags.interfaces import Connection
-from rosbags.interfaces import ConnectionExtRosbag2
-from rosbags.interfaces import MessageDefinition
-from rosbags.interfaces import MessageDefinitionFormat
+from mcap.records import Channel, Chunk, ChunkIndex, Footer, Schema, Statistics
+from mcap.well_known import MessageEncoding, SchemaEncoding
+from rosbags.interfaces import (
+    Connection,
+    ConnectionExtRosbag2,
+    MessageDefinition,
+    MessageDefinitionFormat,
+)
 
 from persontrack_ros.bags.compression import unpack
-from persontrack_ros.bags.types import is_type_name
-from persontrack_ros.bags.types import parse_qos
+from persontrack_ros.bags.types import is_type_name, parse_qos
 from persontrack_ros.core.errors import SourceError
 
 # What is said of topics of ROS 1.

@@ -5,29 +5,19 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Collection
-from collections.abc import Iterator
-from collections.abc import Mapping
-from contextlib import ExitStack
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import NamedTuple
-from typing import Optional
-from typing import Union
+from typing import NamedTuple, Optional, Union
 
 from rosbags.interfaces import Connection
 
-from persontrack_ros.bags.compression import ZSTD_MAGIC
-from persontrack_ros.bags.compression import unpack
-from persontrack_ros.bags.compression import unpack_file
-from persontrack_ros.bags.mcap_file import ROS1
-from persontrack_ros.bags.mcap_file import McapFile
+from persontrack_ros.bags.compression import ZSTD_MAGIC, unpack, unpack_file
+from persontrack_ros.bags.mcap_file import ROS1, McapFile
 from persontrack_ros.bags.sqlite_file import SqliteFile
-from persontrack_ros.bags.types import COMPRESSED_IMAGE
-from persontrack_ros.bags.types import IMAGE
+from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.files.reading import load_yaml
 from persontrack_ros.core.report import warn

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from persontrack_ros.bags.camera_info import CameraInfo
-from persontrack_ros.bags.images import make_compressed_image
-from persontrack_ros.bags.images import make_image
-from persontrack_ros.bags.types import CAMERA_INFO
-from persontrack_ros.bags.types import COMPRESSED_IMAGE
-from persontrack_ros.bags.types import IMAGE
-from persontrack_ros.bags.types import make_header
-from persontrack_ros.bags.types import serialise
+from persontrack_ros.bags.images import make_compressed_image, make_image
+from persontrack_ros.bags.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, make_header, serialise
 from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.video.source import Frame
 

@@ -10,19 +10,18 @@ import shutil
 import sqlite3
 import struct
 from collections import Counter
-from collections.abc import Collection
-from collections.abc import Iterator
-from contextlib import closing
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from rosbags.interfaces import Connection
-from rosbags.interfaces import ConnectionExtRosbag2
-from rosbags.interfaces import MessageDefinition
-from rosbags.interfaces import MessageDefinitionFormat
+from rosbags.interfaces import (
+    Connection,
+    ConnectionExtRosbag2,
+    MessageDefinition,
+    MessageDefinitionFormat,
+)
 
 from persontrack_ros.bags.types import parse_qos
 from persontrack_ros.core.errors import SourceError

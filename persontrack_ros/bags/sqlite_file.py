@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Collection
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Optional
-from typing import Union
+from typing import Optional, Union
 
-from rosbags.interfaces import Connection
-from rosbags.interfaces import ConnectionExtRosbag2
+from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader
 
-from persontrack_ros.bags.salvage import SalvagedSqlite
-from persontrack_ros.bags.salvage import is_whole_sqlite
+from persontrack_ros.bags.salvage import SalvagedSqlite, is_whole_sqlite
 from persontrack_ros.bags.types import is_type_name
 from persontrack_ros.core.errors import SourceError
 

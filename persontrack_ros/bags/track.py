@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Collection
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 from rosbags.interfaces import Connection
 
-from persontrack_ros.bags.images import make_image
-from persontrack_ros.bags.images import message_to_bgr
+from persontrack_ros.bags.images import make_image, message_to_bgr
 from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.types import IMAGE
-from persontrack_ros.bags.types import TRACKS
-from persontrack_ros.bags.types import deserialise
-from persontrack_ros.bags.types import serialise
-from persontrack_ros.bags.types import tracks_to_message
+from persontrack_ros.bags.types import IMAGE, TRACKS, deserialise, serialise, tracks_to_message
 from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.detection.ignore import IgnoreMask
-from persontrack_ros.core.drawing import Trails
-from persontrack_ros.core.drawing import draw
-from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.drawing import Trails, draw
+from persontrack_ros.core.errors import ImageError, SettingsError, SourceError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.messages import stamp_to_nanoseconds

@@ -9,15 +9,16 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from rosbags.interfaces import Connection
-from rosbags.interfaces import Qos
+from rosbags.interfaces import Connection, Qos
 from rosbags.rosbag2 import metadata
 from rosbags.serde import SerdeError
-from rosbags.typesys import Stores
-from rosbags.typesys import TypesysError
-from rosbags.typesys import get_types_from_idl
-from rosbags.typesys import get_types_from_msg
-from rosbags.typesys import get_typestore
+from rosbags.typesys import (
+    Stores,
+    TypesysError,
+    get_types_from_idl,
+    get_types_from_msg,
+    get_typestore,
+)
 from rosbags.typesys.store import Typestore
 
 from persontrack_ros.core.errors import SourceError

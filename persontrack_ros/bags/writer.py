@@ -8,21 +8,13 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-from typing import Literal
-from typing import Optional
-from typing import Union
-from typing import cast
+from typing import Any, Literal, Optional, Union, cast
 
-from rosbags.interfaces import Connection
-from rosbags.interfaces import ConnectionExtRosbag2
-from rosbags.rosbag2 import StoragePlugin
-from rosbags.rosbag2 import Writer
-from rosbags.rosbag2 import WriterError
+from rosbags.interfaces import Connection, ConnectionExtRosbag2
+from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 
 from persontrack_ros.bags.reader import is_bag
-from persontrack_ros.bags.types import TYPES
-from persontrack_ros.bags.types import define
+from persontrack_ros.bags.types import TYPES, define
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.files.output import temporary_name
 from persontrack_ros.core.report import warn

@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from persontrack_ros.benchmark.budget import Budget
-from persontrack_ros.benchmark.budget import results_of
+from persontrack_ros.benchmark.budget import Budget, results_of
 from persontrack_ros.benchmark.reference_tracker import ReferenceTracker
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.threads import use_one_thread_beside_inference
-from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.appearance import normalise
+from persontrack_ros.core.tracking.appearance import Embeddings, normalise
 from persontrack_ros.core.tracking.tracker import make_tracker
 
 COUNTS = (10, 50, 100, 200)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,8 +10,7 @@ import numpy as np
 
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 WIDTH, HEIGHT = 1920, 1080
 _TILES = 2

@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from persontrack_ros.benchmark.association import measure_association
-from persontrack_ros.benchmark.budget import Budget
-from persontrack_ros.benchmark.budget import results_of
+from persontrack_ros.benchmark.budget import Budget, results_of
 from persontrack_ros.benchmark.mosaic import write_mosaic
 from persontrack_ros.benchmark.pipelines import measure_pipelines
-from persontrack_ros.benchmark.variants import DEFAULT
-from persontrack_ros.benchmark.variants import INT8
-from persontrack_ros.benchmark.variants import MODES
+from persontrack_ros.benchmark.variants import DEFAULT, INT8, MODES
 from persontrack_ros.core.parameters.settings import Settings
 
 _CROWD_FRAMES = 60

@@ -9,14 +9,9 @@ from typing import Any
 import numpy as np
 
 from persontrack_ros.benchmark.budget import Budget
-from persontrack_ros.benchmark.measure import percentiles
-from persontrack_ros.benchmark.measure import spread
-from persontrack_ros.benchmark.variants import BOUND
-from persontrack_ros.benchmark.variants import DEFAULT
-from persontrack_ros.benchmark.variants import NOTEBOOK
-from persontrack_ros.benchmark.variants import settings_of
-from persontrack_ros.benchmark.worker import Chunk
-from persontrack_ros.benchmark.worker import Worker
+from persontrack_ros.benchmark.measure import percentiles, spread
+from persontrack_ros.benchmark.variants import BOUND, DEFAULT, NOTEBOOK, settings_of
+from persontrack_ros.benchmark.worker import Chunk, Worker
 from persontrack_ros.core.parameters.settings import Settings
 
 # Frames that are not measured: OpenVINO allocates, the tracker finds its first persons.

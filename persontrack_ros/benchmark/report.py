@@ -6,24 +6,18 @@ import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import cv2
 import numpy as np
 import openvino as ov
 
 from persontrack_ros.benchmark.association import COUNTS
-from persontrack_ros.benchmark.measure import CAMERA_RATE
-from persontrack_ros.benchmark.measure import DRIVER_RATES
-from persontrack_ros.benchmark.measure import SEVERAL_RATE
-from persontrack_ros.benchmark.measure import SEVERAL_SIZE
-from persontrack_ros.benchmark.variants import BOUND
-from persontrack_ros.benchmark.variants import DEFAULT
+from persontrack_ros.benchmark.measure import CAMERA_RATE, DRIVER_RATES, SEVERAL_RATE, SEVERAL_SIZE
+from persontrack_ros.benchmark.variants import BOUND, DEFAULT
 from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import NONE
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import NONE, Settings
 
 # What is told of a run in which others work more than this (cores), or times vary more.
 _OTHERS = 0.1

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
-from typing import Any
-from typing import Optional
-from typing import Protocol
-from typing import Union
+from typing import Any, Optional, Protocol, Union
 
 from persontrack_ros.benchmark.notebook import Notebook
 from persontrack_ros.core.embedding.embedder import QUEUED
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.files import find_model
-from persontrack_ros.core.models.profile import DetectorProfile
-from persontrack_ros.core.models.profile import Profile
-from persontrack_ros.core.models.profile import read_profile
-from persontrack_ros.core.models.runtime import InferenceModel
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.models.runtime import infer_all
-from persontrack_ros.core.parameters.settings import DetectorSettings
-from persontrack_ros.core.parameters.settings import ReidSettings
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.pipeline import StageTimes
+from persontrack_ros.core.models.profile import DetectorProfile, Profile, read_profile
+from persontrack_ros.core.models.runtime import InferenceModel, Runtime, infer_all
+from persontrack_ros.core.parameters.settings import DetectorSettings, ReidSettings, Settings
+from persontrack_ros.core.pipeline import Pipeline, StageTimes
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.video.source import Frame
 

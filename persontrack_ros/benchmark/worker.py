@@ -13,20 +13,12 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO
-from typing import Any
-from typing import Optional
-from typing import cast
+from typing import IO, Any, Optional, cast
 
-from persontrack_ros.benchmark.measure import Usage
-from persontrack_ros.benchmark.measure import paced
-from persontrack_ros.benchmark.measure import peak_memory
+from persontrack_ros.benchmark.measure import Usage, paced, peak_memory
 from persontrack_ros.core.errors import PersontrackError
 
 # Of OpenBLAS, OpenVINO and the scheduler, to come to rest after another process has worked.
@@ -128,9 +120,7 @@ def main() -> int:
     # Here and not above: the notebook's threads must not depend on what its parent imports.
     from persontrack_ros.benchmark.variants import make_variant
     from persontrack_ros.core.parameters.settings import Settings
-    from persontrack_ros.core.video.source import Frame
-    from persontrack_ros.core.video.source import SourceOptions
-    from persontrack_ros.core.video.source import VideoSource
+    from persontrack_ros.core.video.source import Frame, SourceOptions, VideoSource
 
     name, values, video, width, height = sys.argv[1:]
     options = SourceOptions(loop=True, width=int(width), height=int(height))

@@ -9,12 +9,9 @@ import math
 import sys
 from pathlib import Path
 
-from persontrack_ros.cli.options import add_settings_options
-from persontrack_ros.cli.options import positive
-from persontrack_ros.cli.options import settings_from
+from persontrack_ros.cli.options import add_settings_options, positive, settings_from
 from persontrack_ros.cli.sample_video import sample_video_with_progress
-from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.errors import PersontrackError, SettingsError
 from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.files.output import write_file
 from persontrack_ros.core.video.source import VideoSource
@@ -85,9 +82,7 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.benchmark import parts
     from persontrack_ros.benchmark.budget import Budget
     from persontrack_ros.benchmark.picture import draw_profile
-    from persontrack_ros.benchmark.report import as_text
-    from persontrack_ros.benchmark.report import inference
-    from persontrack_ros.benchmark.report import machine
+    from persontrack_ros.benchmark.report import as_text, inference, machine
 
     if options.plot and 'pipeline' not in (options.parts or PARTS):
         raise SettingsError('--plot needs the part pipeline')

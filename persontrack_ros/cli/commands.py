@@ -8,17 +8,19 @@ import sys
 from collections.abc import Sequence
 from typing import Optional
 
-from persontrack_ros.cli import bag
-from persontrack_ros.cli import benchmark
-from persontrack_ros.cli import compare
-from persontrack_ros.cli import detect
-from persontrack_ros.cli import devices
-from persontrack_ros.cli import evaluate
-from persontrack_ros.cli import mask
-from persontrack_ros.cli import models
-from persontrack_ros.cli import run
-from persontrack_ros.cli import sample_video
-from persontrack_ros.cli import track
+from persontrack_ros.cli import (
+    bag,
+    benchmark,
+    compare,
+    detect,
+    devices,
+    evaluate,
+    mask,
+    models,
+    run,
+    sample_video,
+    track,
+)
 from persontrack_ros.cli.files import check_files
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.threads import use_one_thread_beside_inference

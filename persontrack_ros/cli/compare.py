@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from persontrack_ros.cli.options import add_settings_options
-from persontrack_ros.cli.options import settings_from
+from persontrack_ros.cli.options import add_settings_options, settings_from
 from persontrack_ros.core.embedding.likeness import compare
 from persontrack_ros.core.video.folder import read_image
 

@@ -7,12 +7,13 @@ import sys
 
 from persontrack_ros.cli.models import install_with_progress
 from persontrack_ros.core.embedding.embedder import COLOR
-from persontrack_ros.core.errors import DownloadError
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.models.catalogue import DEFAULT_DETECTOR
-from persontrack_ros.core.models.catalogue import DEFAULT_REID
-from persontrack_ros.core.models.catalogue import EMBEDDED_DETECTOR
-from persontrack_ros.core.models.catalogue import catalogue
+from persontrack_ros.core.errors import DownloadError, ModelError
+from persontrack_ros.core.models.catalogue import (
+    DEFAULT_DETECTOR,
+    DEFAULT_REID,
+    EMBEDDED_DETECTOR,
+    catalogue,
+)
 from persontrack_ros.core.models.download import MIRROR_VARIABLE
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.parameters.settings import Settings

@@ -10,10 +10,7 @@ from typing import Optional
 import numpy as np
 from tqdm import tqdm
 
-from persontrack_ros.cli.options import SOURCE
-from persontrack_ros.cli.options import add_settings_options
-from persontrack_ros.cli.options import count
-from persontrack_ros.cli.options import settings_from
+from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.detection.ignore import make_mask
 from persontrack_ros.core.detections import Detections
@@ -25,9 +22,7 @@ from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.tracking.camera_motion import make_camera_motion
 from persontrack_ros.core.video.partial import Partial
-from persontrack_ros.core.video.source import Frame
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import Frame, SourceOptions, VideoSource
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from persontrack_ros.cli.options import add_settings_options
-from persontrack_ros.cli.options import settings_from
+from persontrack_ros.cli.options import add_settings_options, settings_from
 from persontrack_ros.core.parameters.settings import Settings
 
 
@@ -33,10 +32,7 @@ def execute(options: argparse.Namespace) -> int:
     # Only here: importing OpenVINO takes a moment, which other commands may do without.
     import openvino as ov
 
-    from persontrack_ros.core.models.devices import choose
-    from persontrack_ros.core.models.devices import describe
-    from persontrack_ros.core.models.devices import effective
-    from persontrack_ros.core.models.devices import kinds
+    from persontrack_ros.core.models.devices import choose, describe, effective, kinds
     from persontrack_ros.core.models.devices import options as properties
 
     settings = settings_from(options)

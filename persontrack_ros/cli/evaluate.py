@@ -13,39 +13,32 @@ import numpy as np
 from tqdm import tqdm
 
 from persontrack_ros.cli.files import read_by
-from persontrack_ros.cli.options import add_offline_option
-from persontrack_ros.cli.options import add_replay_options
-from persontrack_ros.cli.options import add_settings_options
-from persontrack_ros.cli.options import settings_from
+from persontrack_ros.cli.options import (
+    add_offline_option,
+    add_replay_options,
+    add_settings_options,
+    settings_from,
+)
 from persontrack_ros.core.detection.ignore import make_mask
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.evaluation.baseline import BASELINES
-from persontrack_ros.core.evaluation.baseline import BUFFERS
-from persontrack_ros.core.evaluation.baseline import track_with_baseline
-from persontrack_ros.core.evaluation.failures import MAX_SWITCHES
-from persontrack_ros.core.evaluation.failures import contact_sheet
-from persontrack_ros.core.evaluation.failures import follow
-from persontrack_ros.core.evaluation.failures import plot
-from persontrack_ros.core.evaluation.failures import switches
-from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.evaluation.recording import as_rows
-from persontrack_ros.core.evaluation.recording import track
-from persontrack_ros.core.evaluation.scores import Scores
-from persontrack_ros.core.evaluation.scores import evaluate
-from persontrack_ros.core.files.output import check_outputs
-from persontrack_ros.core.files.output import write_image
+from persontrack_ros.core.errors import OutputError, SettingsError, SourceError
+from persontrack_ros.core.evaluation.baseline import BASELINES, BUFFERS, track_with_baseline
+from persontrack_ros.core.evaluation.failures import (
+    MAX_SWITCHES,
+    contact_sheet,
+    follow,
+    plot,
+    switches,
+)
+from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
+from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
+from persontrack_ros.core.evaluation.scores import Scores, evaluate
+from persontrack_ros.core.files.output import check_outputs, write_image
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.tracking.offline import OfflineTracker
-from persontrack_ros.core.tracking.offline import make_offline_tracker
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.tracking.offline import OfflineTracker, make_offline_tracker
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 COLUMNS = {
     'HOTA': 'hota',

@@ -9,21 +9,19 @@ import cv2
 import numpy as np
 import yaml
 
-from persontrack_ros.cli.options import SOURCE
-from persontrack_ros.cli.options import count
-from persontrack_ros.core.detection.ignore import POLYGON_SUFFIXES
-from persontrack_ros.core.detection.ignore import IgnoreMask
-from persontrack_ros.core.detection.ignore import Polygons
-from persontrack_ros.core.detection.ignore import read_polygons
+from persontrack_ros.cli.options import SOURCE, count
+from persontrack_ros.core.detection.ignore import (
+    POLYGON_SUFFIXES,
+    IgnoreMask,
+    Polygons,
+    read_polygons,
+)
 from persontrack_ros.core.drawing import shade
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import OutputError, SourceError
 from persontrack_ros.core.files.output import write_file
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
-from persontrack_ros.core.video.window import QUIT
-from persontrack_ros.core.video.window import Window
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.video.window import QUIT, Window
 
 _ENTER = '\r'
 _BACKSPACE = '\b'

@@ -12,25 +12,30 @@ from tqdm import tqdm
 from persontrack_ros.cli.options import positive
 from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.models.catalogue import DEFAULT_DETECTOR
-from persontrack_ros.core.models.catalogue import DEFAULT_PRECISION
-from persontrack_ros.core.models.catalogue import DEFAULT_REID
-from persontrack_ros.core.models.catalogue import QUANTIZED
-from persontrack_ros.core.models.catalogue import Entry
-from persontrack_ros.core.models.catalogue import catalogue
-from persontrack_ros.core.models.download import MIRROR_VARIABLE
-from persontrack_ros.core.models.download import install
-from persontrack_ros.core.models.files import check_release
-from persontrack_ros.core.models.files import default_precision
-from persontrack_ros.core.models.files import find_entry
-from persontrack_ros.core.models.files import find_model
-from persontrack_ros.core.models.files import published_precision
+from persontrack_ros.core.models.catalogue import (
+    DEFAULT_DETECTOR,
+    DEFAULT_PRECISION,
+    DEFAULT_REID,
+    QUANTIZED,
+    Entry,
+    catalogue,
+)
+from persontrack_ros.core.models.download import MIRROR_VARIABLE, install
+from persontrack_ros.core.models.files import (
+    check_release,
+    default_precision,
+    find_entry,
+    find_model,
+    published_precision,
+)
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.parameters.settings import DetectorSettings
-from persontrack_ros.core.quantization import find_crops
-from persontrack_ros.core.quantization import quantize_detector
-from persontrack_ros.core.quantization import quantize_reid
-from persontrack_ros.core.quantization import sample_images
+from persontrack_ros.core.quantization import (
+    find_crops,
+    quantize_detector,
+    quantize_reid,
+    sample_images,
+)
 
 DEFAULTS = (DEFAULT_DETECTOR, DEFAULT_REID)
 PRECISIONS = ('FP32', 'FP16', 'FP16-INT8', QUANTIZED)

@@ -8,8 +8,7 @@ from typing import Any
 
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.files.reading import parse_yaml
-from persontrack_ros.core.parameters.parameter_file import DEFAULT_NODE
-from persontrack_ros.core.parameters.parameter_file import read_settings
+from persontrack_ros.core.parameters.parameter_file import DEFAULT_NODE, read_settings
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.report import warn
 

@@ -10,17 +10,17 @@ from typing import Optional
 from tqdm import tqdm
 
 from persontrack_ros.cli.defaults import with_default_models
-from persontrack_ros.cli.options import SOURCE
-from persontrack_ros.cli.options import add_offline_option
-from persontrack_ros.cli.options import add_report_option
-from persontrack_ros.cli.options import add_settings_options
-from persontrack_ros.cli.options import count
-from persontrack_ros.cli.options import settings_from
+from persontrack_ros.cli.options import (
+    SOURCE,
+    add_offline_option,
+    add_report_option,
+    add_settings_options,
+    count,
+    settings_from,
+)
 from persontrack_ros.core.detection.ignore import IgnoreMask
-from persontrack_ros.core.drawing import Trails
-from persontrack_ros.core.drawing import draw
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.drawing import Trails, draw
+from persontrack_ros.core.errors import SettingsError, SourceError
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.parameters.settings import DrawingSettings
@@ -29,9 +29,7 @@ from persontrack_ros.core.presence.writer import ReportWriter
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.video.partial import Partial
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
-from persontrack_ros.core.video.source import is_camera
+from persontrack_ros.core.video.source import SourceOptions, VideoSource, is_camera
 from persontrack_ros.core.video.window import Window
 from persontrack_ros.core.video.writer import VideoWriter
 

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from persontrack_ros.cli.options import add_offline_option
-from persontrack_ros.cli.options import add_replay_options
-from persontrack_ros.cli.options import add_report_option
-from persontrack_ros.cli.options import add_settings_options
-from persontrack_ros.cli.options import settings_from
+from persontrack_ros.cli.options import (
+    add_offline_option,
+    add_replay_options,
+    add_report_option,
+    add_settings_options,
+    settings_from,
+)
 from persontrack_ros.core.detection.ignore import make_mask
 from persontrack_ros.core.evaluation.mot import MotWriter
-from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.evaluation.recording import track
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.presence.writer import ReportWriter
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
-from numpy.typing import ArrayLike
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import as_boxes
+from persontrack_ros.core.geometry import FloatArray, as_boxes
 
 # Pixels that a box may be wide and high, and the latter away from the corner of the image. No
 # image has more, and the squares and quotients of what is far beyond would overflow in a tracker.

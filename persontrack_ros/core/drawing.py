@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections import deque
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 import cv2

@@ -9,8 +9,7 @@ height]`` with aspect = width / height, the observation space of the Deep SORT K
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 

@@ -7,13 +7,11 @@ A message is whatever has the attributes of its ROS type.
 from __future__ import annotations
 
 import math
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.detections import possible
+from persontrack_ros.core.detections import Detections, possible
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.geometry import FloatArray
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Iterable
-from collections.abc import Iterator
-from concurrent.futures import Future
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Optional
@@ -21,23 +19,18 @@ from persontrack_ros.core.detection.stillness import Stillness
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding.embedder import make_embedder
 from persontrack_ros.core.embedding.sameness import sameness
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import SettingsError, SourceError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import NONE
-from persontrack_ros.core.parameters.settings import DetectorSettings
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import NONE, DetectorSettings, Settings
 from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.camera_motion import make_camera_motion
-from persontrack_ros.core.tracking.gallery import Camera
-from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.tracker import Tracker
-from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
 from persontrack_ros.core.video.source import Frame
 
 STATISTICS_FRAMES = 200

@@ -6,9 +6,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,32 +16,28 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from persontrack_ros.core.detection.detector import GREY
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.detection.detector import Fit
+from persontrack_ros.core.detection.detector import GREY, Detector, Fit
 from persontrack_ros.core.embedding.embedder import ModelEmbedder
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.files.fetching import locked
-from persontrack_ros.core.files.fetching import put
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import pixel_rectangles
+from persontrack_ros.core.errors import ModelError, SourceError
+from persontrack_ros.core.files.fetching import locked, put
+from persontrack_ros.core.geometry import FloatArray, pixel_rectangles
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.models.agreement import EXAMPLES
-from persontrack_ros.core.models.agreement import boxes_agree
-from persontrack_ros.core.models.agreement import count_shared
-from persontrack_ros.core.models.agreement import keep_examples
+from persontrack_ros.core.models.agreement import (
+    EXAMPLES,
+    boxes_agree,
+    count_shared,
+    keep_examples,
+)
 from persontrack_ros.core.models.catalogue import QUANTIZED
 from persontrack_ros.core.models.files import installation_directory
-from persontrack_ros.core.models.profile import DetectorProfile
-from persontrack_ros.core.models.profile import Profile
-from persontrack_ros.core.models.profile import read_profile
+from persontrack_ros.core.models.profile import DetectorProfile, Profile, read_profile
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import DetectorSettings
-from persontrack_ros.core.parameters.settings import InferenceSettings
-from persontrack_ros.core.parameters.settings import ReidSettings
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.parameters.settings import (
+    DetectorSettings,
+    InferenceSettings,
+    ReidSettings,
+)
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 # The last part of each video is held out.
 HELD_OUT = 0.2

@@ -9,32 +9,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import openvino as ov
 
 from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.embedding.embedder import COLOR
-from persontrack_ros.core.embedding.embedder import make_embedder
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.errors import one_line
-from persontrack_ros.core.files.fetching import cache_directory
-from persontrack_ros.core.files.fetching import write
+from persontrack_ros.core.embedding.embedder import COLOR, make_embedder
+from persontrack_ros.core.errors import ModelError, SourceError, one_line
+from persontrack_ros.core.files.fetching import cache_directory, write
 from persontrack_ros.core.files.reading import read_bytes
 from persontrack_ros.core.models.devices import processor
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import NONE
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.parameters.settings import Value
+from persontrack_ros.core.parameters.settings import NONE, Settings, Value
 from persontrack_ros.core.pipeline import StageTimes
 
 # What may help, by the parameters that it takes; and detecting half as often.

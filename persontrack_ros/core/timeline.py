@@ -19,9 +19,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from itertools import pairwise
-from typing import Any
-from typing import NamedTuple
-from typing import Optional
+from typing import Any, NamedTuple, Optional
 
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 

@@ -12,8 +12,7 @@ import os
 import signal
 import sys
 
-from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.errors import one_line
+from persontrack_ros.core.errors import PersontrackError, one_line
 from persontrack_ros.core.memory import keep_freed_memory
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
-from typing import Union
+from typing import Any, Union
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -13,8 +12,7 @@ from rclpy.qos import QoSProfile
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.ros.discovery import Introduction
-from persontrack_ros.ros.discovery import publishers_of
+from persontrack_ros.ros.discovery import Introduction, publishers_of
 
 # How long one image may take before the publisher goes on without its tracks, in seconds.
 _ANSWER_TIMEOUT = 20.0

@@ -7,27 +7,20 @@ All differences are here and in docs/distributions.md; the rest of the package k
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from typing import Any
-from typing import Optional
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Optional
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
-from rclpy._rclpy_pybind11 import RCLError
-from rclpy._rclpy_pybind11 import UnknownROSArgsError
+from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-    from rclpy.event_handler import UnsupportedEventTypeError
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-    from rclpy.qos_event import UnsupportedEventTypeError
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 __all__ = ['SubscriptionEventCallbacks', 'UnsupportedEventTypeError']
 from persontrack_ros.core.errors import SettingsError

@@ -7,8 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rcl_interfaces.srv import GetParameterTypes
 from rclpy.node import Node

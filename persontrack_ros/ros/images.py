@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images import encodings
-from persontrack_ros.core.images.encodings import UnknownEncodingError
-from persontrack_ros.core.images.encodings import describe
+from persontrack_ros.core.images import BgrImage, encodings
+from persontrack_ros.core.images.encodings import UnknownEncodingError, describe
 
 
 def image_to_bgr(message: Image) -> BgrImage:

@@ -5,33 +5,24 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 from ament_index_python.packages import PackageNotFoundError
-from launch.actions import DeclareLaunchArgument
-from launch.actions import OpaqueFunction
-from launch.actions import SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.logging import get_logger
 from launch.substitutions.substitution_failure import SubstitutionFailure
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage
-from launch_ros.utilities import make_namespace_absolute
-from launch_ros.utilities import prefix_namespace
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
-from launch import Action
-from launch import LaunchContext
+from launch import Action, LaunchContext
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS
-from persontrack_ros.core.parameters.settings import Parameter
-from persontrack_ros.core.parameters.settings import Value
+from persontrack_ros.core.parameters.settings import Parameter, Value
 from persontrack_ros.ros.launch_arguments import Argument
 
 # Whoever has set one of them has a profile of their own. Fast DDS 2 (up to Jazzy) reads the first

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import rclpy
-from rcl_interfaces.msg import FloatingPointRange
-from rcl_interfaces.msg import IntegerRange
-from rcl_interfaces.msg import ParameterDescriptor
-from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.node import Node
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import CAMERAS
-from persontrack_ros.core.parameters.node_options import DECLARED
-from persontrack_ros.core.parameters.node_options import Configuration
+from persontrack_ros.core.parameters.node_options import CAMERAS, DECLARED, Configuration
 from persontrack_ros.core.parameters.parameter_file import is_foreign
-from persontrack_ros.core.parameters.settings import REPLACED
-from persontrack_ros.core.parameters.settings import Parameter
-from persontrack_ros.core.parameters.settings import no_such_parameter
-from persontrack_ros.ros.compat import on_parameters_set
-from persontrack_ros.ros.compat import overrides
+from persontrack_ros.core.parameters.settings import REPLACED, Parameter, no_such_parameter
+from persontrack_ros.ros.compat import on_parameters_set, overrides
 
 
 def descriptor(parameter: Parameter, read_only: bool) -> ParameterDescriptor:

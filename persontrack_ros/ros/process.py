@@ -8,36 +8,28 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
-from rcl_interfaces.srv import SetParameters
-from rcl_interfaces.srv import SetParametersAtomically
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.executors import await_or_execute
+from rclpy.executors import SingleThreadedExecutor, await_or_execute
 from rclpy.node import Node
 from rclpy.service import Service
 from rclpy.signals import install_signal_handlers
-from rclpy.task import Future
-from rclpy.task import Task
+from rclpy.task import Future, Task
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.errors import one_line
+from persontrack_ros.core.errors import PersontrackError, one_line
 from persontrack_ros.core.parameters.parameter_file import ParameterFile
 from persontrack_ros.ros.compat import init
-from persontrack_ros.ros.shared_memory import FOLDER
-from persontrack_ros.ros.shared_memory import remove_segments_of_dead
+from persontrack_ros.ros.shared_memory import FOLDER, remove_segments_of_dead
 
 # Seconds between two lines about callbacks that fail again and again.
 _ERROR_PERIOD = 5.0

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rosbags.rosbag2 import CompressionFormat
-from rosbags.rosbag2 import CompressionMode
-from rosbags.rosbag2 import StoragePlugin
-from rosbags.rosbag2 import Writer
-from rosbags.typesys import Stores
-from rosbags.typesys import get_types_from_msg
-from rosbags.typesys import get_typestore
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from persontrack_ros.bags.images import make_image
-from persontrack_ros.bags.types import IMAGE
-from persontrack_ros.bags.types import TYPES
-from persontrack_ros.bags.types import make_header
-from persontrack_ros.bags.types import new
-from persontrack_ros.bags.types import serialise
+from persontrack_ros.bags.types import IMAGE, TYPES, make_header, new, serialise
 
 FOREIGN = get_typestore(Stores.EMPTY)
 FOREIGN.register(get_types_from_msg('uint8 code\nfloat32[] values\n', 'robot_msgs/msg/Battery'))

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mcap.writer import CompressionType
-from mcap.writer import Writer
+from mcap.writer import CompressionType, Writer
 from test_mcap import write
 
 from persontrack_ros.bags.reader import BagReader

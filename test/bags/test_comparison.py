@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from persontrack_ros.bags.compare import Comparison
-from persontrack_ros.bags.compare import TrackedFrames
-from persontrack_ros.core.evaluation.comparison import Difference
-from persontrack_ros.core.evaluation.comparison import compare
-from persontrack_ros.core.evaluation.comparison import rename_like
+from persontrack_ros.bags.compare import Comparison, TrackedFrames
+from persontrack_ros.core.evaluation.comparison import Difference, compare, rename_like
 from persontrack_ros.core.evaluation.comparison_picture import draw_differences
 
 BOX = np.array([10.0, 20.0, 30.0, 60.0])

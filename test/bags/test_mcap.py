@@ -9,8 +9,7 @@ import zstandard
 from mcap.data_stream import RecordBuilder
 from mcap.reader import make_reader
 from mcap.records import Chunk
-from mcap.writer import CompressionType
-from mcap.writer import IndexType
+from mcap.writer import CompressionType, IndexType
 from mcap.writer import Writer as McapWriter
 from mcap_ros2.writer import Writer
 

@@ -10,10 +10,8 @@ import pytest
 from mcap.stream_reader import StreamReader
 from rosbags.rosbag2 import CompressionMode
 
-from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.reader import is_bag
-from persontrack_ros.bags.types import TYPES
-from persontrack_ros.bags.types import define
+from persontrack_ros.bags.reader import BagReader, is_bag
+from persontrack_ros.bags.types import TYPES, define
 from persontrack_ros.core.errors import SourceError
 
 MODES = [

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from mcap.writer import Writer
-from rosbags.typesys import Stores
-from rosbags.typesys import get_typestore
+from rosbags.typesys import Stores, get_typestore
 
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.track import track_images

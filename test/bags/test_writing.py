@@ -17,21 +17,13 @@ from rosbags.highlevel import AnyReader
 
 from persontrack_ros.bags.images import message_to_bgr
 from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.record import ImageRecorder
-from persontrack_ros.bags.record import RecordOptions
-from persontrack_ros.bags.track import BagImage
-from persontrack_ros.bags.track import ImageTopic
-from persontrack_ros.bags.track import TracksRecorder
-from persontrack_ros.bags.types import TRACKS
-from persontrack_ros.bags.types import TYPES
-from persontrack_ros.bags.types import deserialise
-from persontrack_ros.bags.writer import BagWriter
-from persontrack_ros.bags.writer import check_output
+from persontrack_ros.bags.record import ImageRecorder, RecordOptions
+from persontrack_ros.bags.track import BagImage, ImageTopic, TracksRecorder
+from persontrack_ros.bags.types import TRACKS, TYPES, deserialise
+from persontrack_ros.bags.writer import BagWriter, check_output
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.messages import message_to_tracks
-from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.track import TrackState
+from persontrack_ros.core.messages import message_to_tracks, stamp_to_nanoseconds
+from persontrack_ros.core.tracking.track import Track, TrackState
 from persontrack_ros.core.video.source import Frame
 
 HASHES = json.loads((files('persontrack_ros.bags') / 'vision_msgs/type_hashes.json').read_text())

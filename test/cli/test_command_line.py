@@ -15,10 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 # On a machine that is busy with other things; whoever waits this long has failed.
 TIMEOUT = 1200

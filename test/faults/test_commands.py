@@ -8,16 +8,15 @@ import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.msg import Parameter
-from rcl_interfaces.msg import ParameterType
-from rcl_interfaces.msg import ParameterValue
-from rcl_interfaces.srv import DescribeParameters
-from rcl_interfaces.srv import GetParameters
-from rcl_interfaces.srv import GetParameterTypes
-from rcl_interfaces.srv import ListParameters
-from rcl_interfaces.srv import SetParameters
-from std_srvs.srv import SetBool
-from std_srvs.srv import Trigger
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    GetParameterTypes,
+    ListParameters,
+    SetParameters,
+)
+from std_srvs.srv import SetBool, Trigger
 
 from persontrack_ros.core.parameters.node_options import DECLARED
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from table import DRIVERS
-from table import TESTS
-from table import rows
-from table import tables
+from table import DRIVERS, TESTS, rows, tables
 
 
 def test_the_page_has_the_tables():

@@ -10,8 +10,7 @@ from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.embedding.embedder import ModelEmbedder
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import InferenceSettings
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import InferenceSettings, Settings
 
 STEP = 20
 

@@ -15,11 +15,9 @@ from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.embedding.embedder import ModelEmbedder
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.files.fetching import Facts
-from persontrack_ros.core.models.catalogue import Release
-from persontrack_ros.core.models.catalogue import catalogue
+from persontrack_ros.core.models.catalogue import Release, catalogue
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import InferenceSettings
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import InferenceSettings, Settings
 
 DETECTOR = 'person-detection-0202'
 REID = 'person-reidentification-retail-0287'

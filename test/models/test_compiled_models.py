@@ -11,8 +11,7 @@ import pytest
 from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.models import cache
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import DetectorSettings
-from persontrack_ros.core.parameters.settings import InferenceSettings
+from persontrack_ros.core.parameters.settings import DetectorSettings, InferenceSettings
 
 # The smallest one.
 SETTINGS = DetectorSettings(model='person-detection-0200', device='CPU')

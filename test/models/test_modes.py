@@ -12,8 +12,7 @@ from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 FRAMES = 24
 

@@ -7,8 +7,7 @@ import pytest
 
 from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.pipeline import STATISTICS_FRAMES
-from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline
 
 PERIOD = 100_000_000
 

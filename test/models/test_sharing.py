@@ -17,8 +17,7 @@ from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.models import runtime
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.tracking.gallery import Camera
-from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.tracker import make_tracker
 
 # Without a cache, from which models would come that are not compiled.

@@ -11,36 +11,33 @@ import sys
 import threading
 import time
 from array import array
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import cv2
 import numpy as np
 import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from lifecycle_msgs.srv import GetState
-from rcl_interfaces.srv import DescribeParameters
-from rcl_interfaces.srv import GetParameters
-from rcl_interfaces.srv import ListParameters
-from rcl_interfaces.srv import SetParametersAtomically
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    ListParameters,
+    SetParametersAtomically,
+)
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy
-from rclpy.qos import QoSProfile
+from rclpy.qos import HistoryPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.ros.compat import TELLS_NUMBERS
-from persontrack_ros.ros.discovery import Introduction
-from persontrack_ros.ros.discovery import own_domain
+from persontrack_ros.ros.discovery import Introduction, own_domain
 
 # On a machine that is busy with other things; whoever waits this long has failed.
 TIMEOUT = 120

@@ -10,12 +10,9 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
-from vision_msgs.msg import Detection2D
-from vision_msgs.msg import Detection2DArray
-from vision_msgs.msg import ObjectHypothesisWithPose
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from persontrack_ros.core.geometry import as_boxes
-from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.geometry import as_boxes, iou
 from persontrack_ros.core.messages import message_to_tracks
 
 

@@ -6,9 +6,7 @@ import pytest
 import rclpy
 
 from persontrack_ros.ros import discovery
-from persontrack_ros.ros.discovery import DomainError
-from persontrack_ros.ros.discovery import own_domain
-from persontrack_ros.ros.discovery import publishers_of
+from persontrack_ros.ros.discovery import DomainError, own_domain, publishers_of
 
 
 @pytest.fixture

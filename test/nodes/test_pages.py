@@ -59,9 +59,7 @@ CONFIGURATIONS = {
 def bag(tmp_path, pictures):
     """Return a bag with one image."""
     from persontrack_ros.bags.images import make_image
-    from persontrack_ros.bags.types import IMAGE
-    from persontrack_ros.bags.types import make_header
-    from persontrack_ros.bags.types import serialise
+    from persontrack_ros.bags.types import IMAGE, make_header, serialise
     from persontrack_ros.bags.writer import BagWriter
 
     with BagWriter(tmp_path / 'bag', 'mcap', False) as writer:

@@ -6,17 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies
+from hypothesis import HealthCheck, given, settings, strategies
 from rcl_interfaces.msg import ParameterType
 from rclpy.context import Context
 from rclpy.node import Node
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.parameter_file import ParameterFile
-from persontrack_ros.core.parameters.parameter_file import read_settings
+from persontrack_ros.core.parameters.parameter_file import ParameterFile, read_settings
 from persontrack_ros.ros import compat
 
 NAMESPACES = ['', '/robot', '/a/b']

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 from persontrack_ros.ros.tools import soak
 
 

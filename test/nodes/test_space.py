@@ -6,12 +6,10 @@ from array import array
 
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection3DArray
-from visualization_msgs.msg import Marker
-from visualization_msgs.msg import MarkerArray
+from visualization_msgs.msg import Marker, MarkerArray
 
 FOCAL = 600.0
 MIDDLE = np.array([383.5, 287.5])

@@ -63,8 +63,7 @@ def test_every_field_of_the_message(peer, pictures, to_message):
 def test_boxes_are_centre_and_size_in_pixels(peer, pictures, to_message, persons):
     """Against the ground truth, whose boxes are left, top, width, height."""
     from persontrack_ros.core.evaluation.mot import read_ground_truth
-    from persontrack_ros.core.geometry import as_boxes
-    from persontrack_ros.core.geometry import iou
+    from persontrack_ros.core.geometry import as_boxes, iou
 
     rows = read_ground_truth(persons)
     truth = as_boxes(rows[rows[:, 0] == 8, 2:6])

@@ -11,17 +11,11 @@ import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import PoseStamped, TransformStamped
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from test_space import FOCAL
-from test_space import MIDDLE
-from test_space import Space
-from test_space import box_of
-from test_space import paint
-from test_space import warm_up
+from test_space import FOCAL, MIDDLE, Space, box_of, paint, warm_up
 
 HAS_TF = importlib.util.find_spec('tf2_ros') is not None
 needs_tf = pytest.mark.skipif(not HAS_TF, reason='this ROS 2 has no tf2_ros')

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from persontrack_ros.core.drawing import track_color
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from persontrack_ros.core.images.encodings import decode_image
 from persontrack_ros.core.messages import stamp_to_nanoseconds

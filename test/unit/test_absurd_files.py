@@ -10,22 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import ModelError, SourceError
 from persontrack_ros.core.evaluation import recording as recording_module
-from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.evaluation.recording import track
-from persontrack_ros.core.files.reading import load_yaml
-from persontrack_ros.core.files.reading import parse_yaml
-from persontrack_ros.core.models.profile import DetectorProfile
-from persontrack_ros.core.models.profile import read_profile
+from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
+from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.files.reading import load_yaml, parse_yaml
+from persontrack_ros.core.models.profile import DetectorProfile, read_profile
 from persontrack_ros.core.parameters.settings import TrackerSettings
 
 ANCHORS = 'a0: &a0 [x, x]\n' + ''.join(

@@ -7,8 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from persontrack_ros.core.tracking.association import associate
-from persontrack_ros.core.tracking.association import associate_pairs
+from persontrack_ros.core.tracking.association import associate, associate_pairs
 
 
 def solve(cost, max_cost, tracks=None, detections=None):

@@ -8,8 +8,7 @@ import pytest
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.evaluation.baseline import BASELINES
-from persontrack_ros.core.evaluation.baseline import track_with_baseline
+from persontrack_ros.core.evaluation.baseline import BASELINES, track_with_baseline
 from persontrack_ros.core.evaluation.recording import Recording
 
 

@@ -14,30 +14,28 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.benchmark.association import Crowd
-from persontrack_ros.benchmark.association import trackers
+from persontrack_ros.benchmark.association import Crowd, trackers
 from persontrack_ros.benchmark.budget import Budget
-from persontrack_ros.benchmark.measure import Usage
-from persontrack_ros.benchmark.measure import cpu_time
-from persontrack_ros.benchmark.measure import memory
-from persontrack_ros.benchmark.measure import paced
-from persontrack_ros.benchmark.measure import peak_memory
-from persontrack_ros.benchmark.measure import percentiles
+from persontrack_ros.benchmark.measure import (
+    Usage,
+    cpu_time,
+    memory,
+    paced,
+    peak_memory,
+    percentiles,
+)
 from persontrack_ros.benchmark.mosaic import write_mosaic
 from persontrack_ros.benchmark.picture import draw_profile
-from persontrack_ros.benchmark.pipelines import measure_pipelines
-from persontrack_ros.benchmark.pipelines import summarise
+from persontrack_ros.benchmark.pipelines import measure_pipelines, summarise
 from persontrack_ros.benchmark.reference_tracker import ReferenceTracker
 from persontrack_ros.benchmark.report import noise
 from persontrack_ros.benchmark.variants import settings_of
 from persontrack_ros.benchmark.worker import Chunk
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.evaluation.recording import track
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.files.interrupt import Interrupt
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import Settings, TrackerSettings
 
 
 def assert_the_loops_give(expected, recording, max_cosine_distance):

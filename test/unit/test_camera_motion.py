@@ -8,17 +8,17 @@ import pytest
 
 from persontrack_ros.core.calibration import Camera
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import SettingsError, SourceError
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.evaluation.recording import track
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.tracking.camera_motion import CameraMotion
-from persontrack_ros.core.tracking.camera_motion import make_camera_motion
-from persontrack_ros.core.tracking.camera_motion import rotation_to_motion
+from persontrack_ros.core.tracking.camera_motion import (
+    CameraMotion,
+    make_camera_motion,
+    rotation_to_motion,
+)
 from persontrack_ros.core.tracking.kalman_filter import States
 from persontrack_ros.core.tracking.tracker import make_tracker
 

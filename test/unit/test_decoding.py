@@ -16,14 +16,11 @@ import numpy as np
 import openvino as ov
 import pytest
 import yaml
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.errors import DownloadError
-from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.errors import DownloadError, ModelError
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.models.catalogue import catalogue
 from persontrack_ros.core.models.download import install

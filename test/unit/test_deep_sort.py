@@ -9,8 +9,7 @@ import pytest
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.evaluation.recording import track
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.track import TrackState
 from persontrack_ros.core.tracking.tracker import make_tracker

@@ -15,13 +15,11 @@ import cv2
 import numpy as np
 import pytest
 from examples import examples
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.images.encodings import depth_to_metres
-from persontrack_ros.core.images.encodings import image_to_depth
+from persontrack_ros.core.images.encodings import depth_to_metres, image_to_depth
 from persontrack_ros.core.space.depth import Scene
 
 SIZE = (640, 480)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sensor_msgs.msg import CameraInfo
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
-from persontrack_ros.ros.tracker.depth_input import WAITING
-from persontrack_ros.ros.tracker.depth_input import DepthInput
+from persontrack_ros.ros.tracker.depth_input import WAITING, DepthInput
 
 MILLISECOND = 1_000_000
 

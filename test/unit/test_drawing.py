@@ -7,11 +7,8 @@ import colorsys
 import numpy as np
 import pytest
 
-from persontrack_ros.core.drawing import Trails
-from persontrack_ros.core.drawing import draw
-from persontrack_ros.core.drawing import track_color
-from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.track import TrackState
+from persontrack_ros.core.drawing import Trails, draw, track_color
+from persontrack_ros.core.tracking.track import Track, TrackState
 
 SIZES = [(240, 320), (480, 640), (1080, 1920), (2160, 3840)]
 GREY = 90

@@ -13,8 +13,7 @@ import pytest
 from persontrack_ros.core.embedding.embedder import make_embedder
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import ReidSettings
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import ReidSettings, Settings
 from persontrack_ros.core.pipeline import Pipeline
 
 Locate = Callable[[str], Path]

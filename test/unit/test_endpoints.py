@@ -6,15 +6,16 @@ from types import SimpleNamespace
 
 import pytest
 from rclpy.duration import Duration
-from rclpy.qos import DurabilityPolicy
-from rclpy.qos import LivelinessPolicy
-from rclpy.qos import QoSCompatibility
-from rclpy.qos import QoSProfile
-from rclpy.qos import ReliabilityPolicy
-from rclpy.qos import qos_check_compatible
+from rclpy.qos import (
+    DurabilityPolicy,
+    LivelinessPolicy,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+)
 
-from persontrack_ros.ros.tracker.endpoints import QosWatch
-from persontrack_ros.ros.tracker.endpoints import mismatches
+from persontrack_ros.ros.tracker.endpoints import QosWatch, mismatches
 
 WEAK = {'reliability': ReliabilityPolicy.BEST_EFFORT}
 STRONG = {'reliability': ReliabilityPolicy.RELIABLE}

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.evaluation.failures import SIDE
-from persontrack_ros.core.evaluation.failures import Switch
-from persontrack_ros.core.evaluation.failures import contact_sheet
-from persontrack_ros.core.evaluation.failures import follow
-from persontrack_ros.core.evaluation.failures import plot
-from persontrack_ros.core.evaluation.failures import switches
+from persontrack_ros.core.evaluation.failures import (
+    SIDE,
+    Switch,
+    contact_sheet,
+    follow,
+    plot,
+    switches,
+)
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.evaluation.recording import track
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.parameters.settings import TrackerSettings
 

@@ -9,13 +9,9 @@ import pytest
 
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import NEAREST
-from persontrack_ros.core.parameters.node_options import Configuration
-from persontrack_ros.core.space.following import Follower
-from persontrack_ros.core.space.following import Heading
-from persontrack_ros.core.space.following import Sight
-from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.track import TrackState
+from persontrack_ros.core.parameters.node_options import NEAREST, Configuration
+from persontrack_ros.core.space.following import Follower, Heading, Sight
+from persontrack_ros.core.tracking.track import Track, TrackState
 
 SECOND = 10**9
 PATIENCE = 10.0

@@ -8,15 +8,11 @@ import pytest
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.parameters.parameter_file import read_settings
-from persontrack_ros.core.parameters.settings import REPLACED
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import REPLACED, Settings, TrackerSettings
 from persontrack_ros.core.tracking import gallery as module
 from persontrack_ros.core.tracking.appearance import SAME_PERSON
-from persontrack_ros.core.tracking.gallery import Camera
-from persontrack_ros.core.tracking.gallery import Gallery
-from persontrack_ros.core.tracking.state import load_tracker
-from persontrack_ros.core.tracking.state import save_tracker
+from persontrack_ros.core.tracking.gallery import Camera, Gallery
+from persontrack_ros.core.tracking.state import load_tracker, save_tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
 
 SIZE = (640, 480)

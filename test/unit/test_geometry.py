@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from persontrack_ros.core.geometry import as_boxes
-from persontrack_ros.core.geometry import boxes_to_measurements
-from persontrack_ros.core.geometry import iou
-from persontrack_ros.core.geometry import measurements_to_boxes
-from persontrack_ros.core.geometry import pairwise_iou
-from persontrack_ros.core.geometry import pixel_rectangles
+from persontrack_ros.core.geometry import (
+    as_boxes,
+    boxes_to_measurements,
+    iou,
+    measurements_to_boxes,
+    pairwise_iou,
+    pixel_rectangles,
+)
 
 
 @pytest.mark.parametrize('empty', [[], np.empty((0, 4)), np.empty((0, 7)), ()])

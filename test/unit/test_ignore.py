@@ -12,8 +12,7 @@ import yaml
 
 from persontrack_ros.cli import mask as command
 from persontrack_ros.cli.commands import main
-from persontrack_ros.core.detection.ignore import IgnoreMask
-from persontrack_ros.core.detection.ignore import read_polygons
+from persontrack_ros.core.detection.ignore import IgnoreMask, read_polygons
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import SettingsError

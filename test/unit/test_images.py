@@ -14,8 +14,7 @@ from io import BytesIO
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PilImage
 from sensor_msgs.msg import Image
@@ -23,8 +22,7 @@ from std_msgs.msg import Header
 
 from persontrack_ros.core.errors import ImageError
 from persontrack_ros.core.images.encodings import decode_image
-from persontrack_ros.ros.images import bgr_to_image
-from persontrack_ros.ros.images import image_to_bgr
+from persontrack_ros.ros.images import bgr_to_image, image_to_bgr
 
 BLUE, GREEN, RED = 0, 1, 2
 CHANNELS = {'R': RED, 'G': GREEN, 'B': BLUE}

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.linalg import cho_factor
-from scipy.linalg import cho_solve
+from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import chi2
 
-from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
-from persontrack_ros.core.tracking.kalman_filter import States
+from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, States
 
 F = np.eye(8) + np.eye(8, k=4)
 H = np.eye(4, 8)

@@ -11,9 +11,7 @@ import pytest
 import yaml
 
 from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS
-from persontrack_ros.ros.launch_arguments import CAMERAS
-from persontrack_ros.ros.launch_arguments import TRACKER
-from persontrack_ros.ros.launch_arguments import VIDEO
+from persontrack_ros.ros.launch_arguments import CAMERAS, TRACKER, VIDEO
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FILES = {path.name: path.read_text() for path in CHECKOUT.glob('launch/*.launch.py')}
@@ -69,10 +67,7 @@ def test_executables_are_installed():
 
 @pytest.mark.parametrize('name', ['persontrack', 'persontrack_fixed'])
 def test_rviz_shows_what_is_published(name):
-    from persontrack_ros.ros.tracker.markers import BOXES
-    from persontrack_ros.ros.tracker.markers import IDS
-    from persontrack_ros.ros.tracker.markers import TRAILS
-    from persontrack_ros.ros.tracker.markers import VELOCITIES
+    from persontrack_ros.ros.tracker.markers import BOXES, IDS, TRAILS, VELOCITIES
 
     content = yaml.safe_load((CHECKOUT / 'config' / f'{name}.rviz').read_text())
     displays = {one['Class']: one for one in content['Visualization Manager']['Displays']}

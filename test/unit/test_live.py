@@ -10,16 +10,14 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
 
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.video import live
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 FRAMES = 50
 # Whoever waits this long has failed.

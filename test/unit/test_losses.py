@@ -7,9 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from persontrack_ros.ros.tracker.losses import LossCounter
-from persontrack_ros.ros.tracker.losses import LossWatch
-from persontrack_ros.ros.tracker.losses import dropped_packets
+from persontrack_ros.ros.tracker.losses import LossCounter, LossWatch, dropped_packets
 
 
 def overflow(packets):

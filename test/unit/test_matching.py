@@ -8,16 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2D
-from vision_msgs.msg import Detection2DArray
-from vision_msgs.msg import ObjectHypothesisWithPose
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from persontrack_ros.core.messages import message_to_detections
-from persontrack_ros.ros.tracker.inputs import WAITING
-from persontrack_ros.ros.tracker.inputs import StampMatcher
-from persontrack_ros.ros.tracker.inputs import WhileIdle
-from persontrack_ros.ros.tracker.losses import UNNUMBERED
-from persontrack_ros.ros.tracker.losses import LossCounter
+from persontrack_ros.ros.tracker.inputs import WAITING, StampMatcher, WhileIdle
+from persontrack_ros.ros.tracker.losses import UNNUMBERED, LossCounter
 
 
 class Message:

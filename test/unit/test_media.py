@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 FRAMES = 24
 TEST = '-f lavfi -i testsrc2=size=322x240:rate=25'

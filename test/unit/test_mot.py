@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.evaluation.mot import MotWriter
-from persontrack_ros.core.evaluation.mot import read_detections
-from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.evaluation.mot import read_mot
+from persontrack_ros.core.errors import OutputError, SourceError
+from persontrack_ros.core.evaluation.mot import (
+    MotWriter,
+    read_detections,
+    read_ground_truth,
+    read_mot,
+)
 from persontrack_ros.core.evaluation.recording import Recording
 
 

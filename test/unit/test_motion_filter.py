@@ -8,11 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from persontrack_ros.core.space.depth import Place
-from persontrack_ros.core.space.depth import Scene
+from persontrack_ros.core.space.depth import Place, Scene
 from persontrack_ros.core.space.frames import Pose
-from persontrack_ros.core.space.motion_filter import MAX_GAP
-from persontrack_ros.core.space.motion_filter import MotionFilter
+from persontrack_ros.core.space.motion_filter import MAX_GAP, MotionFilter
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 300.0
 INFO = SimpleNamespace(

@@ -2,16 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
-from test_tracking import SECOND
-from test_tracking import SIZE
-from test_tracking import frames
-from test_tracking import looks_of
-from test_tracking_accuracy import DATA
-from test_tracking_accuracy import recording_of
-from test_tracking_accuracy import scores_of
+from hypothesis import HealthCheck, given, settings
+from test_tracking import SECOND, SIZE, frames, looks_of
+from test_tracking_accuracy import DATA, recording_of, scores_of
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.parameters.settings import TrackerSettings

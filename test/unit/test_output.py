@@ -18,9 +18,7 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.files.output import OutputFile
-from persontrack_ros.core.files.output import write_file
-from persontrack_ros.core.files.output import write_image
+from persontrack_ros.core.files.output import OutputFile, write_file, write_image
 from persontrack_ros.core.video.writer import VideoWriter
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.parameter_file import ParameterFile
-from persontrack_ros.core.parameters.parameter_file import read_settings
+from persontrack_ros.core.parameters.parameter_file import ParameterFile, read_settings
 from persontrack_ros.core.parameters.settings import Settings
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS
-from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS
+from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS, PUBLISHER_PARAMETERS
 from persontrack_ros.core.parameters.parameter_file import read_settings
-from persontrack_ros.core.parameters.settings import PARAMETERS
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import PARAMETERS, Settings
 from persontrack_ros.ros.nodes.bag_player import PARAMETERS as PLAYER_PARAMETERS
 from persontrack_ros.ros.nodes.cameras_node import PARAMETERS as CAMERAS_PARAMETERS
 

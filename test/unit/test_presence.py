@@ -10,8 +10,7 @@ import pytest
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.presence.observations import Observations
-from persontrack_ros.core.presence.page import PICTURES
-from persontrack_ros.core.presence.page import make_page
+from persontrack_ros.core.presence.page import PICTURES, make_page
 from persontrack_ros.core.presence.writer import ReportWriter
 
 SECOND = 1_000_000_000

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_tracking import ALGORITHMS
-from test_tracking import SECOND
-from test_tracking import looks_of
+from test_tracking import ALGORITHMS, SECOND, looks_of
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
 from persontrack_ros.core.tracking.offline import OfflineTracker
-from persontrack_ros.core.tracking.state import load_tracker
-from persontrack_ros.core.tracking.state import save_tracker
+from persontrack_ros.core.tracking.state import load_tracker, save_tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
 
 SIZES = [(640, 480), (1280, 960), (320, 240), (1280, 720), (640, 480)]

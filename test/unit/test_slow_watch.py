@@ -7,9 +7,7 @@ import pytest
 from persontrack_ros.core import speed
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import StageTimes
-from persontrack_ros.core.speed import Measured
-from persontrack_ros.core.speed import advise
-from persontrack_ros.core.speed import kept
+from persontrack_ros.core.speed import Measured, advise, kept
 from persontrack_ros.ros.tracker import slow_watch
 from persontrack_ros.ros.tracker.slow_watch import SlowWatch
 

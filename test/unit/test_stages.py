@@ -7,18 +7,19 @@ import pytest
 
 from persontrack_ros.core.geometry import boxes_to_measurements
 from persontrack_ros.core.tracking.kalman_filter import States
-from persontrack_ros.core.tracking.leaving import leaving
-from persontrack_ros.core.tracking.leaving import note_drift
+from persontrack_ros.core.tracking.leaving import leaving, note_drift
 from persontrack_ros.core.tracking.persistent import WALKING
-from persontrack_ros.core.tracking.stages import MAX_RIVALS
-from persontrack_ros.core.tracking.stages import REACH
-from persontrack_ros.core.tracking.stages import Found
-from persontrack_ros.core.tracking.stages import Matching
-from persontrack_ros.core.tracking.stages import by_everything
-from persontrack_ros.core.tracking.stages import by_looks
-from persontrack_ros.core.tracking.stages import near
-from persontrack_ros.core.tracking.stages import reunite
-from persontrack_ros.core.tracking.stages import unambiguous
+from persontrack_ros.core.tracking.stages import (
+    MAX_RIVALS,
+    REACH,
+    Found,
+    Matching,
+    by_everything,
+    by_looks,
+    near,
+    reunite,
+    unambiguous,
+)
 from persontrack_ros.core.tracking.table import Table
 
 SIZE = (640, 480)

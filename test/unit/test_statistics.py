@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS
-from persontrack_ros.core.parameters.node_options import check_options
+from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS, check_options
 from persontrack_ros.ros.tracker import statistics
-from persontrack_ros.ros.tracker.statistics import ERROR_TIME
-from persontrack_ros.ros.tracker.statistics import Level
-from persontrack_ros.ros.tracker.statistics import Statistics
+from persontrack_ros.ros.tracker.statistics import ERROR_TIME, Level, Statistics
 
 DEFAULTS = {one.name: one.default for one in NODE_PARAMETERS}
 

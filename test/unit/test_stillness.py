@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection.stillness import LEAST_SAMPLES
-from persontrack_ros.core.detection.stillness import Stillness
+from persontrack_ros.core.detection.stillness import LEAST_SAMPLES, Stillness
 
 SIZE = (240, 320)
 

@@ -11,20 +11,14 @@ import zipfile
 import numpy as np
 import pytest
 from examples import examples
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_tracking import ALGORITHMS
-from test_tracking import SECOND
-from test_tracking import step
+from test_tracking import ALGORITHMS, SECOND, step
 
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import OutputError, SourceError
 from persontrack_ros.core.files.arrays import read_arrays
 from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.tracking.state import load_tracker
-from persontrack_ros.core.tracking.state import save_tracker
+from persontrack_ros.core.tracking.state import load_tracker, save_tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
 
 WRONG = 'has numbers|do not rise|two tracks|should be|without size|more than the variances'

@@ -4,18 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import OutputError, SourceError
 from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import normalise
-from persontrack_ros.core.tracking.state import load_tracker
-from persontrack_ros.core.tracking.state import save_tracker
+from persontrack_ros.core.tracking.state import load_tracker, save_tracker
 from persontrack_ros.core.tracking.track import TrackState
 from persontrack_ros.core.tracking.tracker import make_tracker
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.evaluation.recording import track
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.parameters.settings import TrackerSettings
 

@@ -8,20 +8,13 @@ import inspect
 import numpy as np
 import pytest
 from examples import examples
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_tracking import ALGORITHMS
-from test_tracking import SIZE
-from test_tracking import frames
+from test_tracking import ALGORITHMS, SIZE, frames
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.tracking import deep_sort
-from persontrack_ros.core.tracking import kalman_filter
-from persontrack_ros.core.tracking import persistent
-from persontrack_ros.core.tracking import stages
+from persontrack_ros.core.tracking import deep_sort, kalman_filter, persistent, stages
 from persontrack_ros.core.tracking import tracker as trackers
 
 

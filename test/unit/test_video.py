@@ -10,8 +10,7 @@ import pytest
 
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.video.folder import read_image
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 from persontrack_ros.core.video.writer import VideoWriter
 
 FRAMES = 8

@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from rclpy.serialization import deserialize_message
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.ros.tracker import wire
 from persontrack_ros.ros.tracker.messages import boxes_to_message
-from persontrack_ros.ros.tracker.wire import boxes_to_bytes
-from persontrack_ros.ros.tracker.wire import known
+from persontrack_ros.ros.tracker.wire import boxes_to_bytes, known
 
 
 def rows_of(random, count):

@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from persontrack_ros.ros.tracker.worker import NewestItemWorker
-from persontrack_ros.ros.tracker.worker import Turns
+from persontrack_ros.ros.tracker.worker import NewestItemWorker, Turns
 
 TIMEOUT = 60
 

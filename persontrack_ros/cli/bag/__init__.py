@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from persontrack_ros.cli.bag import compare
-from persontrack_ros.cli.bag import golden
-from persontrack_ros.cli.bag import play
-from persontrack_ros.cli.bag import record
-from persontrack_ros.cli.bag import track
+from persontrack_ros.cli.bag import compare, golden, play, record, track
 
 COMMANDS = (record, track, play, compare, golden)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from persontrack_ros.cli.bag.options import SCORES
-from persontrack_ros.cli.bag.options import add_force_option
-from persontrack_ros.cli.bag.options import add_image_topic_option
-from persontrack_ros.cli.bag.options import add_score_options
-from persontrack_ros.cli.bag.options import least_scores
-from persontrack_ros.cli.bag.options import pixels
+from persontrack_ros.cli.bag.options import (
+    SCORES,
+    add_force_option,
+    add_image_topic_option,
+    add_score_options,
+    least_scores,
+    pixels,
+)
 from persontrack_ros.cli.options import count
 from persontrack_ros.core.errors import SettingsError
 
@@ -59,8 +61,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    from persontrack_ros.bags.compare import Comparison
-    from persontrack_ros.bags.compare import read_tracks
+    from persontrack_ros.bags.compare import Comparison, read_tracks
     from persontrack_ros.bags.writer import check_output
 
     if options.picture:

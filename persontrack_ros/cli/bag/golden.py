@@ -7,15 +7,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from persontrack_ros.cli.bag.options import add_force_option
-from persontrack_ros.cli.bag.options import add_image_topic_option
-from persontrack_ros.cli.bag.options import add_score_options
-from persontrack_ros.cli.bag.options import least_scores
-from persontrack_ros.cli.bag.options import pixels
+from persontrack_ros.cli.bag.options import (
+    add_force_option,
+    add_image_topic_option,
+    add_score_options,
+    least_scores,
+    pixels,
+)
 from persontrack_ros.cli.files import read_by
 from persontrack_ros.cli.options import count
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import SettingsError, SourceError
 from persontrack_ros.core.files.output import check_outputs
 
 
@@ -57,10 +58,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    from persontrack_ros.bags.golden import FILES
-    from persontrack_ros.bags.golden import GoldenCase
-    from persontrack_ros.bags.golden import add_case
-    from persontrack_ros.bags.golden import name_input
+    from persontrack_ros.bags.golden import FILES, GoldenCase, add_case, name_input
     from persontrack_ros.bags.writer import check_output
     from persontrack_ros.core.parameters.parameter_file import read_settings
     from persontrack_ros.core.report import warn

@@ -9,9 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from persontrack_ros.cli.bag.options import add_image_topic_option
-from persontrack_ros.cli.options import absolute
-from persontrack_ros.cli.options import count
-from persontrack_ros.cli.options import rate
+from persontrack_ros.cli.options import absolute, count, rate
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.parameters.node_arguments import node_arguments
 

@@ -9,13 +9,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from persontrack_ros.cli.bag.options import add_force_option
-from persontrack_ros.cli.options import SOURCE
-from persontrack_ros.cli.options import absolute
-from persontrack_ros.cli.options import count
+from persontrack_ros.cli.options import SOURCE, absolute, count
 from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.video.partial import Partial
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -60,10 +57,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     from persontrack_ros.bags.camera_info import CameraInfo
-    from persontrack_ros.bags.record import ImageRecorder
-    from persontrack_ros.bags.record import RecordOptions
-    from persontrack_ros.bags.writer import BagWriter
-    from persontrack_ros.bags.writer import check_output
+    from persontrack_ros.bags.record import ImageRecorder, RecordOptions
+    from persontrack_ros.bags.writer import BagWriter, check_output
 
     check_output(options.output, options.force, Path(options.source))
     record_options = RecordOptions(

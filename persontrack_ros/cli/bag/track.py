@@ -8,13 +8,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from persontrack_ros.cli.bag.options import add_force_option
-from persontrack_ros.cli.bag.options import add_image_topic_option
-from persontrack_ros.cli.options import absolute
-from persontrack_ros.cli.options import add_report_option
-from persontrack_ros.cli.options import add_settings_options
-from persontrack_ros.cli.options import count
-from persontrack_ros.cli.options import settings_from
+from persontrack_ros.cli.bag.options import add_force_option, add_image_topic_option
+from persontrack_ros.cli.options import (
+    absolute,
+    add_report_option,
+    add_settings_options,
+    count,
+    settings_from,
+)
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.pipeline import Pipeline
@@ -64,11 +65,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     from persontrack_ros.bags.reader import BagReader
-    from persontrack_ros.bags.track import TracksRecorder
-    from persontrack_ros.bags.track import check_new_topics
-    from persontrack_ros.bags.track import track_images
-    from persontrack_ros.bags.writer import BagWriter
-    from persontrack_ros.bags.writer import check_output
+    from persontrack_ros.bags.track import TracksRecorder, check_new_topics, track_images
+    from persontrack_ros.bags.writer import BagWriter, check_output
 
     settings = settings_from(options)
     tracks_topic = absolute(options.tracks_topic)

@@ -8,12 +8,9 @@ only the persons count. Class scores, and so thresholds, mean what the model mea
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import cv2
 import numpy as np

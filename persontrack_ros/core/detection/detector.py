@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import openvino as ov
 
-from persontrack_ros.core.detection.decoding import DECODERS
-from persontrack_ros.core.detection.decoding import suppress
-from persontrack_ros.core.detections import SMALLEST
-from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.detection.decoding import DECODERS, suppress
+from persontrack_ros.core.detections import SMALLEST, Detections
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.scaling import scale
-from persontrack_ros.core.models.agreement import boxes_agree
-from persontrack_ros.core.models.agreement import check_first_use
+from persontrack_ros.core.models.agreement import boxes_agree, check_first_use
 from persontrack_ros.core.models.files import find_model
-from persontrack_ros.core.models.profile import DetectorProfile
-from persontrack_ros.core.models.profile import read_profile
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.models.runtime import describe_outputs
-from persontrack_ros.core.models.runtime import output_shapes
+from persontrack_ros.core.models.profile import DetectorProfile, read_profile
+from persontrack_ros.core.models.runtime import Runtime, describe_outputs, output_shapes
 from persontrack_ros.core.parameters.settings import DetectorSettings
 
 _FULL_HD = 1920 * 1080 * 3

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import SettingsError, SourceError
 from persontrack_ros.core.files.reading import load_yaml
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.parameters.settings import DetectorSettings
-from persontrack_ros.core.video.folder import IMAGE_SUFFIXES
-from persontrack_ros.core.video.folder import read_image
+from persontrack_ros.core.video.folder import IMAGE_SUFFIXES, read_image
 
 POLYGON_SUFFIXES = ('.yaml', '.yml')
 

@@ -10,21 +10,14 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.detection.detector import GREY
 from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import pixel_rectangles
+from persontrack_ros.core.geometry import FloatArray, pixel_rectangles
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.scaling import scale
-from persontrack_ros.core.models.agreement import check_first_use
-from persontrack_ros.core.models.agreement import vectors_agree
+from persontrack_ros.core.models.agreement import check_first_use, vectors_agree
 from persontrack_ros.core.models.files import find_model
-from persontrack_ros.core.models.profile import Profile
-from persontrack_ros.core.models.profile import read_profile
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.models.runtime import describe_outputs
-from persontrack_ros.core.models.runtime import infer_all
-from persontrack_ros.core.models.runtime import output_shapes
-from persontrack_ros.core.parameters.settings import NONE
-from persontrack_ros.core.parameters.settings import ReidSettings
+from persontrack_ros.core.models.profile import Profile, read_profile
+from persontrack_ros.core.models.runtime import Runtime, describe_outputs, infer_all, output_shapes
+from persontrack_ros.core.parameters.settings import NONE, ReidSettings
 from persontrack_ros.core.tracking.appearance import normalise
 
 # The other value of `reid.model` that is no model.

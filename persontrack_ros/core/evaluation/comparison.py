@@ -7,15 +7,12 @@ Frames are mappings from a key (time or number of the frame) to the boxes in it 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import as_boxes
-from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.geometry import FloatArray, as_boxes, iou
 
 Boxes = Mapping[int, FloatArray]
 Frames = Mapping[int, Boxes]

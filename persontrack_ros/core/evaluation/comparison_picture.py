@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 
-from persontrack_ros.core.drawing import label
-from persontrack_ros.core.drawing import track_color
-from persontrack_ros.core.evaluation.comparison import Boxes
-from persontrack_ros.core.evaluation.comparison import Difference
-from persontrack_ros.core.evaluation.comparison import Frames
+from persontrack_ros.core.drawing import label, track_color
+from persontrack_ros.core.evaluation.comparison import Boxes, Difference, Frames
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +18,10 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from persontrack_ros.core.drawing import label
-from persontrack_ros.core.drawing import track_color
+from persontrack_ros.core.drawing import label, track_color
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.files.output import write_file
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.geometry import FloatArray, iou
 from persontrack_ros.core.images import BgrImage
 
 MIN_IOU = 0.5

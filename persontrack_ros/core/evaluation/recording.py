@@ -13,22 +13,18 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.detection.ignore import IgnoreMask
-from persontrack_ros.core.detections import SMALLEST
-from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.detections import SMALLEST, Detections
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.evaluation.mot import MAX_FRAMES
-from persontrack_ros.core.evaluation.mot import read_detections
+from persontrack_ros.core.evaluation.mot import MAX_FRAMES, read_detections
 from persontrack_ros.core.files.arrays import read_arrays
 from persontrack_ros.core.files.output import OutputFile
 from persontrack_ros.core.files.reading import read_bytes
@@ -36,13 +32,9 @@ from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.parameters.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.report import warn
-from persontrack_ros.core.timeline import SECOND
-from persontrack_ros.core.timeline import Timeline
-from persontrack_ros.core.tracking.appearance import SAME_PERSON
-from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.appearance import normalise
-from persontrack_ros.core.tracking.gallery import Camera
-from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.core.timeline import SECOND, Timeline
+from persontrack_ros.core.tracking.appearance import SAME_PERSON, Embeddings, normalise
+from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import make_tracker

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.errors import one_line
+from persontrack_ros.core.errors import SourceError, one_line
 
 # What comes of archives and arrays that are damaged or something else.
 _DAMAGES = (

@@ -14,17 +14,13 @@ import os
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
-from contextlib import contextmanager
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from persontrack_ros.core.errors import DownloadError
-from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.errors import DownloadError, OutputError
 
 # Seconds without a byte after which a server is given up.
 TIMEOUT = 20.0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-from types import FrameType
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Optional
 
 # Ctrl-C; `kill`, systemd and containers; a terminal or connection that is closed.

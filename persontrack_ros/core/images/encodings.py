@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import warnings
 from io import BytesIO
-from typing import Any
-from typing import NamedTuple
-from typing import Optional
-from typing import Protocol
+from typing import Any, NamedTuple, Optional, Protocol
 
 import cv2
 import numpy as np

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 

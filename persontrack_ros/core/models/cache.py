@@ -14,8 +14,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import openvino as ov

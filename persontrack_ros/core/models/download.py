@@ -12,21 +12,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Union
 
-from persontrack_ros.core.errors import DownloadError
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.files.fetching import NotThereError
-from persontrack_ros.core.files.fetching import Progress
-from persontrack_ros.core.files.fetching import fetch
-from persontrack_ros.core.files.fetching import is_url
-from persontrack_ros.core.files.fetching import locked
-from persontrack_ros.core.files.fetching import put
-from persontrack_ros.core.files.fetching import run_tool
-from persontrack_ros.core.files.fetching import save
-from persontrack_ros.core.models.catalogue import Entry
-from persontrack_ros.core.models.catalogue import Release
-from persontrack_ros.core.models.catalogue import Wheel
-from persontrack_ros.core.models.files import check_release
-from persontrack_ros.core.models.files import installation_directory
+from persontrack_ros.core.errors import DownloadError, ModelError
+from persontrack_ros.core.files.fetching import (
+    NotThereError,
+    Progress,
+    fetch,
+    is_url,
+    locked,
+    put,
+    run_tool,
+    save,
+)
+from persontrack_ros.core.models.catalogue import Entry, Release, Wheel
+from persontrack_ros.core.models.files import check_release, installation_directory
 
 MIRROR_VARIABLE = 'PERSONTRACK_MODEL_MIRROR'
 _PART = '.part'

@@ -8,12 +8,8 @@ import os
 from pathlib import Path
 
 from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.files.fetching import CHUNK
-from persontrack_ros.core.files.fetching import cache_directory
-from persontrack_ros.core.models.catalogue import QUANTIZED
-from persontrack_ros.core.models.catalogue import Entry
-from persontrack_ros.core.models.catalogue import Release
-from persontrack_ros.core.models.catalogue import catalogue
+from persontrack_ros.core.files.fetching import CHUNK, cache_directory
+from persontrack_ros.core.models.catalogue import QUANTIZED, Entry, Release, catalogue
 
 SEARCH_VARIABLE = 'PERSONTRACK_MODEL_PATH'
 

@@ -9,17 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from typing import Optional
-from typing import TypeVar
-from typing import Union
+from typing import Any, Optional, TypeVar, Union
 
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import ModelError, SourceError
 from persontrack_ros.core.files.reading import load_yaml
 from persontrack_ros.core.models.catalogue import catalogue
 

@@ -6,36 +6,23 @@ import hashlib
 import logging
 import tempfile
 import threading
-from collections import Counter
-from collections import deque
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-from typing import Optional
-from typing import Union
+from typing import Any, Optional, Union
 from weakref import WeakValueDictionary
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.files.fetching import cache_directory
-from persontrack_ros.core.files.fetching import write
-from persontrack_ros.core.models.cache import FAILURES
-from persontrack_ros.core.models.cache import compile_model
-from persontrack_ros.core.models.devices import choose
-from persontrack_ros.core.models.devices import kinds
-from persontrack_ros.core.models.devices import options
-from persontrack_ros.core.models.devices import processor
-from persontrack_ros.core.models.files import SUFFIXES
-from persontrack_ros.core.models.files import check_contents
+from persontrack_ros.core.errors import ModelError, OutputError
+from persontrack_ros.core.files.fetching import cache_directory, write
+from persontrack_ros.core.models.cache import FAILURES, compile_model
+from persontrack_ros.core.models.devices import choose, kinds, options, processor
+from persontrack_ros.core.models.files import SUFFIXES, check_contents
 from persontrack_ros.core.models.profile import Profile
 from persontrack_ros.core.parameters.settings import InferenceSettings
 

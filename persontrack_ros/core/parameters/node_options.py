@@ -7,15 +7,11 @@ ROS need not be installed to read them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.images.encodings import MAX_MEGAPIXELS
-from persontrack_ros.core.parameters.settings import PARAMETERS
-from persontrack_ros.core.parameters.settings import TF
-from persontrack_ros.core.parameters.settings import Parameter
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.settings import PARAMETERS, TF, Parameter, Settings
 
 # Values of `input`.
 IMAGE = 'image'

@@ -12,19 +12,14 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import yaml
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import SettingsError, SourceError
 from persontrack_ros.core.files.reading import read_yaml_text
-from persontrack_ros.core.parameters.node_options import DECLARED
-from persontrack_ros.core.parameters.node_options import Configuration
-from persontrack_ros.core.parameters.settings import REPLACED
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.parameters.settings import no_such_parameter
+from persontrack_ros.core.parameters.node_options import DECLARED, Configuration
+from persontrack_ros.core.parameters.settings import REPLACED, Settings, no_such_parameter
 
 DEFAULT_NODE = '/person_tracker'
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Optional
 
 import cv2
 import numpy as np
 
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import iou
-from persontrack_ros.core.geometry import pixel_rectangles
+from persontrack_ros.core.geometry import FloatArray, iou, pixel_rectangles
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.timeline import SECOND
 

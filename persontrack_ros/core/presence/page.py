@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from collections.abc import Mapping
-from datetime import datetime
-from datetime import timezone
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
 from html import escape
 from importlib import resources
 from string import Template
 
-from persontrack_ros.core.drawing import ink
-from persontrack_ros.core.drawing import track_color
+from persontrack_ros.core.drawing import ink, track_color
 from persontrack_ros.core.parameters.settings import Value
-from persontrack_ros.core.presence.observations import Observations
-from persontrack_ros.core.presence.observations import Person
+from persontrack_ros.core.presence.observations import Observations, Person
 from persontrack_ros.core.timeline import SECOND
 
 # Pictures, which are most of the page, are of those who were there longest, so many at most.

@@ -12,19 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.calibration import Camera
-from persontrack_ros.core.calibration import picture_scale
+from persontrack_ros.core.calibration import Camera, picture_scale
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.images.encodings import RawImage
-from persontrack_ros.core.images.encodings import depth_to_metres
-from persontrack_ros.core.images.encodings import image_to_depth
+from persontrack_ros.core.images.encodings import RawImage, depth_to_metres, image_to_depth
 from persontrack_ros.core.tracking.track import Track
 
 if TYPE_CHECKING:

@@ -7,10 +7,8 @@ section 6.2.2, the continuous model of white noise acceleration.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Optional
 
 import numpy as np

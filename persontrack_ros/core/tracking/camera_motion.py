@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.calibration import Camera
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import pixel_rectangles
+from persontrack_ros.core.geometry import FloatArray, pixel_rectangles
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.scaling import scale
-from persontrack_ros.core.parameters.settings import AFFINE
-from persontrack_ros.core.parameters.settings import TF
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import AFFINE, TF, TrackerSettings
 
 # Images are reduced to this larger side: enough for the motion, and four times as fast as VGA.
 LARGER_SIDE = 320

@@ -9,39 +9,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
-from typing import Any
-from typing import Optional
+from dataclasses import dataclass, field
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import boxes_to_measurements
-from persontrack_ros.core.geometry import iou
-from persontrack_ros.core.geometry import measurements_to_boxes
+from persontrack_ros.core.geometry import (
+    FloatArray,
+    boxes_to_measurements,
+    iou,
+    measurements_to_boxes,
+)
 from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.tracking.appearance import METRICS
-from persontrack_ros.core.tracking.appearance import Embed
-from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.appearance import Gallery
-from persontrack_ros.core.tracking.association import Association
-from persontrack_ros.core.tracking.association import IndexArray
-from persontrack_ros.core.tracking.association import associate
-from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
-from persontrack_ros.core.tracking.kalman_filter import States
-from persontrack_ros.core.tracking.stored import MOST
-from persontrack_ros.core.tracking.stored import STAMPS
-from persontrack_ros.core.tracking.stored import UNIT
-from persontrack_ros.core.tracking.stored import checked
-from persontrack_ros.core.tracking.stored import checked_ids
-from persontrack_ros.core.tracking.stored import checked_size
-from persontrack_ros.core.tracking.track import NO_DETECTION
-from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.track import TrackState
-from persontrack_ros.core.tracking.track import make_tracks
+from persontrack_ros.core.tracking.appearance import METRICS, Embed, Embeddings, Gallery
+from persontrack_ros.core.tracking.association import Association, IndexArray, associate
+from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, States
+from persontrack_ros.core.tracking.stored import (
+    MOST,
+    STAMPS,
+    UNIT,
+    checked,
+    checked_ids,
+    checked_size,
+)
+from persontrack_ros.core.tracking.track import NO_DETECTION, Track, TrackState, make_tracks
 from persontrack_ros.core.tracking.undo import undone_by_errors
 
 # The columns of a table that are plain arrays.

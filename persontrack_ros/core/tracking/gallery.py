@@ -11,35 +11,28 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
-from typing import Any
-from typing import Optional
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import coverage
+from persontrack_ros.core.geometry import FloatArray, coverage
 from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.timeline import SECOND
-from persontrack_ros.core.tracking.appearance import SAME_PERSON
-from persontrack_ros.core.tracking.appearance import Embed
-from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.appearance import known
-from persontrack_ros.core.tracking.appearance import normalise
-from persontrack_ros.core.tracking.association import IndexArray
-from persontrack_ros.core.tracking.association import associate
+from persontrack_ros.core.tracking.appearance import (
+    SAME_PERSON,
+    Embed,
+    Embeddings,
+    known,
+    normalise,
+)
+from persontrack_ros.core.tracking.association import IndexArray, associate
 from persontrack_ros.core.tracking.leaving import at_border
 from persontrack_ros.core.tracking.persistent import Persistent
-from persontrack_ros.core.tracking.stored import MOST
-from persontrack_ros.core.tracking.stored import STAMPS
-from persontrack_ros.core.tracking.stored import UNIT
-from persontrack_ros.core.tracking.stored import checked
+from persontrack_ros.core.tracking.stored import MOST, STAMPS, UNIT, checked
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.undo import undone_by_errors
 

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.tracking.stored import FARTHEST
-from persontrack_ros.core.tracking.stored import checked
+from persontrack_ros.core.tracking.stored import FARTHEST, checked
 
 # What is known of each track, and the names it is stored under.
 _MOMENTS = (

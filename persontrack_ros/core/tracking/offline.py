@@ -21,27 +21,21 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import boxes_to_measurements
-from persontrack_ros.core.geometry import measurements_to_boxes
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.tracking.appearance import Embed
-from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.appearance import cosine_distance
-from persontrack_ros.core.tracking.appearance import known
-from persontrack_ros.core.tracking.appearance import normalise
-from persontrack_ros.core.tracking.association import IndexArray
-from persontrack_ros.core.tracking.association import associate
-from persontrack_ros.core.tracking.leaving import EXIT_TIME
-from persontrack_ros.core.tracking.leaving import at_border
-from persontrack_ros.core.tracking.persistent import LOST_TIME
-from persontrack_ros.core.tracking.persistent import MIN_SIZE
-from persontrack_ros.core.tracking.persistent import WALKING
+from persontrack_ros.core.geometry import FloatArray, boxes_to_measurements, measurements_to_boxes
+from persontrack_ros.core.parameters.settings import Settings, TrackerSettings
+from persontrack_ros.core.tracking.appearance import (
+    Embed,
+    Embeddings,
+    cosine_distance,
+    known,
+    normalise,
+)
+from persontrack_ros.core.tracking.association import IndexArray, associate
+from persontrack_ros.core.tracking.leaving import EXIT_TIME, at_border
+from persontrack_ros.core.tracking.persistent import LOST_TIME, MIN_SIZE, WALKING
 from persontrack_ros.core.tracking.smoother import smooth
 from persontrack_ros.core.tracking.stages import REACH
-from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.track import TrackState
+from persontrack_ros.core.tracking.track import Track, TrackState
 from persontrack_ros.core.tracking.tracker import make_bare_tracker
 
 # A track is cut where the mean looks of so many detections before and after are so far apart.

@@ -9,45 +9,29 @@ the size of the image matters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import boxes_to_measurements
-from persontrack_ros.core.geometry import coverage
+from persontrack_ros.core.geometry import FloatArray, boxes_to_measurements, coverage
 from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.tracking.appearance import Embed
-from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.appearance import known
-from persontrack_ros.core.tracking.appearance import normalise
+from persontrack_ros.core.tracking.appearance import Embed, Embeddings, known, normalise
 from persontrack_ros.core.tracking.association import IndexArray
-from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
-from persontrack_ros.core.tracking.kalman_filter import Noise
-from persontrack_ros.core.tracking.kalman_filter import States
-from persontrack_ros.core.tracking.leaving import at_border
-from persontrack_ros.core.tracking.leaving import leaving
-from persontrack_ros.core.tracking.leaving import note_drift
-from persontrack_ros.core.tracking.stages import Found
-from persontrack_ros.core.tracking.stages import Matching
-from persontrack_ros.core.tracking.stages import match
-from persontrack_ros.core.tracking.stages import near
-from persontrack_ros.core.tracking.stages import reunite
-from persontrack_ros.core.tracking.stages import unambiguous
-from persontrack_ros.core.tracking.stored import MOST
-from persontrack_ros.core.tracking.stored import STAMPS
-from persontrack_ros.core.tracking.stored import UNIT
-from persontrack_ros.core.tracking.stored import checked
-from persontrack_ros.core.tracking.stored import checked_ids
-from persontrack_ros.core.tracking.stored import checked_size
+from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, Noise, States
+from persontrack_ros.core.tracking.leaving import at_border, leaving, note_drift
+from persontrack_ros.core.tracking.stages import Found, Matching, match, near, reunite, unambiguous
+from persontrack_ros.core.tracking.stored import (
+    MOST,
+    STAMPS,
+    UNIT,
+    checked,
+    checked_ids,
+    checked_size,
+)
 from persontrack_ros.core.tracking.table import Table
-from persontrack_ros.core.tracking.track import NO_DETECTION
-from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.track import TrackState
-from persontrack_ros.core.tracking.track import make_tracks
+from persontrack_ros.core.tracking.track import NO_DETECTION, Track, TrackState, make_tracks
 from persontrack_ros.core.tracking.undo import undone_by_errors
 
 # By whether a track is confirmed.

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.tracking.kalman_filter import Noise
-from persontrack_ros.core.tracking.kalman_filter import States
+from persontrack_ros.core.tracking.kalman_filter import Noise, States
 
 
 def smooth(

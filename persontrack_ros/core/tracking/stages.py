@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import pairwise_iou
-from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.appearance import cosine_distance
-from persontrack_ros.core.tracking.appearance import known
-from persontrack_ros.core.tracking.association import Association
-from persontrack_ros.core.tracking.association import IndexArray
-from persontrack_ros.core.tracking.association import associate
-from persontrack_ros.core.tracking.association import associate_pairs
+from persontrack_ros.core.geometry import FloatArray, pairwise_iou
+from persontrack_ros.core.tracking.appearance import Embeddings, cosine_distance, known
+from persontrack_ros.core.tracking.association import (
+    Association,
+    IndexArray,
+    associate,
+    associate_pairs,
+)
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
 from persontrack_ros.core.tracking.table import Table
 from persontrack_ros.core.tracking.track import NO_DETECTION

@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.errors import one_line
+from persontrack_ros.core.errors import OutputError, SourceError, one_line
 from persontrack_ros.core.files.arrays import read_arrays
 from persontrack_ros.core.files.output import OutputFile
 from persontrack_ros.core.tracking.tracker import Tracker

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-from typing import Optional
-from typing import Protocol
-from typing import Union
+from typing import Any, Optional, Protocol, Union
 
 from numpy.typing import NDArray
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.parameters.settings import NONE
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.parameters.settings import NONE, TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.deep_sort import DeepSort
-from persontrack_ros.core.tracking.gallery import Camera
-from persontrack_ros.core.tracking.gallery import Gallery
-from persontrack_ros.core.tracking.gallery import GalleryTracker
+from persontrack_ros.core.tracking.gallery import Camera, Gallery, GalleryTracker
 from persontrack_ros.core.tracking.persistent import Persistent
 from persontrack_ros.core.tracking.track import Track
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import ImageError, SourceError
 from persontrack_ros.core.files.reading import read_bytes
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.encodings import decode_image

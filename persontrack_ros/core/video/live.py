@@ -6,14 +6,12 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Union
 
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.video.reader import Image
-from persontrack_ros.core.video.reader import Reader
+from persontrack_ros.core.video.reader import Image, Reader
 
 # Seconds before a stream that broke is opened again: doubled each time, up to the second.
 FIRST_PAUSE = 1.0

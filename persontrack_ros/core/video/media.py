@@ -23,11 +23,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from persontrack_ros.core.errors import DownloadError
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.files.fetching import fetch
-from persontrack_ros.core.files.fetching import is_url
+from persontrack_ros.core.errors import DownloadError, OutputError, SourceError
+from persontrack_ros.core.files.fetching import fetch, is_url
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.video.reader import Image
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Iterator
-from typing import Generic
-from typing import Optional
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Generic, Optional, TypeVar
 
 from persontrack_ros.core.errors import SourceError
 

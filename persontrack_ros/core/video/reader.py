@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Optional
-from typing import Protocol
+from typing import Optional, Protocol
 
 from persontrack_ros.core.images import BgrImage
 

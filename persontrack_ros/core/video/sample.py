@@ -6,18 +6,19 @@ import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import IO
-from typing import cast
+from typing import IO, cast
 
 from persontrack_ros.core.errors import DownloadError
-from persontrack_ros.core.files.fetching import Facts
-from persontrack_ros.core.files.fetching import Progress
-from persontrack_ros.core.files.fetching import cache_directory
-from persontrack_ros.core.files.fetching import fetch
-from persontrack_ros.core.files.fetching import locked
-from persontrack_ros.core.files.fetching import put
-from persontrack_ros.core.files.fetching import run_tool
-from persontrack_ros.core.files.fetching import save
+from persontrack_ros.core.files.fetching import (
+    Facts,
+    Progress,
+    cache_directory,
+    fetch,
+    locked,
+    put,
+    run_tool,
+    save,
+)
 
 NAME = 'vtest.avi'
 URL = f'https://raw.githubusercontent.com/opencv/opencv/4.x/samples/data/{NAME}'

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import av
 import cv2

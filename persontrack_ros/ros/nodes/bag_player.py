@@ -11,27 +11,16 @@ from typing import Optional
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy
-from rclpy.qos import QoSProfile
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rosbags.interfaces import Connection
-from rosbags.interfaces import QosDurability
-from rosbags.interfaces import QosReliability
+from rosbags.interfaces import Connection, QosDurability, QosReliability
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
-from persontrack_ros.bags.images import make_image
-from persontrack_ros.bags.images import message_to_bgr
+from persontrack_ros.bags.images import make_image, message_to_bgr
 from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.types import COMPRESSED_IMAGE
-from persontrack_ros.bags.types import TRACKS
-from persontrack_ros.bags.types import deserialise
-from persontrack_ros.bags.types import serialise
-from persontrack_ros.bags.types import stamp_of
-from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.bags.types import COMPRESSED_IMAGE, TRACKS, deserialise, serialise, stamp_of
+from persontrack_ros.core.errors import PersontrackError, SettingsError
 from persontrack_ros.core.parameters.settings import Parameter
 from persontrack_ros.ros.answers import TrackerAnswers
 from persontrack_ros.ros.parameters import declare

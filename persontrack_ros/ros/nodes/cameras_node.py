@@ -15,21 +15,17 @@ from contextlib import ExitStack
 from typing import Optional
 
 import rclpy
-from rclpy.clock import Clock
-from rclpy.clock import ClockType
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import CAMERAS
-from persontrack_ros.core.parameters.node_options import DECLARED
+from persontrack_ros.core.parameters.node_options import CAMERAS, DECLARED
 from persontrack_ros.core.parameters.settings import Parameter
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Gallery
-from persontrack_ros.ros.nodes.tracker_node import TrackerNode
-from persontrack_ros.ros.nodes.tracker_node import run
+from persontrack_ros.ros.nodes.tracker_node import TrackerNode, run
 from persontrack_ros.ros.parameters import declare
-from persontrack_ros.ros.process import NodeExecutor
-from persontrack_ros.ros.process import ros
+from persontrack_ros.ros.process import NodeExecutor, ros
 from persontrack_ros.ros.tracker.worker import Turns
 
 PARAMETERS = (

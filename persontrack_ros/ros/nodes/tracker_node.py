@@ -4,55 +4,40 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Optional
 
-from rclpy.clock import Clock
-from rclpy.clock import ClockType
-from rclpy.clock import JumpThreshold
-from rclpy.clock import TimeJump
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.executors import Executor
-from rclpy.lifecycle import LifecycleNode
-from rclpy.lifecycle import LifecycleState
-from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.task import Future
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.errors import one_line
+from persontrack_ros.core.errors import SettingsError, one_line
 from persontrack_ros.core.memory import giving_memory_back
-from persontrack_ros.core.parameters.settings import NONE
-from persontrack_ros.core.parameters.settings import TF
+from persontrack_ros.core.parameters.settings import NONE, TF
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.timeline import FORWARD_JUMP
-from persontrack_ros.core.tracking.gallery import Camera
-from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.discovery import publishers_of
 from persontrack_ros.ros.parameters import NodeParameters
-from persontrack_ros.ros.process import ros
-from persontrack_ros.ros.process import until_shutdown
+from persontrack_ros.ros.process import ros, until_shutdown
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics
-from persontrack_ros.ros.tracker.endpoints import QosWatch
-from persontrack_ros.ros.tracker.endpoints import describe
+from persontrack_ros.ros.tracker.endpoints import QosWatch, describe
 from persontrack_ros.ros.tracker.image_log import ImageLog
-from persontrack_ros.ros.tracker.inputs import Frame
-from persontrack_ros.ros.tracker.inputs import Inputs
+from persontrack_ros.ros.tracker.inputs import Frame, Inputs
 from persontrack_ros.ros.tracker.losses import LossWatch
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.services import Services
 from persontrack_ros.ros.tracker.session import Session
 from persontrack_ros.ros.tracker.slow_watch import SlowWatch
-from persontrack_ros.ros.tracker.statistics import Level
-from persontrack_ros.ros.tracker.statistics import Report
-from persontrack_ros.ros.tracker.statistics import Statistics
+from persontrack_ros.ros.tracker.statistics import Level, Report, Statistics
 from persontrack_ros.ros.tracker.turning_camera import TurningCamera
-from persontrack_ros.ros.tracker.worker import NewestItemWorker
-from persontrack_ros.ros.tracker.worker import Turns
+from persontrack_ros.ros.tracker.worker import NewestItemWorker, Turns
 
 _ERROR_PERIOD = 5.0
 _WATCH_PERIOD = 1.0

@@ -11,8 +11,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Optional
 

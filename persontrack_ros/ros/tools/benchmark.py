@@ -14,12 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import rclpy
@@ -27,8 +24,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image
@@ -36,21 +32,22 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.benchmark.budget import Budget
-from persontrack_ros.benchmark.measure import CAMERA_RATE
-from persontrack_ros.benchmark.measure import cpu_time
-from persontrack_ros.benchmark.measure import images_of
-from persontrack_ros.benchmark.measure import memory
-from persontrack_ros.benchmark.measure import paced
-from persontrack_ros.benchmark.measure import peak_memory
-from persontrack_ros.benchmark.measure import percentiles
+from persontrack_ros.benchmark.measure import (
+    CAMERA_RATE,
+    cpu_time,
+    images_of,
+    memory,
+    paced,
+    peak_memory,
+    percentiles,
+)
 from persontrack_ros.benchmark.worker import Worker
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.memory import keep_freed_memory
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.tools.cameras_benchmark import measure_cameras

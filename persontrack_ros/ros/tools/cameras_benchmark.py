@@ -17,18 +17,19 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from persontrack_ros.benchmark.budget import Budget
-from persontrack_ros.benchmark.measure import SEVERAL_RATE
-from persontrack_ros.benchmark.measure import SEVERAL_SIZE
-from persontrack_ros.benchmark.measure import Usage
-from persontrack_ros.benchmark.measure import cpu_time
-from persontrack_ros.benchmark.measure import images_of
-from persontrack_ros.benchmark.measure import memory_together
-from persontrack_ros.benchmark.measure import percentiles
+from persontrack_ros.benchmark.measure import (
+    SEVERAL_RATE,
+    SEVERAL_SIZE,
+    Usage,
+    cpu_time,
+    images_of,
+    memory_together,
+    percentiles,
+)
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.ros.images import bgr_to_image
-from persontrack_ros.ros.tools.arrivals import Arrivals
-from persontrack_ros.ros.tools.arrivals import spin_until
+from persontrack_ros.ros.tools.arrivals import Arrivals, spin_until
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 # Images that are kept in memory.

@@ -19,24 +19,18 @@ import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy
-from rclpy.qos import QoSProfile
+from rclpy.qos import HistoryPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.files import read_by
-from persontrack_ros.cli.options import SOURCE
-from persontrack_ros.cli.options import add_settings_options
-from persontrack_ros.cli.options import count
-from persontrack_ros.cli.options import settings_from
+from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.cli.sample_video import sample_video_with_progress
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.errors import OutputError, PersontrackError
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.files.output import check_outputs
-from persontrack_ros.core.messages import message_to_tracks
-from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.messages import message_to_tracks, stamp_to_nanoseconds
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.video.source import VideoSource

@@ -5,11 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 from persontrack_ros.core.parameters.node_arguments import node_arguments
 

@@ -9,17 +9,14 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from typing import Optional
-from typing import Union
+from typing import Any, Optional, Union
 from unittest.mock import patch
 
 import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import HistoryPolicy
-from rclpy.qos import QoSProfile
+from rclpy.qos import HistoryPolicy, QoSProfile
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.bags.reader import is_bag
@@ -28,8 +25,7 @@ from persontrack_ros.ros.compat import local_discovery
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.nodes.bag_player import BagPlayer
 from persontrack_ros.ros.nodes.video_publisher import VideoPublisher
-from persontrack_ros.ros.process import NodeExecutor
-from persontrack_ros.ros.process import spinning
+from persontrack_ros.ros.process import NodeExecutor, spinning
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 # What the node wrote is told with an error up to this number of characters.

@@ -15,15 +15,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
-from contextlib import ExitStack
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 from unittest.mock import patch
 
 import numpy as np
@@ -33,34 +29,26 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from matplotlib.figure import Figure
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
-from std_msgs.msg import String
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.benchmark.measure import paced
 from persontrack_ros.benchmark.report import machine
 from persontrack_ros.cli.defaults import with_default_models
-from persontrack_ros.cli.options import add_settings_options
+from persontrack_ros.cli.options import add_settings_options, settings_from
 from persontrack_ros.cli.options import rate as parse_rate
-from persontrack_ros.cli.options import settings_from
 from persontrack_ros.cli.sample_video import sample_video_with_progress
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.errors import OutputError, PersontrackError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.video.source import Frame
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import Frame, SourceOptions, VideoSource
 from persontrack_ros.ros.compat import local_discovery
-from persontrack_ros.ros.discovery import Introduction
-from persontrack_ros.ros.discovery import own_domain
+from persontrack_ros.ros.discovery import Introduction, own_domain
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.tools.node_process import NodeProcess
 

@@ -11,20 +11,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import rclpy
 from rcl_interfaces.srv import GetParameterTypes
 from rclpy.qos import ReliabilityPolicy
 
-from persontrack_ros.benchmark.measure import DRIVER_RATES
-from persontrack_ros.benchmark.measure import images_of
-from persontrack_ros.benchmark.measure import percentiles
+from persontrack_ros.benchmark.measure import DRIVER_RATES, images_of, percentiles
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.memory import keep_freed_memory

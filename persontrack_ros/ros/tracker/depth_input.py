@@ -6,8 +6,7 @@ from collections import deque
 from concurrent.futures import Future
 from typing import Optional
 
-from sensor_msgs.msg import CameraInfo
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 

@@ -9,14 +9,10 @@ from collections.abc import Iterable
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy
-from rclpy.qos import LivelinessPolicy
-from rclpy.qos import QoSProfile
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from persontrack_ros.ros.discovery import is_known
-from persontrack_ros.ros.discovery import node_of
+from persontrack_ros.ros.discovery import is_known, node_of
 from persontrack_ros.ros.tracker.listener import Listener
 
 # What middlewares give for it differs by less than a second.

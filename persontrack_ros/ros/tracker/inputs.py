@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-from typing import Optional
-from typing import Union
+from typing import Any, Optional, Union
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy
-from sensor_msgs.msg import CameraInfo
-from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.encodings import decode_image
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.parameters.node_options import DETECTIONS
-from persontrack_ros.core.parameters.node_options import IMAGE
+from persontrack_ros.core.parameters.node_options import DETECTIONS, IMAGE
 from persontrack_ros.ros.images import image_to_bgr
-from persontrack_ros.ros.tracker.depth_input import KEPT
-from persontrack_ros.ros.tracker.depth_input import Depth
-from persontrack_ros.ros.tracker.depth_input import DepthInput
+from persontrack_ros.ros.tracker.depth_input import KEPT, Depth, DepthInput
 from persontrack_ros.ros.tracker.listener import Listener
 from persontrack_ros.ros.tracker.losses import LossCounter
 from persontrack_ros.ros.tracker.worker import NewestItemWorker

@@ -5,26 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy
-from rclpy.qos import QoSPolicyKind
-from rclpy.qos import QoSProfile
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.ros.compat import SubscriptionEventCallbacks
-from persontrack_ros.ros.compat import UnsupportedEventTypeError
-from persontrack_ros.ros.compat import take_waiting
-from persontrack_ros.ros.compat import with_number
+from persontrack_ros.ros.compat import (
+    SubscriptionEventCallbacks,
+    UnsupportedEventTypeError,
+    take_waiting,
+    with_number,
+)
 from persontrack_ros.ros.tracker.losses import LossCounter
 
 # Of the parameter that overrides the reliability: what all publishers offer.

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Set
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from geometry_msgs.msg import Quaternion
-from std_msgs.msg import Header
-from std_msgs.msg import String
-from vision_msgs.msg import Detection2D
-from vision_msgs.msg import Detection2DArray
-from vision_msgs.msg import Detection3D
-from vision_msgs.msg import Detection3DArray
-from vision_msgs.msg import ObjectHypothesisWithPose
+from std_msgs.msg import Header, String
+from vision_msgs.msg import (
+    Detection2D,
+    Detection2DArray,
+    Detection3D,
+    Detection3DArray,
+    ObjectHypothesisWithPose,
+)
 
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.messages import CLASS_ID

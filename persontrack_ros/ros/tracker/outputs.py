@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -15,39 +13,28 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
-from std_msgs.msg import String
-from vision_msgs.msg import Detection2DArray
-from vision_msgs.msg import Detection3DArray
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header, String
+from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from persontrack_ros.core.detection.ignore import IgnoreMask
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.drawing import Trails
-from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.drawing import Trails, draw
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.parameters.node_options import DETECTIONS
-from persontrack_ros.core.parameters.node_options import IMAGE
-from persontrack_ros.core.parameters.settings import NONE
-from persontrack_ros.core.parameters.settings import DrawingSettings
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.parameters.node_options import DETECTIONS, IMAGE
+from persontrack_ros.core.parameters.settings import NONE, DrawingSettings, Settings
 from persontrack_ros.core.pipeline import StageTimes
 from persontrack_ros.core.space.following import Target
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.ros.images import bgr_to_compressed
-from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.tracker.depth_input import Depth
-from persontrack_ros.ros.tracker.messages import boxes_to_message
-from persontrack_ros.ros.tracker.messages import tracks_to_info
+from persontrack_ros.ros.tracker.messages import boxes_to_message, tracks_to_info
 from persontrack_ros.ros.tracker.space import Space
 from persontrack_ros.ros.tracker.transforms import Transforms
-from persontrack_ros.ros.tracker.wire import Row
-from persontrack_ros.ros.tracker.wire import boxes_to_bytes
-from persontrack_ros.ros.tracker.wire import known
+from persontrack_ros.ros.tracker.wire import Row, boxes_to_bytes, known
 
 # JPEG_MAX_DIMENSION of libjpeg.
 _LARGEST_JPEG = 65500

@@ -5,12 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 
@@ -18,26 +15,16 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding.sameness import sameness
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.messages import ClassWatch
-from persontrack_ros.core.messages import message_to_detections
-from persontrack_ros.core.parameters.node_options import ANY_CLASS
-from persontrack_ros.core.parameters.node_options import DETECTIONS
-from persontrack_ros.core.parameters.settings import NONE
-from persontrack_ros.core.parameters.settings import TF
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.pipeline import STATISTICS_FRAMES
-from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.pipeline import StageTimes
+from persontrack_ros.core.messages import ClassWatch, message_to_detections
+from persontrack_ros.core.parameters.node_options import ANY_CLASS, DETECTIONS
+from persontrack_ros.core.parameters.settings import NONE, TF, Settings, TrackerSettings
+from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline, StageTimes
 from persontrack_ros.core.timeline import Timeline
-from persontrack_ros.core.tracking.gallery import Camera
-from persontrack_ros.core.tracking.gallery import Gallery
+from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.tracker import Tracker
-from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
 from persontrack_ros.ros.tracker.inputs import Frame
-from persontrack_ros.ros.tracker.outputs import Outcome
-from persontrack_ros.ros.tracker.outputs import Outputs
+from persontrack_ros.ros.tracker.outputs import Outcome, Outputs
 from persontrack_ros.ros.tracker.session import Session
 from persontrack_ros.ros.tracker.turning_camera import TurningCamera
 

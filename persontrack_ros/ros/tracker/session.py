@@ -7,10 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.tracking.state import load_tracker
-from persontrack_ros.core.tracking.state import save_state
-from persontrack_ros.core.tracking.tracker import Tracker
-from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.core.tracking.state import load_tracker, save_state
+from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
 
 
 class Session:

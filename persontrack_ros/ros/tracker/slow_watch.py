@@ -7,8 +7,7 @@ from typing import Optional
 
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import StageTimes
-from persontrack_ros.core.speed import advise
-from persontrack_ros.core.speed import kept
+from persontrack_ros.core.speed import advise, kept
 
 # Seconds and images that are looked at before anything is said.
 WINDOW = 10.0

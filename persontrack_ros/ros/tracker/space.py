@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
-from typing import NamedTuple
-from typing import Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -21,16 +17,10 @@ from std_msgs.msg import Header
 
 from persontrack_ros.core.errors import one_line
 from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.space.depth import Locator
-from persontrack_ros.core.space.depth import Place
-from persontrack_ros.core.space.depth import Scene
-from persontrack_ros.core.space.following import Follower
-from persontrack_ros.core.space.following import Heading
-from persontrack_ros.core.space.following import Sight
-from persontrack_ros.core.space.following import Target
+from persontrack_ros.core.space.depth import Locator, Place, Scene
+from persontrack_ros.core.space.following import Follower, Heading, Sight, Target
 from persontrack_ros.core.space.frames import Pose
-from persontrack_ros.core.space.motion_filter import Motion
-from persontrack_ros.core.space.motion_filter import MotionFilter
+from persontrack_ros.core.space.motion_filter import Motion, MotionFilter
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.ros.tracker.depth_input import Depth
 from persontrack_ros.ros.tracker.markers import Markers

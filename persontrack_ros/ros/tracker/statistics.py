@@ -5,13 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from math import ceil
-from typing import Any
-from typing import Optional
+from typing import Any, Optional
 
 # Latencies that the quantiles are taken of, and seconds that the rate is taken over.
 LATENCIES = 500

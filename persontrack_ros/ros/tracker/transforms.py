@@ -11,8 +11,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from typing import NamedTuple
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
@@ -24,9 +23,7 @@ from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.space.frames import Pose
 
 try:
-    from tf2_ros import Buffer
-    from tf2_ros import TransformException
-    from tf2_ros import TransformListener
+    from tf2_ros import Buffer, TransformException, TransformListener
 except ImportError:
     Buffer = object
 

@@ -7,10 +7,7 @@ import pytest
 
 from persontrack_ros.cli.commands import main
 from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.models.devices import choose
-from persontrack_ros.core.models.devices import effective
-from persontrack_ros.core.models.devices import kinds
-from persontrack_ros.core.models.devices import options
+from persontrack_ros.core.models.devices import choose, effective, kinds, options
 from persontrack_ros.core.parameters.settings import InferenceSettings
 
 ROBOT = {'CPU': 'CPU'}

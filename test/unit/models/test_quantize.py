@@ -13,12 +13,13 @@ import pytest
 from persontrack_ros.cli.commands import main
 from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.embedding.embedder import ModelEmbedder
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import ModelError, SourceError
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import DetectorSettings
-from persontrack_ros.core.parameters.settings import InferenceSettings
-from persontrack_ros.core.parameters.settings import ReidSettings
+from persontrack_ros.core.parameters.settings import (
+    DetectorSettings,
+    InferenceSettings,
+    ReidSettings,
+)
 from persontrack_ros.core.quantization import sample_images
 
 

@@ -13,8 +13,7 @@ import pytest
 from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.embedding.embedder import make_embedder
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import DetectorSettings
-from persontrack_ros.core.parameters.settings import ReidSettings
+from persontrack_ros.core.parameters.settings import DetectorSettings, ReidSettings
 
 FLOAT, INT32 = 1, 3  # of tensorflow.DataType
 
