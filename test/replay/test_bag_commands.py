@@ -169,7 +169,6 @@ def test_bad_input(vtest, persontrack, tmp_path):
         (('record', vtest / 'none.avi', '-o', vtest / 'raw', '--force'), 'no such video'),
         (('compare', vtest / 'raw', vtest / 'png_tracks'), 'has no tracks'),
         (('play', vtest / 'none'), 'there is no bag'),
-        (('golden', tmp_path / 'x', vtest / 'none'), 'there is no'),
     ):
         done = persontrack('bag', *arguments)
         assert done.returncode == 2, (arguments, done.stderr)
