@@ -41,7 +41,6 @@ NOT_RUN = {
     'scripts/test': 'this is one of its tests',
     'scripts/env pytest': 'this is one of its tests',
     'python -m pytest test': 'test/replay/test_stored_tracks.py',
-    'scripts/faults': 'all that it runs is in test/faults',
     'scripts/env tools/soak.py': 'test/nodes/test_soak.py',
     'scripts/env tools/follow_simulation.py': 'test/nodes/test_follow.py',
     'python3 docs/follow_controller.py': 'test/nodes/test_follow.py',

@@ -14,7 +14,6 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -342,7 +341,7 @@ def test_wrong_calibrations(info, reason):
     model=st.sampled_from(['plumb_bob', 'rational_polynomial', 'equidistant', '', 'x']),
     roi=st.tuples(*[st.integers(0, 2**32 - 1)] * 4),
 )
-@settings(deadline=None, max_examples=examples(300))
+@settings(deadline=None, max_examples=300)
 @pytest.mark.fault(
     'publishers',
     '`camera_info` with any numbers',

@@ -10,7 +10,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_tracking import ALGORITHMS, SECOND, step
@@ -114,7 +113,7 @@ numbers = st.one_of(
 
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
 @given(data=st.data(), shared=st.booleans())
-@settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.fault(
     'files',
     'states with any numbers and lengths',
@@ -192,7 +191,7 @@ def test_archives_that_announce_much(content, words, tmp_path):
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=examples(200), suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 @pytest.mark.fault(
     'files',
     'states with damaged bytes, or cut in half',

@@ -7,7 +7,6 @@ import inspect
 
 import numpy as np
 import pytest
-from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_tracking import ALGORITHMS, SIZE, frames
@@ -67,7 +66,7 @@ def update(tracker, frame):
     call=st.integers(0, 5),
     before=st.booleans(),
 )
-@settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.fault(
     'publishers',
     'an error in any step of a tracker',
