@@ -165,7 +165,7 @@ def test_a_missing_model_can_be_mended(models, start, peer):
         ({'tracker__max_age': -5}, r'tracker\.max_age.*1 to 100000'),
         ({'tracker__max_age': 'old'}, r'tracker\.max_age'),
         ({'detector__score_threshold': float('nan')}, r'detector\.score_threshold'),
-        ({'tracker__metric': 'manhattan'}, "'manhattan' is not one of cosine, euclidean"),
+        ({'tracker__camera_motion': 'flow'}, "'flow' is not one of"),
     ],
 )
 @pytest.mark.fault(

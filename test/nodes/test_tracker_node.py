@@ -241,7 +241,7 @@ def test_parameters_are_described_with_type_and_range(peer):
         ({'detector__score_threshold': 1.5}, ''),
         ({'detector__score_threshold': float('nan')}, 'score_threshold'),
         ({'detector__score_threshold': float('inf')}, ''),
-        ({'tracker__metric': 'manhattan'}, "'manhattan' is not one of cosine, euclidean"),
+        ({'tracker__camera_motion': 'flow'}, "'flow' is not one of"),
         ({'detector__model': 'person-detection-0200'}, 'cleanup the node first'),
         ({'detector__device': 'GPU'}, 'cleanup the node first'),
         ({'tracker__nn_budget': 7}, 'cleanup the node first'),
