@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import tempfile
 import threading
 from collections import Counter, deque
@@ -25,6 +26,7 @@ from persontrack_ros.core.models.devices import choose, kinds, options, processo
 from persontrack_ros.core.models.files import SUFFIXES, check_contents
 from persontrack_ros.core.models.profile import Profile
 from persontrack_ros.core.parameters.settings import InferenceSettings
+from persontrack_ros.core.threads import keep_after_fork
 
 _logger = logging.getLogger(__name__)
 
@@ -32,6 +34,26 @@ _logger = logging.getLogger(__name__)
 # somebody uses it. The key: contents of the file, profile, device and options.
 _compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
 _compiling: dict[tuple[Any, ...], threading.Lock] = {}
+
+# The process that loaded models first; 0: none yet.
+_process = 0
+
+
+def check_process() -> None:
+    """
+    Make sure that models were not loaded before this process was made by fork.
+
+    OpenVINO's threads end with a fork, and its locks stay as they are: the child would wait for
+    ever.
+
+    :raises ModelError: if they were.
+    """
+    if _process not in (0, os.getpid()):
+        raise ModelError(
+            'this process was made by fork from one that has loaded models, and OpenVINO does not '
+            'work in it: start it with multiprocessing.get_context("spawn"), or load models only '
+            'after the fork'
+        )
 
 
 class Runtime:
@@ -42,7 +64,14 @@ class Runtime:
     """
 
     def __init__(self, settings: InferenceSettings = InferenceSettings()) -> None:
-        """Load OpenVINO's device plug-ins lazily; nothing is compiled yet."""
+        """
+        Load OpenVINO's device plug-ins lazily; nothing is compiled yet.
+
+        :raises ModelError: in a child made by fork, see :func:`check_process`.
+        """
+        global _process
+        check_process()
+        _process = os.getpid()
         self._core = ov.Core()
         self._settings = settings
         self._choosing = threading.Lock()
@@ -258,6 +287,8 @@ class InferenceModel:
         self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._names = list(output_shapes(compiled))
+        keep_after_fork(self._request)
+        keep_after_fork(compiled)
         self.images: NDArray[np.uint8] = np.zeros(tuple(compiled.input().shape), dtype=np.uint8)
         self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
         # AUTO puts one that only helps out at the start into brackets.
@@ -296,12 +327,14 @@ class InferenceModel:
 
         :returns: the outputs by name; valid until the next call.
         """
+        check_process()
         # On this thread: another one takes 0.3 ms to wake up.
         self._request.infer()
         return self._outputs()
 
     def start(self) -> None:
         """Begin to run the model on :attr:`images`, which must stay as they are until the end."""
+        check_process()
         self._request.start_async()
 
     def finish(self) -> dict[str, NDArray[np.float32]]:
