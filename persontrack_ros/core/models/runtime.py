@@ -23,6 +23,7 @@ from persontrack_ros.core.errors import ModelError, OutputError
 from persontrack_ros.core.files.fetching import cache_directory, write
 from persontrack_ros.core.models.cache import FAILURES, compile_model
 from persontrack_ros.core.models.devices import choose, kinds, options, processor
+from persontrack_ros.core.models.exports import MASK, SIZES, describe, shapes_of
 from persontrack_ros.core.models.files import SUFFIXES, check_contents
 from persontrack_ros.core.models.profile import Profile
 from persontrack_ros.core.parameters.settings import InferenceSettings
@@ -192,13 +193,13 @@ class Runtime:
                 f'cannot read the model {path}: {_reason(error)}. Expected a file that OpenVINO '
                 f'reads ({", ".join(SUFFIXES)})'
             ) from error
-        shapes = [each.partial_shape for each in model.inputs]
         image = ov.PartialShape([3 if axis == 'C' else -1 for axis in profile.layout])
+        beside = {SIZES, MASK}
+        shapes = [each.partial_shape for each in model.inputs if not each.names & beside]
         if len(shapes) != 1 or not shapes[0].compatible(image):
-            inputs = ', '.join(map(str, shapes))
             raise ModelError(
-                f'{path} has the inputs {inputs or "none"}; expected one image of the layout '
-                f'{profile.layout} with 3 channels'
+                f'{path} has the inputs {describe(shapes_of(model.inputs)) or "none"}; expected '
+                f'one image of the layout {profile.layout} with 3 channels'
             )
         (shape,) = shapes
         sides = [shape[profile.layout.index(axis)] for axis in 'HW']
@@ -208,6 +209,7 @@ class Runtime:
                 f'[height, width]", into {path.with_suffix(".yaml").name} beside it'
             )
         size = profile.size or [side.get_length() for side in sides]
+        _set_constants(model, size[1], size[0])
         lengths = dict(zip('NCHW', (1, 3, *size)))
         shape = [lengths[axis] for axis in profile.layout]
         if model.input().partial_shape != ov.PartialShape(shape):
@@ -373,22 +375,33 @@ def infer_all(
 
 def output_shapes(model: Union[ov.Model, ov.CompiledModel]) -> dict[str, list[Optional[int]]]:
     """Return the shapes of a model's outputs by name; None is a length that varies."""
-    shapes: dict[str, list[Optional[int]]] = {}
-    for index, output in enumerate(model.outputs):
-        shape = output.partial_shape
-        lengths = [] if shape.rank.is_dynamic else list(shape)
-        shapes[min(output.names, default=f'output {index}')] = [
-            None if length.is_dynamic else length.get_length() for length in lengths
-        ]
-    return shapes
+    return shapes_of(model.outputs)
 
 
 def describe_outputs(model: ov.Model) -> str:
     """Return the outputs of a model in words, for errors."""
-    return ', '.join(
-        f'{name} [{", ".join("N" if length is None else str(length) for length in shape)}]'
-        for name, shape in output_shapes(model).items()
-    )
+    return describe(output_shapes(model))
+
+
+def _set_constants(model: ov.Model, width: int, height: int) -> None:
+    """
+    Give constants to the inputs that exporters of DETRs make beside the image.
+
+    The size that boxes are measured in is that of the input; all of the image is seen.
+    """
+    for parameter in model.get_parameters():
+        shape = parameter.get_partial_shape()
+        values: Optional[NDArray[Any]] = None
+        if SIZES in parameter.output(0).names and shape.compatible(ov.PartialShape([1, 2])):
+            values = np.array([[width, height]])
+        elif MASK in parameter.output(0).names and shape.rank == ov.Dimension(3):
+            sides = zip(list(shape)[1:], (height, width))
+            values = np.ones([1, *(n if s.is_dynamic else s.get_length() for s, n in sides)])
+        if values is not None:
+            kind = parameter.get_element_type().to_dtype()
+            constant = ov.opset13.constant(values.astype(kind))
+            parameter.output(0).replace(constant.output(0))
+            model.remove_parameter(parameter)
 
 
 def _reason(error: Exception) -> str:
