@@ -249,7 +249,12 @@ def test_one_video_at_a_time(tracker, campus, frames):
     with pytest.raises(SourceError, match='this video was ended'):
         next(second)
     tracker.track(frames[0], 0)
-    # Who lets it go ends it, too.
+    # Neither who is at its end nor who lets it go is in the middle.
+    last = tracker.watch(campus)
+    assert len(list(last)) == 71
+    tracker.track(frames[0], 500)
+    tracker.reset()
+    assert list(last) == []
     for _ in tracker.watch(campus):
         break
     tracker.track(frames[0], 1000)
