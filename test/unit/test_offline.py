@@ -52,6 +52,19 @@ def test_a_long_gap_is_not_filled_but_keeps_the_id():
     assert {track.id for tracks in images for track in tracks} == {1}
 
 
+def test_a_restart_ends_the_tracks_and_forgets_nothing():
+    """As `Pipeline.restart` does it where the time of the images jumps."""
+    tracker = OfflineTracker(TrackerSettings())
+    for frame in range(40):
+        if frame == 20:
+            tracker.reset(tracker.next_id)
+        step(tracker, [walker(frame)], [0], frame * SECOND // 10 - frame // 20 * 60 * SECOND)
+    images = tracker.finish()
+    assert [[track.id for track in tracks] for tracks in images] == [[1]] * 20 + [[2]] * 20
+    tracker.reset()
+    assert tracker.finish() == []
+
+
 def test_who_looks_different_is_somebody_else():
     images = walk(missed=range(20, 30), person_of=lambda frame: frame // 25)
     assert [[track.id for track in tracks] for tracks in images] == (

@@ -145,15 +145,27 @@ class OfflineTracker:
         self.settings = dataclasses.replace(settings, refresh_time=0.0)
         self.reset()
 
-    def reset(self) -> None:
-        """Forget the video."""
-        self._online = make_bare_tracker(self.settings)
+    def reset(self, first_id: int = 1) -> None:
+        """
+        Forget the video; or, from another id on, end all tracks, as where time jumps.
+
+        :param first_id: of the next new person of the online tracker.
+        """
         self._stamp: Optional[int] = None
+        if first_id > 1:
+            self._online.reset(first_id)
+            return
+        self._online = make_bare_tracker(self.settings)
         self._times: list[float] = []
         self._detections: list[Detections] = []
         self._looks: list[Embeddings] = []
         self._found: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self._confirmed: set[int] = set()
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next new person of the online tracker gets."""
+        return self._online.next_id
 
     @property
     def tracks(self) -> list[Track]:
@@ -169,7 +181,8 @@ class OfflineTracker:
     ) -> list[Track]:
         """Advance to the next image; returns what the online tracker knows so far."""
         looks = embed(np.arange(len(detections)))
-        elapsed = 0.0 if self._stamp is None else (stamp - self._stamp) / 1e9
+        # Where time jumped, it is not known how long it was.
+        elapsed = LONGEST_STEP if self._stamp is None else (stamp - self._stamp) / 1e9
         self._stamp = stamp
         now = self._times[-1] if self._times else 0.0
         visible = self._online.update(detections, looks.__getitem__, stamp, motion)
