@@ -1,5 +1,7 @@
 """Test tracking with the whole video at hand, on people whose way is known and on real ones."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -91,6 +93,23 @@ def test_reset_forgets_the_video():
         step(tracker, [walker(frame)], [0], frame * SECOND // 10)
     tracker.reset()
     assert tracker.finish() == []
+
+
+def memory_of(count):
+    """Return the bytes at most that it takes to join so many tracks of one image."""
+    tracker = OfflineTracker(TrackerSettings())
+    for frame in range(count):
+        step(tracker, [walker(0)], [frame % 8], 10 * frame * SECOND)
+    tracemalloc.start()
+    assert tracker.finish() == [[]] * count
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_grows_with_the_number_of_tracks():
+    """And not with its square, which would be sixteen times as much."""
+    assert memory_of(1200) < 6 * memory_of(300)
 
 
 def test_the_smoother_draws_a_line_through_noise():
