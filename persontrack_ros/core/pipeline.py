@@ -189,8 +189,11 @@ class Pipeline:
         def detect(image: BgrImage) -> tuple[Detections, float]:
             detector = idle.get()
             started = time.perf_counter()
-            detections = self._search(detector, image)
-            idle.put(detector)
+            try:
+                detections = self._search(detector, image)
+            finally:
+                # Others wait for it.
+                idle.put(detector)
             return detections, time.perf_counter() - started
 
         # Each frame with the search that tells who is in it, and whether it was made for it.

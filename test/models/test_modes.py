@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -205,6 +206,32 @@ def test_frames_before_a_broken_one_are_not_lost(models, frames):
     with pytest.raises(SourceError, match='broken'):
         next(results)
     assert seen == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):
+    """Whatever it raises: nobody waits for the detector that raised it."""
+    pipeline = Pipeline(Settings(), pipelined=True)
+    detect = Detector.detect
+
+    def fail(self, image):
+        if image is frames[0].image:
+            return detect(self, image)
+        raise RuntimeError('device lost')
+
+    monkeypatch.setattr(Detector, 'detect', fail)
+    caught = []
+
+    def run():
+        try:
+            list(pipeline.process_all(iter(frames)))
+        except RuntimeError as error:
+            caught.append(str(error))
+
+    # If it hangs, then not the other tests.
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(300)
+    assert caught == ['device lost']
 
 
 @pytest.fixture
