@@ -7,12 +7,14 @@ command that runs once, and what is read here needs neither sessions nor authent
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import http.client
 import os
 import subprocess
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -188,6 +190,12 @@ def _open(source: str) -> IO[bytes]:
     if is_url(source):
         # S310 warns of other schemes than is_url has; redirections to files are not followed.
         headers = {'User-Agent': 'persontrack'}
+        user, at, _ = urllib.parse.urlsplit(source).netloc.rpartition('@')
+        if at:
+            # The library takes it for a part of the host.
+            source = source.replace(user + at, '', 1)
+            login = urllib.parse.unquote_to_bytes(user)
+            headers['Authorization'] = f'Basic {base64.b64encode(login).decode()}'
         request = urllib.request.Request(source, headers=headers)  # noqa: S310
         return urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310
     return open(source, 'rb')
