@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
 import openvino as ov
@@ -53,6 +54,19 @@ def test_it_is_used(start, kept):
     boxes, said, compiled = start()
     np.testing.assert_array_equal(boxes, kept[0])
     assert (said, compiled) == ('', 0)
+
+
+def test_pipes_in_the_place_of_files(start, kept):
+    """Nobody writes to them, or reads them: opening one would wait for ever."""
+    expected, file = kept
+    for each in (file, file.with_suffix('.part')):
+        each.unlink(missing_ok=True)
+        os.mkfifo(each)
+    boxes, said, compiled = start()
+    np.testing.assert_array_equal(boxes, expected)
+    assert f'{file}: it is no regular file' in said
+    assert compiled == 1
+    assert start()[1:] == ('', 0), 'it is kept again'
 
 
 @pytest.mark.parametrize('part', [0, 0.5, 1])

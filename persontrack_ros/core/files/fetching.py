@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from persontrack_ros.core.errors import DownloadError, OutputError
+from persontrack_ros.core.files.reading import open_regular
 
 # Seconds without a byte after which a server is given up.
 TIMEOUT = 20.0
@@ -108,6 +109,8 @@ def save(stream: IO[bytes], source: str, target: Path, limit: int, progress: Pro
     size = 0
     try:
         try:
+            # Whatever it is: writing to a pipe waits for ever.
+            target.unlink(missing_ok=True)
             with target.open('wb') as output:
                 while chunk := _read(stream, source):
                     size += len(chunk)
@@ -173,6 +176,8 @@ def write(file: Path, content: bytes) -> None:
     with locked(file.parent):
         part = file.with_suffix('.part')
         try:
+            # Whatever it is: writing to a pipe waits for ever.
+            part.unlink(missing_ok=True)
             part.write_bytes(content)
         except OSError as error:
             with suppress(OSError):
@@ -198,7 +203,7 @@ def _open(source: str) -> IO[bytes]:
             headers['Authorization'] = f'Basic {base64.b64encode(login).decode()}'
         request = urllib.request.Request(source, headers=headers)  # noqa: S310
         return urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310
-    return open(source, 'rb')
+    return open_regular(Path(source))
 
 
 def _read(stream: IO[bytes], source: str) -> bytes:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.files.fetching import write
+from persontrack_ros.core.files.reading import open_regular
 from persontrack_ros.core.models.devices import processor
 
 _logger = logging.getLogger(__name__)
@@ -109,7 +110,8 @@ def compile_model(
 def _load(file: Path) -> Optional[_Kept]:
     """Read a file of the cache; None where there is none, or it is damaged, which is logged."""
     try:
-        content = file.read_bytes()
+        with open_regular(file) as stream:
+            content = stream.read()
     except FileNotFoundError:
         return None
     except OSError as error:

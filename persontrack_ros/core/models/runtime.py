@@ -81,7 +81,7 @@ class Runtime:
         time = str(weights.stat().st_mtime_ns)
         record = directory / hashlib.sha384(bytes(path.resolve())).hexdigest()[:32]
         old_time, _, old_digest = (
-            record.read_text().partition(' ') if record.exists() else ('',) * 3
+            record.read_text().partition(' ') if record.is_file() else ('',) * 3
         )
         if digest == old_digest:
             return

@@ -191,7 +191,7 @@ class VideoSource:
 
 def is_camera(source: str) -> bool:
     """Tell a camera by its number or the path of its device, which may have any name."""
-    return source.isdigit() or stat.S_ISCHR(_mode(source))
+    return source.isdecimal() or stat.S_ISCHR(_mode(source))
 
 
 def _mode(path: str) -> int:
