@@ -48,8 +48,8 @@ class BagReader:
     """
     Reads the messages of a bag.
 
-    A context manager. A bag that is cut off or damaged gives all messages that can be read, with
-    a warning.
+    A context manager. An .mcap file that is cut off gives the messages before the cut, and a
+    damaged one those of all whole chunks, with a warning.
 
     :ivar connections: the topics of ROS 2; one that stands in several files is there once.
     :ivar others: the other topics, which are left out, with what they are.
@@ -287,6 +287,9 @@ def _with_write_ahead_log(file: Path, stack: ExitStack) -> Path:
     folder = Path(stack.enter_context(TemporaryDirectory()))
     for name in (file.name, f'{file.name}-wal'):
         shutil.copyfile(file.with_name(name), folder / name)
-    with closing(sqlite3.connect(folder / file.name)) as database:
-        database.execute('PRAGMA journal_mode=DELETE')
+    try:
+        with closing(sqlite3.connect(folder / file.name)) as database:
+            database.execute('PRAGMA journal_mode=DELETE')
+    except sqlite3.Error as error:
+        raise SourceError(f'the log {file.name}-wal cannot be taken in: {error}') from error
     return folder / file.name

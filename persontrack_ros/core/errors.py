@@ -62,7 +62,7 @@ class DownloadError(ModelError):
 
 
 class SourceError(PersontrackError):
-    """A video, image folder, image or camera cannot be read."""
+    """A video, image folder, image or camera cannot be read, or not now."""
 
 
 class OutputError(PersontrackError):
@@ -70,7 +70,10 @@ class OutputError(PersontrackError):
 
 
 class ImageError(PersontrackError):
-    """An image message is empty, cut short or contradicts itself, or its encoding is unknown."""
+    """
+    An image is empty, cut short, of an unknown kind or encoding, or contradicts itself; or its
+    time is none, or not later than that of the one before.
+    """
 
 
 # Characters of an error that are told: enough for a sentence and a path, and little enough for a

@@ -254,7 +254,7 @@ def start(data, models, persontrack, tmp_path):
 def test_a_damaged_cache_only_costs_time(start, tmp_path):
     directory = tmp_path / 'compiled'
     expected, _ = start(directory)
-    kept = sorted(directory.glob('*.model'))
+    kept = sorted(directory.glob('*.blob'))
     assert len(kept) == 2
     for index, file in enumerate(kept):
         content = file.read_bytes()
@@ -280,4 +280,4 @@ def test_the_cache_is_the_users(start, tmp_path):
     start('none', XDG_CACHE_HOME=str(cache))
     assert not cache.exists()
     start('auto', XDG_CACHE_HOME=str(cache))
-    assert len(list(cache.glob('persontrack_ros/compiled/*.model'))) == 2
+    assert len(list(cache.glob('persontrack_ros/compiled/*.blob'))) == 2

@@ -16,7 +16,6 @@ from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.scaling import scale
-from persontrack_ros.core.models.agreement import boxes_agree, check_first_use
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.models.profile import DetectorProfile, read_profile
 from persontrack_ros.core.models.runtime import Runtime, describe_outputs, output_shapes
@@ -66,10 +65,6 @@ class Detector:
                 f'{path} gives impossible scores: its weights are damaged, or its decoder is not '
                 f'{self._profile.decoder}'
             )
-        self.set_score_threshold(self.own_score_threshold)
-        check_first_use(
-            path, runtime, self.device, lambda image: self.detect(image).boxes, boxes_agree
-        )
         self.set_score_threshold(settings.score_threshold)
 
     @property

@@ -13,7 +13,6 @@ from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray, pixel_rectangles
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.scaling import scale
-from persontrack_ros.core.models.agreement import check_first_use, vectors_agree
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.models.profile import Profile, read_profile
 from persontrack_ros.core.models.runtime import Runtime, describe_outputs, infer_all, output_shapes
@@ -152,11 +151,6 @@ class ModelEmbedder:
             (output,) = member.infer().values()
             if not np.isfinite(output).all() or np.abs(output).max() > 1e4 or not output.any():
                 raise ModelError(f'{path} gives impossible vectors: its weights are damaged')
-        check_first_use(path, runtime, self.device, self.embed_whole, vectors_agree)
-
-    def embed_whole(self, image: BgrImage) -> NDArray[np.float32]:
-        """Compute the vector of a person who fills an image; shape ``(1, dimension)``."""
-        return self.embed(image, np.array([[0.0, 0.0, image.shape[1], image.shape[0]]]))
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """Compute one vector per box, see :meth:`Embedder.embed`."""

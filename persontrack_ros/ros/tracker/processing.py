@@ -15,6 +15,7 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding.sameness import sameness
 from persontrack_ros.core.geometry import iou
 from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.images.encodings import SampleRange
 from persontrack_ros.core.messages import ClassWatch, message_to_detections
 from persontrack_ros.core.parameters.node_options import ANY_CLASS, DETECTIONS
 from persontrack_ros.core.parameters.settings import NONE, TF, Settings, TrackerSettings
@@ -74,6 +75,7 @@ class Processor:
         self._pipeline.use(make(self._pipeline.tracker.settings))
         self.session = Session(self._pipeline.tracker, make)
         self.timeline = Timeline()
+        self._samples = SampleRange()
         self.classes = ClassWatch()
         self.turning: Optional[TurningCamera] = None
 
@@ -101,7 +103,7 @@ class Processor:
             these are, `image` or `detections`.
         :raises ImageError: if the image cannot be used.
         """
-        image = frame.decode(options['max_megapixels'])
+        image = frame.decode(options['max_megapixels'], self._samples)
         moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
         if moment.restart:
             self._restart(settings, options)
