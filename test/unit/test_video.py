@@ -253,8 +253,11 @@ def test_an_image_is_a_short_video(folder, tmp_path):
     lost='nothing',
 )
 def test_a_camera_that_is_not_there():
-    with pytest.raises(SourceError, match='camera 97 is not there'):
-        VideoSource('97')
+    for number in ('97', '4294967296', '12345678901234567890', '9' * 5000):
+        with pytest.raises(SourceError, match=f'camera {number[:500]}.* is not there'):
+            VideoSource(number)
+    with pytest.raises(SourceError, match='no such video, folder or camera'):
+        VideoSource('²')
 
 
 @pytest.mark.fault(

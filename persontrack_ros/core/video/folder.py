@@ -61,7 +61,7 @@ def images_in(directory: Path) -> list[Path]:
     def natural(path: Path) -> list[tuple[int, str]]:
         # 10.png follows 9.png.
         parts = re.split(r'(\d+)', path.name)
-        return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
+        return [(int(part), '') if part.isdecimal() else (-1, part) for part in parts]
 
     # macOS leaves files such as ._1.png on USB sticks and in archives, which are no images.
     try:

@@ -23,7 +23,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from persontrack_ros.core.errors import DownloadError, OutputError, SourceError
+from persontrack_ros.core.errors import DownloadError, OutputError, SourceError, without_passwords
 from persontrack_ros.core.files.fetching import fetch, is_url
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.video.reader import Image
@@ -64,7 +64,8 @@ class Media:
         :param location: path, or URL of any protocol that FFmpeg knows.
         :raises SourceError: if it cannot be read, or holds no video.
         """
-        self.location = location
+        self._location = location
+        self._name = without_passwords(location)
         self._remote = '://' in location
         self._connect(location)
         stream = self._stream
@@ -91,13 +92,12 @@ class Media:
         try:
             self._container = av.open(location, options=options, timeout=TIMEOUT, **_LENIENT)
         except (av.error.FFmpegError, ValueError) as error:
-            raise SourceError(
-                f'cannot decode the video {self.location}: {_reason(error)}'
-            ) from error
+            # Not from the error, which a traceback would show with the password.
+            raise SourceError(f'cannot decode the video {self._name}: {_reason(error)}') from None
         stream = self._container.streams.best('video')
         if not isinstance(stream, VideoStream):
             self._container.close()
-            raise SourceError(f'there is no video in {self.location}')
+            raise SourceError(f'there is no video in {self._name}')
         self._stream = stream
         # On several threads; without it only decoders use them that split images into slices.
         stream.thread_type = 'AUTO'
@@ -111,14 +111,14 @@ class Media:
         :raises SourceError: if a file on a server has to be copied, and cannot be.
         """
         yield from self._decode()
-        if self._position or not is_url(self.location):
+        if self._position or not is_url(self._location):
             return
         # Its index is at the end, and the server, as that of Python, gives no parts of files.
-        _logger.warning('%s cannot be read as it comes; it is copied first', self.location)
+        _logger.warning('%s cannot be read as it comes; it is copied first', self._name)
         with TemporaryDirectory() as folder:
             copy = Path(folder) / 'video'
             try:
-                fetch(self.location, copy, sys.maxsize, lambda size: None)
+                fetch(self._location, copy, sys.maxsize, lambda size: None)
             except (DownloadError, OutputError) as error:
                 raise SourceError(str(error)) from error
             self._container.close()
@@ -160,7 +160,7 @@ class Media:
         """
         if self._remote and self._problem:
             raise SourceError(
-                f'{self.location} broke off after {self._position} images: {self._problem}'
+                f'{self._name} broke off after {self._position} images: {self._problem}'
             )
         if not self.ends:
             return
@@ -181,7 +181,7 @@ class Media:
         elif self._problem:
             problems.append(f'it cannot be read to its end: {self._problem}')
         if problems:
-            raise SourceError(f'{self.location} is damaged: {"; ".join(problems)}')
+            raise SourceError(f'{self._name} is damaged: {"; ".join(problems)}')
 
     def close(self) -> None:
         """Close the file or connection."""
