@@ -98,8 +98,10 @@ class ColorEmbedder:
         return np.array(vectors, dtype=np.float32).reshape(-1, self.dimension)
 
     def _describe(self, crop: BgrImage) -> NDArray[np.float32]:
-        small = cv2.resize(crop, (self._WIDTH, self._HEIGHT))[:, self._MARGIN : -self._MARGIN]
-        hsv = cv2.cvtColor(small, cv2.COLOR_BGR2HSV).astype(np.intp)
+        small = np.empty((self._HEIGHT, self._WIDTH, 3), dtype=np.uint8)
+        scale(crop, small, exact=True)
+        inner = small[:, self._MARGIN : -self._MARGIN]
+        hsv = cv2.cvtColor(inner, cv2.COLOR_BGR2HSV).astype(np.intp)
         hue, saturation, value = (
             hsv[..., channel] * bins // end
             for channel, (bins, end) in enumerate(zip(self._BINS, self._RANGES))
@@ -171,6 +173,4 @@ class ModelEmbedder:
 def _crops(image: BgrImage, boxes: FloatArray) -> list[BgrImage]:
     """Cut the boxes out of the image, clipped to it, see :func:`pixel_rectangles`."""
     rectangles = pixel_rectangles(boxes, image.shape[1], image.shape[0])
-    crops = [image[top:bottom, left:right] for left, top, right, bottom in rectangles]
-    # OpenCV 4.5 takes a single pixel for something else than an image.
-    return [crop.repeat(2, axis=0) if crop.size == 3 else crop for crop in crops]
+    return [image[top:bottom, left:right] for left, top, right, bottom in rectangles]
