@@ -76,7 +76,7 @@ class _Writer(Writer):
 
     STORAGE_PLUGINS: dict[StoragePlugin, Any] = {
         plugin: lambda folder, compression, kind=kind: kind(_FirstPart(folder), compression)
-        for plugin, kind in (Writer.STORAGE_PLUGINS | {StoragePlugin.MCAP: _McapWriter}).items()
+        for plugin, kind in {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _McapWriter}.items()
     }
 
 
