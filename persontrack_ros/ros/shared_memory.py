@@ -11,16 +11,36 @@ Source: RobustExclusiveLock.hpp of Fast DDS, and its tool ``fastdds shm clean``.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import re
 import time
 from pathlib import Path
+
+from rclpy.utilities import get_rmw_implementation_identifier
 
 FOLDER = Path('/dev/shm')  # noqa: S108 - it is this one that Fast DDS uses
 # Fast DDS 2 and 3.
 _LOCK = re.compile(r'(fastrtps|fastdds)_[0-9a-f]{16}_el')
 # Seconds; the lock of a segment that is just being made may not be held yet.
 _YOUNG = 10.0
+
+
+# Bytes of free space below which Fast DDS ends a process by SIGBUS as it starts.
+SCARCE = 2**20
+
+
+def uses_shared_memory() -> bool:
+    """Return whether the middleware is one that this module knows: Fast DDS."""
+    return 'fastrtps' in get_rmw_implementation_identifier()
+
+
+def free(folder: Path = FOLDER) -> float:
+    """Return how many bytes are free; infinity where nobody needs them."""
+    if not (uses_shared_memory() and folder.is_dir()):
+        return math.inf
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
 
 
 def remove_segments_of_dead(folder: Path = FOLDER) -> tuple[int, int]:

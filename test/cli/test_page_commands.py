@@ -58,7 +58,6 @@ NOT_RUN = {
     'persontrack benchmark cameras': 'test/nodes/test_node_benchmark.py',
     'persontrack benchmark transport': 'test/nodes/test_node_benchmark.py',
     'persontrack benchmark': 'eighteen minutes; test/unit/test_benchmark.py runs parts',
-    'persontrack devices --measure': 'test/unit/test_slow_watch.py',
     'persontrack bag play': 'test/bags/test_playing.py',
     'scripts/env studies/': 'minutes to an hour each; below they are run on little',
     'pip install': 'test/cli/test_pip.py',
