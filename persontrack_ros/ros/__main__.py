@@ -15,6 +15,7 @@ import threading
 
 from persontrack_ros.core.errors import PersontrackError, one_line
 from persontrack_ros.core.memory import keep_freed_memory
+from persontrack_ros.ros.shared_memory import check_space
 
 
 def tracker_node() -> int:
@@ -51,6 +52,7 @@ def _run(node: str) -> int:
 
 def _main(node: str) -> int:
     try:
+        check_space()
         return importlib.import_module(f'persontrack_ros.ros.nodes.{node}').main()
     except ModuleNotFoundError as error:
         print(

@@ -25,16 +25,14 @@ from rclpy.qos import QoSProfile
 from rclpy.service import Service
 from rclpy.signals import install_signal_handlers
 from rclpy.task import Future, Task
+from rclpy.utilities import get_rmw_implementation_identifier
 
-from persontrack_ros.core.errors import PersontrackError, SettingsError, one_line
+from persontrack_ros.core.errors import PersontrackError, one_line
 from persontrack_ros.core.parameters.parameter_file import ParameterFile
 from persontrack_ros.ros.compat import init
 from persontrack_ros.ros.shared_memory import (
     FOLDER,
-    SCARCE,
-    free,
     remove_segments_of_dead,
-    uses_shared_memory,
 )
 
 # Seconds between two lines about callbacks that fail again and again.
@@ -210,23 +208,13 @@ def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[NodeExecutor]:
 
 
 def _clean_shared_memory() -> None:
-    """
-    Give back what killed processes left, which with large images is much.
-
-    :raises SettingsError: if there is no space left: Fast DDS would end this process by SIGBUS.
-    """
-    if uses_shared_memory():
+    """Give back what killed processes left, which with large images is much."""
+    if 'fastrtps' in get_rmw_implementation_identifier():
         number, size = remove_segments_of_dead()
         if number:
             rclpy.logging.get_logger('persontrack_ros').info(
                 f'removed {size / 2**20:.0f} MiB of shared memory that {number} killed processes '
                 f'had left in {FOLDER}'
-            )
-        if free() < SCARCE:
-            raise SettingsError(
-                f'{FOLDER} is full ({free() / 2**20:.1f} MiB left), and Fast DDS keeps messages '
-                'there: remove what fills it, give it more (docker run --shm-size=1g), or choose '
-                'another middleware (RMW_IMPLEMENTATION=rmw_cyclonedds_cpp)'
             )
 
 

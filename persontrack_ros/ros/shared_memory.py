@@ -17,7 +17,7 @@ import re
 import time
 from pathlib import Path
 
-from rclpy.utilities import get_rmw_implementation_identifier
+from persontrack_ros.core.errors import SettingsError
 
 FOLDER = Path('/dev/shm')  # noqa: S108 - it is this one that Fast DDS uses
 # Fast DDS 2 and 3.
@@ -26,18 +26,27 @@ _LOCK = re.compile(r'(fastrtps|fastdds)_[0-9a-f]{16}_el')
 _YOUNG = 10.0
 
 
-# Bytes of free space below which Fast DDS ends a process by SIGBUS as it starts.
-SCARCE = 2**20
+# Bytes of free space below which rclpy cannot be imported: libraries that it loads write there,
+# and the system ends the process by SIGBUS.
+_NEEDED = 64 * 1024
 
 
-def uses_shared_memory() -> bool:
-    """Return whether the middleware is one that this module knows: Fast DDS."""
-    return 'fastrtps' in get_rmw_implementation_identifier()
+def check_space(folder: Path = FOLDER) -> None:
+    """
+    Check, before rclpy is imported, that it can be.
+
+    :raises SettingsError: if shared memory is full.
+    """
+    if free(folder) < _NEEDED:
+        raise SettingsError(
+            f'{folder} is full, and without space there a ROS node ends by SIGBUS: remove what '
+            'fills it, or give it more (docker run --shm-size=1g)'
+        )
 
 
 def free(folder: Path = FOLDER) -> float:
-    """Return how many bytes are free; infinity where nobody needs them."""
-    if not (uses_shared_memory() and folder.is_dir()):
+    """Return how many bytes are free; infinity where there is no such folder."""
+    if not folder.is_dir():
         return math.inf
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -65,6 +66,7 @@ class TrackerNode(LifecycleNode):
         self._configuration = NodeParameters(self)
         self._state = NodeState(self._configuration)
         self._published = False
+        self._logged: dict[type[BaseException], float] = {}
         self._is_dead = False
         self._log = ImageLog(self)
         self._qos = QosWatch(self)
@@ -227,7 +229,7 @@ class TrackerNode(LifecycleNode):
             problem = f'{name_work(self._state)}; the node does not wait for it any longer'
             self._end_logger.error(problem)
             if isinstance(self.executor, NodeExecutor):
-                self.executor.fail(PersontrackError(problem))
+                self.executor.fail(RuntimeError(problem))
         self._disconnect()
         super().destroy_node()
 
@@ -253,7 +255,8 @@ class TrackerNode(LifecycleNode):
 
     def _close_account(self) -> None:
         state = self._state
-        state.dropped += state.dropped_now
+        # What is still in work hangs, and is given up.
+        state.dropped += state.dropped_now + (state.worker.in_work if state.worker else 0)
         state.inputs = state.worker = None
         account = state.account
         self._end_logger.info(
@@ -296,7 +299,7 @@ class TrackerNode(LifecycleNode):
             partial(state.outputs.publish_tracks, result.tracks, result.header),
         ):
             result = state.processor.track(result, settings)
-        self._published = True
+        self._published = result.tracker is not None
         state.outputs.publish_rest(result, settings.drawing, options)
         losses = {
             'lost or replaced before they came': state.inputs.lost if state.inputs else 0,
@@ -319,12 +322,14 @@ class TrackerNode(LifecycleNode):
             # Ctrl-C came before its tracks could be published.
             self._state.dropped += 1
             return
-        what = 'tracks published, but nothing else' if self._published else 'image skipped'
+        what = 'after the tracks were published' if self._published else 'image skipped'
         problem = f'{what}: {one_line(error)}'
         self._state.statistics.failed(problem)
-        self.get_logger().error(
-            f'{problem} (frame {name_frame(frame)})', throttle_duration_sec=_ERROR_PERIOD
-        )
+        now = time.monotonic()
+        # Of each kind from time to time: the next frames mostly fail as this one does.
+        if now - self._logged.get(type(error), -math.inf) > _ERROR_PERIOD:
+            self._logged[type(error)] = now
+            self.get_logger().error(f'{problem} (frame {name_frame(frame)})')
 
     def _warn(self, result: FrameResult) -> None:
         """Log what is newly known to be wrong with the frames."""
@@ -385,6 +390,7 @@ class TrackerNode(LifecycleNode):
             self._losses.check(listeners)
         if self._is_dead and isinstance(self.executor, NodeExecutor):
             self.executor.fail(RuntimeError('the thread of the tracker ended'))
+            return
         self._checks.look()
         self._is_dead = state.worker is not None and state.worker.failure is not None
 

@@ -35,7 +35,9 @@ def report(state: NodeState, findings: Sequence[Finding]) -> Report:
     if state.inputs is None:
         what = 'inactive'
     level = max((each.level for each in findings), default=Level.OK)
-    texts = [each.text for each in findings if each.level == level]
+    # The worst first; what is as it may be only where nothing is wrong.
+    shown = sorted(findings, key=lambda each: -each.level)
+    texts = [each.text for each in shown if each.level > Level.OK or level == Level.OK]
     if level == Level.OK:
         texts.insert(0, what)
     return Report(level, '; '.join(texts), _values(state))
