@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Optional
 
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
@@ -21,21 +19,20 @@ from persontrack_ros.core.timeline import FORWARD_JUMP
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import NodeExecutor, deepen_services, ros, until_shutdown
-from persontrack_ros.ros.tracker.checks import Checks, name_frame, name_publishers, name_work
+from persontrack_ros.ros.tracker.checks import Checks, name_work
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
 from persontrack_ros.ros.tracker.endpoints import QosWatch
 from persontrack_ros.ros.tracker.entities import Entities
-from persontrack_ros.ros.tracker.image_log import ImageLog
-from persontrack_ros.ros.tracker.inputs import Frame, Inputs
+from persontrack_ros.ros.tracker.frames import Frames
+from persontrack_ros.ros.tracker.inputs import Inputs
 from persontrack_ros.ros.tracker.losses import LossWatch
 from persontrack_ros.ros.tracker.outputs import Outputs
-from persontrack_ros.ros.tracker.processing import FrameResult, Processor
+from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.services import Services
 from persontrack_ros.ros.tracker.state import NodeState
 from persontrack_ros.ros.tracker.turning_camera import TurningCamera
 from persontrack_ros.ros.tracker.worker import NewestItemWorker, Turns
 
-_ERROR_PERIOD = 5.0
 _WATCH_PERIOD = 1.0
 # Seconds that deactivate and Ctrl-C wait for the frame in work.
 _PATIENCE = 20.0
@@ -65,10 +62,8 @@ class TrackerNode(LifecycleNode):
         self._turns = turns or Turns()
         self._configuration = NodeParameters(self)
         self._state = NodeState(self._configuration)
-        self._published = False
-        self._logged: dict[type[BaseException], float] = {}
         self._is_dead = False
-        self._log = ImageLog(self)
+        self._frames = Frames(self, self._state)
         self._qos = QosWatch(self)
         self._losses = LossWatch(self)
         self._checks = Checks(self, self._state)
@@ -136,7 +131,7 @@ class TrackerNode(LifecycleNode):
         self._inactive.restore()
         settings, options = self._configuration.current
         worker = self._state.worker = NewestItemWorker(
-            self._process, self._fail, self._wake_executor, self._turns
+            self._frames.process, self._frames.fail, self._wake_executor, self._turns
         )
         inputs = self._state.inputs = Inputs(self)
         inputs.subscribe(options, worker, settings.tracker.camera_motion == TF)
@@ -278,86 +273,7 @@ class TrackerNode(LifecycleNode):
         with giving_memory_back():
             self._state.processor = None
 
-    # The way of a frame, on the thread of the worker.
-
-    def _process(self, frame: Frame) -> None:
-        """Process a frame and publish its result; whatever is raised costs this frame alone."""
-        state = self._state
-        if not state.enabled:
-            state.statistics.paused()
-            self.get_logger().debug('image left out: the node is paused')
-            return
-        self._published = False
-        settings, options = self._configuration.current
-        started = time.monotonic()
-        result = state.processor.process(frame, self._arrival(frame), settings, options)
-        self._warn(result)
-        if result.restarted:
-            state.outputs.clear()
-        while result.tracker is not None and not state.session.finish(
-            result.tracker,
-            partial(state.outputs.publish_tracks, result.tracks, result.header),
-        ):
-            result = state.processor.track(result, settings)
-        self._published = result.tracker is not None
-        state.outputs.publish_rest(result, settings.drawing, options)
-        losses = {
-            'lost or replaced before they came': state.inputs.lost if state.inputs else 0,
-            'replaced by newer ones': state.worker.dropped if state.worker else 0,
-            'without a counterpart': state.inputs.unmatched if state.inputs else 0,
-        }
-        self._log.tell(frame, result, losses)
-        people = result.tracks if result.tracker is not None else result.detections or ()
-        state.statistics.processed(
-            frame.received,
-            time.monotonic() - started,
-            len(people),
-            [track.id for track in result.tracks],
-            result.refused,
-        )
-
-    def _fail(self, frame: Frame, error: BaseException) -> None:
-        """Count a frame that raised an error, and log it."""
-        if not self.context.ok():
-            # Ctrl-C came before its tracks could be published.
-            self._state.dropped += 1
-            return
-        what = 'after the tracks were published' if self._published else 'image skipped'
-        problem = f'{what}: {one_line(error)}'
-        self._state.statistics.failed(problem)
-        now = time.monotonic()
-        # Of each kind from time to time: the next frames mostly fail as this one does.
-        if now - self._logged.get(type(error), -math.inf) > _ERROR_PERIOD:
-            self._logged[type(error)] = now
-            self.get_logger().error(f'{problem} (frame {name_frame(frame)})')
-
-    def _warn(self, result: FrameResult) -> None:
-        """Log what is newly known to be wrong with the frames."""
-        logger = self.get_logger()
-        for source, text in result.warnings:
-            if source:
-                logger.warning(f'{name_publishers(self, self._state, source)}: {text}')
-            else:
-                self._tell_of_jump(text)
-        if result.refused:
-            logger.warning(
-                f'{result.refused} detections of another node refused: no person has such a '
-                'place, size or score',
-                throttle_duration_sec=_ERROR_PERIOD,
-            )
-
-    def _arrival(self, frame: Frame) -> int:
-        """Return when a frame came, in nanoseconds of a clock that runs as the images do."""
-        clock = self.get_clock()
-        if clock.ros_time_is_active:
-            return clock.now().nanoseconds
-        return round(frame.received * 1e9)
-
-    def _tell_of_jump(self, what: str) -> None:
-        ids = 'start at 1' if self._configuration.current.options['time.restart_ids'] else 'go on'
-        self.get_logger().warning(f'{what}: the tracks end here, ids {ids}')
-
-    # What happens beside it, on the thread of the executor.
+    # While it runs.
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
         state = self._state
@@ -370,7 +286,7 @@ class TrackerNode(LifecycleNode):
             transforms.forget()
         now = self.get_clock().now().nanoseconds
         if state.processor.timeline.clock_jumped(now - delta, now, threshold):
-            self._tell_of_jump(f'the clock jumped by {delta / 1e9:.3f} s')
+            self._frames.report_jump(f'the clock jumped by {delta / 1e9:.3f} s')
 
     def _wake_executor(self) -> None:
         """Let the executor look for images again, which wait while the worker is busy."""
