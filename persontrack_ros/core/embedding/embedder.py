@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persontrack_ros.core.detection.decoding import check_finite
 from persontrack_ros.core.detection.detector import GREY
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray, pixel_rectangles
@@ -45,6 +46,7 @@ class Embedder(Protocol):
         :param boxes: ``[left, top, width, height]`` in pixels, shape ``(N, 4)``. A box partly
             outside the image is clipped; of one wholly outside, the nearest pixel is used.
         :returns: L2-normalised vectors, shape ``(N, dimension)``.
+        :raises ModelError: if the model gives a NaN or an infinity.
         """
         ...
 
@@ -130,7 +132,7 @@ class ModelEmbedder:
 
         :raises ModelError: if it is missing, damaged or of another kind.
         """
-        path = find_model(settings.model, settings.precision)
+        path = self._path = find_model(settings.model, settings.precision)
         profile = read_profile(path, Profile) or Profile()
         model = runtime.read(path, profile)
         shapes = list(output_shapes(model).values())
@@ -164,10 +166,11 @@ class ModelEmbedder:
 
         for index, outputs in enumerate(infer_all(self._team, len(crops), fill)):
             (embeddings[index],) = outputs.values()
-        vectors = normalise(embeddings)
-        # One vector of no numbers would make those of the whole track none, for as long as it is.
-        vectors[~np.isfinite(vectors).all(axis=1)] = 0.0
-        return vectors
+        try:
+            check_finite(embeddings)
+        except ModelError as error:
+            raise ModelError(f'{self._path} {error}') from error
+        return normalise(embeddings)
 
 
 def _crops(image: BgrImage, boxes: FloatArray) -> list[BgrImage]:
