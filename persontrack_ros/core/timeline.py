@@ -57,12 +57,14 @@ class Moment(NamedTuple):
     :ivar restart: whether the tracks end before this image.
     :ivar jump: what the stamps did that ends them, if that is news; else empty.
     :ivar faults: what else the stamps are or do wrong, and was not told before.
+    :ivar stamped: whether the stamp of the image tells the time; else it arrived then.
     """
 
     time: int
     restart: bool = False
     jump: str = ''
     faults: tuple[str, ...] = ()
+    stamped: bool = True
 
 
 class Timeline:
@@ -160,13 +162,13 @@ class Timeline:
         if self._distrust:
             # Which way stamps that stand still go is still of use.
             if not back or self._distrust == _TO_AND_FRO:
-                return Moment(self._time + waited, cut, '', faults)
+                return Moment(self._time + waited, cut, '', faults, False)
         elif not (back or far):
             if cut or not self._leaps(stamp, arrival):
                 return Moment(stamp + self._ahead, cut)
             self._ahead = self._time + waited - stamp
             leap = f'leapt ahead by {step / SECOND:.3f} s within {waited / SECOND:.3f} s'
-            return Moment(self._time + waited, faults=self._news('leap', leap))
+            return Moment(self._time + waited, faults=self._news('leap', leap), stamped=False)
         cut |= back and self._stale
         self._stale &= not back
         self._left, self._since_left = (self._stamp, self._arrival, step), 0
@@ -175,7 +177,7 @@ class Timeline:
         time = self._time + waited if self._distrust else stamp
         what = 'went back by' if back else 'leapt ahead by'
         news = '' if cut else f'{what} {abs(step) / SECOND:.3f} s'
-        return Moment(time, True, news, faults)
+        return Moment(time, True, news, faults, not self._distrust)
 
     def _mistrust(
         self, stamp: int, step: int, arrival: int, waited: int, jump: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -94,9 +94,15 @@ class NodeParameters:
     :ivar configured: whether the structural ones are in use, and must stay as they are.
     """
 
-    def __init__(self, node: Node) -> None:
-        """Declare them."""
+    def __init__(self, node: Node, check: Callable[[Mapping[str, Any]], None]) -> None:
+        """
+        Declare them.
+
+        :param check: called with values that are to be set, by name; raises SettingsError where
+            the node cannot take them now.
+        """
         self._node = node
+        self._allow = check
         self._problems = declare(node, DECLARED.values(), beside=[CAMERAS])
         self.configured = False
         self.current = Configuration()
@@ -145,6 +151,7 @@ class NodeParameters:
                     raise SettingsError(
                         f'{name} takes effect in configure: deactivate and cleanup the node first'
                     )
+            self._allow(changes)
         except SettingsError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

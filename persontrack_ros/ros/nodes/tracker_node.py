@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
+from rclpy.parameter import Parameter
 from rclpy.task import Future
 
 from persontrack_ros.core.errors import SettingsError, one_line
 from persontrack_ros.core.memory import giving_memory_back
+from persontrack_ros.core.parameters.node_options import target_id
 from persontrack_ros.core.parameters.settings import NONE, TF
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.timeline import FORWARD_JUMP
@@ -72,7 +74,7 @@ class TrackerNode(LifecycleNode):
         self._problem = ''
         self._silent: set[str] = set()
         super().__init__('person_tracker', **options)
-        self._configuration = NodeParameters(self)
+        self._configuration = NodeParameters(self, self._check_target)
         self._statistics = Statistics()
         self._log = ImageLog(self)
         self._qos = QosWatch(self)
@@ -137,6 +139,7 @@ class TrackerNode(LifecycleNode):
         self.get_logger().info(f'loading {models}')
         started = time.monotonic()
         self._processor = Processor(settings, options, self._camera)
+        self._check_target(options)
         devices = ' and '.join(sorted({*self._processor.devices.values()} - {''}))
         self.get_logger().info(
             f'loaded in {time.monotonic() - started:.1f} s'
@@ -221,6 +224,7 @@ class TrackerNode(LifecycleNode):
             if self._outputs is not None:
                 self._outputs.destroy()
                 self._outputs = None
+            self._end_target()
             self._processor = None
             self._camera.forget()
         self._enabled = True
@@ -299,6 +303,8 @@ class TrackerNode(LifecycleNode):
     def _tell_of_jump(self, what: str) -> None:
         ids = 'start at 1' if self._configuration.current.options['time.restart_ids'] else 'go on'
         self.get_logger().warning(f'{what}: the tracks end here, ids {ids}')
+        if self._configuration.current.options['time.restart_ids']:
+            self._end_target()
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if self._processor is None:
@@ -325,8 +331,27 @@ class TrackerNode(LifecycleNode):
             raise SettingsError('tracker.algorithm is none: there is no tracker')
         return self._processor.session
 
+    def _check_target(self, values: Mapping[str, Any]) -> None:
+        """
+        Check that a target by id is a person: else the next one to get the id would be followed.
+
+        :raises SettingsError: if nobody had the id yet.
+        """
+        wanted = target_id(values.get('target', ''))
+        if wanted is not None and wanted >= self._session().tracker.next_id:
+            raise SettingsError(f'target: no person has had the id {wanted} yet')
+
+    def _end_target(self) -> None:
+        """Follow nobody where the target is an id: ids begin anew, and another person has it."""
+        target = self._configuration.current.options['target']
+        if target_id(target) is not None and self.context.ok():
+            self.get_logger().warning(f'target {target} ends with its ids: target is empty now')
+            self.set_parameters([Parameter('target', value='')])
+
     def _reset(self) -> None:
-        self._session().restart(self._configuration.current.settings.tracker)
+        session = self._session()
+        self._end_target()
+        session.restart(self._configuration.current.settings.tracker)
         self._outputs.clear()
         self._statistics.forget_ids()
 
@@ -339,6 +364,7 @@ class TrackerNode(LifecycleNode):
 
     async def _load(self, path: Path) -> None:
         settings, session = self._configuration.current.settings.tracker, self._session()
+        self._end_target()
         await self._apart(partial(session.load, settings, path))
         if session is not self._session():
             raise SettingsError('the node was configured anew meanwhile')
@@ -396,7 +422,7 @@ class TrackerNode(LifecycleNode):
         report.values['target'] = options['target']
         if target is not None:
             report.values['target id'] = '' if target.id is None else str(target.id)
-            report.values['target sight'] = target.sight.value
+            report.values['target status'] = target.status.value
             report.values['target since'] = f'{target.since / 1e9:.3f}'
         processor = self._processor
         report.values['other classes'] = str(processor.classes.left_out if processor else 0)

@@ -27,12 +27,13 @@ from persontrack_ros.core.parameters.node_options import DETECTIONS, IMAGE
 from persontrack_ros.core.parameters.settings import NONE, DrawingSettings, Settings
 from persontrack_ros.core.pipeline import StageTimes
 from persontrack_ros.core.space.following import Target
+from persontrack_ros.core.timeline import Moment
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.tracker.depth_input import Depth
 from persontrack_ros.ros.tracker.messages import boxes_to_message, tracks_to_info
-from persontrack_ros.ros.tracker.space import Space
+from persontrack_ros.ros.tracker.space import Space, SpaceFrame
 from persontrack_ros.ros.tracker.transforms import Transforms
 from persontrack_ros.ros.tracker.wire import Row, boxes_to_bytes, known
 
@@ -46,6 +47,7 @@ class Outcome:
     """
     What came of one frame.
 
+    :ivar moment: when it was taken.
     :ivar detections: None where the tracks are predicted.
     :ivar sources: index of each detection in the message of the topic `detections`; None for those
         that are not in it.
@@ -59,6 +61,7 @@ class Outcome:
     """
 
     header: Header
+    moment: Moment
     image: Optional[BgrImage]
     detections: Optional[Detections]
     sources: Sequence[Optional[int]]
@@ -165,12 +168,21 @@ class Outputs:
         located = any(map(self._wanted, ('tracks_3d', 'markers')))
         if self._space and (moves or target or located):
             height, width = outcome.image.shape[:2]
-            self._space.publish(outcome.tracks, header, (width, height), outcome.depth, target)
+            frame = SpaceFrame(
+                outcome.tracks,
+                outcome.detections,
+                header,
+                outcome.moment.time,
+                outcome.moment.stamped,
+                (width, height),
+                outcome.depth,
+            )
+            self._space.publish(frame, target)
         if info:
-            motions = self._space.motions(outcome.tracks, header) if moves else {}
-            frame = self.transforms.target if moves else ''
+            motions = self._space.motions(outcome.tracks, outcome.moment.time) if moves else {}
+            fixed = self.transforms.target if moves else ''
             self._publishers['track_info'].publish(
-                tracks_to_info(outcome.tracks, outcome.sources, header, frame, motions)
+                tracks_to_info(outcome.tracks, outcome.sources, header, fixed, motions)
             )
         raw, compressed = self._wanted('annotated_image'), self._wanted('compressed')
         if not (raw or compressed):

@@ -117,7 +117,7 @@ class Processor:
             if fault:
                 complain('detections', fault)
         if self.turning is not None:
-            self.turning.expect(frame.header)
+            self.turning.expect(frame.header, moment.stamped)
         started = time.perf_counter()
         self._take_tracker(settings)
         detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
@@ -138,6 +138,7 @@ class Processor:
         mean_time = sum(self._times) / len(self._times)
         outcome = Outcome(
             frame.header,
+            moment,
             image,
             detections,
             sources,
