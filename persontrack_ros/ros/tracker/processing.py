@@ -24,7 +24,7 @@ from persontrack_ros.core.messages import Classes, message_to_detections
 from persontrack_ros.core.parameters.node_options import ANY_CLASS, DETECTIONS
 from persontrack_ros.core.parameters.settings import NONE, TF, Settings, TrackerSettings
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline, StageTimes
-from persontrack_ros.core.timeline import Timeline
+from persontrack_ros.core.timeline import Moment, Timeline
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
@@ -53,6 +53,7 @@ class FrameResult:
     """
     The result of one frame.
 
+    :ivar moment: the time of the frame in its stream.
     :ivar detections: None where the tracks are predicted.
     :ivar sources: index of each detection in the message of the topic `detections`; None for those
         that are not in it.
@@ -60,7 +61,6 @@ class FrameResult:
     :ivar refused: number of detections of another node that cannot be persons.
     :ivar mask: where nobody is detected.
     :ivar times: of this frame.
-    :ivar time: of the frame in its stream; nanoseconds.
     :ivar motion: of the camera since the frame before, where tf knows it.
     :ivar restarted: whether all tracks ended before this frame, as time jumped.
     :ivar warnings: what is newly known to be wrong.
@@ -71,6 +71,7 @@ class FrameResult:
     """
 
     header: Header
+    moment: Moment
     image: Optional[BgrImage]
     detections: Optional[Detections]
     sources: Sequence[Optional[int]]
@@ -78,7 +79,6 @@ class FrameResult:
     refused: int
     mask: Optional[IgnoreMask]
     times: StageTimes
-    time: int
     motion: Optional[FloatArray]
     restarted: bool
     warnings: Sequence[Warned]
@@ -166,7 +166,7 @@ class Processor:
         if frame.detections is not None:
             self.classes.add(frame.detections, _class_id(options))
         if self.turning is not None:
-            self.turning.expect(frame.header)
+            self.turning.expect(frame.header, moment.stamped)
         started = time.perf_counter()
         self._take_tracker(self.session.tracker, settings)
         detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
@@ -176,6 +176,7 @@ class Processor:
             motion = self.turning.motion(frame.info, image)
         result = FrameResult(
             frame.header,
+            moment,
             image,
             detections,
             sources,
@@ -183,7 +184,6 @@ class Processor:
             refused=refused,
             mask=self._pipeline.mask,
             times=StageTimes(elapsed, 0.0, 0.0),
-            time=moment.time,
             motion=motion,
             restarted=self._restarted,
             warnings=tuple(self._warnings),
@@ -201,7 +201,7 @@ class Processor:
             tracked = self._pipeline.track(
                 result.detections,
                 result.image,
-                result.time,
+                result.moment.time,
                 result.times.detection,
                 result.motion,
             )
