@@ -17,7 +17,6 @@ from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.scaling import scale
-from persontrack_ros.core.models.agreement import boxes_agree, check_first_use
 from persontrack_ros.core.models.files import find_model
 from persontrack_ros.core.models.profile import DetectorProfile, read_profile
 from persontrack_ros.core.models.runtime import Runtime, describe_outputs, output_shapes
@@ -46,7 +45,7 @@ class Detector:
         :param pipelined: whether several images are to be worked on at once, see :meth:`team`.
         :raises ModelError: if it is missing, damaged or of another kind.
         """
-        path = find_model(settings.model, settings.precision)
+        path = self._path = find_model(settings.model, settings.precision)
         profile = read_profile(path, DetectorProfile)
         # The zoo's kind of model needs no profile: there is nothing to choose in it.
         self._profile = profile or DetectorProfile()
@@ -65,15 +64,11 @@ class Detector:
         if not self._decoder.accepts(shapes, self._profile, self.size):
             raise ModelError(_wrong_outputs(path, model, self._profile, self.size, bool(profile)))
         _, scores = self._infer()
-        if not (np.isfinite(scores).all() and (scores >= 0).all() and (scores <= 1.001).all()):
+        if not ((scores >= 0).all() and (scores <= 1.001).all()):
             raise ModelError(
                 f'{path} gives impossible scores: its weights are damaged, or its decoder is not '
                 f'{self._profile.decoder}'
             )
-        self.set_score_threshold(self.own_score_threshold)
-        check_first_use(
-            path, runtime, self.device, lambda image: self.detect(image).boxes, boxes_agree
-        )
         self.set_score_threshold(settings.score_threshold)
 
     @property
@@ -102,6 +97,7 @@ class Detector:
         :param image: uint8 BGR of any size, shape ``(height, width, 3)``.
         :returns: detections above the score threshold, best first, without embeddings; boxes in
             pixels of the image, as the model gives them: they may reach a little beyond it.
+        :raises ModelError: if the model gives a NaN or an infinity.
         """
         height, width = image.shape[:2]
         with self._lock:
@@ -137,7 +133,10 @@ class Detector:
         return team
 
     def _infer(self) -> tuple[FloatArray, FloatArray]:
-        return self._decoder.decode(self._model.infer(), self._profile, self.size)
+        try:
+            return self._decoder.decode(self._model.infer(), self._profile, self.size)
+        except ModelError as error:
+            raise ModelError(f'{self._path} {error}') from error
 
 
 @dataclass(frozen=True)

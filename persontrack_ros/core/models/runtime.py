@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -19,10 +17,10 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from persontrack_ros.core.errors import ModelError, OutputError
-from persontrack_ros.core.files.fetching import cache_directory, write
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.files.fetching import cache_directory
 from persontrack_ros.core.models.cache import FAILURES, compile_model
-from persontrack_ros.core.models.devices import choose, kinds, options, processor
+from persontrack_ros.core.models.devices import choose, kinds, options
 from persontrack_ros.core.models.exports import MASK, SIZES, describe, shapes_of
 from persontrack_ros.core.models.files import SUFFIXES, check_contents
 from persontrack_ros.core.models.profile import Profile
@@ -101,58 +99,6 @@ class Runtime:
             return None
         return directory
 
-    def _compare_with_first(self, path: Path, digest: str, directory: Path) -> None:
-        """
-        Compare a model that nobody published with what it was when it was seen first.
-
-        :raises ModelError: if its contents have changed, but its time has not: it is damaged.
-        """
-        weights = path.with_suffix('.bin') if path.suffix == '.xml' else path
-        time = str(weights.stat().st_mtime_ns)
-        record = directory / hashlib.sha384(bytes(path.resolve())).hexdigest()[:32]
-        old_time, _, old_digest = (
-            record.read_text().partition(' ') if record.exists() else ('',) * 3
-        )
-        if digest == old_digest:
-            return
-        if time == old_time:
-            raise ModelError(
-                f'{path} is damaged: its contents are not those that it had when it was first '
-                f'used. Copy it anew; if it is meant to be so, touch {weights.name}'
-            )
-        if old_digest:
-            _logger.warning(
-                '%s has other contents than when it was last used; if nobody replaced it, it is '
-                'damaged',
-                path,
-            )
-        try:
-            write(record, f'{time} {digest}'.encode())
-        except OutputError as error:
-            _logger.warning('nothing is remembered of %s: %s', path, error)
-
-    @contextmanager
-    def first_use(self, path: Path, device: str) -> Iterator[bool]:
-        """
-        Tell whether a model that was read is used for the first time on this kind of processor.
-
-        That it was is remembered beside the compiled models, if what is done with it succeeds.
-        """
-        if self._directory is None:
-            yield True
-            return
-        kind = repr(
-            (self._contents[path], self._settings.precision, processor(self._core, device))
-        )
-        record = self._directory / 'used' / hashlib.sha384(kind.encode()).hexdigest()[:32]
-        first = not record.exists()
-        yield first
-        if first:
-            try:
-                write(record, b'')
-            except OutputError as error:
-                _logger.warning('nothing is remembered of %s: %s', path, error)
-
     @property
     def exact(self) -> bool:
         """Whether results should be the same on processors of all kinds."""
@@ -180,12 +126,9 @@ class Runtime:
         :raises ModelError: if the file is damaged or holds another kind of model.
         """
         try:
-            digest, published = check_contents(path)
+            self._contents[path] = check_contents(path)
         except OSError as error:
             raise ModelError(f'cannot read the model {path}: {error.strerror}') from error
-        self._contents[path] = digest
-        if self._directory and not published:
-            self._compare_with_first(path, digest, self._directory / 'seen')
         try:
             model = self._core.read_model(path)
         except FAILURES as error:
