@@ -192,8 +192,8 @@ def test_stamps_that_do_not_tell_the_time(way, stamps, fault):
     assert faults[-1].startswith(fault)
     assert faults[-1].endswith(': going by the time of arrival')
     assert len(set(faults)) == len(faults)
-    # What goes to and fro is known after four steps back, until which tracks end.
-    assert len(told) <= 7
+    # What goes to and fro is known after five steps back, until which tracks end.
+    assert len(told) <= 9
     slow = 1.0 if 'seconds' in fault else 1e-6
     assert times[-1] - times[20] == pytest.approx(arrivals[-1] - arrivals[20], abs=slow)
 
