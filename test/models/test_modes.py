@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -257,6 +258,32 @@ def test_numbers_that_are_none_end_a_run(models, frames, monkeypatch):
         list(results)
 
 
+def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):
+    """Whatever it raises: nobody waits for the detector that raised it."""
+    pipeline = Pipeline(Settings(), pipelined=True)
+    detect = Detector.detect
+
+    def fail(self, image):
+        if image is frames[0].image:
+            return detect(self, image)
+        raise RuntimeError('device lost')
+
+    monkeypatch.setattr(Detector, 'detect', fail)
+    caught = []
+
+    def run():
+        try:
+            list(pipeline.process_all(iter(frames)))
+        except RuntimeError as error:
+            caught.append(str(error))
+
+    # If it hangs, then not the other tests.
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(300)
+    assert caught == ['device lost']
+
+
 @pytest.fixture
 def start(data, models, persontrack, tmp_path):
     """Return a function that tracks a few frames in a new process."""
@@ -277,7 +304,7 @@ def start(data, models, persontrack, tmp_path):
 def test_a_damaged_cache_only_costs_time(start, tmp_path):
     directory = tmp_path / 'compiled'
     expected, _ = start(directory)
-    kept = sorted(directory.glob('*.model'))
+    kept = sorted(directory.glob('*.blob'))
     assert len(kept) == 2
     for index, file in enumerate(kept):
         content = file.read_bytes()
@@ -303,4 +330,4 @@ def test_the_cache_is_the_users(start, tmp_path):
     start('none', XDG_CACHE_HOME=str(cache))
     assert not cache.exists()
     start('auto', XDG_CACHE_HOME=str(cache))
-    assert len(list(cache.glob('persontrack_ros/compiled/*.model'))) == 2
+    assert len(list(cache.glob('persontrack_ros/compiled/*.blob'))) == 2

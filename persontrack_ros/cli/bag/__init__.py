@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 
-from persontrack_ros.cli.bag import compare, golden, play, record, track
+from persontrack_ros.cli.bag import compare, play, record, track
 
-COMMANDS = (record, track, play, compare, golden)
+COMMANDS = (record, track, play, compare)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -21,6 +21,7 @@ from persontrack_ros.bags.images import make_image, message_to_bgr
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, TRACKS, deserialise, serialise, stamp_of
 from persontrack_ros.core.errors import PersontrackError, SettingsError
+from persontrack_ros.core.images.encodings import SampleRange
 from persontrack_ros.core.parameters.settings import Parameter
 from persontrack_ros.ros.answers import TrackerAnswers
 from persontrack_ros.ros.parameters import declare
@@ -96,6 +97,7 @@ class BagPlayer(Node):
             name = values['image_topic']
             self._images = self._bag.choose_image_topic(None if name == 'auto' else name)
         self._topic_publishers = self._create_publishers()
+        self._samples = {number: SampleRange() for number in self._topic_publishers}
         self._clock = self.create_publisher(Clock, '/clock', 10) if values['clock'] else None
         self._next_tick = 0.0
         self._tracker: Optional[TrackerAnswers] = None
@@ -158,7 +160,8 @@ class BagPlayer(Node):
         if publisher.msg_type is Image and topic.msgtype == COMPRESSED_IMAGE:
             try:
                 compressed = deserialise(data, COMPRESSED_IMAGE)
-                image = make_image(message_to_bgr(compressed), compressed.header)
+                pixels = message_to_bgr(compressed, self._samples[topic.id])
+                image = make_image(pixels, compressed.header)
             except PersontrackError as error:
                 self.get_logger().warning(f'image on {topic.topic} is left out: {error}')
                 return False

@@ -60,7 +60,7 @@ class TrackerNode(LifecycleNode):
         deepen_services(self)
         self._camera = Camera(gallery or Gallery())
         self._turns = turns or Turns()
-        self._configuration = NodeParameters(self)
+        self._configuration = NodeParameters(self, lambda values: self._state.check_target(values))
         self._state = NodeState(self._configuration)
         self._is_dead = False
         self._frames = Frames(self, self._state)
@@ -110,6 +110,7 @@ class TrackerNode(LifecycleNode):
         self.get_logger().info(f'loading {models}')
         started = time.monotonic()
         processor = self._state.processor = Processor(settings, options, self._camera)
+        self._state.check_target(options)
         devices = ' and '.join(sorted({*processor.devices.values()} - {''}))
         self.get_logger().info(
             f'loaded in {time.monotonic() - started:.1f} s'
@@ -262,6 +263,7 @@ class TrackerNode(LifecycleNode):
     def _free(self) -> None:
         """Free the models and end the publishers."""
         state = self._state
+        self._configuration.end_target()
         state.enabled, self._configuration.configured = True, False
         outputs, state.outputs = state.outputs, None
         if outputs is not None:

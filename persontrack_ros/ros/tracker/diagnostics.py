@@ -67,7 +67,7 @@ def _values(state: NodeState) -> dict[str, str]:
     target = outputs.target if outputs and options['target'] else None
     if target is not None:
         values['target id'] = '' if target.id is None else str(target.id)
-        values['target sight'] = target.sight.value
+        values['target status'] = target.status.value
         values['target since'] = f'{target.since / 1e9:.3f}'
     values['other classes'] = str(processor.classes.left_out if processor else 0)
     devices = {} if processor is None else processor.devices

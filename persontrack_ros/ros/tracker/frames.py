@@ -44,12 +44,16 @@ class Frames:
         self._warn(result)
         if result.restarted:
             state.outputs.clear()
+            if options['time.restart_ids']:
+                state.parameters.end_target()
         while result.tracker is not None and not state.session.finish(
             result.tracker,
             partial(state.outputs.publish_tracks, result.tracks, result.header),
         ):
             result = state.processor.track(result, settings)
         self._published = result.tracker is not None
+        # The target may have ended with its ids meanwhile.
+        options = state.parameters.current.options
         state.outputs.publish_rest(result, settings.drawing, options)
         losses = {
             'lost or replaced before they came': state.inputs.lost if state.inputs else 0,

@@ -26,7 +26,7 @@ from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.tracker.messages import boxes_to_message, tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult
-from persontrack_ros.ros.tracker.space import Space
+from persontrack_ros.ros.tracker.space import Space, SpaceFrame
 from persontrack_ros.ros.tracker.transforms import Transforms
 from persontrack_ros.ros.tracker.wire import Row, boxes_to_bytes, known
 
@@ -129,12 +129,21 @@ class Outputs:
         located = any(map(self._wanted, ('tracks_3d', 'markers')))
         if self._space and (moves or target or located):
             height, width = result.image.shape[:2]
-            self._space.publish(result.tracks, header, (width, height), result.depth, target)
+            frame = SpaceFrame(
+                result.tracks,
+                result.detections,
+                header,
+                result.moment.time,
+                result.moment.stamped,
+                (width, height),
+                result.depth,
+            )
+            self._space.publish(frame, target)
         if info:
-            motions = self._space.motions(result.tracks, header) if moves else {}
-            frame = self.transforms.target if moves else ''
+            motions = self._space.motions(result.tracks, result.moment.time) if moves else {}
+            fixed = self.transforms.target if moves else ''
             self._publishers['track_info'].publish(
-                tracks_to_info(result.tracks, result.sources, header, frame, motions)
+                tracks_to_info(result.tracks, result.sources, header, fixed, motions)
             )
         raw, compressed = self._wanted('annotated_image'), self._wanted('compressed')
         if not (raw or compressed):

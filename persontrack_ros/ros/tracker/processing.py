@@ -19,11 +19,12 @@ from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding.sameness import sameness
 from persontrack_ros.core.geometry import FloatArray, iou
 from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.images.encodings import SampleRange
 from persontrack_ros.core.messages import Classes, message_to_detections
 from persontrack_ros.core.parameters.node_options import ANY_CLASS, DETECTIONS
 from persontrack_ros.core.parameters.settings import NONE, TF, Settings, TrackerSettings
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline, StageTimes
-from persontrack_ros.core.timeline import Timeline
+from persontrack_ros.core.timeline import Moment, Timeline
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
@@ -52,6 +53,7 @@ class FrameResult:
     """
     The result of one frame.
 
+    :ivar moment: the time of the frame in its stream.
     :ivar detections: None where the tracks are predicted.
     :ivar sources: index of each detection in the message of the topic `detections`; None for those
         that are not in it.
@@ -59,7 +61,6 @@ class FrameResult:
     :ivar refused: number of detections of another node that cannot be persons.
     :ivar mask: where nobody is detected.
     :ivar times: of this frame.
-    :ivar time: of the frame in its stream; nanoseconds.
     :ivar motion: of the camera since the frame before, where tf knows it.
     :ivar restarted: whether all tracks ended before this frame, as time jumped.
     :ivar warnings: what is newly known to be wrong.
@@ -70,6 +71,7 @@ class FrameResult:
     """
 
     header: Header
+    moment: Moment
     image: Optional[BgrImage]
     detections: Optional[Detections]
     sources: Sequence[Optional[int]]
@@ -77,7 +79,6 @@ class FrameResult:
     refused: int
     mask: Optional[IgnoreMask]
     times: StageTimes
-    time: int
     motion: Optional[FloatArray]
     restarted: bool
     warnings: Sequence[Warned]
@@ -129,6 +130,7 @@ class Processor:
         self._pipeline.use(make(self._pipeline.tracker.settings))
         self.session = Session(self._pipeline.tracker, make)
         self.timeline = Timeline()
+        self._samples = SampleRange()
         self.classes = Classes()
         self.turning: Optional[TurningCamera] = None
         self._restarted = False
@@ -149,7 +151,7 @@ class Processor:
         :raises ImageError: if the image cannot be used.
         :raises ModelError: if a model gives impossible numbers.
         """
-        image = frame.decode(options['max_megapixels'])
+        image = frame.decode(options['max_megapixels'], self._samples)
         moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
         if moment.restart:
             self._restart(settings, options)
@@ -164,7 +166,7 @@ class Processor:
         if frame.detections is not None:
             self.classes.add(frame.detections, _class_id(options))
         if self.turning is not None:
-            self.turning.expect(frame.header)
+            self.turning.expect(frame.header, moment.stamped)
         started = time.perf_counter()
         self._take_tracker(self.session.tracker, settings)
         detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
@@ -174,6 +176,7 @@ class Processor:
             motion = self.turning.motion(frame.info, image)
         result = FrameResult(
             frame.header,
+            moment,
             image,
             detections,
             sources,
@@ -181,7 +184,6 @@ class Processor:
             refused=refused,
             mask=self._pipeline.mask,
             times=StageTimes(elapsed, 0.0, 0.0),
-            time=moment.time,
             motion=motion,
             restarted=self._restarted,
             warnings=tuple(self._warnings),
@@ -199,7 +201,7 @@ class Processor:
             tracked = self._pipeline.track(
                 result.detections,
                 result.image,
-                result.time,
+                result.moment.time,
                 result.times.detection,
                 result.motion,
             )

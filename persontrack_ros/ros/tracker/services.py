@@ -38,7 +38,9 @@ class Services:
         self._offer(Trigger, 'load_state', self._load, callback_group=files)
 
     async def _reset(self, _: Trigger.Request) -> str:
-        self._state.session.restart(self._state.parameters.current.settings.tracker)
+        session = self._state.session
+        self._state.parameters.end_target()
+        session.restart(self._state.parameters.current.settings.tracker)
         self._state.outputs.clear()
         self._state.statistics.forget_ids()
         return 'ids start at 1'
@@ -56,6 +58,7 @@ class Services:
     async def _load(self, _: Trigger.Request) -> str:
         path = self._state_file()
         settings, session = self._state.parameters.current.settings.tracker, self._state.session
+        self._state.parameters.end_target()
         await self._apart(partial(session.load, settings, path))
         if session is not self._state.session:
             raise SettingsError('the node was configured anew meanwhile')

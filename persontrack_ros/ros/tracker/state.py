@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.parameters.node_options import target_id
 from persontrack_ros.core.parameters.settings import NONE
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.tracker.inputs import Frame, Inputs
@@ -83,3 +85,14 @@ class NodeState:
         if self.parameters.current.settings.tracker.algorithm == NONE:
             raise SettingsError('tracker.algorithm is none: there is no tracker')
         return self.processor.session
+
+    def check_target(self, values: Mapping[str, Any]) -> None:
+        """
+        Check that a target by id is a person: else the next one to get the id would be followed.
+
+        :param values: parameters that are to be set, by name.
+        :raises SettingsError: if no person has had the id yet.
+        """
+        wanted = target_id(values.get('target', ''))
+        if wanted is not None and wanted >= self.session.tracker.next_id:
+            raise SettingsError(f'target: no person has had the id {wanted} yet')

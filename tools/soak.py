@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """
 The tracker node for hours, with cameras and spectators that come and go.
 
@@ -18,16 +19,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Optional
-from unittest.mock import patch
 
 import numpy as np
 import psutil
 import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from matplotlib.figure import Figure
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -47,9 +45,9 @@ from persontrack_ros.core.errors import OutputError, PersontrackError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.video.source import Frame, SourceOptions, VideoSource
-from persontrack_ros.ros.compat import local_discovery
-from persontrack_ros.ros.discovery import Introduction, own_domain
+from persontrack_ros.ros.discovery import Introduction
 from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.tools.benchmark import alone
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 TRACKER = '/person_tracker'
@@ -78,7 +76,6 @@ MEASURED = {
     'p50_ms': ('median latency', 'ms'),
     'p99_ms': ('latency, 99th percentile', 'ms'),
 }
-UNITS = ('MB', '', 'ms')
 
 
 class Guest:
@@ -332,33 +329,6 @@ def report(rows: list[dict[str, float]]) -> tuple[str, bool]:
     return '\n'.join([*lines, *(f'\nNot good: {problem}.' for problem in problems)]), not problems
 
 
-def draw(rows: list[dict[str, float]], path: Path) -> None:
-    """Draw what was measured over time."""
-    figure = Figure(figsize=(8, 9), layout='tight')
-    hours = [row['hours'] for row in rows]
-    panels = figure.subplots(len(UNITS) + 2, sharex=True)
-    for axes, unit in zip(panels, UNITS):
-        for name, (title, its_unit) in MEASURED.items():
-            if its_unit == unit:
-                axes.plot(hours, [row[name] for row in rows], label=title, linewidth=1)
-        axes.set_ylabel(unit or 'number')
-    account, ids = panels[-2:]
-    fates = FATES[:-1]
-    account.stackplot(hours, [[row[fate] for row in rows] for fate in fates], labels=fates)
-    account.plot(hours, [row['published'] for row in rows], 'k:', label='published')
-    account.set_ylabel('images so far')
-    ids.plot(hours, [row['ids_so_far'] for row in rows], linewidth=1, label='persons (ids)')
-    ids.set_ylabel('ids so far')
-    ids.set_xlabel('hours')
-    for axes in panels:
-        axes.set_ylim(bottom=0)
-        axes.spines[['top', 'right']].set_visible(False)
-        axes.legend(
-            frameon=False, fontsize='small', ncol=5, loc='lower left', bbox_to_anchor=(0, 1)
-        )
-    figure.savefig(path, dpi=70, pil_kwargs={'optimize': True})
-
-
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run as the options say; return 1 for a node that grows or loses images, 2 for bad input."""
     options = _parse(arguments)
@@ -379,10 +349,10 @@ def duration(text: str) -> float:
 
 def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog='scripts/soak',
+        prog='tools/soak.py',
         description='Run the tracker node on a video that loops, while cameras and spectators '
         'come and go, tracking is paused, and images are damaged. Writes the numbers (soak.csv), '
-        'a picture of them (soak.png), a table of them (soak.md), and the log of the node. Ctrl-C '
+        'a table of them (soak.md), and the log of the node. Ctrl-C '
         'ends it early. The exit code is 1 where the memory of the node grows by '
         f'{LARGEST_GROWTH:.0f} MB or more after the first tenth of the time, or where its account '
         'of images is not that of the cameras, and 2 where it ends. The account needs Fast DDS, '
@@ -424,15 +394,11 @@ def _run(options: argparse.Namespace) -> int:
         raise OutputError(f'cannot create {options.output}: {error.strerror}') from error
     with (
         VideoSource(source, SourceOptions(loop=True)) as video,
-        TemporaryDirectory() as logs,
-        own_domain() as domain,
-        # Neither a robot nearby nor another soak takes part.
-        patch.dict(os.environ, ROS_DOMAIN_ID=str(domain), ROS_LOG_DIR=logs, **local_discovery()),
+        alone(),
     ):
         rows = soak(iter(video), settings, options.rate, options.hours, options.output)
     text, is_good = report(rows)
     (options.output / 'soak.md').write_text(f'{text}\n')
-    draw(rows, options.output / 'soak.png')
     print(text)
     return 0 if is_good else 1
 

@@ -1,14 +1,22 @@
-"""Several cameras in one node, against as many nodes: ``persontrack benchmark cameras``."""
+#!/usr/bin/env python3
+"""
+Measure several cameras in one node, against as many nodes.
+
+    scripts/env tools/cameras.py vtest.avi --cameras 1 2 4 8
+"""
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any
+from pathlib import Path
+from typing import Any, Optional
 
+from arrivals import Arrivals, spin_until
 from builtin_interfaces.msg import Time
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -16,20 +24,17 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.measure import (
-    SEVERAL_RATE,
-    SEVERAL_SIZE,
     Usage,
     cpu_time,
     images_of,
-    memory_together,
     percentiles,
 )
+from persontrack_ros.cli.options import positive
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.ros.images import bgr_to_image
-from persontrack_ros.ros.tools.arrivals import Arrivals, spin_until
+from persontrack_ros.ros.tools.benchmark import alone
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 # Images that are kept in memory.
@@ -39,9 +44,9 @@ _PAUSE = 0.1
 # Seconds that do not count yet, and those to receive the last tracks.
 _WARM_UP = 3
 _REST = 2.0
-# What each measurement takes besides, to start the nodes above all, and how long it is at least.
-_OVERHEAD = 10.0
-_LEAST_SECONDS = 3.0
+# Images per second of each camera, and their size.
+RATE = 10
+SIZE = (640, 480)
 
 
 class Cameras:
@@ -78,19 +83,17 @@ class Cameras:
                 self._publish(name, 0)
             spin_until(self._executor, time.monotonic() + _PAUSE)
 
-    def run(self, seconds: int, budget: Budget) -> dict[str, list[int]]:
+    def run(self, seconds: int) -> dict[str, list[int]]:
         """
-        Publish at the rate of cameras, one after the other, unless Ctrl-C comes.
+        Publish at the rate of cameras, one after the other,
 
         :returns: the stamps of each camera.
         """
         names = list(self._publishers)
         stamps: dict[str, list[int]] = {name: [] for name in names}
         start = time.monotonic()
-        for turn in range(seconds * SEVERAL_RATE * len(names)):
-            if budget.interrupted:
-                break
-            spin_until(self._executor, start + turn / (SEVERAL_RATE * len(names)))
+        for turn in range(seconds * RATE * len(names)):
+            spin_until(self._executor, start + turn / (RATE * len(names)))
             number, camera = divmod(turn, len(names))
             # Each is elsewhere in the video.
             number += camera * len(self._messages) // len(names)
@@ -125,23 +128,20 @@ def measure(
     values: dict[str, Any],
     seconds: int,
     together: bool,
-    budget: Budget,
 ) -> dict[str, Any]:
-    """Measure some cameras, all in one node or each in its own; nothing if Ctrl-C comes."""
+    """Measure some cameras, all in one node or each in its own."""
     with ExitStack() as stack:
         nodes = [stack.enter_context(each) for each in _processes(names, values, together)]
         cameras = Cameras(names, images)
         stack.callback(cameras.node.destroy_node)
         cameras.wait_for(nodes)
-        cameras.run(_WARM_UP, budget)
+        cameras.run(_WARM_UP)
         processes = [node.process.pid for node in nodes]
         before, began = sum(map(cpu_time, processes)), Usage.now()
-        stamps = cameras.run(seconds, budget)
+        stamps = cameras.run(seconds)
         cpu, used = sum(map(cpu_time, processes)) - before, Usage.now() - began
         memory = memory_together(processes)
         cameras.rest()
-    if budget.interrupted:
-        return {}
     latencies = [
         [answered[stamp] for stamp in stamps[name] if stamp in answered]
         for name, answered in cameras.arrivals.latencies.items()
@@ -160,19 +160,74 @@ def measure(
     }
 
 
-def measure_cameras(
-    video: str, values: dict[str, Any], budget: Budget, seconds: int, *counts: int
-) -> dict[str, Any]:
-    """Measure each number of cameras, in one node and in as many."""
-    images = images_of(video, SEVERAL_SIZE, _IMAGES)
-    results: dict[str, Any] = {}
-    ways = list(itertools.product(counts, ('one', 'many')))
-    for number, (count, nodes) in enumerate(budget.steps('cameras', ways, len(ways))):
-        names = [f'camera{number}' for number in range(1, count + 1)]
-        left = budget.share(len(ways) - number).seconds - _OVERHEAD
-        measured = round(min(seconds, max(_LEAST_SECONDS, left)))
-        result = measure(names, images, values, measured, nodes == 'one', budget)
-        if result:
-            results.setdefault(str(count), {})[nodes] = result
-    # One is nothing without the other.
-    return {count: both for count, both in results.items() if len(both) > 1}
+def memory_together(processes: Iterable[int]) -> float:
+    """Return the memory of processes, in which what they share counts once; megabytes."""
+    return (
+        sum(
+            int(line.split()[1])
+            for process in processes
+            for line in Path(f'/proc/{process}/smaps_rollup').read_text().splitlines()
+            if line.startswith('Pss:')
+        )
+        / 1024
+    )
+
+
+def table(cameras: dict[int, Any]) -> list[str]:
+    """Return the results as text, with the ratio of one node to several."""
+    size = 'x'.join(map(str, SIZE))
+    lines = [
+        f'cameras, {RATE} images of {size} per second from each; CPU and MB of all nodes, '
+        'MB: what they share counts once',
+        f'{"cameras":>7}{"nodes":>7}{"images/s":>10}{"of":>4}{"p50":>9}{"p99":>8}{"CPU ms":>9}'
+        f'{"cores":>7}{"MB":>7}{"least/mean":>12}{"others":>8}',
+    ]
+    for count, row in cameras.items():
+        one, many = row['one'], row['many']
+        for nodes, each in (('1', one), (count, many)):
+            lines.append(
+                f'{count:>7}{nodes:>7}{each["images_per_s"]:10.1f}{RATE * count:4}'
+                f'{each["p50_ms"]:9.1f}{each["p99_ms"]:8.1f}{each["cpu_ms_per_image"]:9.1f}'
+                f'{each["cores"]:7.2f}{each["memory_mb"]:7.0f}{each["least_to_mean"]:12.2f}'
+                f'{each["others_cores"]:8.2f}'
+            )
+        ratios = (
+            f'{one[name] / many[name]:{width}.2f}'
+            for name, width in (
+                ('images_per_s', 10),
+                ('p50_ms', 13),
+                ('p99_ms', 8),
+                ('cpu_ms_per_image', 9),
+                ('cores', 7),
+                ('memory_mb', 7),
+                ('least_to_mean', 12),
+            )
+        )
+        lines.append(f'{"ratio":>14}{"".join(ratios)}')
+    return lines
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Measure each number of cameras, in one node and in as many; print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('video')
+    parser.add_argument('--cameras', nargs='+', type=positive, default=[1, 2, 4, 8], metavar='N')
+    parser.add_argument('--seconds', type=positive, default=15, metavar='S')
+    options = parser.parse_args(arguments)
+    images = images_of(options.video, SIZE, _IMAGES)
+    results = {}
+    with alone():
+        for count in options.cameras:
+            names = [f'camera{number}' for number in range(1, count + 1)]
+            results[count] = {
+                nodes: measure(names, images, {}, options.seconds, nodes == 'one')
+                for nodes in ('one', 'many')
+            }
+    print('\n'.join(table(results)))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -2,7 +2,7 @@
 """
 Track persons who leave and come back, and show how well they are known again.
 
-    scripts/env studies/recognition vtest.avi mot/PETS09-S2L1-persons CACHE
+    scripts/env tools/recognition.py vtest.avi mot/PETS09-S2L1-persons CACHE
 
 The ground truth has one id for each person, however often they come back. The video is taken as it
 is, mirrored, played backwards (both ways) and disturbed: 3 % of the detections dropped and the
@@ -21,29 +21,22 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
-from scenes import cell
-from scenes import disturbed
+from scenes import cell, disturbed
 from scipy.optimize import linear_sum_assignment
 
 from persontrack_ros.cli.detect import record_frames
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.embedding.sameness import PERCENTS
-from persontrack_ros.core.embedding.sameness import sameness
+from persontrack_ros.core.embedding.sameness import PERCENTS, sameness
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.evaluation.recording import track
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import iou
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.geometry import FloatArray, iou
+from persontrack_ros.core.parameters.settings import Settings, TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.gallery import clear
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 MODELS = (
     'person-reidentification-retail-0287',

@@ -2,8 +2,8 @@
 """
 Measure cameras on one computer and whoever wants their tracks on another: two network namespaces.
 
-    sudo -E scripts/env scripts/computers vtest.avi
-    sudo -E scripts/env scripts/computers vtest.avi --cameras 4 --mbit 100
+    sudo -E scripts/env tools/computers.py vtest.avi
+    sudo -E scripts/env tools/computers.py vtest.avi --cameras 4 --mbit 100
 
 Each camera publishes 10 images of 640x480 per second on computer 1. What goes over the network:
 
@@ -29,24 +29,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from collections.abc import Mapping
-from contextlib import ExitStack
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from persontrack_ros.benchmark.measure import SEVERAL_RATE
-from persontrack_ros.benchmark.measure import SEVERAL_SIZE
-from persontrack_ros.benchmark.measure import cpu_time
-from persontrack_ros.benchmark.measure import percentiles
+from cameras import RATE, SIZE
+
+from persontrack_ros.benchmark.measure import cpu_time, percentiles
 from persontrack_ros.benchmark.report import machine
-from persontrack_ros.cli.options import count
-from persontrack_ros.cli.options import positive
+from persontrack_ros.cli.options import count, positive
 from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.files.interrupt import SIGNALS
-from persontrack_ros.core.files.interrupt import Interrupt
+from persontrack_ros.core.files.interrupt import SIGNALS, Interrupt
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 WAYS = ('raw', 'compressed', 'detections', 'tracks')
@@ -58,7 +53,7 @@ INTERRUPTED = 130
 
 
 class Computer:
-    """A network namespace, with shared memory of its own; who is in it is reached over its link."""
+    """A network namespace, with shared memory of its own, reached over its link."""
 
     def __init__(self, number: int, memory: str) -> None:
         """Name it; :func:`computers` makes it."""
@@ -151,8 +146,8 @@ def nodes_of(
     way: str, names: list[str], video: str, first: Computer, second: Computer
 ) -> Iterator[tuple[Computer, str, Mapping[str, object], list[str]]]:
     """Return each node: its computer, executable, parameters and remappings."""
-    width, height = SEVERAL_SIZE
-    camera = {'source': video, 'loop': True, 'rate': SEVERAL_RATE, 'width': width}
+    width, height = SIZE
+    camera = {'source': video, 'loop': True, 'rate': RATE, 'width': width}
     camera['height'] = height
     for name in names:
         yield first, 'video_publisher', camera, [f'__ns:=/{name}']
@@ -198,7 +193,7 @@ def measure(way: str, options: argparse.Namespace) -> str:
                 stdout=sys.stderr,
             )
             nodes[computer].append(stack.enter_context(node))
-        module = [sys.executable, '-m', 'persontrack_ros.ros.tools.arrivals']
+        module = [sys.executable, str(Path(__file__).with_name('arrivals.py'))]
         listener = subprocess.Popen(
             [*second.within, *module, str(options.seconds), *names],
             env=variables,

@@ -1,7 +1,7 @@
 """
 When the tracks of cameras arrive, by the stamps of their images.
 
-``python -m persontrack_ros.ros.tools.arrivals SECONDS CAMERA...`` prints `begin` once each camera
+``python tools/arrivals.py SECONDS CAMERA...`` prints `begin` once each camera
 was tracked for a while, or none will be, and after so many seconds the latencies of each as JSON.
 """
 

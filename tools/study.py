@@ -2,9 +2,9 @@
 """
 Measure what each idea of the persistent tracker gains, or what other constants change.
 
-    scripts/env studies/study mot --detections PETS09-S2L1=vtest.avi.npz ...
-    scripts/env studies/study mot --detections ... --change tracker.refresh_time=0
-    scripts/env studies/study mot --detections ... --offline --change offline.FILL_TIME=1.5
+    scripts/env tools/study.py mot --detections PETS09-S2L1=vtest.avi.npz ...
+    scripts/env tools/study.py mot --detections ... --change tracker.refresh_time=0
+    scripts/env tools/study.py mot --detections ... --offline --change offline.FILL_TIME=1.5
 
 All scenes are tracked with what ships and once for each change. Every detection of all frames and
 of every second frame is used, less 3 %, and with boxes jittered by 1 % of their size, anew in each
@@ -21,20 +21,12 @@ import math
 from typing import Any
 
 import numpy as np
-from scenes import Scene
-from scenes import cell
-from scenes import disturbed
-from scenes import parse_arguments
-from scenes import score
+from scenes import Scene, cell, disturbed, parse_arguments, score
 from tqdm import tqdm
 
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.tracking import persistent
-from persontrack_ros.core.tracking import stages
-from persontrack_ros.core.tracking import table
-from persontrack_ros.core.tracking.kalman_filter import DEEP_SORT_NOISE
-from persontrack_ros.core.tracking.kalman_filter import Noise
-from persontrack_ros.core.tracking.kalman_filter import Stds
+from persontrack_ros.core.tracking import persistent, stages, table
+from persontrack_ros.core.tracking.kalman_filter import DEEP_SORT_NOISE, Noise, Stds
 
 STRIDES = (1, 2)
 

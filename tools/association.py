@@ -1,20 +1,24 @@
-"""Association alone: the trackers of this package and loops in the way of the reference."""
+#!/usr/bin/env python3
+"""
+Measure the association alone: the trackers of this package against loops as in the reference.
+
+    scripts/env tools/association.py
+
+Prints milliseconds per frame with 10 to 200 persons, and how many times slower the loops are.
+"""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Any
 
 import numpy as np
 
-from persontrack_ros.benchmark.budget import Budget, results_of
 from persontrack_ros.benchmark.reference_tracker import ReferenceTracker
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.threads import use_one_thread_beside_inference
@@ -74,21 +78,10 @@ def _stepper(tracker: Any) -> Step:
     return step
 
 
-def measure_association(frames: int, budget: Budget) -> dict[str, Any]:
-    """
-    Measure one update of each tracker with each number of persons, in turns.
-
-    In a process of its own, whose BLAS is limited to one thread.
-
-    :returns: medians in milliseconds, and how many times slower than `persistent` they are.
-    """
-    command = [sys.executable, '-m', __name__, str(frames), str(budget.seconds)]
-    return results_of(command, budget, 'part association: see above')
-
-
-def _measure(frames: int, budget: Budget) -> dict[str, Any]:
-    results: dict[str, Any] = {}
-    for count in budget.steps('numbers of persons', COUNTS):
+def measure(frames: int, counts: Sequence[int] = COUNTS) -> dict[int, dict[str, float]]:
+    """Measure one update of each tracker with each number of persons; medians in milliseconds."""
+    results: dict[int, dict[str, float]] = {}
+    for count in counts:
         crowd = Crowd(count)
         steps = trackers()
         times: dict[str, list[float]] = {name: [] for name in steps}
@@ -101,15 +94,20 @@ def _measure(frames: int, budget: Budget) -> dict[str, Any]:
                     # The first round is not measured.
                     if turn:
                         times[name].append(time.perf_counter() - started)
-        medians = {name: 1e3 * float(np.median(own)) for name, own in times.items()}
-        results[str(count)] = {
-            'ms': medians,
-            'reference_to': {name: medians['reference'] / medians[name] for name in medians},
-        }
+        results[count] = {name: 1e3 * float(np.median(own)) for name, own in times.items()}
     return results
 
 
-if __name__ == '__main__':
+def main() -> int:
+    """Measure, and print the table."""
     use_one_thread_beside_inference()
-    with Interrupt() as interrupt:
-        print(json.dumps(_measure(int(sys.argv[1]), Budget(interrupt, float(sys.argv[2])))))
+    for count, row in measure(100).items():
+        cells = (
+            f'{name} {value:.2f} ({row["reference"] / value:.1f})' for name, value in row.items()
+        )
+        print(f'{count:>4} tracks: {", ".join(cells)}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -2,9 +2,9 @@
 """
 Make the pictures of README.md and docs/ from the sample video.
 
-    scripts/env scripts/pictures
+    scripts/env tools/pictures.py
 
-docs/tracked.jpg is an image with the tracks and their trails, docs/report.jpg the head of the page that
+docs/tracked.jpg is an image with the tracks and their trails, docs/report.jpg the page that
 `persontrack run vtest.avi --report` writes, as chromium shows it, and docs/tuning.jpg what
 docs/tuning.md says of thresholds, predicted boxes and places to leave out.
 """
@@ -19,14 +19,12 @@ import cv2
 import numpy as np
 
 from persontrack_ros.cli.sample_video import sample_video_with_progress
-from persontrack_ros.core.drawing import Trails
-from persontrack_ros.core.drawing import draw
+from persontrack_ros.core.drawing import Trails, draw
 from persontrack_ros.core.files.output import write_image
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.presence.writer import ReportWriter
-from persontrack_ros.core.video.source import SourceOptions
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 DOCS = Path(__file__).parents[1] / 'docs'
 # The image that is shown, and the seconds of its trails.

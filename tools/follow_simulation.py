@@ -3,14 +3,14 @@
 Let a simulated robot follow a person, and say how well it keeps the distance.
 
     . /opt/ros/jazzy/setup.bash
-    scripts/env scripts/follow_simulation one-by-one-person-detection.mp4
+    scripts/env tools/follow_simulation.py one-by-one-person-detection.mp4
 
 Persons are cut out of a video of a standing camera in front of which people come and go, and put
 into the images of a robot's camera, with their depth and the robot's tf. The node person_tracker
-detects and follows them (`target: nearest`), `docs/follow_controller.py` drives the robot, and others walk
-through between the two. Each image waits for its answer: the simulated time does not depend on the
-machine. Exit code 1 where the distance is wrong by more than 0.3 m after the first 5 seconds, or
-where somebody else is followed.
+detects and follows them (`target: nearest`), `docs/follow_controller.py` drives the robot, and
+others walk through between the two. Each image waits for its answer: the simulated time does not
+depend on the machine. Exit code 1 where the distance is wrong by more than 0.3 m after the first
+5 seconds, or where somebody else is followed.
 """
 
 from __future__ import annotations
@@ -29,17 +29,13 @@ from typing import Any
 import cv2
 import numpy as np
 import rclpy
-from geometry_msgs.msg import PoseStamped
-from geometry_msgs.msg import TransformStamped
-from geometry_msgs.msg import Twist
+from geometry_msgs.msg import PoseStamped, TransformStamped, Twist
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo
-from sensor_msgs.msg import Image
-from tf2_ros import StaticTransformBroadcaster
-from tf2_ros import TransformBroadcaster
+from sensor_msgs.msg import CameraInfo, Image
+from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.geometry import FloatArray
@@ -245,7 +241,9 @@ class Simulation(Node):
         # The first image may get lost, when the node does not know of its publisher yet.
         for _ in range(round(TIMEOUT / RETRY)):
             stamp = self.sense()
-            if self.until(lambda: self.tracks and self.tracks[-1].header.stamp == stamp, RETRY):
+            if self.until(
+                lambda stamp=stamp: self.tracks and self.tracks[-1].header.stamp == stamp, RETRY
+            ):
                 break
         else:
             raise SystemExit('no answer of person_tracker')

@@ -2,7 +2,7 @@
 """
 Track the persons of a video seen through a window that moves, and show what compensation gains.
 
-    scripts/env studies/moving_camera vtest.avi mot/PETS09-S2L1 CACHE
+    scripts/env tools/moving_camera.py vtest.avi mot/PETS09-S2L1 CACHE
 
 Two windows of 640x480: one shows the whole picture, the other one cuts persons off. Each rests,
 pans, shakes, zooms, does all of these, turns, or pans fast; see `view`. Persons are detected in
@@ -25,19 +25,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from scenes import cell
-from scenes import disturbed
-from scenes import score
+from scenes import cell, disturbed, score
 
 from persontrack_ros.cli.detect import record_frames
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.geometry import boxes_to_measurements
-from persontrack_ros.core.geometry import measurements_to_boxes
+from persontrack_ros.core.geometry import FloatArray, boxes_to_measurements, measurements_to_boxes
 from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.video.source import Frame
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.video.source import Frame, VideoSource
 
 WINDOW = (640, 480)
 # Of the picture in the window, by what the window shows.
