@@ -91,7 +91,7 @@ def _decode_ssd(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found
     (rows,) = outputs.values()
     rows = rows[0, 0].astype(np.float64)
     # An image_id of -1 ends the list; anything may stand behind it.
-    ends = np.flatnonzero(rows[:, 0] < 0)
+    ends = np.flatnonzero((rows[:, 0] < 0) & np.isfinite(rows[:, 0]))
     rows = rows[: ends[0]] if len(ends) else rows
     check_finite(rows)
     rows = rows[_of_class(rows[:, 1], profile)]
