@@ -104,7 +104,7 @@ class Replay:
         :param ground_truth: folder of a MOTChallenge sequence, or gt.txt.
         """
         truth = read_tracks(Path(ground_truth))
-        assert truth.is_truth, f'{ground_truth} is neither the folder of a sequence nor gt.txt'
+        assert truth.truth, f'{ground_truth} is neither the folder of a sequence nor gt.txt'
         scores = Comparison(self._tracks, truth, 0.0).scores
         assert scores is not None
         return scores

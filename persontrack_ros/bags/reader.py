@@ -216,7 +216,10 @@ class BagReader:
         return _Metadata()
 
     def _files_in_folder(self) -> list[Path]:
-        files = [file for file in self.path.iterdir() if _suffix(file) in STORAGES]
+        # A pipe or device of such a name may never end.
+        files = [
+            file for file in self.path.iterdir() if _suffix(file) in STORAGES and file.is_file()
+        ]
         # Numbers count: the tenth part follows the ninth.
         return sorted(files, key=lambda file: (_suffix(file), len(file.name), file.name))
 

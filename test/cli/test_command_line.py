@@ -485,7 +485,8 @@ def test_stored_detections_track_like_the_video(persontrack, video, vtest_tracks
 def test_evaluate(persontrack, persons, vtest_tracks):
     done = persontrack('evaluate', '--ground-truth', persons, '--results', vtest_tracks)
     assert done.returncode == 0
-    head, row = done.stdout.splitlines()
+    head, row, rule = done.stdout.splitlines()
+    assert rule == 'scored by the rule of MOT15: PETS09-S2L1'
     assert head.split()[0] == 'HOTA'
     assert row.split()[0] == 'PETS09-S2L1'
     assert float(row.split()[1]) >= 56

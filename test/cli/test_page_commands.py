@@ -58,7 +58,6 @@ NOT_RUN = {
     'scripts/env tools/transport.py': 'test/nodes/test_node_benchmark.py',
     'scripts/env tools/association.py': 'test/unit/test_benchmark.py',
     'persontrack benchmark': 'minutes; test/unit/test_benchmark.py runs parts',
-    'persontrack devices --measure': 'test/unit/test_slow_watch.py',
     'scripts/env tools/': 'minutes to an hour each; below they are run on little',
     'pip install': 'test/cli/test_pip.py',
     'jupyter notebook': 'test/notebooks/test_notebook.py',
