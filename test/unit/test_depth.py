@@ -323,12 +323,6 @@ def test_wrong_depth_messages(change, reason):
         (make_info(distortion=[0.1] * 5, model='equidistant'), '5 numbers in D; expected 4$'),
     ],
 )
-@pytest.mark.fault(
-    'publishers',
-    '`camera_info` that is not calibrated, or has infinite or too few numbers',
-    happens='no `tracks_3d`, with the reason',
-    lost='places; tracks go on',
-)
 def test_wrong_calibrations(info, reason):
     with pytest.raises(ImageError, match=reason):
         Scene(message(np.ones(SIZE[::-1])), info, SIZE)
@@ -342,12 +336,6 @@ def test_wrong_calibrations(info, reason):
     roi=st.tuples(*[st.integers(0, 2**32 - 1)] * 4),
 )
 @settings(deadline=None, max_examples=300)
-@pytest.mark.fault(
-    'publishers',
-    '`camera_info` with any numbers',
-    happens='refused, or finite places',
-    lost='places where they are not known',
-)
 def test_any_calibration_gives_finite_places(focal, middle, distortion, model, roi):
     info = make_info(SIZE, focal, middle, distortion, model, roi)
     try:
