@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import shlex
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -234,3 +238,21 @@ def test_a_state_that_is_exchanged(tracker, robot, tmp_path):
         assert result.success or 'state.npz' in result.message
     assert tracker.is_alive
     robot.track()
+
+
+@pytest.mark.fault(
+    'disks',
+    'shared memory without a free byte',
+    happens='exit code 2 and one line',
+    lost='nothing',
+)
+def test_no_space_in_shared_memory(start_process):
+    """In a namespace of its own, where that is allowed."""
+    own = ['unshare', '--mount']
+    if shutil.which(own[0]) is None or subprocess.run([*own, 'true']).returncode:
+        pytest.skip('no mount namespaces here')
+    fill = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && head -c 64k /dev/zero > /dev/shm/full'
+    node = f'{shlex.quote(sys.executable)} -m persontrack_ros.ros tracker_node'
+    process = start_process([*own, 'sh', '-c', f'{fill} && exec {node}'])
+    assert process.wait() == 2
+    process.wait_for('tracker_node: error: /dev/shm is full, and without space there a ROS node')

@@ -30,6 +30,7 @@ from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.session import Session
 from persontrack_ros.ros.tracker.statistics import Statistics
+from persontrack_ros.ros.tracker.transitions import Transitions
 from persontrack_ros.ros.tracker.worker import NewestItemWorker
 
 TIMEOUT = 120
@@ -184,7 +185,7 @@ def test_a_frame_that_hangs_is_named(rig, monkeypatch):
             status = rig.check()
             assert status.level >= Level.WARN
             assert name in status.message
-            with mock.patch.object(TrackerNode, '_end_logger') as logger:
+            with mock.patch.object(Transitions, 'logger') as logger:
                 rig.change('deactivate', FAILURE)
         finally:
             go_on.set()
