@@ -44,7 +44,7 @@ NOT_RUN = {
     'scripts/faults': 'all that it runs is in test/faults',
     'scripts/soak': 'test/nodes/test_soak.py',
     'scripts/env scripts/follow_simulation': 'test/nodes/test_follow.py',
-    'python3 docs/follow_controller.py': 'test/nodes/test_follow.py',
+    'python3 examples/follow_controller.py': 'test/nodes/test_follow.py',
     'sudo -E scripts/env scripts/computers': 'test/nodes/test_computers.py',
     'scripts/env persontrack run 0': 'needs a webcam and a window',
     'scripts/env persontrack run rtsp:': 'test/unit/test_live.py',
