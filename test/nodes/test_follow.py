@@ -47,7 +47,7 @@ def test_the_distance_is_kept(models, data, own_graph):
 
 def test_the_robot_stops(models, own_graph):
     """Images, depth, detections, tf or poses stop, or the person is too near for depth."""
-    output = simulate('--faults', '8')
+    output = simulate('--faults', '7')
     distances = [float(each) for each in re.findall(r' s: ([\d.]+) m at least', output)]
-    assert len(distances) == 8
+    assert len(distances) == 7
     assert min(distances) >= 0.8
