@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 TIMEOUT = 400
 
 
-SIMULATION = CHECKOUT / 'scripts' / 'follow_simulation'
+SIMULATION = CHECKOUT / 'tools' / 'follow_simulation.py'
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros'

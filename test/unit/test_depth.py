@@ -14,10 +14,10 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from examples import examples
 from persontrack_ros.core.errors import ImageError
 from persontrack_ros.core.images.encodings import depth_to_metres, image_to_depth
 from persontrack_ros.core.space.depth import Locator, Scene

@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images.encodings import decode_image
+from persontrack_ros.core.images.encodings import SampleRange, decode_image
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.parameters.node_options import DETECTIONS, IMAGE
 from persontrack_ros.ros.images import image_to_bgr
@@ -52,16 +52,18 @@ class Frame:
         """The header of the image, or of the detections where there is none."""
         return (self.image or self.detections).header
 
-    def decode(self, max_megapixels: float) -> Optional[BgrImage]:
+    def decode(self, max_megapixels: float, samples: SampleRange) -> Optional[BgrImage]:
         """
         Convert the image to BGR, if there is one.
 
         :param max_megapixels: of a compressed one.
+        :param samples: of the stream.
         :raises ImageError: if it is damaged or too large, or has an unknown encoding.
         """
         if isinstance(self.image, CompressedImage):
-            return decode_image(self.image.data, max_megapixels)
-        return None if self.image is None else image_to_bgr(self.image)
+            format_ = self.image.format
+            return decode_image(self.image.data, max_megapixels, format_=format_, samples=samples)
+        return None if self.image is None else image_to_bgr(self.image, samples)
 
 
 class StampMatcher:
