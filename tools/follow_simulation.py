@@ -284,7 +284,7 @@ def main() -> int:
     if options.video:
         world = scene(cut_out(options.video, 3), options.seconds)
     else:
-        world = World([stroll()], scale=0.25)
+        world = World([stroll()], scale=0.25, pan_rate=1.0)
         unused = {'detector.model': 'none', 'reid.model': 'none'}
         parameters |= {'input': 'image+detections', **unused}
     rclpy.init()

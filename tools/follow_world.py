@@ -23,7 +23,7 @@ SPEED = 1.2
 # The camera, level: pixels, and metres above the floor.
 SIZE = (640, 480)
 FOCAL = 380.0
-PAN, PAN_RATE = 0.3, 1.0  # radians, and radians per second
+PAN = 0.3  # radians to each side
 CAMERA_HEIGHT = 0.9
 PERSON_HEIGHT = 1.7
 OPTICAL = (-0.5, 0.5, -0.5, 0.5)
@@ -72,22 +72,23 @@ def cut_out(video: str, count: int) -> list[Any]:
 
 
 class World:
-    """A robot with a camera that pans, and persons around it."""
+    """A robot with a camera that pans, by so many radians per second, and persons around it."""
 
-    def __init__(self, persons: list[Person], scale: float = 1.0) -> None:
+    def __init__(self, persons: list[Person], scale: float = 1.0, pan_rate: float = 0.3) -> None:
         self.time = 0.0
         self.walked = 0.0  # the time of the persons, who may stand still
         self.robot = np.array([0.0, 0.0, 0.0])
         self.size = (round(scale * SIZE[0]), round(scale * SIZE[1]))
         self.focal = scale * FOCAL
         self.near = 0.3
+        self._pan_rate = pan_rate
         self._persons = persons
         self._random = np.random.default_rng(1)
 
     @property
     def pan(self) -> float:
         """How the camera is turned to the left."""
-        return PAN * math.sin(PAN_RATE / PAN * self.time)
+        return PAN * math.sin(self._pan_rate / PAN * self.time)
 
     @property
     def distance(self) -> float:
