@@ -43,7 +43,7 @@ NOT_RUN = {
     'python -m pytest test': 'test/replay/test_stored_tracks.py',
     'scripts/env tools/soak.py': 'test/nodes/test_soak.py',
     'scripts/env tools/follow_simulation.py': 'test/nodes/test_follow.py',
-    'python3 docs/follow_controller.py': 'test/nodes/test_follow.py',
+    'python3 examples/follow_controller.py': 'test/nodes/test_follow.py',
     'sudo -E scripts/env tools/computers.py': 'test/nodes/test_computers.py',
     'scripts/env persontrack run 0': 'needs a webcam and a window',
     'scripts/env persontrack run rtsp:': 'test/unit/test_live.py',

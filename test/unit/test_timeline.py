@@ -292,3 +292,22 @@ def test_nanoseconds_that_are_more_than_a_second():
     (fault,) = timeline.advance_to(Header, 0, 1.0).faults
     assert fault == 'have a nanosec above 999999999, which is a fault of the driver'
     assert timeline.advance_to(Header, SECOND, 1.0).faults == ()
+
+
+def test_stamps_for_others_than_the_tracker():
+    """Nobody may look up by a stamp what arrival counts for."""
+
+    def stamped(*stamps):
+        timeline = Timeline()
+        moments = [
+            timeline.advance(round(stamp * SECOND), number * SECOND // 10, 1.0)
+            for number, stamp in enumerate(stamps)
+        ]
+        return [moment.stamped for moment in moments]
+
+    tenths = [100 + number / 10 for number in range(20)]
+    assert all(stamped(*tenths))
+    assert stamped(0, 0, 0) == [True, False, False]
+    assert stamped(*map(int, tenths))[1:] == [False] * 19
+    # A leap is that of one frame.
+    assert stamped(*tenths, 111, 111.1)[-2:] == [False, True]
