@@ -26,10 +26,8 @@ from persontrack_ros.ros.discovery import publishers_of
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import ros, until_shutdown
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics
-from persontrack_ros.ros.tracker.endpoints import QosWatch, describe
 from persontrack_ros.ros.tracker.image_log import ImageLog
 from persontrack_ros.ros.tracker.inputs import Frame, Inputs
-from persontrack_ros.ros.tracker.losses import LossWatch
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.services import Services
@@ -70,13 +68,11 @@ class TrackerNode(LifecycleNode):
         self._enabled = True
         self._dropped = 0
         self._problem = ''
-        self._silent: set[str] = set()
+        self._faults: set[str] = set()
         super().__init__('person_tracker', **options)
         self._configuration = NodeParameters(self)
         self._statistics = Statistics()
         self._log = ImageLog(self)
-        self._qos = QosWatch(self)
-        self._losses = LossWatch(self)
         self._slow = SlowWatch()
         Services(self, self._reset, self._enable, self._save, self._load)
         publish_diagnostics(self, self._report)
@@ -157,9 +153,10 @@ class TrackerNode(LifecycleNode):
         self._inputs.subscribe(options, self._worker, calibrated)
         self._statistics.resume()
         self._slow = SlowWatch()
-        self._silent.clear()
+        self._faults.clear()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
-        self.get_logger().info(f'{what} the persons in {" and ".join(self._inputs.topics)}')
+        topics = ' and '.join(each.name for each in self._inputs.topics.values())
+        self.get_logger().info(f'{what} the persons in {topics}')
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work; the models and tracks stay."""
@@ -292,7 +289,7 @@ class TrackerNode(LifecycleNode):
     def _complain(self, what: str, fault: str) -> None:
         """Warn of what is wrong with the messages of a topic, and name who publishes them."""
         inputs = self._inputs
-        topic = inputs.listeners[what].topic_name if inputs else what
+        topic = inputs.topics[what].name if inputs else what
         names = ' and '.join(publishers_of(self, topic)) if inputs else ''
         self.get_logger().warning(f'{topic}, published by {names or "somebody"}: {fault}')
 
@@ -361,26 +358,15 @@ class TrackerNode(LifecycleNode):
         return done
 
     def _watch(self) -> None:
-        """Warn of topics over which nothing comes, and why."""
-        if self._outputs is None:
-            return
+        """Warn of what is wrong with the inputs, once while it lasts."""
         inputs = self._inputs
-        if inputs is not None:
-            inputs.adapt()
-        listeners = [] if inputs is None else inputs.listeners.values()
-        self._qos.check(listeners, self._outputs.publishers)
-        self._losses.check(listeners)
-        limit = self._configuration.current.options['diagnostics.silence_warn']
-        for topic, silence in {} if inputs is None else inputs.silence.items():
-            if not limit or silence <= limit:
-                self._silent.discard(topic)
-            elif topic not in self._silent:
-                self._silent.add(topic)
-                publishers = describe(self.get_publishers_info_by_topic(topic))
-                self.get_logger().warning(
-                    f'nothing came over {topic} for {silence:.0f} s; '
-                    + (f'it is published by {publishers}' if publishers else 'nobody publishes it')
-                )
+        if inputs is None:
+            return
+        inputs.adapt()
+        faults = inputs.faults(self._configuration.current.options['diagnostics.silence_warn'])
+        for name in faults.keys() - self._faults:
+            self.get_logger().warning(faults[name])
+        self._faults = set(faults)
 
     def _report(self) -> Report:
         """Tell how things are, for the diagnostics."""
@@ -411,7 +397,14 @@ class TrackerNode(LifecycleNode):
             return Report(Level.OK, 'inactive', report.values)
         if not self._enabled:
             return Report(Level.OK, 'paused', report.values)
-        return report
+        faults = [*inputs.faults(options['diagnostics.silence_warn']).values()]
+        if inputs.depth_fault:
+            faults.append(f'no tracks_3d: {inputs.depth_fault}')
+        if not faults:
+            return report
+        if report.level != Level.OK:
+            faults.insert(0, report.message)
+        return Report(max(report.level, Level.WARN), '; '.join(faults), report.values)
 
 
 def run(tracker: TrackerNode, executor: Executor) -> None:
