@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+import numbers
+import threading
+import weakref
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager
 from os import PathLike
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, NoReturn, Optional, Union
 
 import openvino as ov
+from numpy.typing import NDArray
 
 from persontrack_ros.core.embedding.likeness import Likeness, compare
+from persontrack_ros.core.errors import ImageError, ModelError, SettingsError, SourceError
 from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.images.conversion import as_bgr
 from persontrack_ros.core.models.devices import kinds
+from persontrack_ros.core.models.runtime import check_process
 from persontrack_ros.core.parameters.settings import Settings, Value
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.threads import keep_after_fork
 from persontrack_ros.core.timeline import SECOND
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.video.partial import Partial
 from persontrack_ros.core.video.source import VideoSource
 
-Source = Union[str, 'PathLike[str]']
+Source = Union[str, 'PathLike[str]', int]
+
+# What fits into nanoseconds of 64 bits.
+MAX_SECONDS = 9e9
 
 
 class Seen(NamedTuple):
@@ -38,7 +52,11 @@ class Seen(NamedTuple):
 
 
 class PersonTracker:
-    """Finds persons in images and tells who they are by an id that stays with each."""
+    """
+    Finds persons in images and tells who they are by an id that stays with each.
+
+    Threads that share one take turns. A process that is made by fork afterwards cannot use it.
+    """
 
     def __init__(self, **settings: Mapping[str, Value]) -> None:
         """
@@ -48,8 +66,16 @@ class PersonTracker:
             ``detector={'interval': 2}, tracker={'remember': 60.0}``. The others have their
             defaults.
         :raises SettingsError: if a parameter is unknown or a value is not allowed.
-        :raises ModelError: if a model or device cannot be used.
+        :raises ModelError: if a model or device cannot be used, or this process was made by fork
+            from one that has loaded models.
         """
+        groups = [group.name for group in dataclasses.fields(Settings)]
+        for group, own in settings.items():
+            if not isinstance(own, Mapping) or (not own and group not in groups):
+                raise SettingsError(
+                    f'{group} is {own!r}; expected parameters by group ({", ".join(groups)}), as '
+                    "detector={'interval': 2}"
+                )
         self._settings = Settings.from_values(
             {
                 f'{group}.{name}': each
@@ -58,63 +84,158 @@ class PersonTracker:
             }
         )
         self._pipeline = Pipeline(self._settings)
+        self._lock = threading.RLock()
+        # Weak: a video that nobody can go on with is at its end.
+        self._watch: Callable[[], Optional[_Watch]] = lambda: None
+        self._stamp: Optional[int] = None
 
-    def track(self, image: BgrImage, seconds: float) -> list[Track]:
+    def track(self, image: NDArray[Any], seconds: float) -> list[Track]:
         """
         Track the persons in the next image.
 
-        :param image: uint8 BGR, shape ``(height, width, 3)``.
+        :param image: uint8 BGR, shape ``(height, width, 3)``, or what :func:`as_bgr` converts to
+            that.
         :param seconds: its time, later than that of the image before; by any clock.
+        :raises ImageError: if the image is something else, or its time is not later.
+        :raises SourceError: in the middle of a video of :meth:`watch`.
+        :raises ModelError: in a process that was made by fork.
         """
-        return self._pipeline.process(image, round(seconds * SECOND)).tracks
+        check_process()
+        pixels = as_bgr(image)
+        stamp = _nanoseconds(seconds)
+        with self._lock:
+            watch = self._watch()
+            if watch is not None and watch.unfinished:
+                raise SourceError(
+                    'this tracker is in the middle of a video: go on to the end of watch(), call '
+                    'reset() first, or use a tracker for each'
+                )
+            if self._stamp is not None and stamp <= self._stamp:
+                raise ImageError(
+                    f'seconds is {seconds!r}, not later than the image before, at '
+                    f'{self._stamp / SECOND!r}: give images in their order, or call reset() first'
+                )
+            self._stamp = stamp
+            return self._pipeline.process(pixels, stamp).tracks
 
     def watch(self, source: Source, offline: bool = False) -> Iterator[Seen]:
         """
         Track the persons in a video, from its start on; those of earlier images are forgotten.
 
+        A video that is not at its end is ended: one tracker, one video at a time.
+
         :param source: video file, folder of images, camera or URL, see docs/sources.md.
         :param offline: use the whole video for each image, which is then read twice: tracks are
             joined, smoothed and completed. Of what ends only.
-        :returns: the images in their order.
+        :returns: the images in their order; threads may share it.
         :raises SourceError: if it cannot be read, or ends before it should; what came before that
-            is not lost.
+            is not lost. Also if the tracker began another video, or was reset, since.
         :raises SettingsError: if it is to be offline, and not every image searched.
+        :raises ModelError: in a process that was made by fork.
         """
-        self.reset()
-        if offline:
-            yield from self._watch_offline(source)
-            return
+        check_process()
+        if not isinstance(source, (str, PathLike, int)) or isinstance(source, bool):
+            raise SourceError(f'source is {source!r}, expected a path, a URL or a camera')
+        with self._lock:
+            self.reset()
+            images = self._track_offline(source) if offline else self._track_online(source)
+            keep_after_fork(images)
+            watch = _Watch(self._lock, images)
+            self._watch = weakref.ref(watch)
+            return watch
+
+    def _track_online(self, source: Source) -> Generator[Seen, None, None]:
         with VideoSource(str(source)) as frames:
             for frame, result in self._pipeline.process_all(frames):
+                self._stamp = frame.stamp
                 yield Seen(frame.number, frame.stamp / SECOND, frame.image, result.tracks)
 
-    def _watch_offline(self, source: Source) -> Iterator[Seen]:
+    def _track_offline(self, source: Source) -> Generator[Seen, None, None]:
         tracker = make_offline_tracker(self._settings)
         online = self._pipeline.tracker
         self._pipeline.use(tracker)
         try:
             with VideoSource(str(source)) as frames:
-                for _ in self._pipeline.process_all(frames):
+                if frames.is_live:
+                    raise SourceError(f'{source} has no end, which offline needs')
+                results = Partial(self._pipeline.process_all(frames))
+                for _ in results:
                     pass
         finally:
             self._pipeline.use(online)
         with VideoSource(str(source)) as frames:
-            for frame, tracks in zip(frames, tracker.finish()):
+            for frame, tracks in zip(Partial(frames), tracker.finish()):
                 yield Seen(frame.number, frame.stamp / SECOND, frame.image, tracks)
+        results.check()
 
-    def compare(self, image_a: BgrImage, image_b: BgrImage) -> Likeness:
+    def compare(self, image_a: NDArray[Any], image_b: NDArray[Any]) -> Likeness:
         """
         Tell whether two pictures, each cut to one person, show the same one.
 
-        :param image_a: uint8 BGR, shape ``(height, width, 3)``.
+        :param image_a: as for :meth:`track`.
         :param image_b: likewise, of any size.
+        :raises ImageError: if one of them is something else.
         :raises SettingsError: if ``reid.model`` is none.
+        :raises ModelError: in a process that was made by fork.
         """
-        return compare(image_a, image_b, self._settings)
+        return compare(as_bgr(image_a, 'image_a'), as_bgr(image_b, 'image_b'), self._settings)
 
     def reset(self) -> None:
-        """Forget all persons; ids start at 1 again."""
-        self._pipeline.reset()
+        """
+        Forget all persons; ids start at 1 again. A video that is not at its end is ended.
+
+        :raises ModelError: in a process that was made by fork.
+        """
+        check_process()
+        with self._lock:
+            watch = self._watch()
+            if watch is not None and watch.unfinished:
+                watch.end()
+            self._pipeline.reset()
+            self._stamp = None
+
+    def __getstate__(self) -> NoReturn:
+        """Refuse to be copied, or sent to another process."""
+        raise ModelError('a PersonTracker cannot be copied or pickled: make one in each process')
+
+
+class _Watch(Iterator[Seen]):
+    """The images of a video; those who share it, and the tracker, take turns."""
+
+    def __init__(self, lock: AbstractContextManager[Any], images: Generator[Seen, None, None]):
+        self._lock = lock
+        self._images = images
+        self._ended = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there may be another image."""
+        return self._images.gi_frame is not None
+
+    def __next__(self) -> Seen:
+        check_process()
+        with self._lock:
+            if self._ended:
+                raise SourceError(
+                    'this video was ended: its tracker began another one, or was reset. Use a '
+                    'tracker for each video'
+                )
+            return next(self._images)
+
+    def end(self) -> None:
+        """End it before its end."""
+        self._ended = True
+        self._images.close()
+
+
+def _nanoseconds(seconds: Any) -> int:
+    """Return a time in nanoseconds; ImageError if it is none."""
+    if not isinstance(seconds, numbers.Real) or isinstance(seconds, bool):
+        raise ImageError(f'seconds is {seconds!r}, expected a number')
+    # What is not a number is not less, either.
+    if not abs(seconds) < MAX_SECONDS:
+        raise ImageError('seconds is infinite, not a number, or too large: is it in nanoseconds?')
+    return round(float(seconds) * SECOND)
 
 
 def devices() -> dict[str, str]:

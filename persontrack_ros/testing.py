@@ -15,7 +15,6 @@ and `persontrack run` write them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -23,13 +22,11 @@ from typing import TYPE_CHECKING, Any, Union
 import pytest
 
 from persontrack_ros.bags.compare import Comparison, TrackedFrames, read_tracks
-from persontrack_ros.bags.golden import DATA_VARIABLE, GoldenCase, find_cases
-from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.evaluation.scores import Scores
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.messages import message_to_tracks, stamp_to_nanoseconds
 
-__all__ = ['GoldenCase', 'Replay', 'find_cases', 'replay']
+__all__ = ['Replay', 'replay']
 
 if TYPE_CHECKING:
     from vision_msgs.msg import Detection2DArray
@@ -107,7 +104,7 @@ class Replay:
         :param ground_truth: folder of a MOTChallenge sequence, or gt.txt.
         """
         truth = read_tracks(Path(ground_truth))
-        assert truth.is_truth, f'{ground_truth} is neither the folder of a sequence nor gt.txt'
+        assert truth.truth, f'{ground_truth} is neither the folder of a sequence nor gt.txt'
         scores = Comparison(self._tracks, truth, 0.0).scores
         assert scores is not None
         return scores
@@ -125,12 +122,6 @@ class Replay:
             if getattr(scores, name) < least
         ]
         assert not low, '; '.join(low)
-
-    def assert_golden(self, case: GoldenCase) -> None:
-        """Assert what a golden case demands."""
-        self.assert_tracks(case.tracks, case.tolerance, case.allow)
-        if case.minima:
-            self.assert_scores(case.find(case.ground_truth), **case.minima)
 
     def _compare(
         self, text: str, expected: PathLike, key: Callable[[Any], Any], allow: int
@@ -152,7 +143,7 @@ def replay() -> Callable[..., Replay]:
     A function; it publishes each image when the tracks of the one before it have come, and returns
     a :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.tools.replay.replay`:
 
-    - `source`: a bag, video or folder of images, or a :class:`GoldenCase`, which says the rest;
+    - `source`: a bag, video or folder of images;
     - `parameters`: of the node, by dotted name; they win over
     - `params_file`: parameter file (YAML) of the node;
     - `image_topic`: of a bag; needed where there are several;
@@ -160,31 +151,13 @@ def replay() -> Callable[..., Replay]:
     - `timeout`: in seconds.
     """
 
-    def run(source: Union[PathLike, GoldenCase], **options: Any) -> Replay:
+    def run(source: PathLike, **options: Any) -> Replay:
         # Only here, so that what needs no ROS can be tested without.
         from persontrack_ros.ros.tools.replay import replay as run_replay
 
-        if isinstance(source, GoldenCase):
-            case, source = source, _find_input(source)
-            options = {
-                'params_file': case.params_file,
-                'image_topic': case.image_topic or None,
-                'max_frames': case.max_frames,
-                **options,
-            }
         return Replay(run_replay(source, **options), source)
 
     return run
-
-
-def _find_input(case: GoldenCase) -> Path:
-    try:
-        return case.find(case.input)
-    except SourceError as error:
-        if not os.environ.get(DATA_VARIABLE):
-            pytest.skip(f'{case.input} needed: set {DATA_VARIABLE}')
-        # Set but wrong is no reason to skip: a whole suite would pass without having run.
-        return pytest.fail(f'{DATA_VARIABLE} is set, but {error}')
 
 
 def _check(differences: list[str], allow: int, what: str) -> None:

@@ -15,7 +15,7 @@ from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE, TRACKS, deserial
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.evaluation.comparison import Difference, Frames, compare, rename_like
 from persontrack_ros.core.evaluation.comparison_picture import draw_differences
-from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
+from persontrack_ros.core.evaluation.mot import GroundTruth, read_mot
 from persontrack_ros.core.evaluation.scores import Scores, evaluate
 from persontrack_ros.core.files.output import write_image
 from persontrack_ros.core.geometry import FloatArray
@@ -33,13 +33,13 @@ class TrackedFrames:
 
     :ivar frames: boxes by id, by number of the frame, counted from 1.
     :ivar stamps: of each frame in nanoseconds; empty where they are not known.
-    :ivar is_truth: whether the ids are no ids of a tracker.
+    :ivar truth: what the frames are of, where that is no run.
     """
 
     path: Path
     frames: dict[int, dict[int, FloatArray]]
     stamps: dict[int, int]
-    is_truth: bool = False
+    truth: Optional[GroundTruth] = None
 
     def by_stamp(self) -> dict[int, dict[int, FloatArray]]:
         """Return the frames by their stamps."""
@@ -72,7 +72,7 @@ class Comparison:
         self.scores: Optional[Scores] = None
         self._stamps: dict[int, int] = {}
         self._numbers: dict[int, int] = {}
-        with_truth = a.is_truth != b.is_truth
+        with_truth = (a.truth is None) != (b.truth is None)
         if a.stamps and b.stamps and not with_truth:
             self.a: Frames = a.by_stamp()
             self.b: Frames = b.by_stamp()
@@ -80,16 +80,20 @@ class Comparison:
                 self._numbers.update({stamp: number for number, stamp in side.stamps.items()})
             self._stamps = {stamp: stamp for stamp in self._numbers}
         else:
-            runs = [side for side in (a, b) if not (with_truth and side.is_truth)]
+            runs = [side for side in (a, b) if not (with_truth and side.truth)]
             last = max((number for side in runs for number in side.frames), default=0)
             self.a, self.b = (side.over(range(1, last + 1)) for side in (a, b))
             self._stamps = {**b.stamps, **a.stamps}
         if with_truth:
             tolerance = float('inf')
-            truth, run = (self.a, self.b) if a.is_truth else (self.b, self.a)
-            self.scores = evaluate([(_rows(truth), _rows(run))])
-            run = rename_like(truth, run)
-            self.a, self.b = (truth, run) if a.is_truth else (run, truth)
+            truth, run = (self.a, self.b) if a.truth else (self.b, self.a)
+            rows = _rows(run)
+            if known := a.truth or b.truth:
+                rows = known.without_distractors(rows)
+            self.scores = evaluate([(_rows(truth), rows)])
+            kept = _by_frame(rows)
+            run = rename_like(truth, {key: kept.get(key, {}) for key in run})
+            self.a, self.b = (truth, run) if a.truth else (run, truth)
         self.differences = compare(self.a, self.b, tolerance)
         self.count = len({*self.a, *self.b})
 
@@ -137,7 +141,8 @@ def read_tracks(
     :raises SourceError: if it cannot be read, or the bag has no tracks or needs a choice.
     """
     if path.name == 'gt.txt' or (path / 'gt' / 'gt.txt').is_file():
-        return TrackedFrames(path, _by_frame(read_ground_truth(path)), {}, is_truth=True)
+        truth = GroundTruth.load(path)
+        return TrackedFrames(path, _by_frame(truth.rows), {}, truth)
     if path.suffix == '.txt':
         return TrackedFrames(path, _by_frame(read_mot(path)), {})
     with BagReader(path) as bag:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import cv2
 import numpy as np
 
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE, new
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images.encodings import decode_image, image_to_bgr
+from persontrack_ros.core.images.encodings import SampleRange, decode_image, image_to_bgr
 
 FORMATS = ('png', 'jpeg')
 
 
-def message_to_bgr(message: Any) -> BgrImage:
+def message_to_bgr(message: Any, samples: Optional[SampleRange] = None) -> BgrImage:
     """
     Decode an image message, compressed or not.
 
+    :param samples: of the stream, for 16-bit samples; by default, the image is one of its own.
     :returns: uint8 BGR, shape ``(height, width, 3)``; not to be written into.
     :raises ImageError: if it cannot be decoded.
     """
     if message.__msgtype__ == COMPRESSED_IMAGE:
-        return decode_image(message.data)
-    return image_to_bgr(message)
+        return decode_image(message.data, format_=message.format, samples=samples)
+    return image_to_bgr(message, samples)
 
 
 def make_image(image: BgrImage, header: Any) -> Any:

@@ -1,8 +1,8 @@
 """
-Messages of .mcap files: whole, cut off or damaged.
+Messages of .mcap files: whole, or up to where they are cut off or damaged.
 
 The index at the end of a file says where its chunks are. Where there is none, the file is read
-record by record; what is damaged is stepped over, as far as a next record can be found.
+record by record up to the first that is not whole.
 
 Source: MCAP format specification, https://mcap.dev/spec.
 """
@@ -16,14 +16,16 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from io import BytesIO
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Optional
 
 from mcap.data_stream import ReadDataStream
-from mcap.exceptions import McapError
+from mcap.exceptions import EndOfFile, McapError
 from mcap.opcode import Opcode
-from mcap.records import Channel, Chunk, ChunkIndex, Footer, Schema, Statistics
+from mcap.reader import SeekingReader
+from mcap.records import Channel, Chunk, McapRecord, Message, Schema
+from mcap.stream_reader import breakup_chunk
 from mcap.well_known import MessageEncoding, SchemaEncoding
 from rosbags.interfaces import (
     Connection,
@@ -36,81 +38,28 @@ from persontrack_ros.bags.compression import unpack
 from persontrack_ros.bags.types import is_type_name, parse_qos
 from persontrack_ros.core.errors import SourceError
 
-# What is said of topics of ROS 1.
+# The reason why topics of ROS 1 are left out.
 ROS1 = 'those of ROS 1'
 
 _MAGIC = b'\x89MCAP0\r\n'
-_HEAD = struct.Struct('<BQ')
-_MESSAGE = struct.Struct('<HIQ')  # and the time of publication, and what is published
-_FOOTER = _HEAD.size + 20
-
-# The least lengths of records: what is shorter or of another kind is not taken for one where the
-# beginning of the next record has to be found.
-_LEAST: dict[int, int] = {
-    Opcode.SCHEMA: 14,
-    Opcode.CHANNEL: 16,
-    Opcode.MESSAGE: 22,
-    Opcode.CHUNK: 40,
-    Opcode.MESSAGE_INDEX: 6,
-    Opcode.CHUNK_INDEX: 64,
-    Opcode.ATTACHMENT: 36,
-    Opcode.ATTACHMENT_INDEX: 48,
-    Opcode.STATISTICS: 46,
-    Opcode.METADATA: 8,
-    Opcode.METADATA_INDEX: 20,
-    Opcode.SUMMARY_OFFSET: 17,
-    Opcode.DATA_END: 4,
-    Opcode.FOOTER: 20,
-}
-_CANDIDATE = re.compile(rb'(?=[\x02-\x0f].{5}\0\0\0)', re.DOTALL)
-# So many records in a row are no accident.
-_ROW = 3
-
+_HEAD_SIZE = 9
 _FORMATS = {
     SchemaEncoding.ROS2: MessageDefinitionFormat.MSG,
     SchemaEncoding.ROS2IDL: MessageDefinitionFormat.IDL,
     SchemaEncoding.OMGIDL: MessageDefinitionFormat.IDL,
 }
 
-_Buffer = Union[bytes, mmap.mmap]
 # What the library mcap raises for records that are damaged.
-_DAMAGES = (McapError, struct.error, ValueError, OverflowError, MemoryError)
-
-
-class _Chunk(NamedTuple):
-    """
-    Where the records of a chunk lie, and how.
-
-    `channels` is empty where they are not known; `cut` is of one that ends with the file.
-    """
-
-    time: int
-    position: int
-    size: int
-    compression: str
-    crc: int
-    channels: frozenset[int] = frozenset()
-    cut: bool = False
-
-
-class _Message(NamedTuple):
-    """A message; the first three fields are its place in the order of all."""
-
-    time: int
-    part: int
-    number: int
-    channel: int
-    data: bytes
+_DAMAGES = (McapError, struct.error, LookupError, ValueError, OverflowError, MemoryError)
 
 
 class McapFile:
     """
     An .mcap file.
 
-    :ivar connections: the topics of ROS 2, with the number of their messages that the file
-        announces or, where it cannot be asked, that are found in it.
+    :ivar connections: the topics of ROS 2, with the number of their messages.
     :ivar others: the topics that are left out, with what they are instead.
-    :ivar announced: the number of messages that a topic should have, where the file tells it.
+    :ivar announced: the number of messages that a topic should have, where the index says it.
     :ivar count: the number of all messages, as announced or found.
     """
 
@@ -120,8 +69,8 @@ class McapFile:
         """
         Find the topics and messages.
 
-        :param report: is told if the end is missing, as of a file whose recorder was killed.
-        :param report_damage: is told of all else that is damaged.
+        :param report: is called if the end is missing, as of a file whose recorder was killed.
+        :param report_damage: is called with all other damage.
         :raises SourceError: if it is no .mcap file.
         """
         self._name = path.name
@@ -129,9 +78,11 @@ class McapFile:
         self._report_damage = report_damage
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
-        self._chunks: list[_Chunk] = []
-        self._loose: list[tuple[int, int, int]] = []
-        self._statistics: Optional[Statistics] = None
+        # Time of the first message in a chunk, position of the chunk, channels (none: not known).
+        self._chunks: list[tuple[int, int, frozenset[int]]] = []
+        # Time and position of messages outside of chunks.
+        self._loose: list[tuple[int, int]] = []
+        self.announced: Mapping[int, int] = {}
         with path.open('rb') as file:
             if file.read(len(_MAGIC)) != _MAGIC:
                 raise SourceError(
@@ -143,8 +94,6 @@ class McapFile:
         except BaseException:
             self.close()
             raise
-        told = self._statistics
-        self.announced: Mapping[int, int] = told.channel_message_counts if told else {}
         self.count = sum(counts.values())
         self.connections: list[Connection] = []
         self.others: dict[str, str] = {}
@@ -161,167 +110,133 @@ class McapFile:
         """Read the messages of some topics in the order of their times; report what is damaged."""
         wanted = {connection.id: connection for connection in connections}
         parts = [
-            self._messages_in(part, chunk)
-            for part, chunk in enumerate(self._chunks)
-            if not chunk.channels or chunk.channels & wanted.keys()
+            self._messages_in(time, position)
+            for time, position, channels in self._chunks
+            if not channels or channels & wanted.keys()
         ]
-        loose = (_message(self._data, position, size) for _, position, size in self._loose)
-        for message in heapq.merge(loose, *parts):
-            if message.channel in wanted:
-                yield wanted[message.channel], message.time, message.data
+        loose = ((time, place, self._message(place)) for time, place in sorted(self._loose))
+        for time, _, message in heapq.merge(loose, *parts, key=lambda one: one[:2]):
+            if message and message.channel_id in wanted:
+                yield wanted[message.channel_id], time, message.data
 
     def close(self) -> None:
         """Close the file."""
         self._data.close()
 
     def _read_index(self) -> Optional[Counter[int]]:
-        """
-        Read what stands at the end of a whole file.
-
-        :returns: the number of messages by channel; None where there is no index of chunks, or it
-            is damaged.
-        """
-        data = self._data
-        footer = len(data) - _FOOTER - len(_MAGIC)
-        if footer < len(_MAGIC) or data[-len(_MAGIC) :] != _MAGIC:
-            return None
+        """Read the index; return messages by channel, None without a valid index of chunks."""
         try:
-            end = _parse(Footer, data[footer + _HEAD.size : -len(_MAGIC)])
-            start = end.summary_start
-            if _HEAD.unpack_from(data, footer) != (Opcode.FOOTER, 20) or not 0 < start < footer:
-                return None
-            # The sum is of all but itself, which stands at the end of the footer.
-            if end.summary_crc and end.summary_crc != zlib.crc32(data[start : -len(_MAGIC) - 4]):
-                return None
-            gaps: list[int] = []
-            for code, position, size in _records(data, start, footer, gaps):
-                self._note(code, data[position : position + size])
-                if code == Opcode.CHUNK_INDEX:
-                    self._add_indexed_chunk(_parse(ChunkIndex, data[position : position + size]))
+            summary = SeekingReader(self._data, record_size_limit=len(self._data)).get_summary()  # type: ignore[arg-type]
         except _DAMAGES:
-            gaps = [0]
-        told = self._statistics
-        if (
-            gaps
-            or told is None
-            or not 0 < told.chunk_count == len(self._chunks)
-            or told.message_count != sum(told.channel_message_counts.values())
-        ):
-            self._chunks = []
             return None
-        return Counter(told.channel_message_counts)
-
-    def _add_indexed_chunk(self, index: ChunkIndex) -> None:
-        end = index.chunk_start_offset + index.chunk_length
-        position = end - index.compressed_size
-        if not len(_MAGIC) < index.chunk_start_offset < position <= end < len(self._data):
-            raise ValueError('a chunk lies outside of the file')
-        # Behind its record's head and three numbers of 8 bytes.
-        (crc,) = struct.unpack_from('<I', self._data, index.chunk_start_offset + _HEAD.size + 24)
-        self._chunks.append(
-            _Chunk(
-                index.message_start_time,
-                position,
-                index.compressed_size,
-                index.compression,
-                crc,
-                frozenset(index.message_index_offsets),
+        if summary is None or summary.statistics is None:
+            return None
+        indexes = summary.chunk_indexes
+        # Without an index of chunks, the number of messages is valid all the same.
+        self.announced = summary.statistics.channel_message_counts
+        if not 0 < summary.statistics.chunk_count == len(indexes):
+            return None
+        self._schemas = dict(summary.schemas)
+        self._channels = dict(summary.channels)
+        self._chunks = [
+            (
+                one.message_start_time,
+                one.chunk_start_offset + _HEAD_SIZE,
+                frozenset(one.message_index_offsets),
             )
-        )
+            for one in indexes
+        ]
+        return Counter(self.announced)
 
     def _scan(self) -> Counter[int]:
-        """Read the file record by record; return the number of messages by channel."""
-        data = self._data
-        gaps: list[int] = []
+        """Read record by record up to the first that is not whole; return messages by channel."""
+        data, stream = self._data, ReadDataStream(self._data)  # type: ignore[arg-type]
         counts: Counter[int] = Counter()
-        last = 0
-        for code, position, size in _records(data, len(_MAGIC), len(data), gaps):
-            if code == Opcode.CHUNK:
-                cut = gaps[-1:] == [position - _HEAD.size]
-                counts += self._scan_chunk(position, size, cut)
-            elif code == Opcode.MESSAGE and size >= _LEAST[code]:
-                channel, _, time = _MESSAGE.unpack_from(data, position)
-                self._loose.append((time, position, size))
-                counts[channel] += 1
-            elif code in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.STATISTICS):
-                self._note(code, data[position : position + size])
-            last = position
-        self._loose.sort()
-        known = Counter({number: counts[number] for number in counts if number in self._channels})
-        count = sum(known.values())
-        if (gaps and gaps[0] + _HEAD.size < last) or known != counts:
-            self._report_damage(f'{self._name} is damaged; {count} messages of it can be read')
-        elif gaps or data[-len(_MAGIC) :] != _MAGIC:
-            self._report(f'{self._name} is cut off; {count} messages of it can be read')
-        return known
-
-    def _scan_chunk(self, position: int, size: int, cut: bool) -> Counter[int]:
-        """Take in a chunk whose record is not in an index, and what is described in it."""
-        record = self._data[position : position + size]
+        end = len(_MAGIC)
+        code = 0
         try:
-            chunk = _parse(Chunk, record)
+            while code != Opcode.FOOTER:
+                data.seek(end)
+                code, size = stream.read1(), stream.read8()
+                start = data.tell()
+                if not code or start + size > len(data):
+                    raise EndOfFile
+                if code == Opcode.CHUNK:
+                    counts += self._scan_chunk(start)
+                elif code == Opcode.MESSAGE:
+                    message = self._message(start)
+                    self._loose.append((message.log_time, start))
+                    counts[message.channel_id] += 1
+                elif code == Opcode.SCHEMA:
+                    self._note(Schema.read(stream))
+                elif code == Opcode.CHANNEL:
+                    self._note(Channel.read(stream))
+                end = start + size
+            if data[end:] != _MAGIC:
+                raise EndOfFile
         except _DAMAGES:
-            self._report_damage(f'{self._name} is damaged in the chunk at byte {position}')
-            return Counter()
-        start = position + _LEAST[Opcode.CHUNK] + len(chunk.compression)
-        place = (start, len(chunk.data), chunk.compression)
-        found = _Chunk(0, *place, chunk.uncompressed_crc, cut=cut)
+            whole = data[-len(_MAGIC) :] == _MAGIC
+            (self._report_damage if whole else self._report)(
+                f'{self._name} is {"damaged" if whole else "cut off"} at byte {end} of '
+                f'{len(data)}; {sum(counts.values())} messages before it can be read. '
+                + self._advice()
+            )
+        return Counter({number: counts[number] for number in counts if number in self._channels})
+
+    def _scan_chunk(self, position: int) -> Counter[int]:
+        """Add a chunk, and what is described in it; return messages by channel."""
         counts: Counter[int] = Counter()
         times = []
-        content = self._unpack(found)[0]
-        for code, start, length in _records(content, 0, len(content), []):
-            if code == Opcode.MESSAGE and length >= _LEAST[code]:
-                channel, _, time = _MESSAGE.unpack_from(content, start)
-                counts[channel] += 1
-                times.append(time)
-            elif code in (Opcode.SCHEMA, Opcode.CHANNEL):
-                self._note(code, content[start : start + length])
-        self._chunks.append(found._replace(time=min(times, default=0), channels=frozenset(counts)))
+        for record in self._records_in(position):
+            if isinstance(record, Message):
+                counts[record.channel_id] += 1
+                times.append(record.log_time)
+            else:
+                self._note(record)
+        if times:
+            self._chunks.append((min(times), position, frozenset(counts)))
         return counts
 
-    def _note(self, code: int, record: bytes) -> None:
-        """Take in what a record describes, if it is whole."""
-        kinds = {
-            Opcode.SCHEMA: Schema,
-            Opcode.CHANNEL: Channel,
-            Opcode.STATISTICS: Statistics,
-        }
-        if code not in kinds:
-            return
-        try:
-            described = _parse(kinds[Opcode(code)], record)
-        except _DAMAGES:
-            return
-        if isinstance(described, Schema):
-            self._schemas.setdefault(described.id, described)
-        elif isinstance(described, Channel):
-            self._channels.setdefault(described.id, described)
-        else:
-            self._statistics = described
+    def _note(self, record: McapRecord) -> None:
+        """Keep what describes topics."""
+        if isinstance(record, Schema):
+            self._schemas.setdefault(record.id, record)
+        elif isinstance(record, Channel):
+            self._channels.setdefault(record.id, record)
 
-    def _messages_in(self, part: int, chunk: _Chunk) -> Iterator[_Message]:
+    def _messages_in(
+        self, time: int, position: int
+    ) -> Iterator[tuple[int, int, Optional[Message]]]:
         """Read the messages of a chunk in the order of their times."""
         # Nothing is read before its time has come.
-        yield _Message(chunk.time, part, -1, -1, b'')
-        content, whole = self._unpack(chunk)
-        gaps: list[int] = []
-        found = [
-            _message(content, position, size, part)
-            for code, position, size in _records(content, 0, len(content), gaps)
-            if code == Opcode.MESSAGE and size >= _LEAST[code]
-        ]
-        if (gaps or not whole) and not chunk.cut:
-            self._report_damage(
-                f'{self._name} is damaged in the chunk at byte {chunk.position}: messages of it '
-                'are missing, or have wrong contents'
-            )
-        yield from sorted(found)
+        yield time, position, None
+        found = [one for one in self._records_in(position) if isinstance(one, Message)]
+        for message in sorted(found, key=lambda one: one.log_time):
+            yield message.log_time, position, message
 
-    def _unpack(self, chunk: _Chunk) -> tuple[bytes, bool]:
-        """Return the records of a chunk as far as they can be unpacked, and whether all are."""
-        packed = self._data[chunk.position : chunk.position + chunk.size]
-        content, whole = unpack(packed, chunk.compression)
-        return content, whole and (not chunk.crc or chunk.crc == zlib.crc32(content))
+    def _records_in(self, position: int) -> list[McapRecord]:
+        """Return the records of a chunk; none, with a report, if it is damaged."""
+        try:
+            self._data.seek(position)
+            chunk = Chunk.read(ReadDataStream(self._data))  # type: ignore[arg-type]
+            content, whole = unpack(chunk.data, chunk.compression)
+            if whole and chunk.uncompressed_crc in (0, zlib.crc32(content)):
+                return breakup_chunk(replace(chunk, compression='', data=content))
+        except _DAMAGES:
+            pass
+        self._report_damage(
+            f'{self._name} is damaged in the chunk at byte {position - _HEAD_SIZE}: the messages '
+            f'in it are left out. {self._advice()}'
+        )
+        return []
+
+    def _message(self, position: int) -> Message:
+        self._data.seek(position - 8)
+        stream = ReadDataStream(self._data)  # type: ignore[arg-type]
+        return Message.read(stream, stream.read8())
+
+    def _advice(self) -> str:
+        return f'`mcap recover {self._name} -o RECOVERED.mcap` may save more'
 
     def _connect(self, channel: Channel, schema: Schema, count: int) -> Connection:
         qos = parse_qos(channel.metadata.get('offered_qos_profiles', ''))
@@ -352,73 +267,3 @@ def _why_not_ros2(channel: Channel, schema: Optional[Schema]) -> str:
 def _full_name(schema: Schema) -> str:
     """Return the name of a type; some writers leave out what ROS 1 has not."""
     return re.sub(r'^(\w+)/(\w+)$', r'\1/msg/\2', schema.name)
-
-
-def _parse(kind: Any, record: bytes) -> Any:
-    """Return what a record holds; raise one of _DAMAGES if it is damaged."""
-    return kind.read(ReadDataStream(BytesIO(record)))
-
-
-def _message(data: _Buffer, position: int, size: int, part: int = -1) -> _Message:
-    channel, _, time = _MESSAGE.unpack_from(data, position)
-    start = position + _LEAST[Opcode.MESSAGE]
-    return _Message(time, part, position, channel, data[start : position + size])
-
-
-def _records(
-    data: _Buffer, start: int, end: int, gaps: list[int]
-) -> Iterator[tuple[int, int, int]]:
-    """
-    Go from record to record.
-
-    :param gaps: gets the places where there is none, though there should be.
-    :returns: kind of each, position and size of its content; a chunk that is cut off comes with
-        what is left of it.
-    """
-    position = start
-    while end - position >= _HEAD.size:
-        code, size = _HEAD.unpack_from(data, position)
-        left = end - position - _HEAD.size
-        if code and size <= left:
-            yield code, position + _HEAD.size, size
-            position += _HEAD.size + size
-            continue
-        gaps.append(position)
-        if code == Opcode.CHUNK and _is_chunk(data, position + _HEAD.size, left, size):
-            yield code, position + _HEAD.size, left
-            return
-        following = _find_record(data, position + 1, end)
-        if following is None:
-            return
-        position = following
-    if data[position:end] not in (b'', _MAGIC):
-        gaps.append(position)
-
-
-def _is_chunk(data: _Buffer, position: int, left: int, size: int) -> bool:
-    """Tell whether what is left of a chunk agrees with its record on the size."""
-    if left < _LEAST[Opcode.CHUNK] + 4:
-        return False
-    (name,) = struct.unpack_from('<I', data, position + 28)
-    if name > 4:
-        return False
-    (packed,) = struct.unpack_from('<Q', data, position + 32 + name)
-    return bool(_LEAST[Opcode.CHUNK] + name + packed == size)
-
-
-def _find_record(data: _Buffer, start: int, end: int) -> Optional[int]:
-    """Return the position of the next record that others follow."""
-    for match in _CANDIDATE.finditer(data, start, end):
-        position = match.start()
-        for _ in range(_ROW):
-            if end - position < _HEAD.size:
-                if data[position:end] in (b'', _MAGIC):
-                    return match.start()
-                break
-            code, size = _HEAD.unpack_from(data, position)
-            if not _LEAST.get(code, end) <= size <= end - position - _HEAD.size:
-                break
-            position += _HEAD.size + size
-        else:
-            return match.start()
-    return None

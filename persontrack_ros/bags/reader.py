@@ -48,8 +48,8 @@ class BagReader:
     """
     Reads the messages of a bag.
 
-    A context manager. A bag that is cut off or damaged gives all messages that can be read, with
-    a warning.
+    A context manager. An .mcap file that is cut off gives the messages before the cut, and a
+    damaged one those of all whole chunks, with a warning.
 
     :ivar connections: the topics of ROS 2; one that stands in several files is there once.
     :ivar others: the other topics, which are left out, with what they are.
@@ -216,7 +216,10 @@ class BagReader:
         return _Metadata()
 
     def _files_in_folder(self) -> list[Path]:
-        files = [file for file in self.path.iterdir() if _suffix(file) in STORAGES]
+        # A pipe or device of such a name may never end.
+        files = [
+            file for file in self.path.iterdir() if _suffix(file) in STORAGES and file.is_file()
+        ]
         # Numbers count: the tenth part follows the ninth.
         return sorted(files, key=lambda file: (_suffix(file), len(file.name), file.name))
 
@@ -284,6 +287,9 @@ def _with_write_ahead_log(file: Path, stack: ExitStack) -> Path:
     folder = Path(stack.enter_context(TemporaryDirectory()))
     for name in (file.name, f'{file.name}-wal'):
         shutil.copyfile(file.with_name(name), folder / name)
-    with closing(sqlite3.connect(folder / file.name)) as database:
-        database.execute('PRAGMA journal_mode=DELETE')
+    try:
+        with closing(sqlite3.connect(folder / file.name)) as database:
+            database.execute('PRAGMA journal_mode=DELETE')
+    except sqlite3.Error as error:
+        raise SourceError(f'the log {file.name}-wal cannot be taken in: {error}') from error
     return folder / file.name

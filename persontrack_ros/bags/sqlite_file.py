@@ -1,16 +1,14 @@
-"""Messages of .db3 files: whole, cut off or damaged."""
+"""Messages of .db3 files, up to where they are damaged."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Optional, Union
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader
 
-from persontrack_ros.bags.salvage import SalvagedSqlite, is_whole_sqlite
 from persontrack_ros.bags.types import is_type_name
 from persontrack_ros.core.errors import SourceError
 
@@ -21,32 +19,35 @@ class SqliteFile:
 
     :ivar connections: the topics of ROS 2, with the number of their messages.
     :ivar others: the topics that are left out, with what they are instead.
-    :ivar announced: the number of messages that a topic should have, where that is known.
+    :ivar announced: the number of messages that a topic should have.
     :ivar count: the number of all messages.
     """
 
     def __init__(self, path: Path, report_damage: Callable[[str], None]) -> None:
         """
-        Open the file, as it should be or else for what can still be read.
+        Open the file.
 
-        :param report_damage: is told what is damaged.
-        :raises SourceError: if it is no .db3 file, or nothing of it can be read.
+        :param report_damage: is called with damage that shows while messages are read.
+        :raises SourceError: if it is no .db3 file or damaged.
+        :raises OSError: if it cannot be read.
         """
         self._path = path
         self._report_damage = report_damage
-        self._source: Optional[Union[Reader, SalvagedSqlite]] = None
-        # The library has an error of its own for some kinds of damage, and SQLite's for others.
-        with suppress(Exception):
-            if is_whole_sqlite(path):
-                reader = Reader(path)
-                reader.open()
-                self._source = reader
-        if self._source is None:
-            self._source = SalvagedSqlite(path)
-        topics = self._source.connections
+        with path.open('rb') as file:
+            header = file.read(100)
+        if len(header) < 100 or not header.startswith(b'SQLite format 3\0'):
+            raise SourceError(f'{path.name} is no .db3 file, or cut off before its first message')
+        # SQLite itself takes what is missing of a page for zeros.
+        page, pages = struct.unpack_from('>H10xI', header, 16)
+        if path.stat().st_size < (65536 if page == 1 else page) * pages:
+            raise SourceError(f'{path.name} is cut off; {_advice(path)}')
+        self._reader = Reader(path)
+        try:
+            self._reader.open()
+        except Exception as error:
+            raise SourceError(_explain(path, error)) from error
+        topics = self._reader.connections
         self.count = sum(one.msgcount for one in topics)
-        if isinstance(self._source, SalvagedSqlite):
-            report_damage(f'{path.name} is damaged; {self.count} messages of it can be read')
         self.announced = {one.id: one.msgcount for one in topics}
         self.others = {one.topic: reason for one in topics if (reason := _why_not_ros2(one))}
         self.connections = [one for one in topics if not _why_not_ros2(one)]
@@ -54,38 +55,36 @@ class SqliteFile:
     def messages(
         self, connections: Collection[Connection]
     ) -> Iterator[tuple[Connection, int, bytes]]:
-        """
-        Read the messages of some topics in the order of their times.
-
-        Where SQLite comes upon damage, the rest is taken from the pages that are left.
-        """
-        assert self._source is not None
-        newest = -(2**63)
-        seen: set[int] = set()
-        try:
-            for connection, time, data in self._source.messages(connections):
-                if time != newest:
-                    newest, seen = time, set()
-                seen.add(connection.id)
-                yield connection, time, data
-            return
-        except Exception as error:  # noqa: BLE001 - the library's errors and SQLite's, as above
-            reason = ' '.join(str(error).split())
-            self._report_damage(f'{self._path.name} is damaged: {reason}')
-        try:
-            rest = SalvagedSqlite(self._path)
-        except SourceError as error:
-            self._report_damage(str(error))
-            return
-        for connection, time, data in rest.messages(connections):
-            if time > newest or (time == newest and connection.id not in seen):
-                yield connection, time, data
-        rest.close()
+        """Read the messages of some topics in the order of their times, up to any damage."""
+        # For the library, no topic means all of them.
+        messages = self._reader.messages(connections) if connections else iter(())
+        while True:
+            try:
+                connection, time, data = next(messages)
+            except StopIteration:
+                return
+            except Exception as error:  # noqa: BLE001 - the library's errors and SQLite's, as above
+                self._report_damage(_explain(self._path, error))
+                return
+            yield connection, time, data
 
     def close(self) -> None:
         """Close the file."""
-        if self._source is not None:
-            self._source.close()
+        self._reader.close()
+
+
+def _explain(path: Path, error: Exception) -> str:
+    """Return what is wrong with a file, and what can be done where it is damaged."""
+    reason = ' '.join(str(error.__cause__ or error).split())
+    if 'missing tables' in reason:
+        return f'{path.name} is no bag: it has no tables "topics" and "messages"'
+    if 'malformed' in reason or 'not a database' in reason:
+        return f'{path.name} is damaged ({reason}); {_advice(path)}'
+    return f'{path.name} cannot be read: {reason}'
+
+
+def _advice(path: Path) -> str:
+    return f'`sqlite3 {path.name} .recover | sqlite3 RECOVERED.db3` may save messages of it'
 
 
 def _why_not_ros2(topic: Connection) -> str:

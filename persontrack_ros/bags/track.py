@@ -17,6 +17,7 @@ from persontrack_ros.core.drawing import Trails, draw
 from persontrack_ros.core.errors import ImageError, SettingsError, SourceError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.images.encodings import SampleRange
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.parameters.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.parameters.settings import DrawingSettings
@@ -56,6 +57,7 @@ class ImageTopic:
         """Begin before the first message."""
         self._topic = topic
         self._report = report
+        self._samples = SampleRange()
         self._count = 0
         self._decoded = 0
 
@@ -64,7 +66,8 @@ class ImageTopic:
         self._count += 1
         try:
             message = deserialise(data, self._topic.msgtype)
-            image = BagImage(self._count, time, message.header, message_to_bgr(message))
+            pixels = message_to_bgr(message, self._samples)
+            image = BagImage(self._count, time, message.header, pixels)
         except (ImageError, SourceError) as error:
             self._report(f'image {self._count} of {self._topic.topic} is left out: {error}')
             return

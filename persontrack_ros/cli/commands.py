@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Optional
+from typing import NoReturn, Optional
 
 from persontrack_ros.cli import (
     bag,
@@ -22,7 +22,7 @@ from persontrack_ros.cli import (
     track,
 )
 from persontrack_ros.cli.files import check_files
-from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.errors import PersontrackError, without_passwords
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 
 COMMANDS = (
@@ -40,9 +40,17 @@ COMMANDS = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parses arguments, and quotes no password."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        super().error(without_passwords(message))
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command line; return its exit code, 2 for input it cannot work with."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog='persontrack',
         description='Track persons in videos and bags and compare them, without ROS.',
     )

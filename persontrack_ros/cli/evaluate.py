@@ -22,16 +22,10 @@ from persontrack_ros.cli.options import (
 from persontrack_ros.core.detection.ignore import make_mask
 from persontrack_ros.core.errors import OutputError, SettingsError, SourceError
 from persontrack_ros.core.evaluation.baseline import BASELINES, BUFFERS, track_with_baseline
-from persontrack_ros.core.evaluation.failures import (
-    MAX_SWITCHES,
-    contact_sheet,
-    follow,
-    plot,
-    switches,
-)
-from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
+from persontrack_ros.core.evaluation.failures import MAX_SWITCHES, contact_sheet, plot
+from persontrack_ros.core.evaluation.mot import BENCHMARKS, GroundTruth, read_mot
 from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
-from persontrack_ros.core.evaluation.scores import Scores, evaluate
+from persontrack_ros.core.evaluation.scores import Scores, evaluate, follow, switches
 from persontrack_ros.core.files.output import check_outputs, write_image
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
@@ -67,6 +61,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         required=True,
         metavar='DIR',
         help='directories of sequences, each with gt/gt.txt',
+    )
+    parser.add_argument(
+        '--benchmark',
+        choices=BENCHMARKS,
+        help='the MOTChallenge by whose rule to score: which classes of the ground truth count '
+        'and which are distractors; by default the one that the name of the sequence begins with, '
+        'else MOT17 where there are classes (eight or nine columns), and MOT15 without any',
     )
     inputs = parser.add_mutually_exclusive_group()
     inputs.add_argument(
@@ -131,31 +132,38 @@ def execute(options: argparse.Namespace) -> int:
         pictures = [path for name in names for path in _pictures(options.plot, name)]
         check_outputs(pictures, read_by(options))
     mask = make_mask(settings.detector)
+    every = options.every
+    truths = [GroundTruth.load(path, options.benchmark) for path in options.ground_truth]
     pairs = []
     recordings = []
-    for directory, path in zip(options.ground_truth, inputs):
-        truth = read_ground_truth(directory)
+    for truth, path in zip(truths, inputs):
         if options.results:
             rows = read_mot(path)
         elif not options.detections and options.video:
-            rows = _track_video(path, settings, options.every, options.offline)
+            rows = _track_video(path, settings, every, options.offline)
         else:
             recording = Recording.load(path, options.rate).seen_through(mask)
             recordings.append(recording)
             threshold = settings.detector.score_threshold
-            rows = track(recording, settings.tracker, threshold, options.every, options.offline)
-        truth, rows = (each[(each[:, 0] - 1) % options.every == 0] for each in (truth, rows))
-        pairs.append((truth, rows))
+            rows = track(recording, settings.tracker, threshold, every, options.offline)
+        pairs.append(_pair(truth, rows, every))
     table = _table(names, pairs)
     if options.plot:
         videos = options.video or [None] * len(names)
         for name, pair, video in zip(names, pairs, videos):
             _plot(options.plot, name, *pair, video)
-    truths = [truth for truth, _ in pairs]
     for baseline in options.baseline:
-        table |= _baseline(baseline, names, truths, recordings, threshold, options.every)
-    print(_as_json(table) if options.json else _as_text(table))
+        table |= _baseline(baseline, names, truths, recordings, threshold, every)
+    rules = {name: truth.benchmark for name, truth in zip(names, truths)}
+    print(_as_json(table, rules) if options.json else _as_text(table, rules))
     return 0
+
+
+def _pair(truth: GroundTruth, rows: FloatArray, every: int) -> tuple[FloatArray, FloatArray]:
+    """Return what is compared, of the first of each so many frames."""
+    pair = (truth.rows, truth.without_distractors(rows))
+    first, second = (each[(each[:, 0] - 1) % every == 0] for each in pair)
+    return first, second
 
 
 def _table(
@@ -173,7 +181,7 @@ def _table(
 def _baseline(
     baseline: str,
     names: list[str],
-    truths: list[FloatArray],
+    truths: list[GroundTruth],
     recordings: list[Recording],
     threshold: float,
     every: int,
@@ -182,7 +190,7 @@ def _baseline(
 
     def scores(buffer: int) -> dict[str, Scores]:
         pairs = [
-            (truth, track_with_baseline(baseline, recording, threshold, every, buffer))
+            _pair(truth, track_with_baseline(baseline, recording, threshold, every, buffer), every)
             for truth, recording in zip(truths, recordings)
         ]
         return _table([f'{name} ({baseline})' for name in names], pairs, f' ({baseline})')
@@ -244,15 +252,22 @@ def _images(source: str, wanted: set[int]) -> dict[int, BgrImage]:
     return images
 
 
-def _as_json(table: dict[str, Scores]) -> str:
-    return json.dumps({name: dataclasses.asdict(row) for name, row in table.items()}, indent=2)
+def _as_json(table: dict[str, Scores], rules: dict[str, str]) -> str:
+    rows = {
+        name: dataclasses.asdict(row) | ({'benchmark': rules[name]} if name in rules else {})
+        for name, row in table.items()
+    }
+    return json.dumps(rows, indent=2)
 
 
-def _as_text(table: dict[str, Scores]) -> str:
+def _as_text(table: dict[str, Scores], rules: dict[str, str]) -> str:
     width = max(len(name) for name in table)
     lines = [' ' * width + ''.join(f'{title:>7}' for title in COLUMNS)]
     for name, row in table.items():
         values = (getattr(row, attribute) for attribute in COLUMNS.values())
         cells = ''.join(f'{v:7d}' if isinstance(v, int) else f'{v:7.1f}' for v in values)
         lines.append(f'{name:{width}}{cells}')
+    for benchmark in dict.fromkeys(rules.values()):
+        scored = ', '.join(name for name, rule in rules.items() if rule == benchmark)
+        lines.append(f'scored by the rule of {benchmark}: {scored}')
     return '\n'.join(lines)

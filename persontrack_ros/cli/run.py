@@ -95,7 +95,7 @@ def execute(options: argparse.Namespace) -> int:
         video = options.output and stack.enter_context(VideoWriter(options.output, source.rate))
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
         report = options.report and stack.enter_context(
-            ReportWriter(options.report, Path(options.source).name, settings.values())
+            ReportWriter(options.report, Path(source.name).name, settings.values())
         )
         window = stack.enter_context(Window('persontrack')) if options.show else None
         # What is there already can be processed faster than what comes; nobody waits for a frame.

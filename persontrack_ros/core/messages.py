@@ -80,9 +80,9 @@ def message_to_detections(
     return Detections.create(boxes, scores, image_size=image_size), sources, refused
 
 
-class ClassWatch:
+class Classes:
     """
-    Notices that a detector gives its persons another class than the one that is tracked.
+    The classes that another detector gives its detections.
 
     :ivar left_out: number of detections that were left out because of their class.
     """
@@ -92,34 +92,37 @@ class ClassWatch:
         self.left_out = 0
         self._begin(None)
 
-    def check(self, message: Any, class_id: Optional[str]) -> str:
+    def add(self, message: Any, class_id: Optional[str]) -> None:
         """
         Look at the classes in a message of another detector.
 
         :param message: a ``vision_msgs/msg/Detection2DArray``.
         :param class_id: the class that is tracked; None: all.
-        :returns: what is wrong and what to do, once; else nothing.
         """
         if class_id != self._wanted:
             self._begin(class_id)
         if class_id is None:
-            return ''
+            return
         found = [
             [each.hypothesis.class_id for each in detection.results] or ['']
             for detection in message.detections
         ]
         self.left_out += sum(class_id not in classes for classes in found)
-        self._classes.update(*found)
+        self._seen.update(*found)
         self._count += bool(found)
-        if self._count != _PATIENCE or class_id in self._classes:
+
+    @property
+    def fault(self) -> str:
+        """What is wrong and what to do, where only other classes came than the one tracked."""
+        if self._wanted is None or self._count < _PATIENCE or self._wanted in self._seen:
             return ''
-        seen = ', '.join(repr(each) for each in sorted(self._classes))
+        seen = ', '.join(repr(each) for each in sorted(self._seen))
         return (
-            f'no detection has the class {class_id!r}, those seen are {seen}; set '
+            f'no detection has the class {self._wanted!r}, those seen are {seen}; set '
             'detections.class_id to the one of persons, or to any'
         )
 
     def _begin(self, class_id: Optional[str]) -> None:
         self._wanted = class_id
-        self._classes: set[str] = set()
+        self._seen: set[str] = set()
         self._count = 0

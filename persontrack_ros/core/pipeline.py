@@ -189,9 +189,10 @@ class Pipeline:
         def detect(image: BgrImage) -> tuple[Detections, float]:
             detector = idle.get()
             started = time.perf_counter()
-            detections = self._search(detector, image)
-            idle.put(detector)
-            return detections, time.perf_counter() - started
+            try:
+                return self._search(detector, image), time.perf_counter() - started
+            finally:
+                idle.put(detector)
 
         # Each frame with the search that tells who is in it, and whether it was made for it.
         waiting: deque[tuple[Frame, Optional[Search], bool]] = deque()

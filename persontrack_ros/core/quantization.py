@@ -20,14 +20,8 @@ from persontrack_ros.core.detection.detector import GREY, Detector, Fit
 from persontrack_ros.core.embedding.embedder import ModelEmbedder
 from persontrack_ros.core.errors import ModelError, SourceError
 from persontrack_ros.core.files.fetching import locked, put
-from persontrack_ros.core.geometry import FloatArray, pixel_rectangles
+from persontrack_ros.core.geometry import FloatArray, iou, pixel_rectangles
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.models.agreement import (
-    EXAMPLES,
-    boxes_agree,
-    count_shared,
-    keep_examples,
-)
 from persontrack_ros.core.models.catalogue import QUANTIZED
 from persontrack_ros.core.models.files import installation_directory
 from persontrack_ros.core.models.profile import DetectorProfile, Profile, read_profile
@@ -46,6 +40,8 @@ MIN_CALIBRATION = 10
 # none; 0.97 lies between. Detectors: a guess, person-detection-0202 reaches 0.99.
 MIN_AGREEMENT = {'detector': 0.9, 'reid': 0.97}
 TIMED_RUNS = 50
+# A detection of both versions is the same from this IoU on.
+_SAME_IOU = 0.5
 
 _ADVICE = 'Calibrate with other videos, which show what the camera will, or keep the original'
 
@@ -135,16 +131,17 @@ def quantize_detector(
             Detector(DetectorSettings(model=str(file), device=device), _runtime())
             for file in (path, made)
         )
-        pairs = [
-            (original.detect(image).boxes, quantized.detect(image).boxes) for image in held_out
+        counts = [
+            _count_shared(original.detect(image).boxes, quantized.detect(image).boxes)
+            for image in held_out
         ]
-        counts = [count_shared([pair]) for pair in pairs]
-        if not any(total for _, total in counts):
+        shared, total = np.sum(counts, axis=0).tolist()
+        if not total:
             raise SourceError('there are no persons in the last fifth of the videos to compare by')
         report = Report(
             _target(path),
             _speed(lambda: original.detect(held_out[0]), lambda: quantized.detect(held_out[0])),
-            boxes_agree(pairs),
+            shared / total,
             min(part / whole for part, whole in counts if whole),
             len(held_out),
         )
@@ -156,13 +153,6 @@ def quantize_detector(
                 f'{100 * MIN_AGREEMENT["detector"]:.0f} %; speed: {report.speed:.2f} times the '
                 f'original. {_ADVICE}'
             )
-        # Those with the most persons tell the most.
-        best = sorted(range(len(pairs)), key=lambda index: -len(pairs[index][0]))[:EXAMPLES]
-        keep_examples(
-            made,
-            [tensor(held_out[index], original.size) for index in best],
-            lambda image: original.detect(image).boxes,
-        )
     return report
 
 
@@ -208,10 +198,16 @@ def quantize_reid(path: Path, device: str, crops: Crops, held_out: Crops) -> Rep
                 f'(smallest {report.worst:.3f}), expected at least {MIN_AGREEMENT["reid"]}; '
                 f'speed: {report.speed:.2f} times the original. {_ADVICE}'
             )
-        keep_examples(
-            made, [tensor(each, original.size) for each in images[:EXAMPLES]], original.embed_whole
-        )
     return report
+
+
+def _count_shared(one: FloatArray, other: FloatArray) -> tuple[int, int]:
+    """Return how many boxes of both have a partner in the other one, and how many there are."""
+    shared = 0
+    if len(one) and len(other):
+        same = iou(one, other) >= _SAME_IOU
+        shared = int(same.any(axis=0).sum() + same.any(axis=1).sum())
+    return shared, len(one) + len(other)
 
 
 def _runtime() -> Runtime:

@@ -8,6 +8,8 @@ that are left.
 
 from __future__ import annotations
 
+from typing import Optional
+
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
@@ -15,20 +17,21 @@ from std_msgs.msg import Header
 
 from persontrack_ros.core.errors import ImageError
 from persontrack_ros.core.images import BgrImage, encodings
-from persontrack_ros.core.images.encodings import UnknownEncodingError, describe
+from persontrack_ros.core.images.encodings import SampleRange, UnknownEncodingError, describe
 
 
-def image_to_bgr(message: Image) -> BgrImage:
+def image_to_bgr(message: Image, samples: Optional[SampleRange] = None) -> BgrImage:
     """
-    Convert an image message to BGR; 16-bit samples are scaled from 0-65535 to 0-255.
+    Convert an image message to BGR.
 
     :param message: an image in one of the usual encodings, or one that cv_bridge converts.
+    :param samples: of the stream, for 16-bit samples; by default, the image is one of its own.
     :returns: see :func:`persontrack_ros.core.images.encodings.image_to_bgr`.
     :raises ImageError: if the image has no pixels, its step or data are too small for its size,
         or its encoding is not known.
     """
     try:
-        return encodings.image_to_bgr(message)
+        return encodings.image_to_bgr(message, samples)
     except UnknownEncodingError:
         return _convert_with_cv_bridge(message)
 

@@ -8,14 +8,15 @@ import pytest
 from persontrack_ros.bags.compare import Comparison, TrackedFrames
 from persontrack_ros.core.evaluation.comparison import Difference, compare, rename_like
 from persontrack_ros.core.evaluation.comparison_picture import draw_differences
+from persontrack_ros.core.evaluation.mot import GroundTruth
 
 BOX = np.array([10.0, 20.0, 30.0, 60.0])
 ELSEWHERE = np.array([200.0, 20.0, 30.0, 60.0])
 
 
-def side(frames, stamps=True, is_truth=False):
+def side(frames, stamps=True, truth=None):
     times = {number: 100 * number for number in frames} if stamps else {}
-    return TrackedFrames(None, frames, times, is_truth)
+    return TrackedFrames(None, frames, times, truth)
 
 
 def test_the_same():
@@ -81,7 +82,9 @@ def test_file_of_tracks_by_numbers():
 
 def test_truth():
     pytest.importorskip('motrics')
-    truth = side({n: {50: BOX, 60: ELSEWHERE} for n in range(1, 11)}, False, is_truth=True)
+    rows = [[n, id_, *box] for n in range(1, 11) for id_, box in ((50, BOX), (60, ELSEWHERE))]
+    known = GroundTruth('MOT15', np.array(rows), np.array(rows), np.zeros(20, dtype=bool))
+    truth = side({n: {50: BOX, 60: ELSEWHERE} for n in range(1, 11)}, False, known)
     run = side({n: {1: BOX + 2} if n > 2 else {} for n in range(1, 6)})
     comparison = Comparison(run, truth, 0.0)
     # Beyond the run, nothing is compared.

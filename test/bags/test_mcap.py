@@ -154,67 +154,55 @@ def chunks(path):
 
 
 @pytest.mark.parametrize('compression', [NONE, LZ4, ZSTD])
-@pytest.mark.fault(
-    'files',
-    'zeroed bytes in a chunk of an .mcap file',
-    happens='the other chunks are read; it is said what is missing',
-    lost='that chunk',
-)
 def test_damage_in_a_chunk(tmp_path, compression):
-    """What lies around 4096 bytes of zeros is read, and what is missing is told."""
+    """All other chunks are read, and nothing wrong; the warning names what may save more."""
     path = write(tmp_path / 'x.mcap', compression=compression)
     whole = path.read_bytes()
     for place in range(2_000, len(whole) - 8_000, 17_003):
         path.write_bytes(whole[:place] + bytes(4096) + whole[place + 4096 :])
         found, damages = images(path, [])
-        # One chunk has two images.
-        assert len(found) >= 12 - (2 if compression == NONE else 4), place
+        # 4096 bytes are in two chunks at most, and a chunk has two images.
+        assert len(found) >= 8, place
         assert found == sorted(found)
         assert any('is damaged in the chunk at byte' in one for one in damages), place
+        assert any('`mcap recover x.mcap -o' in one for one in damages), place
+        assert any(f'messages on {TOPIC} are missing' in one for one in damages), place
 
 
-@pytest.mark.fault(
-    'files',
-    'damage in the only chunk of an .mcap file',
-    happens='what is before it is read; it is said what is missing',
-    lost='what is behind it',
-)
-def test_damage_in_the_only_chunk(tmp_path):
-    """Where the chunk is not compressed, only the image is lost that lies there."""
-    path = write(tmp_path / 'x.mcap', size=1_000_000)
-    whole = path.read_bytes()
-    for place in range(30_000, len(whole) - 30_000, 25_013):
-        path.write_bytes(whole[:place] + bytes(4096) + whole[place + 4096 :])
-        found, damages = images(path, [])
-        assert len(found) >= 10, place
-        assert damages
+def test_one_wrong_bit(tmp_path):
+    """The checksum of a chunk shows what its contents cannot."""
+    path = write(tmp_path / 'x.mcap')
+    index = chunks(path)[1]
+    content = bytearray(path.read_bytes())
+    content[index.chunk_start_offset + index.chunk_length - 2_000] ^= 1
+    path.write_bytes(content)
+    with BagReader(path, lambda text: None) as bag:
+        topic = bag.choose_image_topic()
+        assert len(list(bag.messages([topic.topic]))) == 10
+        with pytest.raises(SourceError, match='x.mcap is damaged'):
+            bag.check_whole()
 
 
 @pytest.mark.parametrize('size', [1, 20_000])
-@pytest.mark.fault(
-    'files',
-    'damage to the index of an .mcap file, too',
-    happens='read without it',
-    lost='nothing',
-)
 def test_damage_to_the_index_as_well(tmp_path, size):
-    """Then the records are searched for."""
+    """Then what is before the damage is read."""
     path = write(tmp_path / 'x.mcap', size=size)
     whole = path.read_bytes()
+    magic = whole[-8:]
     end = chunks(path)[-1]
     summary = end.chunk_start_offset + end.chunk_length
-    for index in chunks(path)[1:-1:2]:
-        # The head of the chunk, and the whole summary.
+    for number, index in enumerate(chunks(path)[3:-1], 3):
         place = index.chunk_start_offset - 50
         damaged = whole[:place] + bytes(4096) + whole[place + 4096 : summary]
-        path.write_bytes(damaged + bytes(len(whole) - summary))
+        path.write_bytes(damaged + bytes(len(whole) - summary - 8) + magic)
         found, damages = images(path, [])
-        assert len(found) >= 10
-        assert any('x.mcap is damaged' in one for one in damages)
+        # The damage begins in the chunk before.
+        assert found == list(range((number - 1) * (1 if size == 1 else 2)))
+        assert any('x.mcap is damaged at byte' in one for one in damages)
 
 
 def test_without_chunks(tmp_path):
-    """Damage to a message that is in no chunk costs that one; the statistics tell of it."""
+    """What is before the damage to a message that is in no chunk is read."""
     path = tmp_path / 'x.mcap'
     with path.open('wb') as file:
         writer = McapWriter(file, use_chunking=False, index_types=IndexType.NONE)
@@ -228,29 +216,28 @@ def test_without_chunks(tmp_path):
     place = whole.index(b'FFFF') - 100
     path.write_bytes(whole[:place] + bytes(700) + whole[place + 700 :])
     with BagReader(path, lambda text: None) as bag:
-        found = {bytes(data[4:5]) for _, _, data in bag.messages()}
-        assert len(found) >= 17
-        assert {b'A', b'T'} <= found
-        assert any('messages on /text are missing' in one for one in bag.damages)
+        found = [bytes(data[4:5]) for _, _, data in bag.messages()]
+        assert found == [b'A', b'B', b'C', b'D', b'E']
+        assert any('is damaged at byte' in one for one in bag.damages)
 
 
-@pytest.mark.fault(
-    'files',
-    'an .mcap file cut off at any byte',
-    happens='what is there is read; it is said what is missing',
-    lost='what is not there',
-)
 def test_every_cut(tmp_path):
-    """As a recorder leaves it that was killed: nothing announces what is missing."""
+    """As a recorder leaves it that was killed: the chunks that are whole are read."""
     path = write(tmp_path / 'x.mcap', count=4, compression=LZ4)
+    ends = [one.chunk_start_offset + one.chunk_length for one in chunks(path)]
+    assert len(ends) > 1
     whole = path.read_bytes()
     for end in range(len(whole) - 1, 100, -1_009):
         path.write_bytes(whole[:end])
         warnings = []
         with BagReader(path, warnings.append) as bag:
-            assert len(list(bag.messages())) >= 4 * end // len(whole) - 2
+            messages = list(bag.messages())
+            assert bool(messages) == (end >= ends[0])
+            assert len(messages) == 4 or end < ends[-1]
             bag.check_whole()
-        assert any('is cut off' in one for one in warnings)
+        assert any(
+            'is cut off at byte' in one and '`mcap recover x.mcap' in one for one in warnings
+        )
 
 
 @pytest.mark.fault(
@@ -275,4 +262,4 @@ def test_lengths_beyond_all_bounds(tmp_path):
     path.write_bytes(whole[: place - 1] + record.end() + whole[place - 1 :])
     found, damages = images(path, [])
     assert len(found) == 12
-    assert any('chunk at byte' in one or 'x.mcap is damaged' in one for one in damages)
+    assert any('is damaged in the chunk at byte' in one for one in damages)

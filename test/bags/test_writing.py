@@ -319,3 +319,26 @@ def test_complete_or_absent(tmp_path, storage):
     assert list(tmp_path.iterdir()) == [path]
     with BagReader(path, pytest.fail) as bag:
         assert [time for _, time, _ in bag.messages()] == [8]
+
+
+def test_damage_in_what_was_written_is_noticed(tmp_path):
+    """Without a CRC of its chunk, an image with zeros in it is as good as any other."""
+    out = tmp_path / 'out'
+    noise = np.random.default_rng(1).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    with BagWriter(out, 'mcap') as bag:
+        recorder = ImageRecorder(bag, RecordOptions())
+        for number in range(1, 11):
+            recorder.write(Frame(number, number * 10**8, noise))
+    file = out / 'out_0.mcap'
+    with file.open('rb') as stream:
+        messages = list(make_reader(stream, validate_crcs=True).iter_messages())
+    assert len(messages) == 10
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4096] = bytes(4096)
+    file.write_bytes(content)
+    warnings = []
+    with BagReader(out, warnings.append) as bag:
+        assert list(bag.messages())
+        assert bag.damages
+    assert any('damaged in the chunk at byte' in one for one in warnings)

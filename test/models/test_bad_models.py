@@ -17,7 +17,7 @@ from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.files.fetching import Facts
 from persontrack_ros.core.models.catalogue import Release, catalogue
 from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import InferenceSettings, Settings
+from persontrack_ros.core.parameters.settings import Settings
 
 DETECTOR = 'person-detection-0202'
 REID = 'person-reidentification-retail-0287'
@@ -169,26 +169,6 @@ def test_damage_to_published_models(runtime, models, tmp_path, monkeypatch, suff
     flip(xml.with_suffix(suffix))
     with pytest.raises(ModelError, match=f'{suffix} is not a published file: its SHA-384 differs'):
         load(runtime, Detector, xml)
-
-
-@pytest.mark.fault(
-    'files',
-    'damage to models of which nothing was published',
-    happens='refused from the second time on',
-    lost='nothing',
-)
-def test_damage_to_other_models(copy, tmp_path, caplog):
-    """They are compared with what they were at first."""
-    kind, xml, weights = copy
-    runtime = Runtime(InferenceSettings(cache_dir=str(tmp_path / 'cache')))
-    load(runtime, kind, xml)
-    load(runtime, kind, xml)
-    assert caplog.text == ''
-    flip(weights)
-    assert_refused(runtime, kind, xml, 'is damaged: its contents are not those')
-    weights.touch()
-    load(runtime, kind, xml)
-    assert 'has other contents than when it was last used' in caplog.text
 
 
 @pytest.mark.fault(

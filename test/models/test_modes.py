@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import threading
 
 import numpy as np
 import pytest
 
 from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import ModelError, SourceError
+from persontrack_ros.core.models.runtime import InferenceModel
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.video.source import SourceOptions, VideoSource
@@ -207,6 +209,81 @@ def test_frames_before_a_broken_one_are_not_lost(models, frames):
     assert seen == [1, 2, 3, 4, 5, 6, 7]
 
 
+def spoil(monkeypatch, model, value, rows):
+    """Let the detector or embedder give a value that is none in some of its rows, or none."""
+    original = InferenceModel._outputs
+
+    def outputs(self):
+        found = {name: array.copy() for name, array in original(self).items()}
+        for array in found.values():
+            if (array.ndim == 2 and array.shape[1] == 256) == (model == 'reid'):
+                array.reshape(-1, array.shape[-1])[rows] = value
+        return found
+
+    monkeypatch.setattr(InferenceModel, '_outputs', outputs)
+
+
+@pytest.mark.parametrize('model', ['detector', 'reid'])
+@pytest.mark.parametrize(
+    ('algorithm', 'value', 'rows'),
+    [
+        ('persistent', np.nan, slice(None)),
+        ('persistent', np.inf, slice(None, None, 2)),
+        ('deep_sort', -np.inf, slice(1)),
+    ],
+)
+def test_numbers_that_are_none_are_an_error(
+    models, frames, monkeypatch, algorithm, model, value, rows
+):
+    """And nobody is lost by them: the next frame goes on as after a frame that was dropped."""
+    settings = Settings.from_values({'tracker.algorithm': algorithm, 'reid.every_frame': True})
+    pipeline, other = Pipeline(settings), Pipeline(settings)
+    for index, (image, stamp) in enumerate((one.image, one.stamp) for one in frames[:12]):
+        if index == 8:
+            with monkeypatch.context() as patch:
+                spoil(patch, model, value, rows)
+                with pytest.raises(ModelError, match='NaN or infinite'):
+                    pipeline.process(image, stamp)
+            continue
+        found = [track.id for track in pipeline.process(image, stamp).tracks]
+        assert found == [track.id for track in other.process(image, stamp).tracks]
+    assert found
+
+
+def test_numbers_that_are_none_end_a_run(models, frames, monkeypatch):
+    results = Pipeline(Settings(), pipelined=True).process_all(iter(frames * 3))
+    next(results)
+    spoil(monkeypatch, 'detector', np.nan, slice(None))
+    with pytest.raises(ModelError, match='NaN or infinite'):
+        list(results)
+
+
+def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):
+    """Whatever it raises: nobody waits for the detector that raised it."""
+    pipeline = Pipeline(Settings(), pipelined=True)
+    detect = Detector.detect
+
+    def fail(self, image):
+        if image is frames[0].image:
+            return detect(self, image)
+        raise RuntimeError('device lost')
+
+    monkeypatch.setattr(Detector, 'detect', fail)
+    caught = []
+
+    def run():
+        try:
+            list(pipeline.process_all(iter(frames)))
+        except RuntimeError as error:
+            caught.append(str(error))
+
+    # If it hangs, then not the other tests.
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(300)
+    assert caught == ['device lost']
+
+
 @pytest.fixture
 def start(data, models, persontrack, tmp_path):
     """Return a function that tracks a few frames in a new process."""
@@ -227,7 +304,7 @@ def start(data, models, persontrack, tmp_path):
 def test_a_damaged_cache_only_costs_time(start, tmp_path):
     directory = tmp_path / 'compiled'
     expected, _ = start(directory)
-    kept = sorted(directory.glob('*.model'))
+    kept = sorted(directory.glob('*.blob'))
     assert len(kept) == 2
     for index, file in enumerate(kept):
         content = file.read_bytes()
@@ -253,4 +330,4 @@ def test_the_cache_is_the_users(start, tmp_path):
     start('none', XDG_CACHE_HOME=str(cache))
     assert not cache.exists()
     start('auto', XDG_CACHE_HOME=str(cache))
-    assert len(list(cache.glob('persontrack_ros/compiled/*.model'))) == 2
+    assert len(list(cache.glob('persontrack_ros/compiled/*.blob'))) == 2

@@ -19,9 +19,9 @@ TIMEOUT = 400
     importlib.util.find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros'
 )
 def test_the_distance_is_kept(models, data, own_graph):
-    """Also when somebody walks through between the two; scripts/follow_simulation tells more."""
+    """Also when somebody walks through between the two; tools/follow_simulation.py tells more."""
     video = data('videos/one-by-one-person-detection.mp4')
-    script = CHECKOUT / 'scripts' / 'follow_simulation'
+    script = CHECKOUT / 'tools' / 'follow_simulation.py'
     done = subprocess.run(
         [sys.executable, str(script), str(video), '--seconds', '24'],
         capture_output=True,

@@ -178,7 +178,6 @@ def test_numbers_set_at_run_time(start, peer):
         ('tracker_node', 'detector.treshold', 'detector.score_threshold'),
         ('cameras_node', 'camera', 'cameras'),
         ('video_publisher', 'frame_rate', 'frame_id'),
-        ('bag_player', 'topic', 'topics'),
     ],
 )
 @pytest.mark.fault(
@@ -198,7 +197,7 @@ def test_names_for_all_nodes_of_a_process(start, peer_of, own_graph):
     assert 'no such parameter' not in process.output
 
 
-@pytest.mark.parametrize('node', ['tracker_node', 'cameras_node', 'video_publisher', 'bag_player'])
+@pytest.mark.parametrize('node', ['tracker_node', 'cameras_node', 'video_publisher'])
 @pytest.mark.fault(
     'parameters',
     'parameter files that are none',

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import soak
 
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.video.source import SourceOptions, VideoSource
-from persontrack_ros.ros.tools import soak
 
 
 def rows(count, **last):
@@ -55,5 +55,3 @@ def test_a_run(models, data, own_graph, monkeypatch, tmp_path):
         assert row['threads'] > 1
         assert row['anonymous_mb'] > 50
     assert len((tmp_path / 'soak.csv').read_text().splitlines()) == 3
-    soak.draw(result, tmp_path / 'soak.png')
-    assert (tmp_path / 'soak.png').read_bytes().startswith(b'\x89PNG')

@@ -107,7 +107,7 @@ def test_track_cut_off_bag(vtest, persontrack, tmp_path):
     cut.write_bytes(content[: len(content) // 2])
     done = persontrack('bag', 'track', cut, '-o', tmp_path / 'out')
     assert done.returncode == 0
-    assert 'warning: cut.mcap is cut off; 6 messages' in done.stderr
+    assert '6 messages before it can be read' in done.stderr
     assert done.stdout.startswith('6 frames')
     same = persontrack(
         'bag', 'compare', tmp_path / 'out', vtest / 'raw_tracks', '--allow', FRAMES - 6
@@ -168,8 +168,6 @@ def test_bad_input(vtest, persontrack, tmp_path):
         (('record', vtest / 'raw', '-o', tmp_path / 'x'), 'no images'),
         (('record', vtest / 'none.avi', '-o', vtest / 'raw', '--force'), 'no such video'),
         (('compare', vtest / 'raw', vtest / 'png_tracks'), 'has no tracks'),
-        (('play', vtest / 'none'), 'there is no bag'),
-        (('golden', tmp_path / 'x', vtest / 'none'), 'there is no'),
     ):
         done = persontrack('bag', *arguments)
         assert done.returncode == 2, (arguments, done.stderr)

@@ -7,7 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from persontrack_ros.core.tracking.association import associate, associate_pairs
+from persontrack_ros.core.tracking.association import (
+    associate,
+    associate_pairs,
+    associate_sparse,
+)
 
 
 def solve(cost, max_cost, tracks=None, detections=None):
@@ -95,14 +99,15 @@ def test_nothing_to_match(shape):
     assert len(result.unmatched_detections) == shape[1]
 
 
+@pytest.mark.parametrize('match', [associate_pairs, associate_sparse])
 @pytest.mark.parametrize('seed', range(40))
-def test_pairs_are_matched_as_the_whole_matrix_is(seed):
+def test_pairs_are_matched_as_the_whole_matrix_is(seed, match):
     random = np.random.default_rng(seed)
     cost = random.uniform(0, 2, random.integers(0, 12, 2))
     cost[random.random(cost.shape) < random.uniform(0, 1)] = np.inf
     possible = cost <= 1.2
     rows, columns = np.nonzero(possible)
-    chosen = associate_pairs(cost[possible], 1.2, rows, columns)
+    chosen = match(cost[possible], 1.2, rows, columns)
     expected = associate(cost, 1.2, np.arange(len(cost)), np.arange(cost.shape[1]))
     assert set(zip(rows[chosen], columns[chosen])) == set(
         zip(expected.tracks, expected.detections)

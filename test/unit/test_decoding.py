@@ -199,7 +199,7 @@ def test_what_the_model_sees(layout: str, color: str, tmp_path: Path) -> None:
         ({'decoder': 'ssd'}, 'expected one output [1, 1, N, 7]'),
         ({'decoder': 'yolov8', 'person_class': 5}, 'person_class 5'),
         ('text', 'is no model profile'),
-        (None, 'as those of the decoder yolov5 or yolov8: describe the model in'),
+        (None, 'as those of the decoder yolov5 or yolov8 or rtdetr: describe the model in'),
     ],
 )
 def test_wrong_profiles(profile: Any, said: str, tmp_path: Path) -> None:

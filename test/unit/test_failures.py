@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.evaluation.failures import (
-    SIDE,
-    Switch,
-    contact_sheet,
-    follow,
-    plot,
-    switches,
-)
+from persontrack_ros.core.evaluation.failures import SIDE, contact_sheet, plot
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording, track
-from persontrack_ros.core.evaluation.scores import evaluate
+from persontrack_ros.core.evaluation.scores import Switch, evaluate, follow, switches
 from persontrack_ros.core.parameters.settings import TrackerSettings
 
 # Person 7 is followed as 1, missed, and followed as 2; person 8 always as 3; 4 is nobody.

@@ -245,6 +245,54 @@ def test_state(gallery, tmp_path):
     assert again == {LEFT: 1, RIGHT: 3, (250.0, 20.0): 2, FAR: 4}
 
 
+def test_ids_of_a_state_that_others_have_meanwhile_are_given_anew(gallery, tmp_path):
+    """Of another run of the process: whom cameras see now are other persons."""
+    front, rear = View(gallery), View(gallery)
+    front.see((looks(0), LEFT), (looks(1), RIGHT), images=3)
+    assert rear.see((looks(1), LEFT), (looks(2), FAR), images=WAIT) == {LEFT: 2, FAR: 3}
+    save_tracker(front.tracker, tmp_path / 'front.npz')
+    save_tracker(rear.tracker, tmp_path / 'rear.npz')
+    later = Gallery()
+    front, rear = View(later), View(later)
+    assert rear.see((looks(7), LEFT), images=WAIT) == {LEFT: 1}
+    load_tracker(front.tracker, tmp_path / 'front.npz')
+    ids = front.see((looks(0), LEFT), (looks(1), RIGHT), (looks(5), FAR), images=LONG)
+    assert ids == {LEFT: 4, RIGHT: 2, FAR: 5}
+    assert rear.see((looks(7), LEFT), (looks(0), FAR), images=LONG) == {LEFT: 1, FAR: 4}
+    # Who is in both states is one person in both cameras.
+    load_tracker(rear.tracker, tmp_path / 'rear.npz')
+    ids = rear.see((looks(1), LEFT), (looks(2), FAR), (looks(0), RIGHT), images=LONG)
+    assert ids == {LEFT: 2, FAR: 3, RIGHT: 4}
+    again = front.see((looks(0), LEFT), (looks(1), RIGHT), (looks(5), FAR))
+    assert again == {LEFT: 4, RIGHT: 2, FAR: 5}
+
+
+def test_states_of_different_times(gallery, tmp_path):
+    """An id that was given after the first state was saved may have been given again since."""
+    front, rear = View(gallery), View(gallery)
+    front.see((looks(0), LEFT), images=3)
+    save_tracker(front.tracker, tmp_path / 'front.npz')
+    rear.see((looks(3), LEFT), images=WAIT)
+    save_tracker(rear.tracker, tmp_path / 'rear.npz')
+    later = Gallery()
+    front, rear = View(later), View(later)
+    load_tracker(front.tracker, tmp_path / 'front.npz')
+    assert front.see((looks(0), LEFT), (looks(5), FAR), images=LONG) == {LEFT: 1, FAR: 2}
+    load_tracker(rear.tracker, tmp_path / 'rear.npz')
+    rear.stamp = front.stamp
+    assert rear.see((looks(3), LEFT), images=WAIT) == {LEFT: 3}
+
+
+def test_a_state_of_this_run_keeps_its_ids(gallery, tmp_path):
+    front, rear = View(gallery), View(gallery)
+    front.see((looks(0), LEFT), images=3)
+    save_tracker(front.tracker, tmp_path / 'state.npz')
+    front.see((looks(0), LEFT), (looks(1), RIGHT), images=LONG)
+    assert rear.see((looks(0), LEFT), (looks(1), RIGHT), images=LONG) == {LEFT: 1, RIGHT: 2}
+    load_tracker(front.tracker, tmp_path / 'state.npz')
+    assert front.see((looks(0), LEFT), (looks(4), FAR), images=LONG) == {LEFT: 1, FAR: 3}
+
+
 def test_only_the_last_persons_are_remembered(gallery, monkeypatch):
     monkeypatch.setattr(module, 'MAX_PERSONS', 2)
     front = View(gallery)

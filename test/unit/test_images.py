@@ -21,7 +21,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.images.encodings import decode_image
+from persontrack_ros.core.images.encodings import SampleRange, decode_image
 from persontrack_ros.ros.images import bgr_to_image, image_to_bgr
 
 BLUE, GREEN, RED = 0, 1, 2
@@ -149,6 +149,33 @@ def test_mono16(is_bigendian, layout):
 def test_16_bit_uses_the_whole_8_bit_range():
     message = pack(np.array([[0, 257, 32768, 65535]], dtype='<u2'), 'mono16', 1, 4)
     assert image_to_bgr(message)[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize('bits', [8, 10, 12, 14, 16])
+@pytest.mark.parametrize('encoding', ['mono16', 'rgb16', 'rgba16', 'bayer_grbg16'])
+def test_sensors_of_fewer_bits(encoding, bits):
+    samples = SampleRange()
+
+    def convert(largest):
+        shape = (4, 4, {'rgb16': 3, 'rgba16': 4}.get(encoding, 1))
+        pixels = np.full(shape, largest, dtype='<u2')
+        pixels[..., 3:] = 65535  # alpha
+        return image_to_bgr(pack(pixels, encoding, 4, 4), samples).max()
+
+    assert convert(2**bits - 1) == 255
+    # It does not flicker where it gets darker,
+    assert convert(2**bits // 4) == pytest.approx(64, abs=1)
+    # and anew with other pictures.
+    assert image_to_bgr(pack(np.full((2, 2), 255, '<u2'), 'mono16', 2, 2), samples).max() == 255
+
+
+def test_more_bits_than_thought():
+    samples = SampleRange()
+    found = [
+        image_to_bgr(pack(np.full((1, 1), level, '<u2'), 'mono16', 1, 1), samples).max()
+        for level in (0, 200, 300, 1023, 1024, 300)
+    ]
+    assert found == [0, 200, 75, 255, 64, 19]
 
 
 @padded
@@ -440,6 +467,56 @@ def test_compressed_pictures(kind):
     assert decode_image(data, 0.0006).shape == (20, 30, 3)
     with pytest.raises(ImageError, match='of 30x20 pixels is larger than 0.0005 megapixels'):
         decode_image(data, 0.0005)
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize(
+    ('encoding', 'extension', 'factor'),
+    [('8; png compressed ', '.png', 1), ('8; jpeg compressed ', '.jpg', 1), ('8', '.png', 1)]
+    + [('16; png compressed ', '.png', 16)],
+)
+def test_a_compressed_bayer_pattern(pattern, encoding, extension, factor):
+    """As compressed_image_transport writes it: the pattern as if it were grey."""
+    raw = mosaic(FLAT, pattern) * np.uint8(1)
+    if factor > 1:
+        raw = raw.astype(np.uint16) * factor
+    options = [cv2.IMWRITE_JPEG_QUALITY, 100] if extension == '.jpg' else []
+    data = cv2.imencode(extension, raw, options)[1].tobytes()
+    image = decode_image(data, format_=f'bayer_{pattern}{encoding}')
+    tolerance = 24 if extension == '.jpg' else 1
+    np.testing.assert_allclose(inner(image), inner(FLAT), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ('format_', 'swapped'),
+    [
+        ('bayer_rggb8; jpeg compressed bgr8', False),
+        ('bgr8; png compressed bgr8', False),
+        ('rgb8; png compressed bgr8', False),
+        ('rgb8; png compressed rgb8', True),
+        ('png', False),
+        ('', False),
+    ],
+)
+def test_how_the_channels_of_a_compressed_image_lie(format_, swapped):
+    stored = FLAT[..., ::-1] if swapped else FLAT
+    data = cv2.imencode('.png', stored)[1].tobytes()
+    assert_picture(decode_image(data, format_=format_), FLAT)
+
+
+def test_a_compressed_image_of_12_bits():
+    samples = SampleRange()
+    for largest, expected in ((4095, 255), (2048, 128)):
+        grey = np.full((3, 4), largest, dtype=np.uint16)
+        data = cv2.imencode('.png', grey)[1].tobytes()
+        image = decode_image(data, format_='mono16; png compressed ', samples=samples)
+        assert_picture(image, np.full((3, 4, 3), expected))
+
+
+def test_a_compressed_bayer_pattern_that_is_too_small():
+    data = cv2.imencode('.png', np.zeros((2, 2), np.uint8))[1].tobytes()
+    with pytest.raises(ImageError, match='2x2 pixels is too small'):
+        decode_image(data, format_='bayer_rggb8; png compressed ')
 
 
 @pytest.mark.fault(

@@ -220,6 +220,35 @@ def test_damaged_images_are_left_out(make, name):
         np.testing.assert_array_equal(frame.image, images[frame.stamp])
 
 
+CODECS = [X264, '-c:v mpeg2video', '-c:v mpeg4', '-c:v libx265 -x265-params log-level=none']
+
+
+@pytest.mark.parametrize('offset', [0, 100])
+@pytest.mark.parametrize('codec', CODECS)
+def test_files_put_together(make, codec, offset):
+    """No image is missing where the second one begins, as after `cat`."""
+    first = make('first.ts', f'{SHORT} {codec}')
+    second = make('second.ts', f'{SHORT} {codec} -output_ts_offset {offset}')
+    both = first.with_name('both.ts')
+    both.write_bytes(first.read_bytes() + second.read_bytes())
+    frames, complaint = read(both)
+    assert (len(frames), complaint) == (2 * FRAMES, '') or (offset and 'libx265' in codec)
+    images = [frame.image for path in (first, second) for frame in read(path)[0]]
+    for frame, image in zip(frames, images):
+        np.testing.assert_array_equal(frame.image, image)
+
+
+@pytest.mark.parametrize('codec', CODECS)
+def test_packets_that_a_stream_lost(make, codec):
+    path = make('a.ts', f'{SHORT} {codec}')
+    content = path.read_bytes()
+    start = len(content) // 188 // 2 * 188
+    path.write_bytes(content[:start] + content[start + 3 * 188 :])
+    frames, complaint = read(path)
+    assert len(frames) > FRAMES - 5
+    assert 'is damaged' in complaint
+
+
 @pytest.mark.fault(
     'disks',
     'a video that is emptied or replaced while it is read',

@@ -10,6 +10,7 @@ import pytest
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import OutputError, SourceError
 from persontrack_ros.core.evaluation.mot import (
+    GroundTruth,
     MotWriter,
     read_detections,
     read_ground_truth,
@@ -130,6 +131,7 @@ ROW = [2, 7, 1.5, 2, 30, 60, 0.5]
         ('2,7,1.5,2,30,60,0.5,-1\n', [ROW]),
         ('2,7,1.5,2,30,60,0.5,1,0.75\n2,8,1.5,2,30,60,0.5,3,0.75\n', [ROW]),
         ('2,7,1.5,2,30,60,0.5,-1,-1\n', [ROW]),
+        ('2,7,1.5,2,30,60,0.5,0,-1\n', [ROW]),
         # Of MOT15, the eighth of ten is a place in the world.
         ('2,7,1.5,2,30,60,0.5,3,-4.5,0\n', [ROW]),
     ],
@@ -150,15 +152,15 @@ def test_ids_of_detections_mean_nothing(tmp_path):
 
 
 def test_ground_truth_leaves_out_what_does_not_count(tmp_path):
-    """A flag of 0 is what MOTChallenge ignores; -1 and fractions are written by tools."""
+    """A flag of 0 is what MOTChallenge ignores; TrackEval reads it as an integer."""
     (tmp_path / 'gt').mkdir()
     file = tmp_path / 'gt' / 'gt.txt'
     file.write_text(
         '1,1,0,0,5,5,1,-1,-1,-1\n1,2,9,9,5,5,0,-1,-1,-1\n1,2,9,9,5,5,0,-1,-1,-1\n'
         '1,3,0,0,5,5,-1,-1,-1,-1\n1,4,0,0,5,5,0.4,-1,-1,-1\n'
     )
-    assert read_ground_truth(tmp_path)[:, 1].tolist() == [1, 3, 4]
-    assert read_ground_truth(file)[:, 1].tolist() == [1, 3, 4]
+    assert read_ground_truth(tmp_path)[:, 1].tolist() == [1, 3]
+    assert read_ground_truth(file)[:, 1].tolist() == [1, 3]
     file.write_text('1,2,9,9,5,5,0,-1,-1,-1\n')
     with pytest.raises(SourceError, match='counts'):
         read_ground_truth(tmp_path)
@@ -174,9 +176,61 @@ def test_ground_truth_of_several_classes(tmp_path):
         '1,1,0,0,5,5,1,1,1.0\n1,2,9,9,5,5,1,2,0.86\n1,1,0,0,5,5,1,3,1.0\n1,3,0,0,5,5,0,1,1.0\n'
     )
     assert read_ground_truth(file)[:, :2].tolist() == [[1, 1]]
-    file.write_text('1,1,0,0,5,5,1,0,1\n1,2,9,9,5,5,1,2,1\n')
-    with pytest.raises(SourceError, match=r'class 1 .*; its classes are 0, 2'):
+    file.write_text('1,1,0,0,5,5,1,1,1\n1,2,9,9,5,5,1,0,1\n')
+    with pytest.raises(SourceError, match=r'line 2 .* class 0 .* those of MOT17 are 1 to 13'):
         read_ground_truth(file)
+    assert len(GroundTruth.load(file, 'MOT15').rows) == 2
+    file.write_text('1,1,0,0,5,5,1,3,1\n1,2,9,9,5,5,1,2,1\n')
+    with pytest.raises(SourceError, match=r'no line .* counts by the rule of MOT17'):
+        read_ground_truth(file)
+
+
+def test_other_classes_in_results(tmp_path, capsys):
+    """Trackers write 0, 1 or -1 for pedestrians."""
+    file = tmp_path / 'tracks.txt'
+    lines = [f'1,{id_},0,0,5,5,1,{id_ - 2},1\n' for id_ in (1, 2, 3, 4)]
+    file.write_text(''.join(lines))
+    assert read_mot(file)[:, 1].tolist() == [1, 2, 3]
+    assert '1 lines of the classes 2 (column 8) are left out' in capsys.readouterr().err
+    file.write_text(lines[3])
+    with pytest.raises(SourceError, match='class 1 .*; its classes are 2'):
+        read_mot(file)
+
+
+@pytest.mark.parametrize(
+    ('folder', 'name', 'line', 'benchmark'),
+    [
+        ('MOT16-02', None, '1,1,0,0,5,5,1,1,1', 'MOT16'),
+        ('mot20_x', None, '1,1,0,0,5,5,1,1,1', 'MOT20'),
+        ('anything', 'MOT20-01', '1,1,0,0,5,5,1,1,1', 'MOT20'),
+        ('anything', 'else', '1,1,0,0,5,5,1,1,1', 'MOT17'),
+        ('anything', None, '1,1,0,0,5,5,1,1', 'MOT17'),
+        ('MOT17-02', None, '1,1,0,0,5,5,1,-1,-1,-1', 'MOT15'),
+        ('anything', None, '1,1,0,0,5,5,1,-1,-1', 'MOT15'),
+        ('anything', None, '1,1,0,0,5,5,1', 'MOT15'),
+        # A place in the world.
+        ('anything', None, '1,1,0,0,5,5,1,2,3,4', 'MOT15'),
+    ],
+)
+def test_whose_rule_counts(tmp_path, folder, name, line, benchmark):
+    (tmp_path / folder / 'gt').mkdir(parents=True)
+    (tmp_path / folder / 'gt' / 'gt.txt').write_text(f'{line}\n')
+    if name:
+        (tmp_path / folder / 'seqinfo.ini').write_text(f'[Sequence]\nname={name}\n')
+    assert GroundTruth.load(tmp_path / folder).benchmark == benchmark
+
+
+@pytest.mark.parametrize('class_', [2, 6, 7, 8, 12])
+def test_tracks_of_distractors_are_no_errors(tmp_path, class_):
+    """TrackEval leaves them out of the tracks, but not those of persons who do not count."""
+    file = tmp_path / 'gt.txt'
+    file.write_text(f'1,1,0,0,50,90,1,1,1\n1,2,200,0,50,90,0,{class_},1\n1,3,400,0,50,90,0,1,1\n')
+    tracks = GroundTruth.load(file).rows[[0, 0, 0]].copy()
+    tracks[:, 2] = 0, 205, 400
+    for benchmark, kept in (('MOT17', 3 if class_ == 6 else 2), ('MOT20', 2)):
+        truth = GroundTruth.load(file, benchmark)
+        assert truth.rows[:, 1].tolist() == [1]
+        assert truth.without_distractors(tracks)[:, 2].tolist() == [0, 205, 400][:: 4 - kept]
 
 
 def recording(embeddings=True):
@@ -243,6 +297,19 @@ def test_public_detections_with_their_sequence(tmp_path):
         '[Sequence]\nframeRate=25\nseqLength=1000000000\nimWidth=640\nimHeight=480\n'
     )
     with pytest.raises(SourceError, match='seqLength 1000000000'):
+        Recording.load(path)
+
+
+@pytest.mark.parametrize('key', ['seqLength', 'imWidth', 'imHeight', 'frameRate'])
+@pytest.mark.parametrize('value', [None, 'x', '-1', 'nan'])
+def test_a_wrong_seqinfo_names_file_and_key(tmp_path, key, value):
+    (tmp_path / 'det').mkdir()
+    path = tmp_path / 'det' / 'det.txt'
+    path.write_text('2,-1,10,20,30,60,0.7,-1,-1,-1\n')
+    values = {'frameRate': '25', 'seqLength': '5', 'imWidth': '640', 'imHeight': '480', key: value}
+    lines = [f'{name}={each}\n' for name, each in values.items() if each]
+    (tmp_path / 'seqinfo.ini').write_text('[Sequence]\n' + ''.join(lines))
+    with pytest.raises(SourceError, match=rf'{tmp_path}/seqinfo.ini has .*{key}'):
         Recording.load(path)
 
 

@@ -1,5 +1,7 @@
 """Test tracking with the whole video at hand, on people whose way is known and on real ones."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -52,6 +54,19 @@ def test_a_long_gap_is_not_filled_but_keeps_the_id():
     assert {track.id for tracks in images for track in tracks} == {1}
 
 
+def test_a_restart_ends_the_tracks_and_forgets_nothing():
+    """As `Pipeline.restart` does it where the time of the images jumps."""
+    tracker = OfflineTracker(TrackerSettings())
+    for frame in range(40):
+        if frame == 20:
+            tracker.reset(tracker.next_id)
+        step(tracker, [walker(frame)], [0], frame * SECOND // 10 - frame // 20 * 60 * SECOND)
+    images = tracker.finish()
+    assert [[track.id for track in tracks] for tracks in images] == [[1]] * 20 + [[2]] * 20
+    tracker.reset()
+    assert tracker.finish() == []
+
+
 def test_who_looks_different_is_somebody_else():
     images = walk(missed=range(20, 30), person_of=lambda frame: frame // 25)
     assert [[track.id for track in tracks] for tracks in images] == (
@@ -78,6 +93,23 @@ def test_reset_forgets_the_video():
         step(tracker, [walker(frame)], [0], frame * SECOND // 10)
     tracker.reset()
     assert tracker.finish() == []
+
+
+def memory_of(count):
+    """Return the bytes at most that it takes to join so many tracks of one image."""
+    tracker = OfflineTracker(TrackerSettings())
+    for frame in range(count):
+        step(tracker, [walker(0)], [frame % 8], 10 * frame * SECOND)
+    tracemalloc.start()
+    assert tracker.finish() == [[]] * count
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_grows_with_the_number_of_tracks():
+    """And not with its square, which would be sixteen times as much."""
+    assert memory_of(1200) < 6 * memory_of(300)
 
 
 def test_the_smoother_draws_a_line_through_noise():

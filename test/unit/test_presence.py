@@ -9,6 +9,7 @@ import pytest
 
 from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.presence import writer
 from persontrack_ros.core.presence.observations import Observations
 from persontrack_ros.core.presence.page import PICTURES, make_page
 from persontrack_ros.core.presence.writer import ReportWriter
@@ -177,3 +178,19 @@ def test_a_page_is_complete_or_absent(tmp_path):
     assert base64.b64decode(jpeg)[:2] == b'\xff\xd8'
     with pytest.raises(OutputError, match='cannot write'):
         ReportWriter(tmp_path / 'missing' / 'page.html', 'video', {})
+
+
+def test_an_error_while_the_page_is_made_leaves_no_file(tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError('no template')
+
+    monkeypatch.setattr(writer, 'make_page', fail)
+    with pytest.raises(RuntimeError, match='no template'), ReportWriter(tmp_path / 'p', '', {}):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    with ReportWriter(tmp_path / 'page.html', 'a\udcff.mp4', {}):
+        pass
+    assert 'a?.mp4' in (tmp_path / 'page.html').read_text()

@@ -109,17 +109,6 @@ def test_a_state_of_another_resolution(algorithm, tmp_path):
         check(show(second, frame, SIZES[1]), frame, SIZES[1])
 
 
-def test_a_state_without_a_resolution_or_growth():
-    """As older versions have stored it."""
-    first, second = (make_tracker(TrackerSettings()) for _ in range(2))
-    for frame in range(12):
-        show(first, frame, SIZES[0])
-    state = first.state()
-    del state['image_size'], state['growth']
-    second.restore(state)
-    check(show(second, 12, SIZES[0]), 12, SIZES[0])
-
-
 def test_the_motion_of_the_camera():
     """Is told in pixels of the new images."""
     random = np.random.default_rng(5)

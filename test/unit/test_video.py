@@ -253,8 +253,11 @@ def test_an_image_is_a_short_video(folder, tmp_path):
     lost='nothing',
 )
 def test_a_camera_that_is_not_there():
-    with pytest.raises(SourceError, match='camera 97 is not there'):
-        VideoSource('97')
+    for number in ('97', '4294967296', '12345678901234567890', '9' * 5000):
+        with pytest.raises(SourceError, match=f'camera {number[:500]}.* is not there'):
+            VideoSource(number)
+    with pytest.raises(SourceError, match='no such video, folder or camera'):
+        VideoSource('²')
 
 
 @pytest.mark.fault(
@@ -276,11 +279,20 @@ def test_images_of_other_kinds_become_bgr(tmp_path):
     alpha = tmp_path / 'alpha.png'
     cv2.imwrite(str(alpha), np.full((4, 6, 4), (10, 20, 30, 128), dtype=np.uint8))
     deep = tmp_path / 'deep.png'
-    cv2.imwrite(str(deep), np.full((4, 6), 40 * 257, dtype=np.uint16))
+    cv2.imwrite(str(deep), np.array([[40 * 257, 65535]], dtype=np.uint16))
     assert read_image(grey).shape == (48, 64, 3)
     assert read_image(alpha)[0, 0].tolist() == [10, 20, 30]
     assert read_image(deep)[0, 0].tolist() == [40, 40, 40]
     assert read_image(deep).dtype == np.uint8
+
+
+def test_images_of_12_bits_in_a_folder(tmp_path):
+    """The second one is dark, and stays so."""
+    for number, level in enumerate((4095, 1000)):
+        grey = np.full((4, 6), level, dtype=np.uint16)
+        cv2.imwrite(str(tmp_path / f'{number}.png'), grey)
+    with VideoSource(str(tmp_path)) as source:
+        assert [frame.image.max() for frame in source] == [255, 62]
 
 
 @pytest.mark.parametrize('content', [None, b'', b'GIF89a nonsense'])

@@ -5,16 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from persontrack_ros.cli.bag.options import (
-    SCORES,
-    add_force_option,
-    add_image_topic_option,
-    add_score_options,
-    least_scores,
-    pixels,
-)
+from persontrack_ros.cli.bag.options import add_force_option, add_image_topic_option
 from persontrack_ros.cli.options import count
 from persontrack_ros.core.errors import SettingsError
+
+# Those of persontrack_ros.core.evaluation.scores.Scores that a comparison may demand.
+_SCORES = ('hota', 'idf1', 'mota')
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument('b', type=Path, metavar='B', help='the same')
     parser.add_argument(
         '--tolerance',
-        type=pixels,
+        type=_pixels,
         default=0.01,
         metavar='PX',
         help='pixels by which boxes with the same id may differ (default: 0.01); of the truth it '
@@ -44,7 +40,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar='N',
         help='number of frames that may differ (default: 0)',
     )
-    add_score_options(parser)
+    for name in _SCORES:
+        parser.add_argument(
+            f'--min-{name}',
+            type=float,
+            metavar='PERCENT',
+            help=f'with ground truth: least {name.upper()}, instead of --allow',
+        )
     parser.add_argument(
         '--picture', type=Path, metavar='FILE', help='draw the first differences (.png or .jpg)'
     )
@@ -68,7 +70,7 @@ def execute(options: argparse.Namespace) -> int:
         check_output(options.picture, options.force)
     topics = (options.tracks_topic, options.image_topic)
     sides = [read_tracks(path, *topics) for path in (options.a, options.b)]
-    minima = least_scores(options)
+    minima = _least_scores(options)
     comparison = Comparison(*sides, options.tolerance)
     if comparison.scores is None and minima:
         raise SettingsError('least scores need ground truth: gt.txt or the folder of a sequence')
@@ -86,8 +88,22 @@ def execute(options: argparse.Namespace) -> int:
         )
     if comparison.scores is None:
         return int(len(differences) > options.allow)
-    values = {name: getattr(comparison.scores, name) for name in SCORES}
+    values = {name: getattr(comparison.scores, name) for name in _SCORES}
     print(', '.join(f'{name.upper()} {value:.1f}' for name, value in values.items()))
     if not minima:
         return int(len(differences) > options.allow)
     return int(any(values[name] < least for name, least in minima.items()))
+
+
+def _least_scores(options: argparse.Namespace) -> dict[str, float]:
+    """Return the scores that the options demand, by name."""
+    values = {name: getattr(options, f'min_{name}') for name in _SCORES}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _pixels(text: str) -> float:
+    """Convert an option that is a number of pixels, for argparse."""
+    number = float(text)
+    if not 0 <= number < float('inf'):
+        raise ValueError('negative')
+    return number

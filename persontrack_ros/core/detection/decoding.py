@@ -3,12 +3,13 @@ The outputs of detectors of different kinds, as boxes and scores.
 
 A decoder gets the outputs by name and returns corners ``[left, top, right, bottom]`` in pixels of
 the model's input, shape ``(N, 4)``, and scores, shape ``(N,)``; of models with several classes
-only the persons count. Class scores, and so thresholds, mean what the model means by them.
+only the persons count. Class scores, and so thresholds, mean what the model means by them. Each
+raises ModelError where a number is not finite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -16,12 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.models.exports import Shape, Shapes, detr_outputs
 from persontrack_ros.core.models.profile import DetectorProfile
 
 Outputs = Mapping[str, NDArray[np.float32]]
-Shape = Sequence[Optional[int]]
-Shapes = Mapping[str, Shape]
 Size = tuple[int, int]
 Found = tuple[FloatArray, FloatArray]
 
@@ -48,8 +49,22 @@ class Decoder:
     overlapping: bool = False
 
 
+def check_finite(*values: NDArray[Any]) -> None:
+    """
+    Check what a model gives.
+
+    :raises ModelError: if there is a NaN or an infinity in it.
+    """
+    if not all(np.isfinite(value).all() for value in values):
+        raise ModelError(
+            'gives numbers that are none (NaN or infinite): its weights are damaged, or too large '
+            'for the precision or device; try inference.precision f32, or another device'
+        )
+
+
 def _only(values: Mapping[str, NDArray[np.float32]]) -> FloatArray:
     (value,) = values.values()
+    check_finite(value)
     return value.astype(np.float64)
 
 
@@ -73,16 +88,19 @@ def _class_scores(scores: FloatArray, profile: DetectorProfile) -> FloatArray:
 
 
 def _decode_ssd(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found:
-    rows = _only(outputs)[0, 0]
-    # An image_id of -1 ends the list.
-    ends = np.flatnonzero(rows[:, 0] < 0)
+    (rows,) = outputs.values()
+    rows = rows[0, 0].astype(np.float64)
+    # An image_id of -1 ends the list; anything may stand behind it.
+    ends = np.flatnonzero((rows[:, 0] < 0) & np.isfinite(rows[:, 0]))
     rows = rows[: ends[0]] if len(ends) else rows
+    check_finite(rows)
     rows = rows[_of_class(rows[:, 1], profile)]
     height, width = size
     return rows[:, 3:7] * [width, height, width, height], rows[:, 2]
 
 
 def _decode_boxes(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found:
+    check_finite(*(outputs[name] for name in ('boxes', 'scores', 'labels') if name in outputs))
     boxes = outputs['boxes'].astype(np.float64)
     boxes = boxes.reshape(-1, boxes.shape[-1])
     scores = outputs['scores'].reshape(-1) if 'scores' in outputs else boxes[:, 4]
@@ -126,6 +144,45 @@ def _decode_yolov8(outputs: Outputs, profile: DetectorProfile, size: Size) -> Fo
     return _corners(boxes[:, :2], boxes[:, 2:]), _class_scores(rows[:, 4:], profile)
 
 
+def _decode_rtdetr(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found:
+    rows = _only(outputs)[0]
+    scores = rows[:, 4:]
+    # With two classes, both kinds have six columns; numbers of classes are whole, scores are not.
+    if scores.shape[1] == 2 and (scores[:, 1] == np.round(scores[:, 1])).all():
+        rows = rows[_of_class(scores[:, 1], profile)]
+        person = rows[:, 4]
+    else:
+        person = _class_scores(scores, profile)
+    return _parts(rows[:, :4], size), person
+
+
+def _decode_detr(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found:
+    logits, boxes = _detr(outputs)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    # The last class is nobody.
+    scores = (powers / powers.sum(axis=1, keepdims=True))[:, :-1]
+    return _parts(boxes, size), _class_scores(scores, profile)
+
+
+def _decode_detr_sigmoid(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found:
+    logits, boxes = _detr(outputs)
+    scores = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
+    return _parts(boxes, size), _class_scores(scores, profile)
+
+
+def _detr(outputs: Outputs) -> tuple[FloatArray, FloatArray]:
+    """Return logits and boxes."""
+    names = detr_outputs({name: value.shape for name, value in outputs.items()})
+    logits, boxes = (outputs[name][0].astype(np.float64) for name in names or ())
+    return logits, boxes
+
+
+def _parts(boxes: FloatArray, size: Size) -> FloatArray:
+    """Return the corners of boxes that are given by centre and size, as parts of the input."""
+    boxes = boxes * [size[1], size[0], size[1], size[0]]
+    return _corners(boxes[:, :2], boxes[:, 2:])
+
+
 def _corners(centres: FloatArray, sizes: FloatArray) -> FloatArray:
     return np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
 
@@ -166,6 +223,21 @@ def _accepts_yolov8(shapes: Shapes, profile: DetectorProfile, size: Size) -> boo
     return len(shape) == 3 and _has_classes(shape[1], 4, profile)
 
 
+def _accepts_rtdetr(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
+    shape = _one(shapes)
+    return len(shape) == 3 and (shape[2] == 6 or _has_classes(shape[2], 4, profile))
+
+
+def _accepts_detr(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
+    names = detr_outputs(shapes)
+    return names is not None and _has_classes(shapes[names[0]][2], 1, profile)
+
+
+def _accepts_detr_sigmoid(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
+    names = detr_outputs(shapes)
+    return names is not None and _has_classes(shapes[names[0]][2], 0, profile)
+
+
 def _one(shapes: Shapes) -> Shape:
     """Return the shape of the only output, or one that is never right."""
     return next(iter(shapes.values())) if len(shapes) == 1 else ()
@@ -204,6 +276,21 @@ DECODERS = {
     ),
     'yolov8': Decoder(
         'one output [1, 4 + classes, N]', _accepts_yolov8, _decode_yolov8, overlapping=True
+    ),
+    'rtdetr': Decoder(
+        'one output [1, N, 4 + classes], or [1, N, 6] of rows [centre, size, score, class]',
+        _accepts_rtdetr,
+        _decode_rtdetr,
+    ),
+    'detr': Decoder(
+        'outputs "logits" [1, N, classes + 1] and "pred_boxes" [1, N, 4]',
+        _accepts_detr,
+        _decode_detr,
+    ),
+    'detr_sigmoid': Decoder(
+        'outputs "logits" [1, N, classes] and "pred_boxes" [1, N, 4]',
+        _accepts_detr_sigmoid,
+        _decode_detr_sigmoid,
     ),
 }
 

@@ -9,6 +9,7 @@ from typing import Any, Optional
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import SettingsError, SourceError
@@ -63,7 +64,9 @@ class IgnoreMask:
         """
         Read polygons (.yaml), or an image, which is white where nobody is to be detected.
 
-        :raises SettingsError: if the file cannot be read or is neither.
+        White may also be 1 in an image of 0 and 1, or opaque in one that is transparent elsewhere.
+
+        :raises SettingsError: if the file cannot be read, is neither, or hides the whole image.
         """
         if path.suffix.lower() in POLYGON_SUFFIXES:
             return cls.of(read_polygons(path))
@@ -73,10 +76,9 @@ class IgnoreMask:
                 f'an image ({", ".join(IMAGE_SUFFIXES)})'
             )
         try:
-            image = read_image(path)
+            return cls(_white_areas(path))
         except SourceError as error:
             raise SettingsError(f'detector.ignore: {error}') from error
-        return cls(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) > 127)
 
     @classmethod
     def of(cls, polygons: Polygons) -> IgnoreMask:
@@ -123,6 +125,30 @@ class IgnoreMask:
             areas = cv2.resize(areas, (width, height), interpolation=cv2.INTER_NEAREST)
             self._over = areas.astype(bool)
         return self._over
+
+
+def _white_areas(path: Path) -> NDArray[np.bool_]:
+    """Return where an image is white, shape ``(height, width)``; raise SourceError if unclear."""
+    grey = cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY)
+    try:
+        with Image.open(path) as file:
+            alpha = np.asarray(ImageOps.exif_transpose(file).convert('RGBA'))[..., 3]
+    except Exception as error:  # of damaged files, Pillow raises more than it documents
+        raise SourceError(f'cannot decode the image {path}: {error}') from error
+    areas = grey > (127 if grey.max() > 1 else 0)
+    if alpha.min() < alpha.max():
+        opaque = areas[alpha == alpha.max()]
+        if opaque.any() and not opaque.all():
+            raise SourceError(
+                f'{path} is transparent in places and both white and dark in others: save it '
+                'without transparency, white where nobody is to be detected'
+            )
+        areas = alpha > (127 if alpha.max() > 1 else 0)
+    elif not areas.any() and grey.max() > 0:
+        raise SourceError(f'nothing in {path} is white: {grey.max()} of 255 is its brightest grey')
+    if areas.all():
+        raise SourceError(f'{path} is white all over, so that nobody would be detected')
+    return areas
 
 
 def read_polygons(path: Path) -> Polygons:

@@ -1,30 +1,21 @@
-"""
-Where tracks and truth part: who was followed under which id, as a plot and as a contact sheet.
-
-Persons are assigned to tracks as the library motrics does it for the counts of CLEAR MOT: at an
-IoU of at least 0.5 as many as possible, of these as many as possible under their newest id.
-"""
+"""Where tracks and truth part: who was followed under which id, as a plot and a contact sheet."""
 
 from __future__ import annotations
 
 import io
-import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from persontrack_ros.core.drawing import label, track_color
 from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.evaluation.scores import Switch
 from persontrack_ros.core.files.output import write_file
-from persontrack_ros.core.geometry import FloatArray, iou
+from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
-
-MIN_IOU = 0.5
 
 # Pictures of id switches: their side in pixels, what they show in heights of the person, how many
 # switches stand side by side, and how many there are at most.
@@ -36,65 +27,11 @@ MAX_SWITCHES = 80
 _WHITE = (255, 255, 255)
 
 
-@dataclass(frozen=True)
-class Switch:
-    """
-    A person goes on under another id.
-
-    :ivar person: id in the ground truth.
-    :ivar frames: the last frame under the old id and the first one under the new id.
-    :ivar ids: the old and the new id.
-    """
-
-    person: int
-    frames: tuple[int, int]
-    ids: tuple[int, int]
-
-
-def follow(truth: FloatArray, rows: FloatArray) -> dict[int, dict[int, int]]:
-    """
-    Tell under which id each person was followed.
-
-    :param truth: ground truth, rows ``[frame, id, left, top, width, height, ...]``.
-    :param rows: tracks, likewise.
-    :returns: by person, in the order of appearance: the id in each frame, 0 where it was missed.
-    """
-    persons: dict[int, dict[int, int]] = {}
-    before: dict[int, int] = {}
-    for frame in np.unique(truth[:, 0]):
-        here, found = (each[each[:, 0] == frame] for each in (truth, rows))
-        names = here[:, 1].astype(int).tolist()
-        ids = found[:, 1].astype(int).tolist()
-        overlap = iou(here[:, 2:6], found[:, 2:6])
-        kept = np.array([before.get(name, 0) for name in names])[:, None] == ids
-        gain = np.where(overlap >= MIN_IOU, 1000.0 + 10.0 * kept + overlap, 0.0)
-        matched = {
-            names[row]: ids[column]
-            for row, column in zip(*linear_sum_assignment(gain, maximize=True))
-            if gain[row, column] > 0
-        }
-        before |= matched
-        for name in names:
-            persons.setdefault(name, {})[int(frame)] = matched.get(name, 0)
-    return persons
-
-
-def switches(persons: Mapping[int, Mapping[int, int]]) -> list[Switch]:
-    """Return the id switches in what :func:`follow` returned, in the order of time."""
-    found = []
-    for person, frames in persons.items():
-        seen = [(frame, id_) for frame, id_ in frames.items() if id_]
-        for (last, old), (first, new) in itertools.pairwise(seen):
-            if old != new:
-                found.append(Switch(person, (last, first), (old, new)))
-    return sorted(found, key=lambda switch: switch.frames[1])
-
-
 def plot(persons: Mapping[int, Mapping[int, int]], title: str, path: Path) -> None:
     """
     Draw a line per person over the frames, in the colour of the id; gaps are where it was missed.
 
-    :param persons: as :func:`follow` returns them.
+    :param persons: as `core.evaluation.scores.follow` returns them.
     :param path: a file that ends in .png.
     :raises OutputError: if matplotlib is not installed, or the file cannot be written.
     """
@@ -142,7 +79,7 @@ def contact_sheet(
     Draw each id switch: the person, thick and white, before it on the left and after it.
 
     :param found: at least one switch.
-    :param truth: as for :func:`follow`.
+    :param truth: as for `core.evaluation.scores.follow`.
     :param rows: likewise.
     :param images: by frame, all that the switches name.
     """

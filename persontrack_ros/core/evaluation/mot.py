@@ -2,25 +2,31 @@
 MOTChallenge text files: ``frame, id, left, top, width, height, score, -1, -1, -1``.
 
 Frames and ids count from 1, boxes are in pixels. Source: Leal-Taixe et al.: MOTChallenge 2015,
-arXiv:1504.01942.
+arXiv:1504.01942. What of the ground truth counts: Milan et al.: MOT16, arXiv:1603.00831, and
+Dendorfer et al.: MOT20, arXiv:2003.09003, as TrackEval 1.3 does it.
 """
 
 from __future__ import annotations
 
+import configparser
 import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.evaluation.scores import MIN_IOU
 from persontrack_ros.core.files.output import OutputFile
 from persontrack_ros.core.files.reading import read_bytes
-from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.geometry import FloatArray, iou
+from persontrack_ros.core.report import warn
 
 # More than a day at 30 images per second: every number up to the last one costs time and memory.
 MAX_FRAMES = 3_000_000
@@ -30,12 +36,24 @@ _MAX_ID = 2**53
 _MAX_COORDINATE = 1e7
 # Some four million lines.
 _MAX_BYTES = 1 << 28
+_MAX_SEQINFO = 1 << 16
 
 # CVAT and MOTChallenge from 2016 on write nine columns into ground truth: the eighth is a class,
-# -1 where there is none.
+# -1 where there is none. Of ten columns, it is a place in the world (MOT15).
 _COLUMNS = range(6, 11)
-_WITH_CLASS = 9
-_PEDESTRIAN = 1.0
+_WITH_CLASS = (8, 9)
+_PEDESTRIAN = 1
+_CLASSES = range(1, 14)
+
+# A track that is matched with one of these classes is no error: person on vehicle, static person,
+# distractor, reflection, and in MOT20 non-motorised vehicle. MOT15 has no classes.
+_DISTRACTORS = {
+    'MOT15': (),
+    'MOT16': (2, 7, 8, 12),
+    'MOT17': (2, 7, 8, 12),
+    'MOT20': (2, 6, 7, 8, 12),
+}
+BENCHMARKS = tuple(_DISTRACTORS)
 
 
 def read_mot(path: Path) -> FloatArray:
@@ -43,16 +61,16 @@ def read_mot(path: Path) -> FloatArray:
     Read a file of tracks.
 
     Fields are separated by commas, white space or both, and a line of names may stand at the
-    beginning. A line has six columns (its score is 1 then) to ten; of nine, the eighth is a class,
-    and only pedestrians (class 1) and those without a class (-1) are returned.
+    beginning. A line has six columns (its score is 1 then) to ten; of eight or nine, the eighth
+    is a class, and those above 1 are left out with a warning: they are no pedestrians.
 
     :returns: a row ``[frame, id, left, top, width, height, score]`` per line, shape ``(N, 7)``.
     :raises SourceError: if the file cannot be read or holds something else, a frame is not in 1 to
         MAX_FRAMES, or an id stands twice in a frame; with the number of the line.
     """
-    rows, lines = _read(path)
-    _check_ids(path, rows, lines)
-    return rows
+    lines = _read_pedestrians(path)
+    _check_ids(path, lines.rows, lines.numbers)
+    return lines.rows
 
 
 def read_detections(path: Path) -> FloatArray:
@@ -62,35 +80,185 @@ def read_detections(path: Path) -> FloatArray:
     :returns: as :func:`read_mot`.
     :raises SourceError: as :func:`read_mot`, but for the ids.
     """
-    return _read(path)[0]
+    return _read_pedestrians(path).rows
 
 
 def read_ground_truth(path: Path) -> FloatArray:
     """
-    Read the lines of ground truth that count: those whose seventh column is not 0.
+    Read the lines of ground truth that count, see :meth:`GroundTruth.load`.
 
-    :param path: the file, or the directory of a sequence with ``gt/gt.txt``.
     :returns: as :func:`read_mot`.
-    :raises SourceError: as :func:`read_mot`, or if nothing counts.
     """
-    file = path / 'gt' / 'gt.txt' if path.is_dir() else path
-    rows, lines = _read(file)
-    counts = rows[:, 6] != 0
-    if not counts.any():
-        raise SourceError(f'no line of {file} counts')
-    _check_ids(file, rows[counts], lines[counts])
-    return rows[counts]
+    return GroundTruth.load(path).rows
 
 
-def _read(path: Path) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Read the rows of a file, and the numbers of their lines."""
+@dataclass(frozen=True)
+class GroundTruth:
+    """
+    The ground truth of a sequence.
+
+    :ivar benchmark: one of BENCHMARKS, by whose rule tracks are scored.
+    :ivar rows: the persons that count, as :func:`read_mot` returns them.
+    :ivar all_rows: also those that do not count.
+    :ivar distractors: which of `all_rows` are distractors.
+    """
+
+    benchmark: str
+    rows: FloatArray
+    all_rows: FloatArray
+    distractors: NDArray[np.bool_]
+
+    @classmethod
+    def load(cls, path: Path, benchmark: Optional[str] = None) -> GroundTruth:
+        """
+        Read ground truth.
+
+        What counts are the lines whose seventh column is not 0 and, but for MOT15, whose class is
+        that of pedestrians.
+
+        :param path: the file, or the directory of a sequence with ``gt/gt.txt``.
+        :param benchmark: one of BENCHMARKS. None is MOT15 for a file without classes, the one
+            that the name of a sequence begins with, or MOT17 for any other eight or nine columns.
+        :raises SourceError: as :func:`read_mot`, if nothing counts, or the benchmark has no such
+            class.
+        """
+        file = path / 'gt' / 'gt.txt' if path.is_dir() else path
+        lines = _read(file)
+        benchmark = benchmark or _benchmark_of(file, lines)
+        counts = lines.rows[:, 6].astype(int) != 0
+        if benchmark != 'MOT15':
+            unknown = np.flatnonzero(~np.isin(lines.classes, _CLASSES))
+            if len(unknown):
+                first = unknown[0]
+                raise SourceError(
+                    f'line {lines.numbers[first]} of {file} has the class '
+                    f'{lines.classes[first]:g} (column 8), but those of {benchmark} are 1 to 13, '
+                    'and 1 is a pedestrian'
+                )
+            counts &= lines.classes == _PEDESTRIAN
+        if not counts.any():
+            raise SourceError(
+                f'no line of {file} counts by the rule of {benchmark}: column 7 is not 0'
+                + ('' if benchmark == 'MOT15' else ', and the class in column 8 is 1')
+            )
+        _check_ids(file, lines.rows[counts], lines.numbers[counts])
+        distractors = np.isin(lines.classes, _DISTRACTORS[benchmark])
+        return cls(benchmark, lines.rows[counts], lines.rows, distractors)
+
+    def without_distractors(self, rows: FloatArray) -> FloatArray:
+        """
+        Leave out of tracks, as :func:`read_mot` returns them, those of distractors.
+
+        In each frame, all tracks are matched with all lines of the ground truth that they overlap
+        by an IoU of 0.5 or more.
+        """
+        kept = np.ones(len(rows), dtype=bool)
+        for frame in np.unique(self.all_rows[self.distractors, 0]):
+            here = np.flatnonzero(self.all_rows[:, 0] == frame)
+            found = np.flatnonzero(rows[:, 0] == frame)
+            overlap = iou(self.all_rows[here, 2:6], rows[found, 2:6])
+            overlap[overlap < MIN_IOU] = 0.0
+            persons, tracks = linear_sum_assignment(overlap, maximize=True)
+            matched = (overlap[persons, tracks] > 0) & self.distractors[here[persons]]
+            kept[found[tracks[matched]]] = False
+        return rows[kept]
+
+
+class SequenceInfo:
+    """The ``seqinfo.ini`` of a sequence."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Read the file.
+
+        :raises SourceError: if it cannot be read, or is none.
+        """
+        self._path = path
+        info = configparser.ConfigParser(interpolation=None)
+        try:
+            info.read_string(read_bytes(path, _MAX_SEQINFO).decode('utf-8-sig'))
+        except (UnicodeDecodeError, configparser.Error) as error:
+            raise SourceError(
+                f'{path} is no seqinfo.ini: {" ".join(str(error).split())}'
+            ) from error
+        self._values = dict(info['Sequence']) if info.has_section('Sequence') else {}
+
+    @property
+    def name(self) -> str:
+        """The name of the sequence; empty if it has none."""
+        return self._values.get('name', '')
+
+    def number(self, key: str, least: float, most: float) -> float:
+        """
+        Return a number.
+
+        :raises SourceError: if it is missing, or not within the limits.
+        """
+        text = self._values.get(key.lower())
+        if text is None:
+            raise SourceError(f'{self._path} has no {key} in its section [Sequence]')
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise SourceError(f'{self._path} has the {key} {text}, expected {least:g} to {most:g}')
+        return value
+
+
+class _Lines(NamedTuple):
+    """
+    The lines of a file.
+
+    `classes` are what column 8 holds, -1 where there is none, and `columns` how many there are.
+    """
+
+    rows: FloatArray
+    classes: FloatArray
+    columns: NDArray[np.intp]
+    numbers: NDArray[np.intp]
+
+
+def _benchmark_of(file: Path, lines: _Lines) -> str:
+    """Return the benchmark whose rule fits a file of ground truth."""
+    if (lines.classes == -1).all():
+        return 'MOT15'
+    folder = file.resolve().parent
+    directory = folder.parent if folder.name == 'gt' else folder
+    names = [directory.name]
+    if (info := directory / 'seqinfo.ini').exists():
+        names.append(SequenceInfo(info).name)
+    named = [each for name in names for each in BENCHMARKS if name.upper().startswith(each)]
+    return named[0] if named else 'MOT17' if np.isin(lines.columns, _WITH_CLASS).all() else 'MOT15'
+
+
+def _read_pedestrians(path: Path) -> _Lines:
+    """Read the lines of a file but for those of other classes, which are warned of."""
+    lines = _read(path)
+    others = np.isin(lines.columns, _WITH_CLASS) & (lines.classes > _PEDESTRIAN)
+    if others.any():
+        names = ', '.join(f'{each:g}' for each in np.unique(lines.classes[others]))
+        if others.all():
+            raise SourceError(
+                f'{path} has no pedestrian, which is class 1 (column 8); its classes are {names}'
+            )
+        warn(
+            f'{path}: {others.sum()} lines of the classes {names} (column 8) are left out; '
+            'pedestrians are class 1'
+        )
+    rows, classes, columns, numbers = lines
+    return _Lines(rows[~others], classes[~others], columns[~others], numbers[~others])
+
+
+def _read(path: Path) -> _Lines:
     try:
         text = read_bytes(path, _MAX_BYTES, 'MOTChallenge file').decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise SourceError(f'{path} is no MOTChallenge file: it is no text') from error
-    rows = []
-    numbers = []
-    classes = set()
+    rows: list[list[float]] = []
+    classes: list[float] = []
+    columns: list[int] = []
+    numbers: list[int] = []
     first = True
     for number, line in enumerate(text.splitlines(), start=1):
         fields = re.split(r'\s*,\s*|\s+', line.strip().rstrip(',').rstrip())
@@ -106,17 +274,16 @@ def _read(path: Path) -> tuple[FloatArray, NDArray[np.intp]]:
             _check(values)
         except ValueError as error:
             raise SourceError(f'line {number} of {path} is wrong: {error}') from error
-        if len(fields) == _WITH_CLASS and values[7] not in (_PEDESTRIAN, -1.0):
-            classes.add(f'{values[7]:g}')
-            continue
         rows.append([*values[:6], *(values[6:7] or [1.0])])
+        classes += values[7:8] or [-1.0]
+        columns.append(len(fields))
         numbers.append(number)
-    if classes and not rows:
-        raise SourceError(
-            f'{path} has no pedestrian, which is class 1 (column 8); its classes are '
-            f'{", ".join(sorted(classes))}'
-        )
-    return np.array(rows, dtype=np.float64).reshape(-1, 7), np.array(numbers, dtype=np.intp)
+    return _Lines(
+        np.array(rows, dtype=np.float64).reshape(-1, 7),
+        np.array(classes, dtype=np.float64),
+        np.array(columns, dtype=np.intp),
+        np.array(numbers, dtype=np.intp),
+    )
 
 
 def _is_header(path: Path, fields: Sequence[str]) -> bool:

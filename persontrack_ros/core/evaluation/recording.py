@@ -11,7 +11,6 @@ it could not be estimated).
 
 from __future__ import annotations
 
-import configparser
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ from numpy.typing import NDArray
 from persontrack_ros.core.detection.ignore import IgnoreMask
 from persontrack_ros.core.detections import SMALLEST, Detections
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.evaluation.mot import MAX_FRAMES, read_detections
+from persontrack_ros.core.evaluation.mot import MAX_FRAMES, SequenceInfo, read_detections
 from persontrack_ros.core.files.arrays import read_arrays
 from persontrack_ros.core.files.output import OutputFile
-from persontrack_ros.core.files.reading import read_bytes
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.parameters.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.parameters.settings import TrackerSettings
@@ -45,9 +43,10 @@ ASSUMED_RATE = 25.0
 
 # What a million detections with embeddings have, however small the file is.
 _MAX_BYTES = 1 << 30
-_MAX_SEQINFO = 1 << 16
+# Of an image, in pixels.
+_MAX_SIDE = 1e6
 
-# What comes of arrays and of seqinfo.ini that are damaged or something else.
+# What comes of arrays that are damaged or something else.
 _DAMAGES = (
     OSError,
     EOFError,
@@ -56,7 +55,6 @@ _DAMAGES = (
     RuntimeError,
     TypeError,
     ValueError,
-    configparser.Error,
 )
 
 
@@ -267,14 +265,11 @@ def _load_mot(path: Path, rate: Optional[float]) -> Recording:
     size = None
     sequence_file = path.parent.parent / 'seqinfo.ini'
     if sequence_file.exists():
-        info = configparser.ConfigParser(interpolation=None)
-        info.read_string(read_bytes(sequence_file, _MAX_SEQINFO).decode('utf-8-sig'))
-        sequence = info['Sequence']
-        count = int(sequence['seqLength'])
-        if not 0 <= count <= MAX_FRAMES:
-            raise ValueError(f'seqinfo.ini has the seqLength {count}')
-        size = (int(sequence['imWidth']), int(sequence['imHeight']))
-        rate = rate or float(sequence['frameRate'])
+        info = SequenceInfo(sequence_file)
+        count = int(info.number('seqLength', 0, MAX_FRAMES))
+        width, height = (info.number(key, 1, _MAX_SIDE) for key in ('imWidth', 'imHeight'))
+        size = (int(width), int(height))
+        rate = rate or info.number('frameRate', 0.001, 1e6)
     scores = np.clip(rows[:, 6], 0.0, 1.0)
     return Recording(
         frames, Detections.create(rows[:, 2:6], scores, image_size=size), _stamps(count, rate)

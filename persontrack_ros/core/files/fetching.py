@@ -7,12 +7,14 @@ command that runs once, and what is read here needs neither sessions nor authent
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import http.client
 import os
 import subprocess
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from persontrack_ros.core.errors import DownloadError, OutputError
+from persontrack_ros.core.files.reading import open_regular
 
 # Seconds without a byte after which a server is given up.
 TIMEOUT = 20.0
@@ -106,6 +109,8 @@ def save(stream: IO[bytes], source: str, target: Path, limit: int, progress: Pro
     size = 0
     try:
         try:
+            # Whatever it is: writing to a pipe waits for ever.
+            target.unlink(missing_ok=True)
             with target.open('wb') as output:
                 while chunk := _read(stream, source):
                     size += len(chunk)
@@ -171,6 +176,8 @@ def write(file: Path, content: bytes) -> None:
     with locked(file.parent):
         part = file.with_suffix('.part')
         try:
+            # Whatever it is: writing to a pipe waits for ever.
+            part.unlink(missing_ok=True)
             part.write_bytes(content)
         except OSError as error:
             with suppress(OSError):
@@ -188,9 +195,15 @@ def _open(source: str) -> IO[bytes]:
     if is_url(source):
         # S310 warns of other schemes than is_url has; redirections to files are not followed.
         headers = {'User-Agent': 'persontrack'}
+        user, at, _ = urllib.parse.urlsplit(source).netloc.rpartition('@')
+        if at:
+            # The library takes it for a part of the host.
+            source = source.replace(user + at, '', 1)
+            login = urllib.parse.unquote_to_bytes(user)
+            headers['Authorization'] = f'Basic {base64.b64encode(login).decode()}'
         request = urllib.request.Request(source, headers=headers)  # noqa: S310
         return urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310
-    return open(source, 'rb')
+    return open_regular(Path(source))
 
 
 def _read(stream: IO[bytes], source: str) -> bytes:

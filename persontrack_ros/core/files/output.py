@@ -53,6 +53,8 @@ class OutputFile(io.RawIOBase):
             if mode is not None:
                 temporary.chmod(stat.S_IMODE(mode))
         except OSError as error:
+            if self._temporary:
+                self.discard()
             raise self._problem(error) from error
 
     def write(self, data: bytes) -> int:  # type: ignore[override]

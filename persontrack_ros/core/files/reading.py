@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -11,6 +14,28 @@ from persontrack_ros.core.errors import SourceError
 
 # Ten thousand lines take a second.
 _MAX_YAML = 1 << 20
+
+
+def check_regular(path: Path) -> None:
+    """
+    Refuse what is no regular file: opening or reading a pipe or a device may wait for ever.
+
+    :raises OSError: if it is none, or not there; its `strerror` says it.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        kind = 'a folder' if stat.S_ISDIR(mode) else 'a device, pipe or socket'
+        raise OSError(errno.EINVAL, f'it is no regular file, but {kind}', str(path))
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """
+    Open a regular file to read it.
+
+    :raises OSError: see :func:`check_regular`.
+    """
+    check_regular(path)
+    return path.open('rb')
 
 
 def read_bytes(path: Path, limit: int, what: str = 'file') -> bytes:
@@ -23,9 +48,7 @@ def read_bytes(path: Path, limit: int, what: str = 'file') -> bytes:
         or is larger.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise ValueError('it is no regular file')
-        with path.open('rb') as file:
+        with open_regular(path) as file:
             content = file.read(limit + 1)
         if len(content) > limit:
             raise ValueError(f'it has more than {limit} bytes')

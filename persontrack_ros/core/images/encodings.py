@@ -7,6 +7,7 @@ those that are read from a bag without ROS are both welcome.
 
 from __future__ import annotations
 
+import re
 import warnings
 from io import BytesIO
 from typing import Any, NamedTuple, Optional, Protocol
@@ -86,14 +87,42 @@ for _bytes in (1, 2):
         f'bayer_gbrg{8 * _bytes}': _Layout(cv2.COLOR_BayerGR2BGR, 1, _bytes, least=3),
         f'bayer_grbg{8 * _bytes}': _Layout(cv2.COLOR_BayerGB2BGR, 1, _bytes, least=3),
     }
+_BAYER = re.compile(r'(bayer_(?:rggb|bggr|gbrg|grbg))(?:8|16)\b')
 _DEPTH_LAYOUTS = {'16UC1': _Layout(None, 1, 2), '32FC1': _Layout(None, 1, 4)}
+# What sensors have; their samples of more than 8 bits come in 16.
+_BITS = (8, 10, 12, 14, 16)
 
 
-def image_to_bgr(image: RawImage) -> BgrImage:
+class SampleRange:
     """
-    Convert an image message to BGR; 16-bit samples are scaled from 0-65535 to 0-255.
+    The range of the 16-bit samples of a stream, in which a camera may use the lower bits alone.
+
+    It is that of the largest sample so far, so that no image is scaled otherwise than the one
+    before unless it needs more bits. With another encoding or size, it begins anew.
+    """
+
+    def __init__(self) -> None:
+        """Begin without an image."""
+        self._kind: Any = None
+        self._bits = 0
+
+    def to_8_bit(self, samples: NDArray[np.uint16], encoding: str) -> NDArray[np.uint8]:
+        """Scale samples, shape ``(height, width, channels)``; a fourth channel is alpha."""
+        kind = (encoding, samples.shape)
+        if kind != self._kind:
+            self._kind, self._bits = kind, _BITS[0]
+        if self._bits < _BITS[-1]:
+            bits = int(samples[..., :3].max()).bit_length()
+            self._bits = next(each for each in _BITS if each >= max(bits, self._bits))
+        return cv2.convertScaleAbs(samples, alpha=255 / (2**self._bits - 1))
+
+
+def image_to_bgr(image: RawImage, samples: Optional[SampleRange] = None) -> BgrImage:
+    """
+    Convert an image message to BGR.
 
     :param image: a message in one of the usual encodings.
+    :param samples: of the stream, for 16-bit samples; by default, the image is one of its own.
     :returns: C-contiguous uint8 array of shape ``(height, width, 3)``, not to be written into:
         for ``bgr8`` without row padding it is a read-only view that keeps the data alive.
     :raises UnknownEncodingError: if the encoding is not known.
@@ -105,10 +134,10 @@ def image_to_bgr(image: RawImage) -> BgrImage:
         raise ImageError(f'{describe(image)} has no pixels; correct the node that publishes it')
     layout = _LAYOUTS.get(image.encoding)
     if image.encoding in _DEPTH_LAYOUTS:
-        # Infrared of 10 bits, say, would be black if it were scaled from 16.
+        # The encoding is the same for both.
         raise ImageError(
-            f'{describe(image)} is a depth image, or infrared of a range that the encoding does '
-            'not tell; publish infrared as mono8, or scaled to all 16 bits as mono16'
+            f'{describe(image)} is a depth image, or infrared, which the encoding does not tell '
+            'apart; publish infrared as mono8, or unscaled as mono16'
         )
     if layout is None:
         raise UnknownEncodingError(
@@ -127,7 +156,8 @@ def image_to_bgr(image: RawImage) -> BgrImage:
     )
     if size == 2:
         # OpenCV reads samples in the machine's byte order only.
-        pixels = cv2.convertScaleAbs(np.require(pixels, np.uint16, ['C', 'A']), alpha=255 / 65535)
+        pixels = np.require(pixels, np.uint16, ['C', 'A'])
+        pixels = (samples or SampleRange()).to_8_bit(pixels, image.encoding)
     if layout.code is not None:
         return cv2.cvtColor(pixels, layout.code)
     pixels = np.ascontiguousarray(pixels)
@@ -172,7 +202,11 @@ def depth_to_metres(depth: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def decode_image(
-    data: Any, max_megapixels: float = MAX_MEGAPIXELS, oriented: bool = False
+    data: Any,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    oriented: bool = False,
+    format_: str = '',
+    samples: Optional[SampleRange] = None,
 ) -> BgrImage:
     """
     Decode what ``sensor_msgs/msg/CompressedImage`` holds: a JPEG or PNG file, or one of _FORMATS.
@@ -181,12 +215,16 @@ def decode_image(
     :param max_megapixels: larger ones are not decoded: the size is read first, as half a megabyte
         can unpack to gigabytes.
     :param oriented: turn it as its file says that the camera was held. A robot's camera does not.
+    :param format_: of the message, as compressed_image_transport writes it: the encoding of the
+        image, and how its channels lie in the file. A Bayer pattern lies there as it is.
+    :param samples: as for :func:`image_to_bgr`.
     :raises ImageError: if it is none, too large, or cut short beyond use.
     """
     size = len(data)
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as file:
             width, height = file.size
+            channels = len(file.getbands())
     except Exception as error:
         raise ImageError(f'a compressed image of {size} bytes cannot be decoded') from error
     if width * height > max_megapixels * 1e6:
@@ -194,14 +232,26 @@ def decode_image(
             f'a compressed image of {width}x{height} pixels is larger than {max_megapixels:g} '
             'megapixels, and is not decoded'
         )
-    flags = cv2.IMREAD_COLOR | (0 if oriented else cv2.IMREAD_IGNORE_ORIENTATION)
+    bayer = _BAYER.match(format_) if channels == 1 else None
+    flags = cv2.IMREAD_GRAYSCALE if bayer else cv2.IMREAD_COLOR
+    if not oriented:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image: Optional[NDArray[Any]] = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+        image: Optional[NDArray[Any]] = cv2.imdecode(
+            np.frombuffer(data, dtype=np.uint8), flags | cv2.IMREAD_ANYDEPTH
+        )
     except cv2.error:
         image = None
-    if image is None:
+    if image is None or image.dtype not in (np.uint8, np.uint16):
         raise ImageError(f'a compressed image of {size} bytes cannot be decoded')
-    return image
+    if image.dtype == np.uint16:
+        image = (samples or SampleRange()).to_8_bit(image, format_)
+    if bayer:
+        layout = _LAYOUTS[f'{bayer[1]}8']
+        if min(width, height) < layout.least:
+            raise ImageError(f'a compressed image of {width}x{height} pixels is too small')
+        return cv2.cvtColor(image, layout.code)
+    return image[..., ::-1].copy() if ' compressed rgb' in format_ and channels > 1 else image
 
 
 def describe(image: RawImage) -> str:

@@ -90,12 +90,12 @@ def _file_in(folder: Path) -> Path:
     return files[0]
 
 
-def check_contents(path: Path) -> tuple[str, bool]:
+def check_contents(path: Path) -> str:
     """
     See whether a model's files are what they should be, where that is known.
 
     :param path: the file to load.
-    :returns: the hash of the files, and whether they are a release of the catalogue.
+    :returns: the hash of the files.
     :raises ModelError: if a file is missing, the pointer of Git LFS to one, or not as published.
     """
     files = [path]
@@ -122,18 +122,18 @@ def check_contents(path: Path) -> tuple[str, bool]:
     entry = catalogue().get(path.stem)
     precision = path.parent.name
     if not entry or precision not in entry.releases or path.parent.parent.name != entry.name:
-        return digest.hexdigest(), False
+        return digest.hexdigest()
     releases = entry.releases[precision]
     try:
         check_release(path.parent, releases)
     except ModelError as error:
         if not any(_is_from(path.parent, release) for release in releases):
-            return digest.hexdigest(), False
+            return digest.hexdigest()
         raise ModelError(
             f'{error}. Run "persontrack models download {entry.name} --precision {precision}", or '
             'give a changed model another name'
         ) from error
-    return digest.hexdigest(), True
+    return digest.hexdigest()
 
 
 def _is_from(folder: Path, release: Release) -> bool:

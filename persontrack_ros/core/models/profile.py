@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, TypeVar, Union
 
+import openvino as ov
+
 from persontrack_ros.core.errors import ModelError, SourceError
 from persontrack_ros.core.files.reading import load_yaml
+from persontrack_ros.core.models.cache import FAILURES
 from persontrack_ros.core.models.catalogue import catalogue
-
-# What the classes of detectors of persons are called, the usual first.
-_PERSONS = ('person', 'pedestrian', 'people', 'human')
+from persontrack_ros.core.models.exports import recognise, shapes_of
 
 
 def _key(default: Any, allowed: str, check: Callable[[Any], bool]) -> Any:
@@ -98,7 +99,17 @@ class DetectorProfile(Profile):
         of outputs without non-maximum suppression.
     """
 
-    decoder: str = _choice('ssd', 'boxes', 'yolo_nms', 'yolox', 'yolov5', 'yolov8')
+    decoder: str = _choice(
+        'ssd',
+        'boxes',
+        'yolo_nms',
+        'yolox',
+        'yolov5',
+        'yolov8',
+        'rtdetr',
+        'detr',
+        'detr_sigmoid',
+    )
     fit: str = _choice('stretch', 'letterbox', 'letterbox_top_left')
     coordinates: str = _choice('pixels', 'relative')
     person_class: Optional[int] = _key(None, 'the number of a class', _is_class)
@@ -111,23 +122,28 @@ AnyProfile = TypeVar('AnyProfile', bound=Profile)
 
 def read_profile(path: Path, kind: type[AnyProfile]) -> Optional[AnyProfile]:
     """
-    Return the profile of a model: from the file beside it, what an exporter of YOLO wrote, or else
-    the catalogue.
+    Return the profile of a model: from the file beside it, the catalogue, or, of a detector, what
+    its exporter wrote and the shapes say.
 
     :param path: file of the model.
     :param kind: the class wanted.
-    :returns: None where there is neither, or one for another kind in the catalogue.
+    :returns: None where there is none of these.
     :raises ModelError: if the file is damaged or a key in it is wrong.
     """
     beside = path.with_suffix('.yaml')
     if beside.is_file():
         return make_profile(_load(beside), kind, str(beside))
-    exported = path.with_name('metadata.yaml')
-    if issubclass(kind, DetectorProfile) and exported.is_file():
-        values = _load(exported)
-        if isinstance(values, Mapping) and {'stride', 'names'} <= values.keys():
-            return make_profile(_of_export(values, exported, beside), kind, str(exported))
+    exported = path.with_name('metadata.yaml').is_file()
     entry = catalogue().get(path.stem)
+    if issubclass(kind, DetectorProfile) and (exported or entry is None):
+        try:
+            model = ov.Core().read_model(path)
+        except FAILURES:
+            # Who reads it to use it says why.
+            return None
+        values = recognise(path, shapes_of(model.inputs), shapes_of(model.outputs))
+        if values is not None:
+            return make_profile(values, kind, f'what is beside {path}')
     if entry is None or (entry.kind == 'detector') != issubclass(kind, DetectorProfile):
         return None
     return make_profile(entry.profile, kind, path.stem)
@@ -138,49 +154,6 @@ def _load(path: Path) -> Any:
         return load_yaml(path, 'model profile')
     except SourceError as error:
         raise ModelError(str(error)) from error
-
-
-def _of_export(values: Mapping[str, Any], path: Path, beside: Path) -> dict[str, Any]:
-    """
-    Return the profile of a model that `yolo export` or YOLOv5's export.py made.
-
-    Source: the exporters of https://github.com/ultralytics/ultralytics and .../yolov5; the latter
-    writes no task.
-
-    :param path: of the values, named in errors.
-    :param beside: the file that says what these do not.
-    """
-    task = values.get('task', 'detect')
-    if task != 'detect':
-        raise ModelError(f'{path} is of a model for the task {task!r}, expected detect')
-    names = values['names']
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    if not isinstance(names, Mapping) or not names:
-        raise ModelError(f'{path}: names is {names!r}, expected the classes by their numbers')
-    persons = [
-        number
-        for person in _PERSONS
-        for number, name in names.items()
-        if len(names) == 1 or str(name).strip().lower() == person
-    ]
-    if not persons:
-        classes = ', '.join(map(str, names.values()))
-        raise ModelError(
-            f'{path} has no class {_PERSONS[0]}, but {classes}: write which one to track, as '
-            f'person_class, into {beside}, with the other keys of docs/models.md'
-        )
-    profile: dict[str, Any] = {
-        'color': 'RGB',
-        'scale': 255,
-        'fit': 'letterbox',
-        'decoder': 'yolov8' if 'task' in values else 'yolov5',
-        'person_class': persons[0],
-    }
-    size = values.get('imgsz')
-    if size is not None:
-        profile['size'] = [size, size] if isinstance(size, int) else size
-    return profile
 
 
 def make_profile(values: Any, kind: type[AnyProfile], source: str) -> AnyProfile:

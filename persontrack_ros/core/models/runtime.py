@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import os
 import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -18,13 +17,15 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from persontrack_ros.core.errors import ModelError, OutputError
-from persontrack_ros.core.files.fetching import cache_directory, write
+from persontrack_ros.core.errors import ModelError
+from persontrack_ros.core.files.fetching import cache_directory
 from persontrack_ros.core.models.cache import FAILURES, compile_model
-from persontrack_ros.core.models.devices import choose, kinds, options, processor
+from persontrack_ros.core.models.devices import choose, kinds, options
+from persontrack_ros.core.models.exports import MASK, SIZES, describe, shapes_of
 from persontrack_ros.core.models.files import SUFFIXES, check_contents
 from persontrack_ros.core.models.profile import Profile
 from persontrack_ros.core.parameters.settings import InferenceSettings
+from persontrack_ros.core.threads import keep_after_fork
 
 _logger = logging.getLogger(__name__)
 
@@ -32,6 +33,26 @@ _logger = logging.getLogger(__name__)
 # somebody uses it. The key: contents of the file, profile, device and options.
 _compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
 _compiling: dict[tuple[Any, ...], threading.Lock] = {}
+
+# The process that loaded models first; 0: none yet.
+_process = 0
+
+
+def check_process() -> None:
+    """
+    Make sure that models were not loaded before this process was made by fork.
+
+    OpenVINO's threads end with a fork, and its locks stay as they are: the child would wait for
+    ever.
+
+    :raises ModelError: if they were.
+    """
+    if _process not in (0, os.getpid()):
+        raise ModelError(
+            'this process was made by fork from one that has loaded models, and OpenVINO does not '
+            'work in it: start it with multiprocessing.get_context("spawn"), or load models only '
+            'after the fork'
+        )
 
 
 class Runtime:
@@ -42,7 +63,14 @@ class Runtime:
     """
 
     def __init__(self, settings: InferenceSettings = InferenceSettings()) -> None:
-        """Load OpenVINO's device plug-ins lazily; nothing is compiled yet."""
+        """
+        Load OpenVINO's device plug-ins lazily; nothing is compiled yet.
+
+        :raises ModelError: in a child made by fork, see :func:`check_process`.
+        """
+        global _process
+        check_process()
+        _process = os.getpid()
         self._core = ov.Core()
         self._settings = settings
         self._choosing = threading.Lock()
@@ -71,58 +99,6 @@ class Runtime:
             return None
         return directory
 
-    def _compare_with_first(self, path: Path, digest: str, directory: Path) -> None:
-        """
-        Compare a model that nobody published with what it was when it was seen first.
-
-        :raises ModelError: if its contents have changed, but its time has not: it is damaged.
-        """
-        weights = path.with_suffix('.bin') if path.suffix == '.xml' else path
-        time = str(weights.stat().st_mtime_ns)
-        record = directory / hashlib.sha384(bytes(path.resolve())).hexdigest()[:32]
-        old_time, _, old_digest = (
-            record.read_text().partition(' ') if record.exists() else ('',) * 3
-        )
-        if digest == old_digest:
-            return
-        if time == old_time:
-            raise ModelError(
-                f'{path} is damaged: its contents are not those that it had when it was first '
-                f'used. Copy it anew; if it is meant to be so, touch {weights.name}'
-            )
-        if old_digest:
-            _logger.warning(
-                '%s has other contents than when it was last used; if nobody replaced it, it is '
-                'damaged',
-                path,
-            )
-        try:
-            write(record, f'{time} {digest}'.encode())
-        except OutputError as error:
-            _logger.warning('nothing is remembered of %s: %s', path, error)
-
-    @contextmanager
-    def first_use(self, path: Path, device: str) -> Iterator[bool]:
-        """
-        Tell whether a model that was read is used for the first time on this kind of processor.
-
-        That it was is remembered beside the compiled models, if what is done with it succeeds.
-        """
-        if self._directory is None:
-            yield True
-            return
-        kind = repr(
-            (self._contents[path], self._settings.precision, processor(self._core, device))
-        )
-        record = self._directory / 'used' / hashlib.sha384(kind.encode()).hexdigest()[:32]
-        first = not record.exists()
-        yield first
-        if first:
-            try:
-                write(record, b'')
-            except OutputError as error:
-                _logger.warning('nothing is remembered of %s: %s', path, error)
-
     @property
     def exact(self) -> bool:
         """Whether results should be the same on processors of all kinds."""
@@ -150,12 +126,9 @@ class Runtime:
         :raises ModelError: if the file is damaged or holds another kind of model.
         """
         try:
-            digest, published = check_contents(path)
+            self._contents[path] = check_contents(path)
         except OSError as error:
             raise ModelError(f'cannot read the model {path}: {error.strerror}') from error
-        self._contents[path] = digest
-        if self._directory and not published:
-            self._compare_with_first(path, digest, self._directory / 'seen')
         try:
             model = self._core.read_model(path)
         except FAILURES as error:
@@ -163,13 +136,13 @@ class Runtime:
                 f'cannot read the model {path}: {_reason(error)}. Expected a file that OpenVINO '
                 f'reads ({", ".join(SUFFIXES)})'
             ) from error
-        shapes = [each.partial_shape for each in model.inputs]
         image = ov.PartialShape([3 if axis == 'C' else -1 for axis in profile.layout])
+        beside = {SIZES, MASK}
+        shapes = [each.partial_shape for each in model.inputs if not each.names & beside]
         if len(shapes) != 1 or not shapes[0].compatible(image):
-            inputs = ', '.join(map(str, shapes))
             raise ModelError(
-                f'{path} has the inputs {inputs or "none"}; expected one image of the layout '
-                f'{profile.layout} with 3 channels'
+                f'{path} has the inputs {describe(shapes_of(model.inputs)) or "none"}; expected '
+                f'one image of the layout {profile.layout} with 3 channels'
             )
         (shape,) = shapes
         sides = [shape[profile.layout.index(axis)] for axis in 'HW']
@@ -179,6 +152,7 @@ class Runtime:
                 f'[height, width]", into {path.with_suffix(".yaml").name} beside it'
             )
         size = profile.size or [side.get_length() for side in sides]
+        _set_constants(model, size[1], size[0])
         lengths = dict(zip('NCHW', (1, 3, *size)))
         shape = [lengths[axis] for axis in profile.layout]
         if model.input().partial_shape != ov.PartialShape(shape):
@@ -258,6 +232,8 @@ class InferenceModel:
         self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._names = list(output_shapes(compiled))
+        keep_after_fork(self._request)
+        keep_after_fork(compiled)
         self.images: NDArray[np.uint8] = np.zeros(tuple(compiled.input().shape), dtype=np.uint8)
         self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
         # AUTO puts one that only helps out at the start into brackets.
@@ -296,12 +272,14 @@ class InferenceModel:
 
         :returns: the outputs by name; valid until the next call.
         """
+        check_process()
         # On this thread: another one takes 0.3 ms to wake up.
         self._request.infer()
         return self._outputs()
 
     def start(self) -> None:
         """Begin to run the model on :attr:`images`, which must stay as they are until the end."""
+        check_process()
         self._request.start_async()
 
     def finish(self) -> dict[str, NDArray[np.float32]]:
@@ -340,22 +318,33 @@ def infer_all(
 
 def output_shapes(model: Union[ov.Model, ov.CompiledModel]) -> dict[str, list[Optional[int]]]:
     """Return the shapes of a model's outputs by name; None is a length that varies."""
-    shapes: dict[str, list[Optional[int]]] = {}
-    for index, output in enumerate(model.outputs):
-        shape = output.partial_shape
-        lengths = [] if shape.rank.is_dynamic else list(shape)
-        shapes[min(output.names, default=f'output {index}')] = [
-            None if length.is_dynamic else length.get_length() for length in lengths
-        ]
-    return shapes
+    return shapes_of(model.outputs)
 
 
 def describe_outputs(model: ov.Model) -> str:
     """Return the outputs of a model in words, for errors."""
-    return ', '.join(
-        f'{name} [{", ".join("N" if length is None else str(length) for length in shape)}]'
-        for name, shape in output_shapes(model).items()
-    )
+    return describe(output_shapes(model))
+
+
+def _set_constants(model: ov.Model, width: int, height: int) -> None:
+    """
+    Give constants to the inputs that exporters of DETRs make beside the image.
+
+    The size that boxes are measured in is that of the input; all of the image is seen.
+    """
+    for parameter in model.get_parameters():
+        shape = parameter.get_partial_shape()
+        values: Optional[NDArray[Any]] = None
+        if SIZES in parameter.output(0).names and shape.compatible(ov.PartialShape([1, 2])):
+            values = np.array([[width, height]])
+        elif MASK in parameter.output(0).names and shape.rank == ov.Dimension(3):
+            sides = zip(list(shape)[1:], (height, width))
+            values = np.ones([1, *(n if s.is_dynamic else s.get_length() for s, n in sides)])
+        if values is not None:
+            kind = parameter.get_element_type().to_dtype()
+            constant = ov.opset13.constant(values.astype(kind))
+            parameter.output(0).replace(constant.output(0))
+            model.remove_parameter(parameter)
 
 
 def _reason(error: Exception) -> str:

@@ -70,9 +70,11 @@ class ReportWriter:
         traceback: Optional[TracebackType],
     ) -> None:
         """Complete the file, or leave none."""
-        if kind is not None:
+        try:
+            if kind is None:
+                page = make_page(self.seen, self._name, self._settings, self._note)
+                # Names of files need not be UTF-8.
+                self._file.write(page.encode(errors='replace'))
+                self._file.commit()
+        finally:
             self._file.discard()
-            return
-        page = make_page(self.seen, self._name, self._settings, self._note)
-        with self._file:
-            self._file.write(page.encode())

@@ -26,14 +26,7 @@ from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import METRICS, Embed, Embeddings, Gallery
 from persontrack_ros.core.tracking.association import Association, IndexArray, associate
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, States
-from persontrack_ros.core.tracking.stored import (
-    MOST,
-    STAMPS,
-    UNIT,
-    checked,
-    checked_ids,
-    checked_size,
-)
+from persontrack_ros.core.tracking.stored import checked, checked_if_known
 from persontrack_ros.core.tracking.track import NO_DETECTION, Track, TrackState, make_tracks
 from persontrack_ros.core.tracking.undo import undone_by_errors
 
@@ -181,26 +174,17 @@ class DeepSort:
         :raises KeyError: if an array is missing; the tracker is then as it was.
         :raises ValueError: if an array has another type or shape than it should; likewise.
         """
-        next_id = checked(state, 'next_id', np.int64, (1,), 1, MOST)
-        count = len(checked_ids(state, int(next_id[0])))
-        stamp = checked(state, 'stamp', np.int64, (None,), *STAMPS)
-        interval = checked(state, 'interval', np.float64, (None,), 1e-9, MOST)
-        image_size = checked_size(state)
-        sizes = checked(state, 'gallery_sizes', np.int64, (count,), 1, MOST)
+        (next_id,) = checked(state, 'next_id', np.int64, (1,)).tolist()
+        count = len(state['ids'])
+        stamp = checked_if_known(state, 'stamp', np.int64, 1)
+        interval = checked_if_known(state, 'interval', np.float64, 1)
+        image_size = checked_if_known(state, 'image_size', np.int64, 2)
+        sizes = checked(state, 'gallery_sizes', np.int64, (count,))
         rows = int(sizes.sum())
-        embeddings = checked(state, 'galleries', np.float32, (rows, None), -UNIT, UNIT)
-        limits = {
-            'ids': (1, MOST),
-            'states': (TrackState.TENTATIVE, TrackState.CONFIRMED),
-            'hits': (1, MOST),
-            'ages': (1, MOST),
-            'time_since_update': (0, MOST),
-            'detections': (NO_DETECTION, MOST),
-            'scores': (0, 1),
-        }
+        embeddings = checked(state, 'galleries', np.float32, (rows, None))
         columns = {
-            name: checked(state, name, getattr(self._table, name).dtype, (count,), *limit)
-            for name, limit in limits.items()
+            name: checked(state, name, getattr(self._table, name).dtype, (count,))
+            for name in _COLUMNS
         }
         galleries = [
             Gallery.of(self.settings.nn_budget, vectors)
@@ -208,10 +192,10 @@ class DeepSort:
         ]
         kalman = States.restore(state, count)
         self._table = _Table(kalman=kalman, galleries=galleries, **columns)
-        self.next_id = int(next_id[0])
-        self._image_size = image_size
-        self._stamp = int(stamp[0]) if len(stamp) else None
-        self._interval = float(interval[0]) if len(interval) else math.inf
+        self.next_id = next_id
+        self._image_size = (image_size[0], image_size[1]) if image_size else None
+        self._stamp = stamp[0] if stamp else None
+        self._interval = interval[0] if interval else math.inf
 
     @property
     def tracks(self) -> list[Track]:

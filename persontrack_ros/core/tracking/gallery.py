@@ -10,6 +10,7 @@ decided then is final: the id of a track never changes. Several cameras can shar
 from __future__ import annotations
 
 import math
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,7 @@ from persontrack_ros.core.tracking.appearance import (
 from persontrack_ros.core.tracking.association import IndexArray, associate
 from persontrack_ros.core.tracking.leaving import at_border
 from persontrack_ros.core.tracking.persistent import Persistent
-from persontrack_ros.core.tracking.stored import MOST, STAMPS, UNIT, checked
+from persontrack_ros.core.tracking.stored import checked
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.undo import undone_by_errors
 
@@ -133,14 +134,44 @@ class Person:
 
 
 class Gallery:
-    """What the cameras of one process know of persons; for several threads."""
+    """
+    What the cameras of one process know of persons; for several threads.
+
+    :ivar persons: by id; who was seen last comes last.
+    :ivar numbering: a random number, new where ids start at 1: within one, an id is one person.
+    """
 
     def __init__(self) -> None:
         """Start without persons; the first id is 1."""
         self.lock = threading.Lock()
-        self.next_id = 1
-        # By id; who was seen last comes last.
         self.persons: dict[int, Person] = {}
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Let ids start at 1."""
+        self.next_id = 1
+        self.numbering = secrets.randbits(62)
+        self._loaded: dict[tuple[int, int], int] = {}
+
+    def ids_of(self, numbering: int, ids: Sequence[int], next_id: int) -> dict[int, int]:
+        """
+        Return the ids here of persons in a state.
+
+        An id that was given here meanwhile, in another numbering, may be another person: the
+        person in the state gets a new one, which is the same in all states of that numbering.
+
+        :param numbering: of the state.
+        :param next_id: of the state.
+        """
+        free = self.next_id
+        self.next_id = max(free, next_id)
+        if numbering == self.numbering:
+            return {id_: id_ for id_ in ids}
+        for id_ in ids:
+            if (numbering, id_) not in self._loaded:
+                self._loaded[numbering, id_] = id_ if id_ >= free else self.next_id
+                self.next_id += id_ < free
+        return {id_: self._loaded[numbering, id_] for id_ in ids}
 
 
 class Camera:
@@ -168,7 +199,7 @@ class Camera:
                 if not persons[id_].cameras:
                     del persons[id_]
             if not persons:
-                self.gallery.next_id = 1
+                self.gallery.start_anew()
 
 
 @dataclass(frozen=True)
@@ -285,6 +316,7 @@ class GalleryTracker:
         pairs = np.array(list(self._ids.items()), dtype=np.int64).reshape(-1, 2)
         with self._camera.gallery.lock:
             next_id = self._camera.gallery.next_id
+            numbering = self._camera.gallery.numbering
             persons = [
                 (id_, person.seen_at, views)
                 for id_, person in self._camera.gallery.persons.items()
@@ -300,6 +332,7 @@ class GalleryTracker:
             **self._tracker.state(),
             'gallery_ids': pairs,
             'gallery_next_id': np.array([next_id], dtype=np.int64),
+            'gallery_numbering': np.array([numbering], dtype=np.int64),
             'gallery_persons': np.array([id_ for id_, *_ in persons], dtype=np.int64),
             'gallery_seen_at': np.array([seen_at for _, seen_at, _ in persons], dtype=np.int64),
             'gallery_sizes': np.array(
@@ -313,33 +346,30 @@ class GalleryTracker:
         """
         Continue from what :meth:`state` returned, see :meth:`Tracker.restore`.
 
-        Whom other cameras know is known as they do.
+        Whom other cameras know is known as they do; :meth:`Gallery.ids_of` says who gets a new id.
         """
-        pairs = checked(state, 'gallery_ids', np.int64, (None, 2), 1, MOST)
-        if any(len(set(column)) < len(pairs) for column in pairs.T.tolist()):
-            raise ValueError('gallery_ids has two tracks of the same id')
-        (next_id,) = checked(state, 'gallery_next_id', np.int64, (1,), 1, MOST).tolist()
-        ids = checked(state, 'gallery_persons', np.int64, (None,), 1, MOST).tolist()
-        if len(set(ids)) < len(ids) or max([0, *ids, *pairs[:, 1].tolist()]) >= next_id:
-            raise ValueError(f'gallery ids do not rise to the next one, {next_id}')
-        seen_at = checked(state, 'gallery_seen_at', np.int64, (len(ids),), *STAMPS).tolist()
-        sizes = checked(state, 'gallery_sizes', np.int64, (len(ids),), 0, MAX_PERSONS)
-        rows = int(sizes.sum())
-        means = checked(state, 'gallery_views', np.float32, (rows, None), -UNIT, UNIT)
-        counts = checked(state, 'gallery_counts', np.int64, (rows,), 1, MEMORY)
+        pairs = checked(state, 'gallery_ids', np.int64, (None, 2))
+        (next_id,) = checked(state, 'gallery_next_id', np.int64, (1,)).tolist()
+        (numbering,) = checked(state, 'gallery_numbering', np.int64, (1,)).tolist()
+        persons = checked(state, 'gallery_persons', np.int64, (None,)).tolist()
+        seen_at = checked(state, 'gallery_seen_at', np.int64, (len(persons),)).tolist()
+        sizes = checked(state, 'gallery_sizes', np.int64, (len(persons),))
+        means = checked(state, 'gallery_views', np.float32, (int(sizes.sum()), None))
+        counts = checked(state, 'gallery_counts', np.int64, (len(means),))
         self._tracker.restore(state)
         self._camera.forget()
         self._era = self._camera.era
-        self._ids, self._sights = dict(pairs.tolist()), {}
         ends = np.cumsum(sizes).tolist()
         with self._camera.gallery.lock:
             gallery = self._camera.gallery
-            gallery.next_id = max(gallery.next_id, next_id)
-            for id_, seen, end, size in zip(ids, seen_at, ends, sizes.tolist()):
-                if id_ not in gallery.persons:
+            ids = gallery.ids_of(numbering, sorted({*pairs[:, 1].tolist(), *persons}), next_id)
+            for id_, seen, end, size in zip(persons, seen_at, ends, sizes.tolist()):
+                person = gallery.persons.setdefault(ids[id_], Person(seen_at=seen))
+                if size and not person.cameras:
                     views = Views(means[end - size : end], counts[end - size : end])
-                    known_views = {self._camera: views} if size else {}
-                    gallery.persons[id_] = Person({self._camera}, known_views, seen)
+                    person.views[self._camera] = views
+                person.cameras.add(self._camera)
+        self._ids, self._sights = {local: ids[id_] for local, id_ in pairs.tolist()}, {}
 
     def _look(
         self,

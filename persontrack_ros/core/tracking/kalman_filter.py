@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.tracking.stored import FARTHEST, checked
+from persontrack_ros.core.tracking.stored import checked
 
 # What is known of each track, and the names it is stored under.
 _MOMENTS = (
@@ -26,9 +26,6 @@ _MOMENTS = (
     'cross_covariance',
     'velocity_variance',
 )
-
-# The aspect or height of a box of which arithmetic makes nothing infinite.
-_SMALLEST_SIZE = 1e-8
 
 # 95 % quantile of the chi-square distribution with 4 degrees of freedom.
 GATING_THRESHOLD = 9.4877
@@ -143,19 +140,7 @@ class States:
         :raises ValueError: if an array is not of numbers, or has another shape.
         """
         names = [f'kalman_{name}' for name in _MOMENTS]
-        first = [checked(state, name, np.float64, (count, 4)) for name in names[:2]]
-        # Rounding can make the variance of what is certain a little negative.
-        limits = [(-1e-6, FARTHEST**2), (-(FARTHEST**2), FARTHEST**2), (-1e-6, FARTHEST**2)]
-        second = [
-            checked(state, name, np.float64, (count, 4), *limit)
-            for name, limit in zip(names[2:], limits)
-        ]
-        if (np.abs(first[0][:, 2:]) < _SMALLEST_SIZE).any():
-            raise ValueError(f'{names[0]} has boxes without size')
-        second[::2] = [np.maximum(variance, 0.0) for variance in second[::2]]
-        if (second[1] ** 2 > 1.001 * second[0] * second[2] + 1e-6).any():
-            raise ValueError(f'{names[3]} is more than the variances allow')
-        return cls(np.array([*first, *second]))
+        return cls(np.array([checked(state, name, np.float64, (count, 4)) for name in names]))
 
     def __len__(self) -> int:
         """Return the number of tracks."""

@@ -14,7 +14,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,10 @@ from persontrack_ros.core.parameters.settings import Settings, TrackerSettings
 from persontrack_ros.core.tracking.appearance import (
     Embed,
     Embeddings,
-    cosine_distance,
     known,
     normalise,
 )
-from persontrack_ros.core.tracking.association import IndexArray, associate
+from persontrack_ros.core.tracking.association import IndexArray, associate_sparse
 from persontrack_ros.core.tracking.leaving import EXIT_TIME, at_border
 from persontrack_ros.core.tracking.persistent import LOST_TIME, MIN_SIZE, WALKING
 from persontrack_ros.core.tracking.smoother import smooth
@@ -60,6 +59,9 @@ FILL_TIME = 2.5
 # independent: it has to believe each detection less, as if it erred so many times as much.
 ALIKE = 3.0
 
+# Seconds by which rounding may be wrong, at most.
+LEEWAY = 1e-3
+
 # Longer times between two images are not told apart; keeps the smoother's arithmetic exact.
 LONGEST_STEP = 3600.0
 
@@ -70,53 +72,40 @@ class _Part:
     Detections of one person in the order of time, at most one per frame.
 
     :ivar frames: indices of frames, shape ``(N,)``.
-    :ivar boxes: shape ``(N, 4)``.
+    :ivar boxes: in pixels of the first image, shape ``(N, 4)``.
     :ivar scores: shape ``(N,)``.
-    :ivar looks: shape ``(N, D)``.
     :ivar detections: indices within the frames, shape ``(N,)``.
+    :ivar look: sum of the looks, shape ``(D,)``; zero if none is known.
     :ivar confirmed: whether the online tracker was sure that this is a person.
     """
 
     frames: IndexArray
     boxes: FloatArray
     scores: FloatArray
-    looks: Embeddings
     detections: IndexArray
+    look: Embeddings
     confirmed: bool
 
-    def slice(self, first: int, last: int) -> _Part:
-        rows = slice(first, last)
-        return _Part(
-            self.frames[rows],
-            self.boxes[rows],
-            self.scores[rows],
-            self.looks[rows],
-            self.detections[rows],
-            self.confirmed,
-        )
-
     def followed_by(self, other: _Part) -> _Part:
+        width = max(len(self.look), len(other.look))
         return _Part(
             np.concatenate([self.frames, other.frames]),
             np.concatenate([self.boxes, other.boxes]),
             np.concatenate([self.scores, other.scores]),
-            np.concatenate([self.looks, other.looks]),
             np.concatenate([self.detections, other.detections]),
+            _padded(self.look, width) + _padded(other.look, width),
             self.confirmed or other.confirmed,
         )
 
-    @property
-    def mean_look(self) -> Embeddings:
-        """The direction of the mean of the looks, shape ``(1, D)``; zero if none is known."""
-        return normalise(self.looks.sum(axis=0, keepdims=True))
 
+class _Hit(NamedTuple):
+    """A detection of a track, see :class:`_Part`."""
 
-@dataclass(frozen=True)
-class _Ends:
-    """Where parts begin or end: position and velocity, shape ``(N, 4)`` each."""
-
-    position: FloatArray
-    velocity: FloatArray
+    frame: int
+    box: FloatArray
+    score: float
+    detection: int
+    look: Embeddings
 
 
 def make_offline_tracker(settings: Settings) -> OfflineTracker:
@@ -136,8 +125,8 @@ class OfflineTracker:
     """
     Collects a video as a :class:`~persontrack_ros.core.tracking.tracker.Tracker`, then revises it.
 
-    All detections are embedded, and remembered. There is no state to store: what it knows is the
-    video.
+    All detections are embedded; looks are kept until the track ends. There is no state to store:
+    what it knows is the video.
     """
 
     def __init__(self, settings: TrackerSettings) -> None:
@@ -145,15 +134,31 @@ class OfflineTracker:
         self.settings = dataclasses.replace(settings, refresh_time=0.0)
         self.reset()
 
-    def reset(self) -> None:
-        """Forget the video."""
-        self._online = make_bare_tracker(self.settings)
+    def reset(self, first_id: int = 1) -> None:
+        """
+        Forget the video; or, from another id on, end all tracks, as where time jumps.
+
+        :param first_id: of the next new person of the online tracker.
+        """
         self._stamp: Optional[int] = None
+        if first_id == 1:
+            self._forget()
+        else:
+            self._online.reset(first_id)
+
+    def _forget(self) -> None:
+        self._online = make_bare_tracker(self.settings)
         self._times: list[float] = []
-        self._detections: list[Detections] = []
-        self._looks: list[Embeddings] = []
-        self._found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._sizes: list[Optional[tuple[int, int]]] = []
+        # By track: of those that go on, and of those that have ended.
+        self._hits: dict[int, list[_Hit]] = defaultdict(list)
+        self._parts: dict[int, list[_Part]] = {}
         self._confirmed: set[int] = set()
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next new person of the online tracker gets."""
+        return self._online.next_id
 
     @property
     def tracks(self) -> list[Track]:
@@ -169,24 +174,36 @@ class OfflineTracker:
     ) -> list[Track]:
         """Advance to the next image; returns what the online tracker knows so far."""
         looks = embed(np.arange(len(detections)))
-        elapsed = 0.0 if self._stamp is None else (stamp - self._stamp) / 1e9
+        # Where time jumped, it is not known how long it was.
+        elapsed = LONGEST_STEP if self._stamp is None else (stamp - self._stamp) / 1e9
         self._stamp = stamp
-        now = self._times[-1] if self._times else 0.0
         visible = self._online.update(detections, looks.__getitem__, stamp, motion)
-        for track in self._online.tracks:
-            if track.detection is not None:
-                self._found[track.id].append((len(self._times), track.detection))
+        frame = len(self._times)
+        step = min(max(0.0, elapsed), LONGEST_STEP)
+        self._times.append(self._times[-1] + step if self._times else 0.0)
+        self._sizes.append(detections.image_size)
+        boxes = detections.boxes * np.tile(self._factors(frame), 2)
+        tracks = self._online.tracks
+        for track in tracks:
+            row = track.detection
+            if row is not None:
+                score = float(detections.scores[row])
+                # Not a view, which would keep the looks of all.
+                self._hits[track.id].append(
+                    _Hit(frame, boxes[row].copy(), score, row, looks[row].copy())
+                )
             if track.state == TrackState.CONFIRMED:
                 self._confirmed.add(track.id)
-        self._times.append(now + min(max(0.0, elapsed), LONGEST_STEP))
-        self._detections.append(detections)
-        self._looks.append(looks)
+        for id_ in self._hits.keys() - {track.id for track in tracks}:
+            self._parts[id_] = _cut(self._hits.pop(id_), id_ in self._confirmed)
         return visible
 
     def finish(self) -> list[list[Track]]:
         """Return the revised tracks of each image; ids count from 1 in the order of appearance."""
         times = np.array(self._times)
-        parts = [piece for part in self._parts() for piece in _cut(part)]
+        open_ = {id_: _cut(hits, id_ in self._confirmed) for id_, hits in self._hits.items()}
+        by_track = {**self._parts, **open_}
+        parts = [part for id_ in sorted(by_track) for part in by_track[id_]]
         parts = _join(parts, times, self.settings, self._image_size())
         persons = [part for part in parts if _is_person(part, times)]
         persons.sort(key=lambda part: int(part.frames[0]))
@@ -197,40 +214,19 @@ class OfflineTracker:
         return images
 
     def _image_size(self) -> Optional[tuple[int, int]]:
-        return self._detections[0].image_size if self._detections else None
+        return self._sizes[0] if self._sizes else None
 
     def _factors(self, frame: int) -> FloatArray:
         """Return how many times the width and height of an image the first one has."""
-        first, size = self._image_size(), self._detections[frame].image_size
+        first, size = self._image_size(), self._sizes[frame]
         return np.ones(2) if first is None or size is None else np.divide(first, size)
 
-    def _parts(self) -> list[_Part]:
-        """Return the tracks of the online tracker, in pixels of the first image."""
-        width = max((looks.shape[1] for looks in self._looks), default=0)
-        parts = []
-        for id_, found in self._found.items():
-            looks = np.zeros((len(found), width), dtype=np.float32)
-            for row, (frame, index) in enumerate(found):
-                look = self._looks[frame][index]
-                looks[row, : len(look)] = look
-            parts.append(
-                _Part(
-                    np.array([frame for frame, _ in found]),
-                    np.array([self._detections[frame].boxes[index] for frame, index in found])
-                    * np.array([np.tile(self._factors(frame), 2) for frame, _ in found]),
-                    np.array([self._detections[frame].scores[index] for frame, index in found]),
-                    looks,
-                    np.array([index for _, index in found]),
-                    id_ in self._confirmed,
-                )
-            )
-        return parts
 
-
-def _cut(part: _Part) -> list[_Part]:
+def _cut(hits: Sequence[_Hit], confirmed: bool) -> list[_Part]:
     """Cut a track where it went over to another person."""
-    sums = np.concatenate([np.zeros_like(part.looks[:1]), part.looks.cumsum(axis=0)])
-    count = len(part.frames)
+    count, width = len(hits), max(len(hit.look) for hit in hits)
+    looks = np.array([_padded(hit.look, width) for hit in hits], dtype=np.float32)
+    sums = np.concatenate([np.zeros_like(looks[:1]), looks.cumsum(axis=0)])
     places = np.arange(1, count)
     before = normalise(sums[places] - sums[np.maximum(places - CUT_WINDOW, 0)])
     after = normalise(sums[np.minimum(places + CUT_WINDOW, count)] - sums[places])
@@ -244,7 +240,21 @@ def _cut(part: _Part) -> list[_Part]:
         if all(abs(int(places[place]) - cut) >= CUT_WINDOW for cut in cuts):
             cuts.append(int(places[place]))
     edges = [0, *sorted(cuts), count]
-    return [part.slice(first, last) for first, last in itertools.pairwise(edges)]
+    return [
+        _Part(
+            np.array([hit.frame for hit in hits[first:last]]),
+            np.array([hit.box for hit in hits[first:last]]),
+            np.array([hit.score for hit in hits[first:last]]),
+            np.array([hit.detection for hit in hits[first:last]]),
+            looks[first:last].sum(axis=0),
+            confirmed,
+        )
+        for first, last in itertools.pairwise(edges)
+    ]
+
+
+def _padded(look: Embeddings, width: int) -> Embeddings:
+    return np.pad(look, (0, width - len(look)))
 
 
 def _join(
@@ -254,72 +264,101 @@ def _join(
     image_size: Optional[tuple[int, int]],
 ) -> list[_Part]:
     """Join parts that are one person: the best matching ends and beginnings, until none match."""
-    parts = list(parts)
-    while len(parts) > 1:
-        cost = _join_cost(parts, times, settings, image_size)
-        every = np.arange(len(parts))
-        joined = associate(cost, JOIN_DISTANCE + MOTION_WEIGHT, every, every)
-        if not len(joined.tracks):
+    chains = [_Chain.of(part, times) for part in parts]
+    while len(chains) > 1:
+        cost, rows, columns = _join_costs(chains, times, settings, image_size)
+        pairs = associate_sparse(cost, JOIN_DISTANCE + MOTION_WEIGHT, rows, columns)
+        if not len(pairs):
             break
-        follower = dict(zip(joined.tracks.tolist(), joined.detections.tolist()))
-        chains = []
-        for first in sorted(set(range(len(parts))) - set(follower.values())):
-            chain, last = parts[first], first
+        follower = dict(zip(rows[pairs].tolist(), columns[pairs].tolist()))
+        joined = []
+        for first in sorted(set(range(len(chains))) - set(follower.values())):
+            part, last = chains[first].part, first
             while last in follower:
                 last = follower[last]
-                chain = chain.followed_by(parts[last])
-            chains.append(chain)
-        parts = chains
-    return parts
+                part = part.followed_by(chains[last].part)
+            joined.append(chains[first] if last == first else _Chain.of(part, times))
+        chains = joined
+    return [chain.part for chain in chains]
 
 
-def _join_cost(
-    parts: Sequence[_Part],
+@dataclass(frozen=True)
+class _Chain:
+    """
+    A part, and where it begins and ends.
+
+    :ivar ends: position and velocity at the first and the last frame, shape ``(2, 2, 4)``.
+    """
+
+    part: _Part
+    ends: FloatArray
+
+    @classmethod
+    def of(cls, part: _Part, times: FloatArray) -> _Chain:
+        _, position, velocity = _smooth(part, times)
+        return cls(part, np.array([[position[i], velocity[i]] for i in (0, -1)]))
+
+
+def _join_costs(
+    chains: Sequence[_Chain],
     times: FloatArray,
     settings: TrackerSettings,
     image_size: Optional[tuple[int, int]],
-) -> FloatArray:
-    """Return what it costs to let each part follow each other one; infinite if it cannot be."""
-    looks = np.concatenate([part.mean_look for part in parts])
-    distance = np.where(
-        known(looks)[:, None] & known(looks), cosine_distance(looks, looks), np.inf
-    )
-    begins, ends = (np.array([part.frames[i] for part in parts]) for i in (0, -1))
-    first, last = _ends(parts, times)
-    gap = times[begins] - times[ends][:, None]
-    forth = last.position[:, None, :2] + gap[:, :, None] * last.velocity[:, None, :2]
-    back = first.position[:, :2] - gap[:, :, None] * first.velocity[:, :2]
-    apart = np.minimum(
-        np.linalg.norm(forth - first.position[:, :2], axis=2),
-        np.linalg.norm(back - last.position[:, None, :2], axis=2),
-    )
-    lost = np.maximum(gap, 1e-6)
-    apart /= last.position[:, 3:] * np.sqrt(lost)
-    possible = (gap <= LOST_TIME) & (apart <= REACH)
+) -> tuple[FloatArray, IndexArray, IndexArray]:
+    """
+    Return what it costs to let chains follow each other, wherever that is possible.
+
+    :returns: the costs, shape ``(P,)``; the indices of the chains before, and those of the chains
+        after.
+    """
+    width = max(len(chain.part.look) for chain in chains)
+    looks = normalise(np.array([_padded(chain.part.look, width) for chain in chains]))
+    begins, ends = (np.array([chain.part.frames[i] for chain in chains]) for i in (0, -1))
+    first, last = np.moveaxis(np.array([chain.ends for chain in chains]), 0, 2)
+    leaving = np.zeros(len(chains), dtype=bool)
     if image_size is not None:
-        possible &= ~(_leaving(last, image_size)[:, None] & (gap > EXIT_TIME))
-    possible |= gap <= settings.remember
-    possible &= (begins > ends[:, None]) & (distance <= JOIN_DISTANCE)
-    return np.where(possible, distance + MOTION_WEIGHT * np.minimum(apart / REACH, 1), np.inf)
-
-
-def _ends(parts: Sequence[_Part], times: FloatArray) -> tuple[_Ends, _Ends]:
-    """Return where the parts begin and end."""
-    smooths = [_smooth(part, times) for part in parts]
-    first, last = (
-        _Ends(
-            np.array([position[i] for _, position, _ in smooths]),
-            np.array([velocity[i] for _, _, velocity in smooths]),
+        leaving = _leaving(last[0], last[1], image_size)
+    # In the order in which they begin, those that may follow another one are a range.
+    order = np.argsort(begins, kind='stable')
+    begins, looks_after = begins[order], looks[order]
+    position, velocity = first[0][order], first[1][order]
+    starts = np.searchsorted(begins, ends, side='right')
+    longest = max(LOST_TIME, settings.remember) + LEEWAY
+    stops = np.searchsorted(times[begins], times[ends] + longest, side='right')
+    found = []
+    for row in range(len(chains)):
+        after = slice(starts[row], stops[row])
+        if not looks[row].any() or after.start >= after.stop:
+            continue
+        distance = 1.0 - looks_after[after] @ looks[row]
+        gap = times[begins[after]] - times[ends[row]]
+        forth = last[0, row, :2] + gap[:, None] * last[1, row, :2]
+        back = position[after, :2] - gap[:, None] * velocity[after, :2]
+        apart = np.minimum(
+            np.linalg.norm(forth - position[after, :2], axis=1),
+            np.linalg.norm(back - last[0, row, :2], axis=1),
         )
-        for i in (0, -1)
-    )
-    return first, last
+        apart /= last[0, row, 3] * np.sqrt(np.maximum(gap, 1e-6))
+        possible = (gap <= LOST_TIME) & (apart <= REACH)
+        if leaving[row]:
+            possible &= gap <= EXIT_TIME
+        possible |= gap <= settings.remember
+        possible &= known(looks_after[after]) & (distance <= JOIN_DISTANCE)
+        cost = distance + MOTION_WEIGHT * np.minimum(apart / REACH, 1)
+        found.append((cost[possible], np.full(possible.sum(), row), order[after][possible]))
+    if not found:
+        nothing = np.empty(0, dtype=np.intp)
+        return np.empty(0), nothing, nothing
+    cost, rows, columns = map(np.concatenate, zip(*found))
+    return cost, rows, columns
 
 
-def _leaving(ends: _Ends, image_size: tuple[int, int]) -> NDArray[np.bool_]:
+def _leaving(
+    position: FloatArray, velocity: FloatArray, image_size: tuple[int, int]
+) -> NDArray[np.bool_]:
     """Tell which of the persons are at the border of the image and move outwards."""
-    near, far = at_border(measurements_to_boxes(ends.position), image_size)
-    outwards = (near & (ends.velocity[:, :2] < 0)) | (far & (ends.velocity[:, :2] > 0))
+    near, far = at_border(measurements_to_boxes(position), image_size)
+    outwards = (near & (velocity[:, :2] < 0)) | (far & (velocity[:, :2] > 0))
     return np.asarray(outwards.any(axis=1))
 
 

@@ -22,14 +22,7 @@ from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, Noise, States
 from persontrack_ros.core.tracking.leaving import at_border, leaving, note_drift
 from persontrack_ros.core.tracking.stages import Found, Matching, match, near, reunite, unambiguous
-from persontrack_ros.core.tracking.stored import (
-    MOST,
-    STAMPS,
-    UNIT,
-    checked,
-    checked_ids,
-    checked_size,
-)
+from persontrack_ros.core.tracking.stored import checked, checked_if_known
 from persontrack_ros.core.tracking.table import Table
 from persontrack_ros.core.tracking.track import NO_DETECTION, Track, TrackState, make_tracks
 from persontrack_ros.core.tracking.undo import undone_by_errors
@@ -181,41 +174,23 @@ class Persistent:
         :raises KeyError: if an array is missing; the tracker is then as it was.
         :raises ValueError: if an array has another type or shape than it should; likewise.
         """
-        clock = checked(state, 'clock', np.float64, (4,), 0, MOST)
-        ids = checked_ids(state, clock[0])
-        count = len(ids)
-        stamp = checked(state, 'stamp', np.int64, (None,), *STAMPS)
-        limits = {
-            'ids': (1, MOST),
-            'ages': (1, MOST),
-            'hits': (1, MOST),
-            'misses': (0, MOST),
-            'seen_at': (0, clock[1]),
-            'looked_at': (0, clock[1]),
-            'scores': (0, 1),
-            'best_scores': (0, 1),
-            'looks': (-UNIT, UNIT),
-            'look_counts': (0, MOST),
-            'detections': (NO_DETECTION, MOST),
-        }
+        clock = checked(state, 'clock', np.float64, (4,)).tolist()
+        count = len(state['ids'])
+        stamp = checked_if_known(state, 'stamp', np.int64, 1)
+        image_size = checked_if_known(state, 'image_size', np.int64, 2)
+        growth = checked(state, 'growth', np.float64, (2,))
         columns = {}
         for name, column in vars(self._table).items():
             if name != 'kalman':
                 # Looks may be those of a model with other vectors.
                 widths = (None,) if name == 'looks' else column.shape[1:]
-                limit = limits.get(name, ())
-                columns[name] = checked(state, name, column.dtype, (count, *widths), *limit)
-        states = States.restore(state, count)
-        # Older states have none.
-        growth = np.zeros(2)
-        if 'growth' in state:
-            growth = checked(state, 'growth', np.float64, (2,))
-        self._image_size = checked_size(state)
+                columns[name] = checked(state, name, column.dtype, (count, *widths))
+        self._table = Table(kalman=States.restore(state, count), **columns)
         self._growth = growth
-        self._table = Table(kalman=states, **columns)
+        self._image_size = (image_size[0], image_size[1]) if image_size else None
         self.next_id = int(clock[0])
-        self._now, self._score_count, self._mean_score = clock[1:].tolist()
-        self._stamp = int(stamp[0]) if len(stamp) else None
+        self._now, self._score_count, self._mean_score = clock[1:]
+        self._stamp = stamp[0] if stamp else None
 
     @property
     def tracks(self) -> list[Track]:

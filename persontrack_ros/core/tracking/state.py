@@ -20,11 +20,14 @@ from persontrack_ros.core.files.arrays import read_arrays
 from persontrack_ros.core.files.output import OutputFile
 from persontrack_ros.core.tracking.tracker import Tracker
 
-FORMAT = 'persontrack state 3'
+FORMAT = 'persontrack state 4'
 _KIND = FORMAT.rpartition(' ')[0]
 
 # Bytes that a state may have: 100 persons with 100 embeddings of 512 numbers each have 20 MB.
 LIMIT = 256 * 2**20
+
+# What an array takes besides its numbers, at most; also what format and algorithm take.
+_HEADER = 1024
 
 
 def save_tracker(tracker: Tracker, path: Path) -> None:
@@ -40,13 +43,20 @@ def save_state(algorithm: str, state: Mapping[str, NDArray[Any]], path: Path) ->
     """
     Write the state of a tracker; one that is there is replaced only by a complete one.
 
-    :raises OutputError: if the file cannot be written, or there is something else than a state.
+    :raises OutputError: if the file cannot be written, there is something else than a state, or
+        the state is larger than one that can be loaded.
     """
     try:
         if os.path.lexists(path):
             _check_replaceable(path)
     except (OSError, SourceError, ValueError) as error:
         raise OutputError(f'cannot write the state {path}: {one_line(error)}') from error
+    size = sum(array.nbytes + _HEADER for array in state.values())
+    if size > LIMIT - 2 * _HEADER:
+        raise OutputError(
+            f'cannot write the state {path}: it has {size} bytes, and {LIMIT} can be loaded; '
+            'remember persons for a shorter time (tracker.remember), or reset the tracker'
+        )
     arrays: dict[str, Any] = {
         'format': FORMAT,
         'algorithm': algorithm,
@@ -64,8 +74,8 @@ def _check_replaceable(path: Path) -> None:
     """
     if path.is_symlink():
         raise SourceError('it is a link')
-    if not str(read_arrays(path, LIMIT).get('format', '')).startswith(_KIND):
-        raise SourceError('there is another file')
+    if not str(read_arrays(path, LIMIT, only='format').get('format', '')).startswith(_KIND):
+        raise SourceError('there is another file; remove it, or name another one')
 
 
 def load_tracker(tracker: Tracker, path: Path) -> None:

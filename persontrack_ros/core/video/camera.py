@@ -10,6 +10,9 @@ from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.images.opencv import silence
 from persontrack_ros.core.video.reader import Image
 
+# OpenCV takes numbers of 32 bits.
+_MOST_DIGITS = 9
+
 
 class Camera:
     """A webcam or another device of Video4Linux."""
@@ -25,10 +28,12 @@ class Camera:
         :raises SourceError: if it is not there, in use, or no camera.
         """
         silence()
-        if device.isdigit():
+        if not device.isdecimal():
+            self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+        elif len(device) <= _MOST_DIGITS:
             self._capture = cv2.VideoCapture(int(device))
         else:
-            self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+            self._capture = cv2.VideoCapture()
         if not self._capture.isOpened():
             raise SourceError(
                 f'camera {device} is not there or in use, or is no camera; see ls /dev/video*'

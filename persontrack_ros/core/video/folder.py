@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 
 from persontrack_ros.core.errors import ImageError, SourceError
 from persontrack_ros.core.files.reading import read_bytes
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images.encodings import decode_image
+from persontrack_ros.core.images.encodings import SampleRange, decode_image
 from persontrack_ros.core.images.opencv import silence
 from persontrack_ros.core.video.reader import Image
 
@@ -39,8 +40,9 @@ class ImageFolder:
 
         :raises SourceError: if one cannot be decoded.
         """
+        samples = SampleRange()
         for number, path in enumerate(self._paths, start=1):
-            yield number, None, read_image(path)
+            yield number, None, read_image(path, samples)
 
     def check(self) -> None:
         """Nothing is missing, or reading it would have failed."""
@@ -59,7 +61,7 @@ def images_in(directory: Path) -> list[Path]:
     def natural(path: Path) -> list[tuple[int, str]]:
         # 10.png follows 9.png.
         parts = re.split(r'(\d+)', path.name)
-        return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
+        return [(int(part), '') if part.isdecimal() else (-1, part) for part in parts]
 
     # macOS leaves files such as ._1.png on USB sticks and in archives, which are no images.
     try:
@@ -75,16 +77,17 @@ def images_in(directory: Path) -> list[Path]:
     return sorted(images, key=natural)
 
 
-def read_image(path: Path) -> BgrImage:
+def read_image(path: Path, samples: Optional[SampleRange] = None) -> BgrImage:
     """
     Read an image file as uint8 BGR.
 
+    :param samples: of the folder, for 16-bit samples; by default, the image is one of its own.
     :raises SourceError: if it does not exist or cannot be decoded.
     """
     if not path.is_file():
         raise SourceError(f'no image file {path}')
     silence()
     try:
-        return decode_image(read_bytes(path, _MAX_IMAGE_BYTES), oriented=True)
+        return decode_image(read_bytes(path, _MAX_IMAGE_BYTES), oriented=True, samples=samples)
     except ImageError as error:
         raise SourceError(f'cannot decode the image {path}: {error}') from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Union
 
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import SourceError, without_passwords
 from persontrack_ros.core.video.reader import Image, Reader
 
 # Seconds before a stream that broke is opened again: doubled each time, up to the second.
@@ -42,7 +42,7 @@ class LiveReader:
         :param stopped: whether to end the iteration; is asked by who waits for an image.
         :raises SourceError: if it cannot be opened.
         """
-        self._name = name
+        self._name = without_passwords(name)
         self._open = open_reader
         self._stopped = stopped
         self._stop = threading.Event()

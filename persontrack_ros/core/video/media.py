@@ -23,7 +23,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from persontrack_ros.core.errors import DownloadError, OutputError, SourceError
+from persontrack_ros.core.errors import DownloadError, OutputError, SourceError, without_passwords
 from persontrack_ros.core.files.fetching import fetch, is_url
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.video.reader import Image
@@ -40,6 +40,10 @@ _LENIENT: dict[str, Any] = (
 
 # Containers that say in front how long they are; of others, FFmpeg guesses it from their end.
 _ANNOUNCING = {'avi', 'flv', 'asf', 'matroska', 'mov'}
+
+# Decoders that flag the images for which data is missing. What FFmpeg flags in a .ts file is the
+# packet before the gap, which is whole, and where two files were put together nothing is missing.
+_FLAGGING = ('h264', 'mpeg1video', 'mpeg2video', 'mpeg4')
 
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
@@ -64,7 +68,8 @@ class Media:
         :param location: path, or URL of any protocol that FFmpeg knows.
         :raises SourceError: if it cannot be read, or holds no video.
         """
-        self.location = location
+        self._location = location
+        self._name = without_passwords(location)
         self._remote = '://' in location
         self._connect(location)
         stream = self._stream
@@ -80,6 +85,7 @@ class Media:
         self.frame_count = stream.frames or round(self._announced * self.rate)
         self._position = 0
         self._damaged = 0
+        self._losses = 0
         # Time of the last image, and the two longest times between images.
         self._end = 0.0
         self._gaps = [1 / self.rate if self.rate else 0.0] * 2
@@ -91,13 +97,12 @@ class Media:
         try:
             self._container = av.open(location, options=options, timeout=TIMEOUT, **_LENIENT)
         except (av.error.FFmpegError, ValueError) as error:
-            raise SourceError(
-                f'cannot decode the video {self.location}: {_reason(error)}'
-            ) from error
+            # Not from the error, which a traceback would show with the password.
+            raise SourceError(f'cannot decode the video {self._name}: {_reason(error)}') from None
         stream = self._container.streams.best('video')
         if not isinstance(stream, VideoStream):
             self._container.close()
-            raise SourceError(f'there is no video in {self.location}')
+            raise SourceError(f'there is no video in {self._name}')
         self._stream = stream
         # On several threads; without it only decoders use them that split images into slices.
         stream.thread_type = 'AUTO'
@@ -111,14 +116,14 @@ class Media:
         :raises SourceError: if a file on a server has to be copied, and cannot be.
         """
         yield from self._decode()
-        if self._position or not is_url(self.location):
+        if self._position or not is_url(self._location):
             return
         # Its index is at the end, and the server, as that of Python, gives no parts of files.
-        _logger.warning('%s cannot be read as it comes; it is copied first', self.location)
+        _logger.warning('%s cannot be read as it comes; it is copied first', self._name)
         with TemporaryDirectory() as folder:
             copy = Path(folder) / 'video'
             try:
-                fetch(self.location, copy, sys.maxsize, lambda size: None)
+                fetch(self._location, copy, sys.maxsize, lambda size: None)
             except (DownloadError, OutputError) as error:
                 raise SourceError(str(error)) from error
             self._container.close()
@@ -160,7 +165,7 @@ class Media:
         """
         if self._remote and self._problem:
             raise SourceError(
-                f'{self.location} broke off after {self._position} images: {self._problem}'
+                f'{self._name} broke off after {self._position} images: {self._problem}'
             )
         if not self.ends:
             return
@@ -170,6 +175,8 @@ class Media:
                 f'{self._damaged} of {max(self.frame_count, self._position)} images are damaged '
                 'and left out, and those behind them can show traces of it'
             )
+        if self._losses:
+            problems.append(f'data is missing in {self._losses} places, and images show it')
         # Some have more images than are to be shown; and the last may be shown as long as others,
         # but for one time that is longer because images are missing there.
         complete = 0 < self._stream.frames <= self._position
@@ -181,7 +188,7 @@ class Media:
         elif self._problem:
             problems.append(f'it cannot be read to its end: {self._problem}')
         if problems:
-            raise SourceError(f'{self.location} is damaged: {"; ".join(problems)}')
+            raise SourceError(f'{self._name} is damaged: {"; ".join(problems)}')
 
     def close(self) -> None:
         """Close the file or connection."""
@@ -208,16 +215,24 @@ class Media:
         return end - float((stream.start_time or 0) * (stream.time_base or 0))
 
     def _frames(self) -> Iterator[av.VideoFrame]:
+        flagging = self._stream.codec_context.name in _FLAGGING
+        before = None
+        since = 0
         try:
             for packet in self._container.demux(self._stream):
+                since += 1
+                if packet.is_corrupt and not flagging:
+                    self._losses += 1
+                    since = 0
+                elif self._losses and since <= 2 and None not in (before, packet.dts):
+                    # Where time goes back, another file begins.
+                    self._losses -= packet.dts < before
+                before = packet.dts
                 try:
-                    if not packet.is_corrupt:
-                        yield from self._stream.decode(packet)
-                        continue
+                    yield from self._stream.decode(packet)
                 except av.error.FFmpegError:
-                    pass
-                self._position += 1
-                self._damaged += 1
+                    self._position += 1
+                    self._damaged += 1
         except av.error.FFmpegError as error:
             self._problem = _reason(error)
             # The decoder has images left, perhaps with gaps. A server is asked for them again.

@@ -14,7 +14,7 @@ from typing import Optional
 
 import cv2
 
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import SourceError, without_passwords
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.video.camera import Camera
 from persontrack_ros.core.video.folder import ImageFolder
@@ -75,7 +75,7 @@ class VideoSource:
 
     A context manager: leaving it releases file, camera or connection.
 
-    :ivar name: the source, as it was named.
+    :ivar name: the source, as it was named, without passwords.
     :ivar is_live: whether it sets the pace itself, as a camera or a live stream.
     :ivar rate: images per second.
     """
@@ -95,7 +95,8 @@ class VideoSource:
             image of a camera or stream.
         :raises SourceError: if it does not exist or cannot be decoded.
         """
-        self.name = source
+        self.name = without_passwords(source)
+        self._source = source
         self._options = options
         self._stopped = stopped
         self._reader = _open(source, stopped)
@@ -177,7 +178,7 @@ class VideoSource:
                 return
             start = stamp + period
             self._reader.close()
-            self._reader = _open(self.name, self._stopped)
+            self._reader = _open(self._source, self._stopped)
 
     def _arrange(self, image: BgrImage) -> BgrImage:
         width, height = self._options.width, self._options.height
@@ -190,7 +191,7 @@ class VideoSource:
 
 def is_camera(source: str) -> bool:
     """Tell a camera by its number or the path of its device, which may have any name."""
-    return source.isdigit() or stat.S_ISCHR(_mode(source))
+    return source.isdecimal() or stat.S_ISCHR(_mode(source))
 
 
 def _mode(path: str) -> int:

@@ -28,7 +28,7 @@ _QUALITY = 80
 
 
 class _NodeLog(logging.Handler):
-    """Passes on to the log of a node what the core warns of."""
+    """Passes on to the log of a node what the core warns of, during a block."""
 
     def __init__(self, node: Node) -> None:
         super().__init__(logging.WARNING)
@@ -36,6 +36,12 @@ class _NodeLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._logger.warning(record.getMessage())
+
+    def __enter__(self) -> None:
+        logging.getLogger('persontrack_ros').addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger('persontrack_ros').removeHandler(self)
 
 
 class VideoPublisher(Node):
@@ -49,7 +55,6 @@ class VideoPublisher(Node):
         :raises SourceError: if the source cannot be read.
         """
         super().__init__('video_publisher', **options)
-        logging.getLogger('persontrack_ros').addHandler(_NodeLog(self))
         problems = declare(self, PUBLISHER_PARAMETERS, read_only=True)
         for problem in problems.values():
             raise SettingsError(problem)
@@ -96,32 +101,35 @@ class VideoPublisher(Node):
         :returns: the number of images.
         :raises SourceError: if an image cannot be read.
         """
+        with _NodeLog(self), self._source:
+            return self._publish_all()
+
+    def _publish_all(self) -> int:
         if self._tracker is not None:
             self._tracker.wait_until_connected()
         due = before = None
         published = 0
-        with self._source:
-            for frame in self._source:
-                if due is not None:
-                    # One that is late is published at once, and the schedule starts from there.
-                    due = max(due + self._pause(frame.stamp - before), time.monotonic())
-                    self._sleep_until(due)
-                due, before = due or time.monotonic(), frame.stamp
-                stamp = Time(sec=frame.stamp // 1_000_000_000, nanosec=frame.stamp % 1_000_000_000)
-                if not self._own_stamps:
-                    stamp = self.get_clock().now().to_msg()
-                header = Header(stamp=stamp, frame_id=self._frame_id)
-                if self._compressed.get_subscription_count():
-                    self._compressed.publish(bgr_to_compressed(frame.image, header, _QUALITY))
-                message = bgr_to_image(frame.image, header)
-                if self._tracker is None:
-                    self._publisher.publish(message)
-                else:
-                    self._tracker.ask(message, stamp_to_nanoseconds(header))
-                published += 1
-                if self.get_logger().is_enabled_for(LoggingSeverity.DEBUG):
-                    seconds = stamp_to_nanoseconds(header) / 1e9
-                    self.get_logger().debug(f'image {published}, stamp {seconds:.3f}')
+        for frame in self._source:
+            if due is not None:
+                # One that is late is published at once, and the schedule starts from there.
+                due = max(due + self._pause(frame.stamp - before), time.monotonic())
+                self._sleep_until(due)
+            due, before = due or time.monotonic(), frame.stamp
+            stamp = Time(sec=frame.stamp // 1_000_000_000, nanosec=frame.stamp % 1_000_000_000)
+            if not self._own_stamps:
+                stamp = self.get_clock().now().to_msg()
+            header = Header(stamp=stamp, frame_id=self._frame_id)
+            if self._compressed.get_subscription_count():
+                self._compressed.publish(bgr_to_compressed(frame.image, header, _QUALITY))
+            message = bgr_to_image(frame.image, header)
+            if self._tracker is None:
+                self._publisher.publish(message)
+            else:
+                self._tracker.ask(message, stamp_to_nanoseconds(header))
+            published += 1
+            if self.get_logger().is_enabled_for(LoggingSeverity.DEBUG):
+                seconds = stamp_to_nanoseconds(header) / 1e9
+                self.get_logger().debug(f'image {published}, stamp {seconds:.3f}')
         if self.context.ok():
             self.get_logger().info(f'{published} images published')
         return published

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images.encodings import decode_image
+from persontrack_ros.core.images.encodings import SampleRange, decode_image
 from persontrack_ros.core.parameters.node_options import DETECTIONS, IMAGE
 from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.tracker.depth_input import Depth, DepthInput
@@ -59,18 +59,24 @@ class Frame:
         """The header of the image, or of the detections where there is none."""
         return (self.image or self.detections).header
 
-    def decode(self, max_megapixels: float) -> Optional[BgrImage]:
+    @property
+    def stamp(self) -> int:
+        """That of the header, in nanoseconds."""
+        return next(iter(self.messages.values())).stamp
+
+    def decode(self, max_megapixels: float, samples: SampleRange) -> Optional[BgrImage]:
         """
         Convert the image to BGR, if there is one.
 
         :param max_megapixels: of a compressed one.
+        :param samples: of the stream.
         :raises SourceError: if the message is damaged.
-        :raises ImageError: if the image is too large, or has an unknown encoding.
+        :raises ImageError: if the image is damaged or too large, or has an unknown encoding.
         """
         image = self.image
         if isinstance(image, CompressedImage):
-            return decode_image(image.data, max_megapixels)
-        return None if image is None else image_to_bgr(image)
+            return decode_image(image.data, max_megapixels, format_=image.format, samples=samples)
+        return None if image is None else image_to_bgr(image, samples)
 
     def _content(self, name: str) -> Any:
         return self.messages[name].content if name in self.messages else None
@@ -141,26 +147,10 @@ class Inputs:
             each.name: now - each.heard for each in self.topics.values() if not each.is_latched
         }
 
-    def faults(self, silence: float) -> dict[str, str]:
-        """
-        Return what is wrong with the topics now, each by a name that stays.
-
-        :param silence: seconds without a message from which on they are one; 0: never.
-        """
-        faults = {}
-        silences = self.silence
-        for topic in self.topics.values():
-            if topic.fault:
-                faults[f'{topic.name} fits'] = topic.fault
-            if 0 < silence < silences.get(topic.name, 0.0):
-                publishers = topic.describe_publishers()
-                faults[topic.name] = (
-                    f'nothing came over {topic.name} for {silences[topic.name]:.0f} s; '
-                    + (f'it is published by {publishers}' if publishers else 'nobody publishes it')
-                )
-        if self._matcher is not None and self._matcher.fault:
-            faults['stamps'] = self._matcher.fault
-        return faults
+    @property
+    def stamp_fault(self) -> str:
+        """Why images and detections do not come together; empty where they do."""
+        return self._matcher.fault if self._matcher else ''
 
     @property
     def depth_fault(self) -> str:

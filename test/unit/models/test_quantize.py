@@ -13,7 +13,7 @@ import pytest
 from persontrack_ros.cli.commands import main
 from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.embedding.embedder import ModelEmbedder
-from persontrack_ros.core.errors import ModelError, SourceError
+from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.parameters.settings import (
     DetectorSettings,
@@ -70,8 +70,6 @@ def test_a_reid_model_is_quantized_and_found(
     assert path.is_file()
     assert main(['models', 'path', name, '--precision', 'INT8']) == 0
     assert capsys.readouterr().out.strip() == str(path)
-    # Checked here for the first time, with what is kept beside it.
-    assert path.with_suffix('.check.npz').is_file()
     ModelEmbedder(ReidSettings(model=str(path), device='CPU'), Runtime())
 
 
@@ -96,46 +94,25 @@ def detector(path: Path, cache: Path) -> Detector:
 
 
 @pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
-def test_an_int8_version_is_right_at_every_start_and_checked_once_on_each_processor(
+def test_an_int8_version_is_right_at_every_start(
     models: Path,
     campus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """OpenVINO 2026.2.0 to 2026.4.1 does not import INT8 versions rightly, or not at all."""
+    """OpenVINO 2026.2.0 to 2026.4.1 does not import INT8 versions rightly: they are not kept."""
     code, path = quantize('person-detection-0200', campus, tmp_path, monkeypatch)
     assert code == 0
     said = capsys.readouterr().out
     assert 'detections that both versions have, on 3 held-out images' in said
-    images = np.load(path.with_suffix('.check.npz'))['images']
+    images, _ = sample_images([str(campus)], 10)
     cache = tmp_path / 'robot'
     expected = [detector(path, cache).detect(image).boxes for image in images]
     assert sum(map(len, expected)) >= 6
-    caplog.clear()
-    for start in (2, 3):
-        for image, boxes in zip(images, expected):
-            found = detector(path, cache).detect(image).boxes
-            np.testing.assert_allclose(found, boxes, atol=1, err_msg=f'start {start}')
-    assert len(caplog.messages) <= 1
-
-    examples = path.with_suffix('.check.npz')
-    with np.load(examples) as kept:
-        arrays = {name: kept[name] for name in kept.files}
-    # As if this processor gave other boxes than those of the original.
-    moved = {name: values + 300 for name, values in arrays.items() if name != 'images'}
-    np.savez(examples, images=arrays['images'], **moved)
-    detector(path, cache)  # it was checked here
-    for _ in range(2):
-        with pytest.raises(ModelError, match=r'on 3 images, it agrees .* to 0\.0 %, expected at'):
-            detector(path, tmp_path / 'another robot')
-    examples.write_bytes(b'damaged')
-    with pytest.raises(ModelError, match='is damaged'):
-        detector(path, tmp_path / 'another robot')
-    examples.unlink()
-    detector(path, tmp_path / 'another robot')
-    assert 'is used unchecked' in caplog.messages[-1]
+    for image, boxes in zip(images, expected):
+        np.testing.assert_array_equal(detector(path, cache).detect(image).boxes, boxes)
+    assert list(cache.glob('*.blob')) == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
