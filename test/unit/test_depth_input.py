@@ -19,7 +19,7 @@ class Camera:
 
     def __init__(self) -> None:
         self.time = 0
-        self.input = DepthInput(0.05, lambda: self.time / 1000)
+        self.input = DepthInput(0.05, clock=lambda: self.time / 1000)
         self.input.add_info(CameraInfo(width=7))
         self.futures: list[Future] = []
 
@@ -135,7 +135,7 @@ def test_too_far_away(camera):
 
 
 def test_without_calibration_or_depth(camera):
-    camera.input = DepthInput(0.05, lambda: camera.time / 1000)
+    camera.input = DepthInput(0.05, clock=lambda: camera.time / 1000)
     future = camera.image(2000)
     camera.time = 1100
     second = camera.image(3100)

@@ -128,7 +128,7 @@ class TrackerNode(LifecycleNode):
         self._inactive.restore()
         settings, options = self._configuration.current
         worker = self._state.worker = NewestItemWorker(
-            self._frames.process, self._frames.fail, self._wake_executor, self._turns
+            self._frames.process, self._frames.fail, self._turns
         )
         inputs = self._state.inputs = Inputs(self)
         inputs.subscribe(options, worker, settings.tracker.camera_motion == TF)
@@ -288,7 +288,7 @@ class TrackerNode(LifecycleNode):
             self._frames.report_jump(f'the clock jumped by {delta / 1e9:.3f} s')
 
     def _wake_executor(self) -> None:
-        """Let the executor look for images again, which wait while the worker is busy."""
+        """Let the executor go on, for which another thread has done something."""
         executor = self.executor
         if executor is not None:
             with until_shutdown(self.context):

@@ -13,8 +13,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from persontrack_ros.core.errors import SourceError
 from persontrack_ros.ros.tracker.input_topic import Message
 
-# Seconds for which depth images are kept for images that come later, and for which images wait
-# for depth; and bytes that the depth images may take.
+# Seconds for which depth images are kept for images that come later, and images wait for depth;
+# and bytes that the depth images may take.
 PATIENCE = 1.0
 MEMORY = 256 * 2**20
 
@@ -42,14 +42,22 @@ class DepthInput:
     :ivar fault: why there was none for the last image; empty where there was.
     """
 
-    def __init__(self, tolerance: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        tolerance: float,
+        kept: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """
         Begin empty.
 
         :param tolerance: largest difference of the stamps, in seconds.
+        :param kept: seconds for which depth images are kept: longer where images are expected only
+            when their detections have come.
         :param clock: returns the time of arrival in seconds.
         """
         self._tolerance = tolerance
+        self._kept_for = kept
         self._clock = clock
         self._info: Optional[CameraInfo] = None
         self._kept: deque[_Kept] = deque()
@@ -84,7 +92,7 @@ class DepthInput:
         """Decide about the images for which no nearer depth can come, or has come in time."""
         now = self._clock()
         while self._kept and (
-            now - self._kept[0].arrival > PATIENCE
+            now - self._kept[0].arrival > self._kept_for
             or (self._bytes > MEMORY and len(self._kept) > 1)
         ):
             self._bytes -= len(self._kept.popleft().message.data)
@@ -128,8 +136,8 @@ class DepthInput:
         older = newer < 0
         cause = ''
         if nearest is self._kept[-1 if older else 0].message:
-            late = 'depth images come' if older else 'images come'
-            cause = f': {late} more than {PATIENCE:g} s late, depth is rare, or clocks differ'
+            late, limit = ('depth images', PATIENCE) if older else ('images', self._kept_for)
+            cause = f': {late} come more than {limit:g} s late, depth is rare, or clocks differ'
         raise SourceError(
             f'the nearest depth image is {abs(newer):.3f} s {"older" if older else "newer"} than '
             f'the image, by their stamps, and depth_tolerance is {self._tolerance:g} s{cause}'

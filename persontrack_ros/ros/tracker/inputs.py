@@ -18,6 +18,7 @@ from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.encodings import SampleRange, decode_image
 from persontrack_ros.core.parameters.node_options import DETECTIONS, IMAGE
 from persontrack_ros.ros.images import image_to_bgr
+from persontrack_ros.ros.tracker import depth_input, stamp_matcher
 from persontrack_ros.ros.tracker.depth_input import Depth, DepthInput
 from persontrack_ros.ros.tracker.input_topic import InputTopic, Message
 from persontrack_ros.ros.tracker.stamp_matcher import StampMatcher
@@ -127,7 +128,9 @@ class Inputs:
             take = self._take_newest if self._matcher is None else self._match
             self.topics[name] = InputTopic(self._node, kind, topic, partial(take, name))
         if options['depth']:
-            self._depth = DepthInput(options['depth_tolerance'])
+            wait = stamp_matcher.PATIENCE if self._matcher is not None else 0.0
+            kept = depth_input.PATIENCE + wait
+            self._depth = DepthInput(options['depth_tolerance'], kept)
             self.topics['depth'] = InputTopic(self._node, Image, 'depth_image', self._on_depth)
         if options['depth'] or calibrated:
             self.topics['info'] = InputTopic(
