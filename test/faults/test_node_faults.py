@@ -13,7 +13,6 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.serialization import serialize_message
-from rclpy.utilities import get_rmw_implementation_identifier
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
@@ -132,20 +131,13 @@ class Account:
         return {each.key: each.value for each in status.values}
 
 
-# Others do not tell which messages never came: then an image may only be sent when there is time.
-NUMBERED = (
-    os.environ.get('ROS_DISTRO') != 'humble'
-    and get_rmw_implementation_identifier() == 'rmw_fastrtps_cpp'
-)
 FATES = ('sent', 'processed', 'dropped', 'failed', 'paused')
 
 
 def test_every_image_is_accounted_for(models, start, peer_of, own_graph, pictures, to_message):
     """Also those that are worked on, or wait, or come while they are left out."""
     peer = peer_of('')
-    # The last of some images may not get lost on its way: nobody could know of it.
-    reliable = 'qos_overrides./image_raw.subscription.reliability:=reliable'
-    process = start('tracker_node', '-p', reliable, reid__model='none')
+    process = start('tracker_node', reid__model='none')
     process.wait_for('tracking the persons')
     peer.until_tracker_listens()
     account = Account(peer)
@@ -154,13 +146,13 @@ def test_every_image_is_accounted_for(models, start, peer_of, own_graph, picture
     def send(count, change=None, images=peer.images):
         """Publish as a camera does; return how many have been sent by now."""
         nonlocal sent
-        for index in range(count if NUMBERED else -(-count // 10)):
+        for index in range(count):
             message = to_message(pictures[index % len(pictures)])
             if change is not None:
                 change(index, message)
             images.publish(message)
             sent += 1
-            time.sleep(0.01 if NUMBERED else 0.4)
+            time.sleep(0.01)
         return sent
 
     def damage(index, message):
@@ -168,7 +160,7 @@ def test_every_image_is_accounted_for(models, start, peer_of, own_graph, picture
             message.encoding = 'smell8 ' * 100_000
 
     account.until(sent=send(60), in_work=0)
-    # Somebody else sends one, and leaves: nothing is known of the way of its numbers.
+    # Somebody else sends one, and leaves.
     second = peer.node.create_publisher(Image, 'image_raw', 1)
     peer.until(second.get_subscription_count, 'subscription')
     fates = account.until(sent=send(1, images=second), in_work=0)

@@ -174,6 +174,36 @@ def test_messages_without_counterpart_are_told_of(models, start, peer, send, pic
     peer.until(lambda: unmatched() >= 3, 'number in the diagnostics')
 
 
+@pytest.mark.fault(
+    'publishers',
+    'detections that come in bursts, and bytes that are none',
+    happens='every message is in the account, as dropped or failed',
+    lost='those messages',
+)
+def test_every_message_is_accounted_for(start, peer, to_message):
+    start('tracker_node', input='detections').wait_for('tracking the persons')
+    account = peer.collect(DiagnosticArray, '/diagnostics')
+    detections = peer.node.create_publisher(Detection2DArray, 'detections', 200)
+    peer.until(detections.get_subscription_count, 'subscription')
+    header = to_message(np.zeros((2, 2, 3), np.uint8)).header
+    peer.ask(lambda: detections.publish(found(header)), header)
+
+    def counted():
+        values = {one.key: one.value for one in account[-1].status[0].values} if account else {}
+        return [int(values.get(name, 0)) for name in ('sent', 'failed', 'in work')]
+
+    peer.until(lambda: counted()[0], 'account')
+    before = counted()[0]
+    for burst in (1, 2):
+        for _ in range(100):
+            header.stamp.nanosec += 1000
+            detections.publish(found(header, (50, 50, 40, 80, 0.9)))
+        wanted = [before + 100 * burst, 0, 0]
+        peer.until(lambda wanted=wanted: counted() == wanted, 'account')
+    detections.publish(b'\0\1\0\0' + b'\xff' * 200)
+    peer.until(lambda: counted() == [before + 201, 1, 0], 'failure')
+
+
 @pytest.mark.parametrize('class_id', ['0', 'Person', ''])
 def test_detections_of_other_classes_are_told_of(start, peer, send, to_message, class_id):
     """Once, with the classes seen and what to set; how many were left out is counted."""

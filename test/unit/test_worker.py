@@ -11,22 +11,18 @@ from persontrack_ros.ros.tracker.worker import NewestItemWorker, Turns
 TIMEOUT = 60
 
 
-def ignore():
-    """Do nothing when the worker is idle."""
-
-
-def make(handle, idle=ignore, turns=None, failed=None):
+def make(handle, turns=None, failed=None):
     """Make a worker whose handler does not fail, if nothing else is said."""
 
     def fail(item, error):
         raise error
 
-    return NewestItemWorker(handle, failed or fail, idle, turns or Turns())
+    return NewestItemWorker(handle, failed or fail, turns or Turns())
 
 
 def stop(worker):
     """Stop a worker, however long that takes."""
-    assert worker.stop(TIMEOUT, ignore)
+    assert worker.stop(TIMEOUT, lambda: None)
 
 
 def test_waiting_items_are_replaced_by_newer_ones():
@@ -95,32 +91,6 @@ def test_stop_without_work():
     stop(make(print))
 
 
-def test_idle_is_told_after_each_item():
-    done = []
-    busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
-
-    def handle(item):
-        busy.set()
-        assert go_on.wait(TIMEOUT)
-        done.append(item)
-
-    def on_idle():
-        done.append('idle' if not worker.busy else 'busy')
-        if 2 in done:
-            finished.set()
-
-    worker = make(handle, on_idle)
-    assert not worker.busy
-    worker.submit(1)
-    assert busy.wait(TIMEOUT)
-    worker.submit(2)
-    assert worker.busy
-    go_on.set()
-    assert finished.wait(TIMEOUT)
-    stop(worker)
-    assert done == [1, 'idle', 2, 'idle']
-
-
 def test_workers_have_their_turns_in_the_order_in_which_they_asked():
     """And each then works on the newest item, wherever in the order it came."""
     done = []
@@ -146,8 +116,6 @@ def test_workers_have_their_turns_in_the_order_in_which_they_asked():
     wait_in_line(1)
     rear.submit('rear 1')
     wait_in_line(2)
-    # Only who is next takes newer images; others leave them in the middleware.
-    assert [worker.busy for worker in (front, left, rear)] == [True, False, True]
     front.submit('front 2')
     left.submit('left 2')
     go_on.set()
@@ -179,7 +147,7 @@ def test_a_worker_that_waits_for_its_turn_can_be_stopped():
     done = []
     turns = Turns(1)
     worker = make(done.append, turns=turns)
-    with turns.turn(ignore):
+    with turns.turn():
         worker.submit(1)
         while not turns._waiting:
             pass

@@ -21,11 +21,9 @@ from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import NodeExecutor, deepen_services, ros, until_shutdown
 from persontrack_ros.ros.tracker.checks import Checks, name_work
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
-from persontrack_ros.ros.tracker.endpoints import QosWatch
 from persontrack_ros.ros.tracker.entities import Entities
 from persontrack_ros.ros.tracker.frames import Frames
 from persontrack_ros.ros.tracker.inputs import Inputs
-from persontrack_ros.ros.tracker.losses import LossWatch
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.services import Services
@@ -66,8 +64,6 @@ class TrackerNode(LifecycleNode):
         self._is_dead = False
         self._transitions = Transitions(self, self._state)
         self._frames = Frames(self, self._state)
-        self._qos = QosWatch(self)
-        self._losses = LossWatch(self)
         self._checks = Checks(self, self._state)
         Services(self, self._state, self._wake_executor)
         publish_diagnostics(self, lambda: report(self._state, self._checks.findings))
@@ -134,13 +130,14 @@ class TrackerNode(LifecycleNode):
         self._inactive.restore()
         settings, options = self._configuration.current
         worker = self._state.worker = NewestItemWorker(
-            self._frames.process, self._frames.fail, self._wake_executor, self._turns
+            self._frames.process, self._frames.fail, self._turns
         )
         inputs = self._state.inputs = Inputs(self)
         inputs.subscribe(options, worker, settings.tracker.camera_motion == TF)
         self._state.statistics.resume()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
-        self.get_logger().info(f'{what} the persons in {" and ".join(inputs.topics)}')
+        topics = ' and '.join(each.name for each in inputs.topics.values())
+        self.get_logger().info(f'{what} the persons in {topics}')
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work; the models and tracks stay."""
@@ -250,7 +247,7 @@ class TrackerNode(LifecycleNode):
             self._frames.report_jump(f'the clock jumped by {delta / 1e9:.3f} s')
 
     def _wake_executor(self) -> None:
-        """Let the executor look for images again, which wait while the worker is busy."""
+        """Let the executor go on, for which another thread has done something."""
         executor = self.executor
         if executor is not None:
             with until_shutdown(self.context):
@@ -259,12 +256,8 @@ class TrackerNode(LifecycleNode):
     def _watch(self) -> None:
         """Look what is wrong; a dead worker ends the process when the diagnostics have told it."""
         state = self._state
-        if state.outputs is not None:
-            listeners = [] if state.inputs is None else list(state.inputs.listeners.values())
-            if state.inputs is not None:
-                state.inputs.adapt()
-            self._qos.check(listeners, state.outputs.publishers)
-            self._losses.check(listeners)
+        if state.inputs is not None:
+            state.inputs.adapt()
         if self._is_dead and isinstance(self.executor, NodeExecutor):
             self.executor.fail(RuntimeError('the thread of the tracker ended'))
             return

@@ -17,10 +17,8 @@ from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from persontrack_ros.core.errors import one_line
-from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.ros.discovery import publishers_of
 from persontrack_ros.ros.shared_memory import FOLDER, free
-from persontrack_ros.ros.tracker.endpoints import describe
 from persontrack_ros.ros.tracker.inputs import Frame
 from persontrack_ros.ros.tracker.state import NodeState
 from persontrack_ros.ros.tracker.statistics import RATE_WINDOW
@@ -128,19 +126,39 @@ def long_frame(node: Node, state: NodeState) -> Iterator[Finding]:
 
 def silence(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether nothing comes over a topic."""
-    # While a frame is worked on for long, images wait in the middleware.
-    if not is_working(state) or seconds_on_frame(state) > LONG:
+    if not is_working(state):
         return
-    for topic, seconds in state.inputs.silence.items():
+    silences = state.inputs.silence
+    for topic in state.inputs.topics.values():
+        seconds = silences.get(topic.name, 0.0)
         level = judge(state.parameters.current.options, 'silence', seconds)
         if level != Level.OK:
-            publishers = describe(node.get_publishers_info_by_topic(topic))
+            publishers = topic.describe_publishers()
             yield Finding(
                 level,
-                f'nothing came over {topic} for {seconds:.1f} s; '
+                f'nothing came over {topic.name} for {seconds:.1f} s; '
                 + (f'it is published by {publishers}' if publishers else 'nobody publishes it'),
-                topic,
+                topic.name,
             )
+
+
+def quality_of_service(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether a publisher offers less than a parameter requests."""
+    for topic in state.inputs.topics.values() if state.inputs is not None else ():
+        if topic.fault:
+            yield Finding(Level.WARN, topic.fault, topic.name)
+
+
+def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether images, detections and depth do not come together."""
+    if not is_working(state):
+        return
+    if state.inputs.stamp_fault:
+        yield Finding(Level.WARN, state.inputs.stamp_fault, 'detections')
+    if state.inputs.depth_fault:
+        # What should have been published with it is in the log.
+        text = f'no tracks_3d: {state.inputs.depth_fault}'
+        yield Finding(Level.WARN, text, 'depth', log=False)
 
 
 def latency(node: Node, state: NodeState) -> Iterator[Finding]:
@@ -212,6 +230,8 @@ CHECKS: tuple[Check, ...] = (
     errors,
     long_frame,
     silence,
+    quality_of_service,
+    counterparts,
     latency,
     rate,
     slow,
@@ -243,12 +263,12 @@ def name_work(state: NodeState) -> str:
 
 def name_frame(frame: Frame) -> str:
     """Return the stamp of a frame."""
-    return f'{stamp_to_nanoseconds(frame.header) / 1e9:.3f}'
+    return f'{frame.stamp / 1e9:.3f}'
 
 
 def name_publishers(node: Node, state: NodeState, source: str) -> str:
     """Return a topic and who publishes it, `image` or `detections`."""
-    topic = state.inputs.listeners[source].topic_name if state.inputs else source
+    topic = state.inputs.topics[source].name if state.inputs else source
     names = ' and '.join(publishers_of(node, topic)) if state.inputs else ''
     return f'{topic}, published by {names or "somebody"}'
 

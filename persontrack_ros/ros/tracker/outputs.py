@@ -100,11 +100,6 @@ class Outputs:
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
-    @property
-    def publishers(self) -> list[Publisher]:
-        """All publishers."""
-        return list(self._publishers.values())
-
     def publish_tracks(self, tracks: Sequence[Track], header: Header) -> None:
         """Publish the tracks of a frame, also where there are none."""
         rows = [(track.box, track.score, str(track.id)) for track in tracks]

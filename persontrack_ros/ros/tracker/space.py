@@ -45,7 +45,7 @@ class SpaceFrame:
     :ivar time: of the frame as trackers take it, in nanoseconds.
     :ivar stamped: whether its stamp tells the time.
     :ivar size: width and height of the image.
-    :ivar depth: which may come later; where it is cancelled, there is none.
+    :ivar depth: which may come later, or raise why there is none.
     """
 
     tracks: Sequence[Track]
@@ -180,20 +180,12 @@ class Space:
 
     def _measure(self, frame: SpaceFrame) -> Optional[dict[int, Box3D]]:
         """Return the 3D boxes in the frame of the camera by id, or None and say why."""
-        logger = self._node.get_logger()
-        # Each throttled on its own.
-        if frame.depth.cancelled():
-            logger.warning(
-                'no tracks_3d: no depth image was taken at the time of the image',
-                throttle_duration_sec=_WARNING_PERIOD,
-            )
-            return None
         detections = np.zeros((0, 4)) if frame.detections is None else frame.detections.boxes
         try:
             scene = Scene(*frame.depth.result(), frame.size)
             return self._locator.locate(frame.tracks, detections, scene, frame.time)
         except Exception as error:  # noqa: BLE001 - who completes the depth knows nothing of it
-            logger.warning(
+            self._node.get_logger().warning(
                 f'no tracks_3d: {one_line(error)}', throttle_duration_sec=_WARNING_PERIOD
             )
             return None

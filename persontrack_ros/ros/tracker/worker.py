@@ -29,41 +29,33 @@ class Turns:
         """Begin with nobody at work."""
         self._free = count
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[threading.Lock, Callable[[], None]]] = deque()
+        self._waiting: deque[threading.Lock] = deque()
 
     @contextmanager
-    def turn(self, when_next: Callable[[], None]) -> Iterator[None]:
-        """
-        Wait for one's turn, and have it during the block.
-
-        :param when_next: called, on any thread, where one has to wait and is the first in line.
-        """
-        self._wait(when_next)
+    def turn(self) -> Iterator[None]:
+        """Wait for one's turn, and have it during the block."""
+        self._wait()
         try:
             yield
         finally:
             self._pass_on()
 
-    def _wait(self, when_next: Callable[[], None]) -> None:
+    def _wait(self) -> None:
         with self._lock:
             if self._free:
                 self._free -= 1
                 return
             mine = threading.Lock()
             mine.acquire()
-            self._waiting.append((mine, when_next))
-            if len(self._waiting) == 1:
-                when_next()
+            self._waiting.append(mine)
         mine.acquire()
 
     def _pass_on(self) -> None:
         with self._lock:
-            if not self._waiting:
-                self._free += 1
-                return
-            self._waiting.popleft()[0].release()
             if self._waiting:
-                self._waiting[0][1]()
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
 
 
 class NewestItemWorker(Generic[Item]):
@@ -73,8 +65,6 @@ class NewestItemWorker(Generic[Item]):
     An item that arrives while the handler is busy, or waits for its turn, replaces one that is
     still waiting: queued images would only make the results stale.
 
-    :ivar busy: whether an item is being handled, or waits behind those of other workers: what
-        comes would most likely be replaced.
     :ivar current: the item that is being handled, and since when (`time.monotonic`).
     :ivar failure: what ended the thread, if anything did.
     """
@@ -83,7 +73,6 @@ class NewestItemWorker(Generic[Item]):
         self,
         handle: Callable[[Item], None],
         failed: Callable[[Item, BaseException], None],
-        idle: Callable[[], None],
         turns: Turns,
     ) -> None:
         """
@@ -91,14 +80,11 @@ class NewestItemWorker(Generic[Item]):
 
         :param handle: whatever it raises costs this item only.
         :param failed: called with the item and what was raised; if it raises too, the thread ends.
-        :param idle: called on some thread when it is no longer busy.
         :param turns: shared with other workers.
         """
         self._handle = handle
         self._failed = failed
-        self._idle = idle
         self._turns = turns
-        self.busy = False
         self.current: Optional[tuple[Item, float]] = None
         self.failure: Optional[BaseException] = None
         self._condition = threading.Condition()
@@ -154,14 +140,12 @@ class NewestItemWorker(Generic[Item]):
     def _run(self) -> None:
         try:
             while self._wait():
-                self.busy = True
-                with self._turns.turn(self._stand_by):
+                with self._turns.turn():
                     item = self._take()
                     if item is not None:
                         self._work(item)
                 with self._condition:
                     self.current = None
-                self._stand_by()
         except BaseException as error:  # noqa: BLE001 - whoever watches this worker reports it
             self.failure = error
             self.current = None
@@ -177,14 +161,8 @@ class NewestItemWorker(Generic[Item]):
         with self._condition:
             item, self._item = self._item, None
             if item is not None:
-                self.busy = True
                 self.current = item, time.monotonic()
             return item
-
-    def _stand_by(self) -> None:
-        """Let newer items come."""
-        self.busy = False
-        self._idle()
 
     def _wait(self) -> bool:
         """Wait for an item; return whether one came before the end."""
