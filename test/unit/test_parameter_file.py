@@ -121,6 +121,7 @@ face_detector: {ros__parameters: {faces: 3}}
         ('ros__parameters: {tracker: {max_age: 3}}', 'no node is named above ros__parameters'),
         ('/**: {ros__parameters: 3}', 'no ROS parameter file'),
         ('/**: {ros__parameters: null}', 'no ROS parameter file'),
+        ('/a: {b/c: {ros__parameters: {}}}', 'b/c has a / below /a; write the whole name at'),
         ('person-tracker: {ros__parameters: {}}', "'person-tracker' can be the name of no node"),
         ('/**:\n  ros__parameters:\n    depth:\n', 'depth has no value (line 3)'),
         ('/**: {ros__parameters: {tracker: {max_age: 3}', 'cannot read the parameter file'),
