@@ -85,7 +85,7 @@ class PersonTracker:
         )
         self._pipeline = Pipeline(self._settings)
         self._lock = threading.RLock()
-        # Weak: a video that nobody goes on with is at its end.
+        # Weak: a video that nobody can go on with is at its end.
         self._watch: Callable[[], Optional[_Watch]] = lambda: None
         self._stamp: Optional[int] = None
 
@@ -104,7 +104,8 @@ class PersonTracker:
         pixels = as_bgr(image)
         stamp = _nanoseconds(seconds)
         with self._lock:
-            if self._watch() is not None:
+            watch = self._watch()
+            if watch is not None and watch.unfinished:
                 raise SourceError(
                     'this tracker is in the middle of a video: go on to the end of watch(), call '
                     'reset() first, or use a tracker for each'
@@ -132,6 +133,7 @@ class PersonTracker:
         :raises SettingsError: if it is to be offline, and not every image searched.
         :raises ModelError: in a process that was made by fork.
         """
+        check_process()
         if not isinstance(source, (str, PathLike, int)) or isinstance(source, bool):
             raise SourceError(f'source is {source!r}, expected a path, a URL or a camera')
         with self._lock:
@@ -187,9 +189,8 @@ class PersonTracker:
         check_process()
         with self._lock:
             watch = self._watch()
-            if watch is not None:
-                watch.close()
-            self._watch = lambda: None
+            if watch is not None and watch.unfinished:
+                watch.end()
             self._pipeline.reset()
             self._stamp = None
 
@@ -204,21 +205,26 @@ class _Watch(Iterator[Seen]):
     def __init__(self, lock: AbstractContextManager[Any], images: Generator[Seen, None, None]):
         self._lock = lock
         self._images = images
-        self._closed = False
+        self._ended = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there may be another image."""
+        return self._images.gi_frame is not None
 
     def __next__(self) -> Seen:
         check_process()
         with self._lock:
-            if self._closed:
+            if self._ended:
                 raise SourceError(
                     'this video was ended: its tracker began another one, or was reset. Use a '
                     'tracker for each video'
                 )
             return next(self._images)
 
-    def close(self) -> None:
+    def end(self) -> None:
         """End it before its end."""
-        self._closed = True
+        self._ended = True
         self._images.close()
 
 

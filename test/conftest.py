@@ -22,6 +22,8 @@ from persontrack_ros.core.video import sample as sample_video
 
 pytest_plugins = ['persontrack_ros.testing']
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / 'tools'))
+
 # On a machine that is busy with other things; whoever waits this long has failed.
 TIMEOUT = 1200
 

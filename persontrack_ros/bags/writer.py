@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +14,7 @@ from typing import Any, Literal, Optional, Union, cast
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2.storage_mcap import McapWriter
 
 from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.bags.types import TYPES, define
@@ -41,6 +44,22 @@ def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None
         raise OutputError(f'{path} is a folder but no bag, and is not overwritten')
 
 
+class _McapWriter(McapWriter):
+    """Writes the CRC of each chunk, which rosbags leaves out; see https://mcap.dev/spec."""
+
+    # Behind the head of the record and three numbers of 8 bytes.
+    _CRC = 9 + 24
+
+    def close_chunk(self) -> None:
+        crc = zlib.crc32(self.chunk.bio.getbuffer())
+        start = self.bio.tell()
+        super().close_chunk()
+        end = self.bio.tell()
+        self.bio.seek(start + self._CRC)
+        self.bio.write(struct.pack('<I', crc))
+        self.bio.seek(end)
+
+
 class _FirstPart:
     """Folder of a bag for rosbags, so that the file in it is named as the first of rosbag2."""
 
@@ -57,7 +76,7 @@ class _Writer(Writer):
 
     STORAGE_PLUGINS: dict[StoragePlugin, Any] = {
         plugin: lambda folder, compression, kind=kind: kind(_FirstPart(folder), compression)
-        for plugin, kind in Writer.STORAGE_PLUGINS.items()
+        for plugin, kind in {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _McapWriter}.items()
     }
 
 

@@ -19,11 +19,6 @@ _MILLI = 1e3
 
 # Images per second of a camera.
 CAMERA_RATE = 30
-# And of a driver: slowly enough for the node, and faster than it can work.
-DRIVER_RATES = (10, 60)
-# And of each of several cameras, whose images are so large.
-SEVERAL_RATE = 10
-SEVERAL_SIZE = (640, 480)
 
 Item = TypeVar('Item')
 
@@ -74,19 +69,6 @@ def peak_memory(process: Optional[int] = None) -> float:
 def memory(process: Optional[int] = None) -> float:
     """Return the resident size of a process, by default this one; megabytes."""
     return _status('VmRSS', process)
-
-
-def memory_together(processes: Iterable[int]) -> float:
-    """Return the memory of processes, in which what they share counts once; megabytes."""
-    return (
-        sum(
-            int(line.split()[1])
-            for process in processes
-            for line in Path(f'/proc/{process}/smaps_rollup').read_text().splitlines()
-            if line.startswith('Pss:')
-        )
-        / 1024
-    )
 
 
 def paced(items: Iterable[Item], period: float) -> Iterator[Item]:

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.measure import percentiles, spread
 from persontrack_ros.benchmark.variants import BOUND, DEFAULT, NOTEBOOK, settings_of
 from persontrack_ros.benchmark.worker import Chunk, Worker
@@ -17,12 +17,9 @@ from persontrack_ros.core.parameters.settings import Settings
 # Frames that are not measured: OpenVINO allocates, the tracker finds its first persons.
 WARM_UP = 20
 
-# Frames of a round, however little time there is.
-_LEAST_FRAMES = 10
-
 
 def measure_pipelines(
-    video: str, settings: Settings, modes: list[str], rounds: int, frames: int, budget: Budget
+    video: str, settings: Settings, modes: list[str], rounds: int, frames: int
 ) -> dict[str, Any]:
     """
     Measure the notebook's pipeline and some modes.
@@ -31,8 +28,8 @@ def measure_pipelines(
     of a round, so that what slows the machine down for a while hardly changes them.
 
     :param modes: names of ``MODES``.
-    :param frames: number of frames in a round; less where the time would not suffice.
-    :returns: what the table and the picture show, by name; nothing if Ctrl-C came too early.
+    :param frames: number of frames in a round.
+    :returns: what the table and the picture show, by name.
     """
     values: dict[str, Mapping[str, Any]] = {NOTEBOOK: settings.values()}
     for mode in modes:
@@ -47,18 +44,11 @@ def measure_pipelines(
         workers = {
             name: stack.enter_context(Worker(name, value, video)) for name, value in values.items()
         }
-        took = 0.0
-        for name in budget.steps('warming up', list(workers), len(workers)):
-            took += workers[name].run(WARM_UP, [1] * WARM_UP).wall
-        if budget.seconds < took / WARM_UP * frames * rounds:
-            frames = max(_LEAST_FRAMES, int(budget.seconds / took * WARM_UP / rounds))
-        turns = list(workers) * rounds
-        for name in budget.steps('measuring', turns, len(workers)):
+        for name in tqdm(workers, 'warming up'):
+            workers[name].run(WARM_UP, [1] * WARM_UP)
+        for name in tqdm(list(workers) * rounds, 'measuring'):
             embeddings = chunks[DEFAULT][-1].embedded if name == BOUND else ()
             chunks[name].append(workers[name].run(frames, embeddings))
-    # Of a round that was not finished, there is nothing to compare.
-    complete = min(map(len, chunks.values()))
-    chunks = {name: own[:complete] for name, own in chunks.items() if complete}
     return {name: summarise(own, chunks[NOTEBOOK], frames) for name, own in chunks.items()}
 
 

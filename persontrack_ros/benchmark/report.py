@@ -6,14 +6,13 @@ import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import cv2
 import numpy as np
 import openvino as ov
 
-from persontrack_ros.benchmark.association import COUNTS
-from persontrack_ros.benchmark.measure import CAMERA_RATE, DRIVER_RATES, SEVERAL_RATE, SEVERAL_SIZE
+from persontrack_ros.benchmark.measure import CAMERA_RATE
 from persontrack_ros.benchmark.variants import BOUND, DEFAULT
 from persontrack_ros.core.detection.detector import Detector
 from persontrack_ros.core.models.runtime import Runtime
@@ -58,10 +57,9 @@ def inference(settings: Settings) -> str:
 def as_text(results: Results) -> str:
     """Return the tables of all parts that were run."""
     about = results['machine']
-    # Of a part in which nothing is inferred, there is none.
-    inferred = f'inference with {results["inference"]}; ' if 'inference' in results else ''
     lines = [
-        f'{about["processor"]}, {about["cores"]} cores, {inferred}OpenVINO {about["openvino"]}, '
+        f'{about["processor"]}, {about["cores"]} cores, inference with '
+        f'{results["inference"]}; OpenVINO {about["openvino"]}, '
         f'Python {about["python"]}; load before: {about["load_before"]:.1f}'
     ]
     if 'pipeline' in results:
@@ -70,24 +68,9 @@ def as_text(results: Results) -> str:
             f'pipeline ({Path(results["video"]).name})',
             *_pipelines(results['pipeline']),
         ]
-    if 'crowd' in results:
-        lines += ['', 'crowd (mosaic of 1920x1080)', *_pipelines(results['crowd'])]
-    if 'association' in results:
-        lines += ['', 'association, ms per frame', *_association(results['association'])]
     if 'node' in results:
         title = f'node, between processes, {CAMERA_RATE} images per second'
         lines += ['', title, *_node(results['node'])]
-    if 'cameras' in results:
-        lines += ['', *_cameras(results['cameras'])]
-    if 'start' in results:
-        start = results['start']
-        lines += [
-            '',
-            f'start of the node to its first tracks: {start["warm_s"]:.2f} s, without compiled '
-            f'models {start["cold_s"]:.2f} s',
-        ]
-    if 'transport' in results:
-        lines += ['', *_transport(results['transport'])]
     return '\n'.join(lines)
 
 
@@ -125,15 +108,6 @@ def noise(pipelines: Results) -> str:
     )
 
 
-def _association(association: Results) -> list[str]:
-    names = list(association[str(COUNTS[0])]['ms'])
-    lines = ['tracks' + ''.join(f'{name:>12}{"faster":>8}' for name in names)]
-    for count, row in association.items():
-        cells = (f'{row["ms"][name]:12.2f}{row["reference_to"][name]:8.1f}' for name in names)
-        lines.append(f'{count:>6}' + ''.join(cells))
-    return lines
-
-
 def _node(node: Results) -> list[str]:
     header = (
         f'{"image":10}{"node p50":>10}{"p99":>7}{"p99.9":>7}{"pipeline p50":>14}'
@@ -148,12 +122,9 @@ def _node(node: Results) -> list[str]:
             f'{row["cpu_ms_per_frame"]:8.1f}{row["lost"]:>5} of {row["images"]}'
             f'{row["peak_memory_mb"]:6.0f}'
         )
-    # What Ctrl-C came before is not there.
-    if 'idle' in node:
-        lines += _idle(node['idle'])
-    if 'overload' in node:
-        lines += _overload(node['overload'])
-    return lines
+    starts = [row['start_s'] for row in node['sizes'].values()]
+    lines.append(f'start of the node to its first tracks: {np.median(starts):.2f} s')
+    return [*lines, *_idle(node['idle']), *_overload(node['overload'])]
 
 
 def _idle(idle: Results) -> list[str]:
@@ -174,65 +145,3 @@ def _overload(overload: Results) -> list[str]:
         f'count; memory {overload["memory_before_mb"]:.0f} to '
         f'{overload["memory_after_mb"]:.0f} MB',
     ]
-
-
-def _cameras(cameras: Results) -> list[str]:
-    size = 'x'.join(map(str, SEVERAL_SIZE))
-    lines = [
-        f'cameras, {SEVERAL_RATE} images of {size} per second from each; CPU and MB of all nodes, '
-        'MB: what they share counts once',
-        f'{"cameras":>7}{"nodes":>7}{"images/s":>10}{"of":>4}{"p50":>9}{"p99":>8}{"CPU ms":>9}'
-        f'{"cores":>7}{"MB":>7}{"least/mean":>12}{"others":>8}',
-    ]
-    for count, row in cameras.items():
-        one, many = row['one'], row['many']
-        for nodes, each in (('1', one), (count, many)):
-            lines.append(
-                f'{count:>7}{nodes:>7}{each["images_per_s"]:10.1f}{SEVERAL_RATE * int(count):4}'
-                f'{each["p50_ms"]:9.1f}{each["p99_ms"]:8.1f}{each["cpu_ms_per_image"]:9.1f}'
-                f'{each["cores"]:7.2f}{each["memory_mb"]:7.0f}{each["least_to_mean"]:12.2f}'
-                f'{each["others_cores"]:8.2f}'
-            )
-        ratios = (
-            f'{one[name] / many[name]:{width}.2f}'
-            for name, width in (
-                ('images_per_s', 10),
-                ('p50_ms', 13),
-                ('p99_ms', 8),
-                ('cpu_ms_per_image', 9),
-                ('cores', 7),
-                ('memory_mb', 7),
-                ('least_to_mean', 12),
-            )
-        )
-        lines.append(f'{"ratio":>14}{"".join(ratios)}')
-    return lines
-
-
-def _transport(transport: Results) -> list[str]:
-    def times(summary: Optional[Results]) -> str:
-        return '-' if summary is None else f'{summary["p50_ms"]:.1f} {summary["p99_ms"]:5.1f}'
-
-    above, header = f'{"":37}', f'{"configured":12}{"driver":13}{"image":12}'
-    for rate in DRIVER_RATES:
-        above += f'|{f"{rate} images per second":^48}'
-        header += f'|{"tracked":>9}{"latency":>13}{"publishing":>13}{"a call":>13}'
-    lines = [
-        f'transport, ROS 2 {transport["distribution"]} with {transport["middleware"]}; times: p50 '
-        'and p99 in ms',
-        above,
-        header,
-    ]
-    for run in transport['runs']:
-        for size, rates in run['sizes'].items():
-            line = f'{run["configuration"]:12}{run["reliability"]:13}{size:12}'
-            for row in rates.values():
-                tracked = f'{row["tracked"]} of {row["sent"]}'
-                cells = (times(row[kind]) for kind in ('latency', 'publishing', 'call'))
-                line += f'|{tracked:>9}' + ''.join(f'{cell:>13}' for cell in cells)
-            lines.append(line)
-        lines.append(
-            f'found each other in {run["discovery_s"]:.2f} s; '
-            f'{run["shared_memory_mib"]:.0f} MiB of /dev/shm'
-        )
-    return lines

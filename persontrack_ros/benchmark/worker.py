@@ -68,7 +68,7 @@ class Worker:
         """
         arguments = [variant, json.dumps(settings), video, *map(str, size)]
         command = [sys.executable, '-m', __name__, *arguments]
-        # In a session of its own, where Ctrl-C does not reach it: what it has begun is wanted.
+        # In a session of its own, where Ctrl-C does not reach it: it would print a traceback.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

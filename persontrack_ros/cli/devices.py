@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from persontrack_ros.cli.options import add_settings_options, settings_from
-from persontrack_ros.core.parameters.settings import Settings
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -15,13 +14,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='show the devices that models can run on, and which ones would',
         description='Show the devices that OpenVINO finds, and which one each model would run on '
         'with the given parameters, how and why.',
-    )
-    parser.add_argument(
-        '--measure',
-        action='store_true',
-        help='also measure how long images take on this machine, and what would be faster; takes '
-        'up to a minute, in which it should have nothing else to do, and is kept for the node to '
-        'tell where its camera is faster than it',
     )
     add_settings_options(parser)
     parser.set_defaults(execute=execute)
@@ -46,19 +38,4 @@ def execute(options: argparse.Namespace) -> int:
         print(f'{group:8} runs on {choice.device}: {choice.reason}')
         for name, value in effective(core, choice.device, used).items():
             print(f'         {name} {value}')
-    if options.measure:
-        _measure(settings)
     return 0
-
-
-def _measure(settings: Settings) -> None:
-    from persontrack_ros.core import speed
-
-    print(f'\n{"640x480":40}{"ms/image":>10}{"ms/person looked at":>21}')
-    for changes, measured, problem in speed.measure(settings):
-        name = speed.named(changes) or 'as it is'
-        if measured is None:
-            print(f'{name:40}  {problem}')
-        else:
-            cells = f'{1e3 * measured.detection:10.1f}{1e3 * measured.embedding:21.2f}'
-            print(f'{name:40}{cells}', flush=True)

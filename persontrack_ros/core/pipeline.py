@@ -190,11 +190,9 @@ class Pipeline:
             detector = idle.get()
             started = time.perf_counter()
             try:
-                detections = self._search(detector, image)
+                return self._search(detector, image), time.perf_counter() - started
             finally:
-                # Others wait for it.
                 idle.put(detector)
-            return detections, time.perf_counter() - started
 
         # Each frame with the search that tells who is in it, and whether it was made for it.
         waiting: deque[tuple[Frame, Optional[Search], bool]] = deque()

@@ -1,46 +1,30 @@
 """
-The time of an image stream: by its stamps, or by the arrival of the images where these are wrong.
+The time of an image stream: by its stamps, or by arrival while these stand still.
 
-Stamps are right however fast a bag is played, therefore the speed at which they advance proves
-nothing. What proves that they do not tell the time:
+- The tracks end where the stamps go back by more than a threshold, or ahead by more than a minute
+  at once: a bag that loops or is wound on.
+- While the stamps do not advance, or jump back again and again as those of two publishers with
+  clocks of their own do, arrival counts.
 
-- they stand still: two whole seconds are the same, or half of the newest stamps;
-- they go to and fro: three of the newest went back a little, or they return to where they were
-  before a jump, as the stamps of two publishers with clocks of their own do;
-- they leap ahead, though stamps and arrival agreed until then.
-
-In the first two cases arrival counts until stamps were good for some time; in the last one, for
-that image. Stamps that jump back, or ahead by more than a minute, are those of other images (a bag
-that loops or is wound on): the tracks end there.
+The speed at which stamps advance proves nothing: bags are played fast and slowly.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from itertools import pairwise
 from typing import Any, NamedTuple, Optional
 
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 
 SECOND = 1_000_000_000
-# Who leaps ahead as far as this was set, or wound on; seconds.
+# Seconds ahead from which the clock was set, or the bag wound on.
 FORWARD_JUMP = 60.0
-# Steps that are looked back on for those that stand still or go back, and how many may go back.
-_STEPS = 20
-_MAX_BACK = 2
 # A stamp stands still where it advances by less than this part of the time that passed.
-_STANDSTILL = 1e-4
-# Images within which stamps return after a jump, if there are two clocks.
-_RETURN = 20
-# Images that are looked back on for leaps, how many it takes at least, by how much stamps and
-# arrival may differ in speed for that, and the least leap (seconds).
-_HISTORY = 100
-_LEAST_HISTORY = 10
-_SPEED = 2.0
-_LEAP = 1.0
-# Images in a row with good stamps, after which these count again.
-_TRUST = 300
+_STANDSTILL = 1e-5
+# So many steps back in the newest images are those of two clocks, not of a bag that loops.
+_BACK = 5
+_NEWEST = 20
 
 _ZERO = 'are 0, as of a driver that never sets header.stamp'
 _WHOLE = 'have whole seconds only'
@@ -56,21 +40,22 @@ class Moment(NamedTuple):
     :ivar time: in nanoseconds; the stamp where that tells the time.
     :ivar restart: whether the tracks end before this image.
     :ivar jump: what the stamps did that ends them, if that is news; else empty.
-    :ivar faults: what else the stamps are or do wrong, and was not told before.
+    :ivar faults: other faults of the stamps, each once.
+    :ivar stamped: whether the stamp of the image tells the time; else it arrived then.
     """
 
     time: int
     restart: bool = False
     jump: str = ''
     faults: tuple[str, ...] = ()
+    stamped: bool = True
 
 
 class Timeline:
     """
-    Tells when each image was taken.
+    Returns when each image was taken.
 
-    Bags without a clock never make that jump, therefore the stamps of the images count too. The
-    clock and the images arrive in any order: whoever notices first tells.
+    A jump of simulated time shows in the clock or in the stamps first; it is reported once.
     """
 
     def __init__(self, instead: str = 'the time of arrival') -> None:
@@ -84,17 +69,11 @@ class Timeline:
         self._stamp: Optional[int] = None
         self._arrival = 0
         self._time = 0
-        self._ahead = 0  # of the time over the stamps that count
+        self._still = 0  # images in a row whose stamps did not advance
+        self._back: deque[bool] = deque(maxlen=_NEWEST)
+        self._ticks = False  # whether the newest step led to a whole second
+        self._clock_jumped = False
         self._told: set[str] = set()
-        self._distrust = ''
-        self._good = 0
-        self._kinds: deque[str] = deque(maxlen=_STEPS)
-        self._history: deque[tuple[int, int]] = deque(maxlen=_HISTORY)
-        # Where the stamps jumped from: stamp, arrival and size of the jump; and the images since.
-        self._left: Optional[tuple[int, int, int]] = None
-        self._since_left = 0
-        self._jumped = False
-        self._stale = False  # whether images from before a jump back may still come
 
     def describe(self, fault: str) -> str:
         """Add to a fault what counts instead of the stamps."""
@@ -102,7 +81,7 @@ class Timeline:
 
     def clock_jumped(self, before: int, now: int, threshold: float) -> bool:
         """
-        Take note of a jump of the clock from `before` to `now`, in nanoseconds.
+        Note a jump of the clock from `before` to `now`, in nanoseconds.
 
         :param threshold: the least jump back that counts, in seconds.
         :returns: whether this is news, because of which the next image begins anew.
@@ -114,18 +93,16 @@ class Timeline:
         with self._lock:
             if self._stamp is None or -threshold <= delta <= FORWARD_JUMP:
                 return False
-            newest = before if self._distrust else self._stamp
-            if delta < 0 and newest <= now + threshold * SECOND:
+            newest = before if self._still else self._stamp
+            # Images with stamps from after the jump may have come before it.
+            if abs(newest - now) <= threshold * SECOND or (newest < now) == (delta < 0):
                 return False
-            if delta > 0 and newest >= now - threshold * SECOND:
-                return False
-            self._jumped = True
-            self._stale = delta < 0
+            self._clock_jumped = True
             return True
 
     def advance(self, stamp: int, arrival: int, threshold: float) -> Moment:
         """
-        Take note of the next image.
+        Note the next image.
 
         :param stamp: in nanoseconds.
         :param arrival: when it came, in nanoseconds, by any clock that is good.
@@ -134,11 +111,10 @@ class Timeline:
         with self._lock:
             moment = self._judge(stamp, arrival, threshold)
             self._stamp, self._arrival, self._time = stamp, arrival, moment.time
-            self._history.append((moment.time, arrival))
             return moment
 
     def advance_to(self, header: Any, arrival: int, threshold: float) -> Moment:
-        """Take note of the next image, by its ``std_msgs/msg/Header``; see :meth:`advance`."""
+        """Note the next image, by its ``std_msgs/msg/Header``; see :meth:`advance`."""
         moment = self.advance(stamp_to_nanoseconds(header), arrival, threshold)
         if header.stamp.nanosec >= SECOND and _OVERFLOW not in self._told:
             self._told.add(_OVERFLOW)
@@ -146,88 +122,38 @@ class Timeline:
         return moment
 
     def _judge(self, stamp: int, arrival: int, threshold: float) -> Moment:
-        cut, self._jumped = self._jumped, False
         if self._stamp is None:
             return Moment(stamp)
-        if cut:
-            # To where the clock has jumped, stamps do not return.
-            self._left = None
+        cut, self._clock_jumped = self._clock_jumped, False
         step = stamp - self._stamp
         waited = max(0, arrival - self._arrival)
-        back = -step > threshold * SECOND
-        far = step - waited > FORWARD_JUMP * SECOND
-        faults = self._mistrust(stamp, step, arrival, waited, back or far)
-        if self._distrust:
-            # Which way stamps that stand still go is still of use.
-            if not back or self._distrust == _TO_AND_FRO:
-                return Moment(self._time + waited, cut, '', faults)
-        elif not (back or far):
-            if cut or not self._leaps(stamp, arrival):
-                return Moment(stamp + self._ahead, cut)
-            self._ahead = self._time + waited - stamp
-            leap = f'leapt ahead by {step / SECOND:.3f} s within {waited / SECOND:.3f} s'
-            return Moment(self._time + waited, faults=self._news('leap', leap))
-        cut |= back and self._stale
-        self._stale &= not back
-        self._left, self._since_left = (self._stamp, self._arrival, step), 0
-        self._history.clear()
-        self._ahead = 0
-        time = self._time + waited if self._distrust else stamp
+        self._back.append(step < 0 and not cut)
+        if sum(self._back) >= _BACK:
+            return self._arrived(self._time + waited, cut, _TO_AND_FRO)
+        whole = stamp % SECOND == 0
+        if -threshold * SECOND <= step <= waited * _STANDSTILL:
+            self._still += 1
+            if whole and step == 0:
+                # The second that a camera counts is over before the next one.
+                latest = stamp + SECOND if self._ticks else self._time + waited
+                time = min(self._time + waited, max(self._time, latest))
+                return self._arrived(time, cut, _WHOLE if stamp else _ZERO)
+            if self._still > 1:
+                return self._arrived(self._time + waited, cut, _STILL)
+            # Single images are recorded twice, or come in another order.
+            return Moment(stamp, cut)
+        self._still = 0
+        self._ticks = whole
+        # From where arrival counted until now.
+        change = stamp - (self._time if step > 0 else self._stamp)
+        back = change < -threshold * SECOND
+        if not back and step - waited <= FORWARD_JUMP * SECOND:
+            return Moment(stamp, cut)
         what = 'went back by' if back else 'leapt ahead by'
-        news = '' if cut else f'{what} {abs(step) / SECOND:.3f} s'
-        return Moment(time, True, news, faults)
+        return Moment(stamp, True, '' if cut else f'{what} {abs(change) / SECOND:.3f} s')
 
-    def _mistrust(
-        self, stamp: int, step: int, arrival: int, waited: int, jump: bool
-    ) -> tuple[str, ...]:
-        """Decide whether arrival counts; return what is newly known to be wrong."""
-        still = step == 0 or 0 < step < waited * _STANDSTILL
-        self._kinds.append('still' if still else 'back' if step < 0 and not jump else '')
-        self._since_left += 1
-        fault = ''
-        if self._kinds.count('back') > _MAX_BACK or self._returns(stamp, step, arrival, waited):
-            fault = _TO_AND_FRO
-        elif still and step == 0 and stamp % SECOND == 0:
-            fault = _WHOLE if stamp else _ZERO
-        elif still and self._kinds.count('still') >= max(2, len(self._kinds) / 2):
-            fault = _STILL
-        self._good = 0 if fault or self._kinds[-1] or jump else self._good + 1
-        if fault and self._distrust != _TO_AND_FRO:
-            self._distrust = fault
-        elif self._distrust and self._good >= _TRUST:
-            self._distrust = ''
-            self._ahead = self._time + waited - stamp
-        return self._news(fault, fault) if fault else ()
-
-    def _returns(self, stamp: int, step: int, arrival: int, waited: int) -> bool:
-        """Tell whether the stamps jump back to where they jumped from."""
-        if self._left is None or self._since_left > _RETURN:
-            return False
-        left, then, jump = self._left
-        # Back at once: a bag of a few images that loops gets there step by step.
-        if step * jump > 0 or abs(step) < max(abs(jump) / 2, waited + _LEAP * SECOND):
-            return False
-        return abs(stamp - left) < _SPEED * (arrival - then) + _LEAP * SECOND
-
-    def _leaps(self, stamp: int, arrival: int) -> bool:
-        """Tell whether a stamp is later than any of the newest would have it."""
-        if len(self._history) < _LEAST_HISTORY or not all(
-            stamp + self._ahead - time > _SPEED * (arrival - then) + _LEAP * SECOND
-            for time, then in self._history
-        ):
-            return False
-        # Not where a bag is played fast, in the mean and, lest it was held up, mostly.
-        (first, began), (last, ended) = self._history[0], self._history[-1]
-        faster = [
-            late - early > _SPEED * (came - before)
-            for (early, before), (late, came) in pairwise(self._history)
-        ]
-        live = (ended - began) / _SPEED <= last - first <= (ended - began) * _SPEED
-        return live and sum(faster) <= len(faster) / 2
-
-    def _news(self, kind: str, fault: str) -> tuple[str, ...]:
-        """Return a fault, unless one of the kind was told before."""
-        if kind in self._told:
-            return ()
-        self._told.add(kind)
-        return (self.describe(fault),)
+    def _arrived(self, time: int, cut: bool, fault: str) -> Moment:
+        """Return the time by arrival, and the fault the first time."""
+        news = () if fault in self._told else (self.describe(fault),)
+        self._told.add(fault)
+        return Moment(time, cut, '', news, False)

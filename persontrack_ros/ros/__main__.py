@@ -11,9 +11,11 @@ import importlib
 import os
 import signal
 import sys
+import threading
 
 from persontrack_ros.core.errors import PersontrackError, one_line
 from persontrack_ros.core.memory import keep_freed_memory
+from persontrack_ros.ros.shared_memory import check_space
 
 
 def tracker_node() -> int:
@@ -31,16 +33,21 @@ def video_publisher() -> int:
     return _run('video_publisher')
 
 
-def bag_player() -> int:
-    """Run the node `bag_player`."""
-    return _run('bag_player')
-
-
 def _run(node: str) -> int:
     # Until ROS takes over, there is nothing to clean up.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
     keep_freed_memory()
+    code = _main(node)
+    if any(thread.name == 'tracker worker' for thread in threading.enumerate()):
+        # It hangs within OpenVINO, where Python would wait for it, or crash.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _main(node: str) -> int:
     try:
+        check_space()
         return importlib.import_module(f'persontrack_ros.ros.nodes.{node}').main()
     except ModuleNotFoundError as error:
         print(

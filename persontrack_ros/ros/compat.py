@@ -7,8 +7,8 @@ All differences are here and in docs/distributions.md; the rest of the package k
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Optional
+from collections.abc import Callable, Iterator, Sequence
+from typing import Optional
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
@@ -28,9 +28,6 @@ from persontrack_ros.core.errors import SettingsError
 Check = Callable[[Sequence[rclpy.Parameter]], SetParametersResult]
 Take = Callable[[Sequence[rclpy.Parameter]], None]
 Convert = Callable[[Sequence[rclpy.Parameter]], list[rclpy.Parameter]]
-
-# Whether callbacks can have more than the message: not in Humble.
-TELLS_NUMBERS = hasattr(Subscription, 'CallbackType')
 
 
 def init(arguments: Optional[Sequence[str]]) -> None:
@@ -82,28 +79,12 @@ def on_parameters_set(node: Node, convert: Convert, check: Check, take: Take) ->
     node.add_on_set_parameters_callback(check_and_take)
 
 
-def with_number(take: Callable[[Any, Optional[int]], None]) -> Callable[..., None]:
-    """
-    Return the callback of a subscription that takes a message and the number it was published by.
-
-    The number is None where it is not told.
-    """
-
-    def with_info(message: Any, info: Mapping[str, Any]) -> None:
-        take(message, info.get('publication_sequence_number'))
-
-    def alone(message: Any) -> None:
-        take(message, None)
-
-    return with_info if TELLS_NUMBERS else alone
-
-
-def take_waiting(subscription: Subscription) -> Iterator[Optional[int]]:
-    """Take the messages of a subscription that wait in the middleware; yield their numbers."""
+def take_waiting(subscription: Subscription) -> Iterator[bytes]:
+    """Take the messages of a subscription that wait in the middleware, serialised."""
     with subscription.handle:
-        # As an executor does; unconverted, it costs next to nothing.
+        # As an executor does.
         while taken := subscription.handle.take_message(subscription.msg_type, True):
-            yield taken[1].get('publication_sequence_number')
+            yield taken[0]
 
 
 def local_discovery() -> dict[str, str]:

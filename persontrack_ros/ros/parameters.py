@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,12 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import CAMERAS, DECLARED, Configuration
+from persontrack_ros.core.parameters.node_options import (
+    CAMERAS,
+    DECLARED,
+    Configuration,
+    target_id,
+)
 from persontrack_ros.core.parameters.parameter_file import is_foreign
 from persontrack_ros.core.parameters.settings import REPLACED, Parameter, no_such_parameter
 from persontrack_ros.ros.compat import on_parameters_set, overrides
@@ -94,9 +99,15 @@ class NodeParameters:
     :ivar configured: whether the structural ones are in use, and must stay as they are.
     """
 
-    def __init__(self, node: Node) -> None:
-        """Declare them."""
+    def __init__(self, node: Node, check: Callable[[Mapping[str, Any]], None]) -> None:
+        """
+        Declare them.
+
+        :param check: called with values that are to be set, by name; raises SettingsError where
+            the node cannot take them now.
+        """
         self._node = node
+        self._allow = check
         self._problems = declare(node, DECLARED.values(), beside=[CAMERAS])
         self.configured = False
         self.current = Configuration()
@@ -114,6 +125,15 @@ class NodeParameters:
             raise SettingsError(problem)
         self.current = self.current.changed(self._values())
         self.configured = True
+
+    def end_target(self) -> None:
+        """Follow nobody where the target is an id: ids begin anew, and another person has it."""
+        target = self.current.options['target']
+        if target_id(target) is not None and self._node.context.ok():
+            self._node.get_logger().warning(
+                f'target {target} ends with its ids: target is empty now'
+            )
+            self._node.set_parameters([rclpy.Parameter('target', value='')])
 
     def _values(self) -> dict[str, Any]:
         return {name: self._node.get_parameter(name).value for name in DECLARED}
@@ -145,6 +165,7 @@ class NodeParameters:
                     raise SettingsError(
                         f'{name} takes effect in configure: deactivate and cleanup the node first'
                     )
+            self._allow(changes)
         except SettingsError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

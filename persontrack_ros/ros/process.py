@@ -21,6 +21,7 @@ from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor, await_or_execute
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.service import Service
 from rclpy.signals import install_signal_handlers
 from rclpy.task import Future, Task
@@ -29,10 +30,34 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from persontrack_ros.core.errors import PersontrackError, one_line
 from persontrack_ros.core.parameters.parameter_file import ParameterFile
 from persontrack_ros.ros.compat import init
-from persontrack_ros.ros.shared_memory import FOLDER, remove_segments_of_dead
+from persontrack_ros.ros.shared_memory import (
+    FOLDER,
+    remove_segments_of_dead,
+)
 
 # Seconds between two lines about callbacks that fail again and again.
 _ERROR_PERIOD = 5.0
+
+
+# Of services: the default keeps 10 requests, and the clients of others would wait for ever.
+SERVICE_QOS = QoSProfile(depth=1000)
+# Least time between two answers, in seconds. A client receives the answers to all clients of a
+# service, keeps 10 of them, and waits for ever if its own one is replaced before it looks.
+_ANSWER_PERIOD = 0.01
+
+
+def deepen_services(node: Node) -> None:
+    """Let the services that rclpy made for a node keep as many requests as ours."""
+    for service in list(node.services):
+        if service.qos_profile.depth < SERVICE_QOS.depth:
+            node.destroy_service(service)
+            node.create_service(
+                service.srv_type,
+                service.srv_name,
+                service.callback,
+                qos_profile=SERVICE_QOS,
+                callback_group=service.callback_group,
+            )
 
 
 class NodeExecutor(SingleThreadedExecutor):
@@ -49,6 +74,7 @@ class NodeExecutor(SingleThreadedExecutor):
         """Begin without nodes; see :class:`SingleThreadedExecutor`."""
         super().__init__(**options)
         self._told: dict[str, float] = {}
+        self._answered = -math.inf
         self.failure: Optional[Exception] = None
 
     def fail(self, failure: Exception) -> None:
@@ -72,6 +98,9 @@ class NodeExecutor(SingleThreadedExecutor):
             except Exception as error:  # noqa: BLE001 - whoever asked would wait for ever
                 self._tell(error, service, node)
                 return _refusal(request, response, one_line(error))
+            finally:
+                time.sleep(max(0.0, self._answered + _ANSWER_PERIOD - time.monotonic()))
+                self._answered = time.monotonic()
 
         service.callback = answer
 

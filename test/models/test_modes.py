@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import ModelError, SourceError
+from persontrack_ros.core.models.runtime import InferenceModel
 from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.video.source import SourceOptions, VideoSource
@@ -82,12 +83,6 @@ def test_the_interval_changes_while_it_runs(models, frames):
     assert [index for index in range(FRAMES) if found[index]] == [*range(8), 11, 20, 22]
 
 
-@pytest.mark.fault(
-    'publishers',
-    'a new resolution between two detections',
-    happens='detected in at once',
-    lost='nothing',
-)
 def test_a_new_resolution_is_detected_in_at_once(models, frames):
     """What is predicted in pixels of the old one is nowhere; nobody gets a new id."""
     pipeline = Pipeline(Settings.from_values({'detector.interval': 4}))
@@ -206,6 +201,55 @@ def test_frames_before_a_broken_one_are_not_lost(models, frames):
     with pytest.raises(SourceError, match='broken'):
         next(results)
     assert seen == [1, 2, 3, 4, 5, 6, 7]
+
+
+def spoil(monkeypatch, model, value, rows):
+    """Let the detector or embedder give a value that is none in some of its rows, or none."""
+    original = InferenceModel._outputs
+
+    def outputs(self):
+        found = {name: array.copy() for name, array in original(self).items()}
+        for array in found.values():
+            if (array.ndim == 2 and array.shape[1] == 256) == (model == 'reid'):
+                array.reshape(-1, array.shape[-1])[rows] = value
+        return found
+
+    monkeypatch.setattr(InferenceModel, '_outputs', outputs)
+
+
+@pytest.mark.parametrize('model', ['detector', 'reid'])
+@pytest.mark.parametrize(
+    ('algorithm', 'value', 'rows'),
+    [
+        ('persistent', np.nan, slice(None)),
+        ('persistent', np.inf, slice(None, None, 2)),
+        ('deep_sort', -np.inf, slice(1)),
+    ],
+)
+def test_numbers_that_are_none_are_an_error(
+    models, frames, monkeypatch, algorithm, model, value, rows
+):
+    """And nobody is lost by them: the next frame goes on as after a frame that was dropped."""
+    settings = Settings.from_values({'tracker.algorithm': algorithm, 'reid.every_frame': True})
+    pipeline, other = Pipeline(settings), Pipeline(settings)
+    for index, (image, stamp) in enumerate((one.image, one.stamp) for one in frames[:12]):
+        if index == 8:
+            with monkeypatch.context() as patch:
+                spoil(patch, model, value, rows)
+                with pytest.raises(ModelError, match='NaN or infinite'):
+                    pipeline.process(image, stamp)
+            continue
+        found = [track.id for track in pipeline.process(image, stamp).tracks]
+        assert found == [track.id for track in other.process(image, stamp).tracks]
+    assert found
+
+
+def test_numbers_that_are_none_end_a_run(models, frames, monkeypatch):
+    results = Pipeline(Settings(), pipelined=True).process_all(iter(frames * 3))
+    next(results)
+    spoil(monkeypatch, 'detector', np.nan, slice(None))
+    with pytest.raises(ModelError, match='NaN or infinite'):
+        list(results)
 
 
 def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
+import pickle
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +17,15 @@ import pytest
 
 import persontrack_ros
 from persontrack_ros import PersonTracker
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import (
+    ImageError,
+    ModelError,
+    PersontrackError,
+    SettingsError,
+    SourceError,
+)
+from persontrack_ros.core.video.partial import Partial
+from persontrack_ros.core.video.source import VideoSource
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'python.md'
 
@@ -84,3 +96,279 @@ def test_two_persons(campus, models):
     assert not likeness.same
     assert likeness.similarity < likeness.limit
     assert 'of pairs of one person' in likeness.sure
+
+
+@pytest.fixture(scope='module')
+def frames(campus):
+    with VideoSource(str(campus)) as source:
+        return [frame.image for frame in source]
+
+
+@pytest.fixture(scope='module')
+def shared_tracker(models):
+    return PersonTracker(tracker={'n_init': 1})
+
+
+@pytest.fixture
+def tracker(shared_tracker):
+    shared_tracker.reset()
+    return shared_tracker
+
+
+def test_the_image_before_is_never_used(tracker, frames):
+    """As it was for arrays of other types, which OpenCV scales into one of its own."""
+    assert tracker.track(frames[20], 0)
+    black = np.zeros_like(frames[20])
+    for seconds, image in enumerate([black / 255, black[..., 0], black.astype(np.uint16)], 1):
+        assert all(person.detection is None for person in tracker.track(image, seconds))
+    for image in (black.astype(np.int32), black[..., :2], None):
+        with pytest.raises(ImageError):
+            tracker.track(image, 9)
+
+
+def test_arrays_of_other_types_give_the_same(tracker, frames):
+    def boxes(image):
+        tracker.reset()
+        return [person.box.tolist() for person in tracker.track(image, 0)]
+
+    image = frames[20]
+    expected = boxes(image)
+    assert len(expected) > 2
+    for other in (image / 255, image.astype(np.uint16) * 257, np.dstack([image, image[..., 0]])):
+        assert boxes(other) == expected
+    assert len(boxes(image[..., 1])) > 2
+    similarity = tracker.compare(image[50:200, :90], image[50:200, 100:190]).similarity
+    halves = (image[50:200, :90] / 255, image[50:200, 100:190] / 255)
+    assert tracker.compare(*halves).similarity == pytest.approx(similarity, abs=1e-6)
+    with pytest.raises(ImageError, match='image_b is float64 with values from'):
+        tracker.compare(image, image * 1.0)
+
+
+def test_tiny_images(tracker):
+    for seconds, shape in enumerate([(1, 1, 3), (1, 500, 3), (500, 1, 3), (2, 3), (7, 5, 4)]):
+        tracker.track(np.zeros(shape, np.uint8), seconds)
+
+
+def test_times_have_to_increase(tracker, frames):
+    tracker.track(frames[0], -1)
+    tracker.track(frames[0], np.float32(0.5))
+    for seconds in (0.5, np.float64(0.25), -2, 0):
+        with pytest.raises(ImageError, match='not later than the image before, at 0.5'):
+            tracker.track(frames[0], seconds)
+    for seconds in (float('nan'), float('inf'), 10**400, 1_700_000_000 * 10**9):
+        with pytest.raises(ImageError, match='infinite, not a number, or too large'):
+            tracker.track(frames[0], seconds)
+    for seconds in (None, '1', True, np.array(1.0), 1j):
+        with pytest.raises(ImageError, match='expected a number'):
+            tracker.track(frames[0], seconds)
+    tracker.track(frames[0], 1)
+    tracker.reset()
+    tracker.track(frames[0], 0)
+
+
+@pytest.mark.parametrize('settings', [{'model': 'yolo'}, {'detector': None}, {'unknown': {}}])
+def test_settings_that_are_no_groups(settings):
+    with pytest.raises(SettingsError, match=r'expected parameters by group \(detector, reid'):
+        PersonTracker(**settings)
+
+
+@pytest.mark.parametrize('source', [None, b'video.mp4', ['video.mp4'], 1.5, True])
+def test_what_is_no_source(tracker, source):
+    with pytest.raises(SourceError, match='expected a path, a URL or a camera'):
+        tracker.watch(source)
+
+
+def test_offline_gives_what_can_be_read(tracker, campus, tmp_path):
+    damaged = tmp_path / 'damaged.mp4'
+    content = bytearray(campus.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    damaged.write_bytes(content)
+
+    def images(offline):
+        video = Partial(tracker.watch(damaged, offline))
+        numbers = [(seen.number, seen.image.mean()) for seen in video]
+        with pytest.raises(SourceError, match='is damaged'):
+            video.check()
+        return numbers
+
+    online = images(offline=False)
+    assert 20 < len(online) < 71
+    assert images(offline=True) == online
+
+
+def test_threads_take_turns(tracker, frames):
+    """One tracker for both: who comes too late with an image is told so, and no more."""
+    clock = count()
+
+    def work(_):
+        done = 0
+        for image in frames[:20]:
+            try:
+                tracker.track(image, next(clock))
+                done += 1
+            except ImageError as error:
+                assert 'not later than' in str(error)
+        return done
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(work, range(3))) >= 20
+
+
+def test_threads_with_a_tracker_each(frames, models):
+    def work(_):
+        own = PersonTracker()
+        return [
+            [person.id for person in own.track(image, seconds)]
+            for seconds, image in enumerate(frames[:15])
+        ]
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(work, range(2))
+    assert one == other
+
+
+def test_threads_share_a_video(tracker, campus):
+    video = tracker.watch(campus)
+    with ThreadPoolExecutor(3) as pool:
+        shares = pool.map(lambda _: [seen.number for seen in video], range(3))
+        numbers = [number for share in shares for number in share]
+    assert sorted(numbers) == list(range(1, 72))
+
+
+def test_one_video_at_a_time(tracker, campus, frames):
+    first = tracker.watch(campus)
+    next(first)
+    with pytest.raises(SourceError, match='in the middle of a video'):
+        tracker.track(frames[0], 1000)
+    second = tracker.watch(campus)
+    with pytest.raises(SourceError, match='this video was ended'):
+        next(first)
+    assert next(second).number == 1
+    tracker.reset()
+    with pytest.raises(SourceError, match='this video was ended'):
+        next(second)
+    tracker.track(frames[0], 0)
+    # Neither who is at its end nor who lets it go is in the middle.
+    last = tracker.watch(campus)
+    assert len(list(last)) == 71
+    tracker.track(frames[0], 500)
+    tracker.reset()
+    assert list(last) == []
+    for _ in tracker.watch(campus):
+        break
+    tracker.track(frames[0], 1000)
+
+
+def test_it_is_not_copied(tracker):
+    for duplicate in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(ModelError, match='make one in each process'):
+            duplicate(tracker)
+
+
+FORK = """
+import os, sys, threading, time
+import numpy as np
+from persontrack_ros import PersonTracker, devices
+from persontrack_ros.core.errors import PersontrackError
+
+image = np.zeros((48, 64, 3), np.uint8)
+seconds = iter(range(10**9))
+
+def in_child(work):
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            print(work())
+        except PersontrackError as error:
+            print('spawn' in str(error))
+        sys.exit()  # as programs end, and not at once: what is released may hang, too
+    for _ in range(600):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return print('status', status)
+        time.sleep(0.1)
+    os.kill(child, 9)
+    print('hangs')
+
+devices()
+in_child(lambda: PersonTracker().track(image, 0))
+tracker = PersonTracker()
+tracker.track(image, next(seconds))
+video = tracker.watch(sys.argv[1])
+next(video)
+in_child(lambda: next(video))
+in_child(lambda: 'nothing')
+in_child(lambda: tracker.watch(sys.argv[1]))
+tracker.reset()
+stop = threading.Event()
+
+def track():
+    while not stop.is_set():
+        tracker.track(image, next(seconds))
+
+thread = threading.Thread(target=track)
+thread.start()
+for work in (
+    lambda: tracker.track(image, 10**9),
+    lambda: PersonTracker(),
+    lambda: PersonTracker(reid={'model': 'color'}),
+    lambda: tracker.compare(image, image),
+    lambda: tracker.watch(sys.argv[1]),
+    lambda: tracker.reset(),
+):
+    in_child(work)
+stop.set()
+thread.join()
+print(len(tracker.track(image, next(seconds))))
+"""
+
+
+def test_a_fork_is_refused_and_does_not_hang(campus, models):
+    # Newer versions of Python warn of it.
+    command = [sys.executable, '-W', 'ignore::DeprecationWarning', '-c', FORK, str(campus)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.stderr == ''
+    refused = ['True', 'status 0']
+    expected = ['[]', 'status 0', *refused, 'nothing', 'status 0', *refused * 7, '0']
+    assert done.stdout.splitlines() == expected
+
+
+SPAWN = """
+import multiprocessing
+import sys
+
+def work(video):
+    from persontrack_ros import PersonTracker
+    return next(PersonTracker().watch(video)).number
+
+if __name__ == '__main__':
+    from persontrack_ros import PersonTracker
+    tracker = PersonTracker()
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        print(pool.map_async(work, sys.argv[1:]).get(300))
+"""
+
+
+def test_processes_that_are_spawned(campus, models, tmp_path):
+    program = tmp_path / 'program.py'
+    program.write_text(SPAWN)
+    done = subprocess.run(
+        [sys.executable, str(program), str(campus)], capture_output=True, text=True, timeout=600
+    )
+    assert done.stdout == '[1]\n', done.stderr
+
+
+@pytest.mark.parametrize('value', [None, 3, b'', [], {}, object(), float('nan'), 'x', ...])
+def test_all_errors_are_ours(tracker, frames, value):
+    image = frames[0]
+    for call in (
+        lambda: tracker.track(value, 1),
+        lambda: tracker.compare(image, value),
+        lambda: tracker.compare(value, image),
+        lambda: PersonTracker(detector=value or 1),
+        lambda: next(tracker.watch(value)),
+    ):
+        with pytest.raises(PersontrackError):
+            call()

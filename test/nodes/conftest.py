@@ -36,19 +36,12 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.ros.compat import TELLS_NUMBERS
 from persontrack_ros.ros.discovery import Introduction, own_domain
 
 # On a machine that is busy with other things; whoever waits this long has failed.
 TIMEOUT = 120
 
 EVERYTHING = QoSProfile(history=HistoryPolicy.KEEP_ALL)
-
-
-@pytest.fixture(scope='session')
-def has_numbers() -> bool:
-    """Return whether messages come with numbers: neither in Humble nor from Cyclone DDS."""
-    return TELLS_NUMBERS and rclpy.get_rmw_implementation_identifier() == 'rmw_fastrtps_cpp'
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -1,4 +1,4 @@
-"""scripts/computers: cameras on one computer and their tracker on another."""
+"""tools/computers.py: cameras on one computer and their tracker on another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / 'scripts' / 'computers'
+SCRIPT = Path(__file__).resolve().parents[2] / 'tools' / 'computers.py'
 TIMEOUT = 300
 
 

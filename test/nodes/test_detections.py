@@ -151,12 +151,6 @@ def test_both_detectors(models, start, peer, send, pictures, to_message):
     peer.until(lambda: annotated, 'annotated image')
 
 
-@pytest.mark.fault(
-    'publishers',
-    'images without detections, and detections without images',
-    happens='counted as unmatched, with a line',
-    lost='those messages',
-)
 def test_messages_without_counterpart_are_told_of(models, start, peer, send, pictures, to_message):
     others = {'input': 'image+detections', 'detector__model': 'none', 'reid__model': 'none'}
     start('tracker_node', **others).wait_for('tracking')
@@ -180,13 +174,37 @@ def test_messages_without_counterpart_are_told_of(models, start, peer, send, pic
     peer.until(lambda: unmatched() >= 3, 'number in the diagnostics')
 
 
-@pytest.mark.parametrize('class_id', ['0', 'Person', ''])
 @pytest.mark.fault(
     'publishers',
-    'detections of other classes only',
-    happens='left out, with one line that names them',
-    lost='those detections',
+    'detections that come in bursts, and bytes that are none',
+    happens='every message is in the account, as dropped or failed',
+    lost='those messages',
 )
+def test_every_message_is_accounted_for(start, peer, to_message):
+    start('tracker_node', input='detections').wait_for('tracking the persons')
+    account = peer.collect(DiagnosticArray, '/diagnostics')
+    detections = peer.node.create_publisher(Detection2DArray, 'detections', 200)
+    peer.until(detections.get_subscription_count, 'subscription')
+    header = to_message(np.zeros((2, 2, 3), np.uint8)).header
+    peer.ask(lambda: detections.publish(found(header)), header)
+
+    def counted():
+        values = {one.key: one.value for one in account[-1].status[0].values} if account else {}
+        return [int(values.get(name, 0)) for name in ('sent', 'failed', 'in work')]
+
+    peer.until(lambda: counted()[0], 'account')
+    before = counted()[0]
+    for burst in (1, 2):
+        for _ in range(100):
+            header.stamp.nanosec += 1000
+            detections.publish(found(header, (50, 50, 40, 80, 0.9)))
+        wanted = [before + 100 * burst, 0, 0]
+        peer.until(lambda wanted=wanted: counted() == wanted, 'account')
+    detections.publish(b'\0\1\0\0' + b'\xff' * 200)
+    peer.until(lambda: counted() == [before + 201, 1, 0], 'failure')
+
+
+@pytest.mark.parametrize('class_id', ['0', 'Person', ''])
 def test_detections_of_other_classes_are_told_of(start, peer, send, to_message, class_id):
     """Once, with the classes seen and what to set; how many were left out is counted."""
     process = start('tracker_node', input='detections', tracker__n_init=1)
@@ -256,12 +274,6 @@ def test_places_to_leave_out(models, start, peer, pictures, to_message, tmp_path
     assert node.is_alive
 
 
-@pytest.mark.fault(
-    'parameters',
-    'a mask that cannot be used',
-    happens='not configured, with the reason',
-    lost='nothing',
-)
 def test_a_mask_that_cannot_be_used(start, tmp_path):
     area = tmp_path / 'ignore.yaml'
     area.write_text('left: [[0, 0], [320, 0], [320, 480]]')

@@ -24,12 +24,6 @@ def subscriptions(peer, topic='/image_raw'):
     ]
 
 
-@pytest.mark.fault(
-    'publishers',
-    'publishers of other reliability that come and go',
-    happens='subscribed anew as they are',
-    lost='nothing',
-)
 def test_reliability_follows_the_publishers_and_loses_no_image(models, start, peer, to_message):
     process = start('tracker_node', reid__model='none')
     process.wait_for('tracking the persons')
@@ -64,6 +58,25 @@ def test_reliability_follows_the_publishers_and_loses_no_image(models, start, pe
     assert 'WARN' not in process.output.replace('LOCALHOST', '')
 
 
+def test_reliable_from_the_start(models, start, peer):
+    """So that nothing is lost of a driver that comes later."""
+    process = start('tracker_node', '-r', 'image_raw:=/late', reid__model='none')
+    process.wait_for('tracking the persons')
+
+    def asks_for(reliability):
+        return [each.reliability for each in subscriptions(peer, '/late')] == [reliability]
+
+    peer.until(lambda: asks_for(RELIABLE), 'reliable subscription')
+    sensor = QoSProfile(depth=1, reliability=BEST_EFFORT)
+    driver = peer.node.create_publisher(Image, '/late', sensor)
+    # The former one stays until an image has come over the new one.
+    peer.until(
+        lambda: BEST_EFFORT in [each.reliability for each in subscriptions(peer, '/late')],
+        'subscription of best effort',
+    )
+    peer.until(driver.get_subscription_count, 'connection')
+
+
 @pytest.mark.parametrize('value', ['best_effort', 'reliable'])
 def test_an_override_is_kept(models, start, peer, to_message, value):
     path = 'qos_overrides./image_raw.subscription.reliability'
@@ -79,12 +92,6 @@ def test_an_override_is_kept(models, start, peer, to_message, value):
     assert qos.reliability.name.lower() == peer.get(path) == value
 
 
-@pytest.mark.fault(
-    'parameters',
-    'an override of the quality of service that is none',
-    happens='one line, exit code above 0',
-    lost='nothing',
-)
 def test_an_override_that_is_none(models, start):
     path = 'qos_overrides./image_raw.subscription.reliability'
     process = start('tracker_node', '-p', f'{path}:=fast', reid__model='none')
@@ -149,12 +156,6 @@ def test_latched_camera_info_arrives_and_so_does_any_other(
     'cyclone' in os.environ.get('RMW_IMPLEMENTATION', ''),
     reason='what Cyclone DDS loses depends on the buffers of the kernel',
 )
-@pytest.mark.fault(
-    'publishers',
-    'images that get lost on their way',
-    happens='counted, and told of once',
-    lost='those images',
-)
 def test_lost_images_are_told_of_once(models, data, start, peer, monkeypatch):
     """As many are for which the shared memory of their publisher has no room."""
     process = start('tracker_node', reid__model='none')
@@ -172,7 +173,7 @@ def test_lost_images_are_told_of_once(models, data, start, peer, monkeypatch):
     )
     told = (
         r'WARN.*\d+ of \d+ messages of /image_raw got lost on the way.*'
-        r'1\. start the publisher too with FASTRTPS_DEFAULT_PROFILES_FILE.*docs/middleware\.md'
+        r'with the DDS configuration of this package.*docs/middleware\.md'
     )
     process.wait_for(told)
     lines = len(process.lines)

@@ -17,7 +17,7 @@ MODULES = {
 ORDER = {
     'core': 'errors geometry memory report threads images files calibration detections parameters '
     'messages timeline models video tracking detection embedding space drawing pipeline '
-    'evaluation presence quantization speed',
+    'evaluation presence quantization',
     'ros': 'compat discovery images launch_arguments shared_memory answers launching parameters '
     'process tracker nodes tools __main__',
 }

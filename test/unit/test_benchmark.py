@@ -10,12 +10,11 @@ import subprocess
 import sys
 import time
 
-import cv2
+import association
 import numpy as np
 import pytest
+from association import Crowd, trackers
 
-from persontrack_ros.benchmark.association import Crowd, trackers
-from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.measure import (
     Usage,
     cpu_time,
@@ -24,7 +23,6 @@ from persontrack_ros.benchmark.measure import (
     peak_memory,
     percentiles,
 )
-from persontrack_ros.benchmark.mosaic import write_mosaic
 from persontrack_ros.benchmark.picture import draw_profile
 from persontrack_ros.benchmark.pipelines import measure_pipelines, summarise
 from persontrack_ros.benchmark.reference_tracker import ReferenceTracker
@@ -34,7 +32,6 @@ from persontrack_ros.benchmark.worker import Chunk
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.evaluation.recording import Recording, track
-from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.parameters.settings import Settings, TrackerSettings
 
 
@@ -122,21 +119,6 @@ def test_clocks():
     assert peak_memory(os.getpid()) == pytest.approx(peak_memory(), rel=0.1)
 
 
-def test_mosaic(data, tmp_path):
-    write_mosaic([str(data('videos/vtest.avi'))], tmp_path / 'mosaic.avi', 3)
-    capture = cv2.VideoCapture(str(tmp_path / 'mosaic.avi'))
-    images = [capture.read()[1] for _ in range(3)]
-    assert not capture.grab()
-    assert images[0].shape == (1080, 1920, 3)
-    # The tiles are different parts of the video.
-    tiles = [
-        images[0][top : top + 540, left : left + 960] for top in (0, 540) for left in (0, 960)
-    ]
-    for index, tile in enumerate(tiles):
-        for other in tiles[:index]:
-            assert np.abs(tile.astype(int) - other).mean() > 1
-
-
 def test_every_tracker_follows_the_whole_crowd():
     crowd = Crowd(20)
     steps = trackers()
@@ -156,7 +138,7 @@ def test_pipelines(campus, zoo, tmp_path):
     """All numbers are there; what they are is the machine's affair."""
     video = str(campus)
     modes = ['default', 'every_frame']
-    pipelines = measure_pipelines(video, Settings(), modes, 1, 5, Budget(Interrupt()))
+    pipelines = measure_pipelines(video, Settings(), modes, 1, 5)
     assert set(pipelines) == {'notebook', *modes, 'bound'}
     for row in pipelines.values():
         assert row['latency']['p50_ms'] > 0
@@ -172,107 +154,52 @@ def test_pipelines(campus, zoo, tmp_path):
     assert drawn.count('<text') + drawn.count('<!-- ') > len(pipelines)
 
 
-def test_a_budget_ends_at_the_next_step_after_its_time(monkeypatch, capsys):
-    now = 100.0
-    monkeypatch.setattr(time, 'monotonic', lambda: now)
-    interrupt = Interrupt()
-    budget = Budget(interrupt, 10.0)
-    steps = budget.steps('rounds', range(20))
-    assert [next(steps), next(steps)] == [0, 1]
-    now = 105.0
-    assert next(steps) == 2
-    assert budget.share(2).seconds == 2.5
-    now = 110.0
-    assert list(steps) == []
-    # However little time there is, something is measured.
-    assert list(budget.steps('rounds', range(20))) == [0]
-    assert list(budget.steps('rounds', range(20), 3)) == [0, 1, 2]
-    # But not after Ctrl-C.
-    interrupt.requested = True
-    assert list(budget.steps('rounds', range(20))) == []
-    assert list(budget.share(2).steps('rounds', range(20), 3)) == []
-    assert 'rounds:  15%|' in capsys.readouterr().err
-
-
-def test_with_little_time_there_are_fewer_frames(campus, zoo):
-    video = str(campus)
-    budget = Budget(Interrupt(), 0.001)
-    pipelines = measure_pipelines(video, Settings(), ['default'], 50, 60, budget)
-    assert set(pipelines) == {'notebook', 'default', 'bound'}
-    # One round.
-    assert pipelines['default']['spread'] == 0
-
-
-def start(video, *arguments):
-    """Run a benchmark; return its process."""
-    command = [sys.executable, '-m', 'persontrack_ros.cli', 'benchmark', *arguments]
-    command += ['--video', str(video)]
-    return subprocess.Popen(
-        command,
+def test_interrupted(zoo, campus):
+    """As the terminal does it: all processes of the group get Ctrl-C."""
+    command = [sys.executable, '-m', 'persontrack_ros.cli', 'benchmark', 'pipeline']
+    with subprocess.Popen(
+        [*command, '--video', str(campus)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-
-
-def wait_for(process, pattern):
-    """Read what a process says until it has said something."""
-    said = ''
-    while not re.search(pattern, said):
-        some = process.stderr.read(1)
-        assert some, said
-        said += some
-
-
-def test_interrupted_it_shows_what_there_is(zoo, campus):
-    """As the terminal does it: all processes of the group get Ctrl-C."""
-    with start(campus, '--quick', 'pipeline', 'association', 'start') as process:
-        # Within the second of three rounds.
-        wait_for(process, 'measuring: +(3[4-9]|[4-9][0-9])%')
+    ) as process:
+        said = ''
+        while 'measuring' not in said:
+            some = process.stderr.read(1)
+            assert some, said
+            said += some
         os.killpg(process.pid, signal.SIGINT)
         output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    assert 'Traceback' not in errors
-    for line in ('notebook', 'default', 'bound'):
-        assert re.search(rf'^{line} +\| +\d+\.\d\d', output, re.MULTILINE), output
-    assert 'association' not in output
-    assert 'start of the node' not in output
-    assert re.search(r'cores, inference with CPU, \w+_(f32|bf16|f16)', output)
-
-
-def test_interrupted_too_early_it_says_so(zoo, campus):
-    with start(campus, 'pipeline') as process:
-        wait_for(process, 'warming up:   0%')
-        os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert 'interrupted before anything was measured' in errors
+    assert process.returncode == 130, errors
     assert 'Traceback' not in errors
     assert output == ''
 
 
-def test_command(campus, persontrack, tmp_path):
+def test_association():
+    row = association.measure(1, (10,))[10]
+    assert list(row) == ['reference', 'deep_sort', 'persistent']
+    assert all(time > 0 for time in row.values())
+
+
+def test_command(zoo, campus, persontrack, tmp_path):
     file = tmp_path / 'results.json'
-    done = persontrack('benchmark', 'association', '--quick', '--video', campus, '--json', file)
+    arguments = ('pipeline', '--quick', '--video', campus, '--json', file)
+    done = persontrack('benchmark', *arguments)
     assert done.returncode == 0, done.stderr
     results = json.loads(file.read_text())
-    assert set(results) == {'machine', 'video', 'settings', 'association'}
+    assert set(results) == {'machine', 'video', 'settings', 'inference', 'pipeline'}
     assert results['settings'] == Settings().values()
-    for count, row in results['association'].items():
-        cells = f'{row["ms"]["reference"]:.2f}'
-        assert any(line.split()[:2] == [count, cells] for line in done.stdout.splitlines()), (
-            done.stdout
-        )
+    for name in ('notebook', 'default', 'bound'):
+        assert re.search(rf'^{name} +\| +\d+\.\d\d', done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r'cores, inference with CPU, \w+_(f32|bf16|f16)', done.stdout)
 
 
 @pytest.mark.parametrize(
     ('arguments', 'problem'),
     [
         (['fast'], "invalid _part value: 'fast'"),
-        (['association', '--plot', 'a.svg'], '--plot needs the part pipeline'),
-        (['node', '--cameras', '2'], '--cameras needs the part cameras'),
-        (['cameras', '--cameras', '0'], '--cameras'),
+        (['node', '--plot', 'a.svg'], '--plot needs the part pipeline'),
         (['pipeline', '--video', 'missing.avi'], 'no such video'),
     ],
 )

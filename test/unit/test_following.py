@@ -10,7 +10,7 @@ import pytest
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.parameters.node_options import NEAREST, Configuration
-from persontrack_ros.core.space.following import Follower, Heading, Sight
+from persontrack_ros.core.space.following import Follower, Heading, TargetStatus
 from persontrack_ros.core.tracking.track import Track, TrackState
 
 SECOND = 10**9
@@ -23,64 +23,74 @@ def track(id_, detection=0):
 
 
 class Scene:
-    """Images, one a second, of persons at distances."""
+    """Frames, one a second, of persons who are visible, at distances, or known from before."""
 
     def __init__(self, wanted):
         self.follower, self.wanted, self.seconds = Follower(), wanted, 0
 
-    def see(self, *tracks, **distances):
+    def see(self, *visible, known=(), **distances):
         self.seconds += 1
+        measured = {int(name[1:]): distance for name, distance in distances.items()}
         return self.follower.update(
             self.wanted,
-            tracks,
-            {int(name[1:]): distance for name, distance in distances.items()},
+            {*visible, *measured},
+            measured,
+            {*known, *measured},
             self.seconds * SECOND,
             PATIENCE,
         )
 
 
 def test_nobody_is_wanted():
-    assert Scene('').see(track(1), _1=2.0) is None
+    assert Scene('').see(_1=2.0) is None
 
 
-def test_an_id_is_waited_for():
+def test_an_id_is_kept():
     scene = Scene('2')
-    target = scene.see(track(1), _1=2.0)
-    assert (target.id, target.sight, target.since) == (2, Sight.LOST, SECOND)
-    assert scene.see(track(1), _1=2.0) == target
-    target = scene.see(track(1), track(2), _1=2.0, _2=3.0)
-    assert (target.id, target.sight, target.since) == (2, Sight.SEEN, 3 * SECOND)
-    target = scene.see(track(2, None))
-    assert (target.id, target.sight, target.since) == (2, Sight.PREDICTED, 4 * SECOND)
+    target = scene.see(_1=2.0)
+    assert (target.id, target.status, target.since) == (2, TargetStatus.LOST, SECOND)
+    assert scene.see(_1=2.0) == target
+    target = scene.see(_1=2.0, _2=3.0)
+    assert (target.id, target.status, target.since) == (2, TargetStatus.SEEN, 3 * SECOND)
+    target = scene.see(2, known=[2])
+    assert (target.id, target.status, target.since) == (2, TargetStatus.PREDICTED, 4 * SECOND)
+    # A box alone is not where somebody is.
+    assert scene.see(2).status is TargetStatus.LOST
     # However long they are away.
     for _ in range(100):
-        assert scene.see(track(1), _1=1.0).sight is Sight.LOST
-    assert scene.see(track(2)).sight is Sight.SEEN
+        assert scene.see(_1=1.0).status is TargetStatus.LOST
+    assert scene.see(_2=1.0).status is TargetStatus.SEEN
 
 
 def test_the_nearest_is_kept_until_lost_for_good():
     scene = Scene(NEAREST)
     assert scene.see().id is None
-    # Without a place, nobody knows how near somebody is.
-    assert scene.see(track(1)).id is None
-    assert scene.see(track(1), track(2), _1=3.0, _2=2.0).id == 2
-    assert scene.see(track(1), track(2), _1=1.0, _2=2.0).id == 2
+    # Without a position, nobody knows how near somebody is.
+    assert scene.see(1).id is None
+    assert scene.see(_1=3.0, _2=2.0).id == 2
+    assert scene.see(_1=1.0, _2=2.0).id == 2
     for _ in range(10):
-        target = scene.see(track(1), _1=1.0)
-        assert (target.id, target.sight) == (2, Sight.LOST)
+        target = scene.see(_1=1.0)
+        assert (target.id, target.status) == (2, TargetStatus.LOST)
     # Back in time.
-    assert scene.see(track(1), track(2), _1=1.0, _2=2.0).sight is Sight.SEEN
+    assert scene.see(_1=1.0, _2=2.0).status is TargetStatus.SEEN
     for _ in range(11):
-        assert scene.see(track(1), _1=1.0).id == 2
-    assert scene.see(track(1), _1=1.0).id == 1
+        assert scene.see(_1=1.0).id == 2
+    assert scene.see(_1=1.0).id == 1
+    # Without depth for longer, but still tracked.
+    for _ in range(20):
+        assert scene.see(1, _2=1.0).id == 1
     # Another one is wanted, and then the nearest again.
     scene.wanted = '7'
-    assert scene.see(track(1), track(2), _1=1.0, _2=0.5).id == 7
+    assert scene.see(_1=1.0, _2=0.5).id == 7
     scene.wanted = NEAREST
-    assert scene.see(track(1), track(2), _1=1.0, _2=0.5).id == 2
+    assert scene.see(_1=1.0, _2=0.5).id == 2
 
 
-@pytest.mark.parametrize('wanted', ['far', '-1', '1.5', '1 2', '\u0661', 'Nearest'])
+@pytest.mark.parametrize(
+    'wanted',
+    ['far', '-1', '0', '007', '1.5', '1 2', '\u0661', 'Nearest', '9' * 20],
+)
 def test_what_is_no_target(wanted):
     values = {'target': wanted, 'depth': True, 'target_frame': 'odom'}
     with pytest.raises(SettingsError, match='neither the id of a track nor nearest'):
@@ -91,6 +101,12 @@ def test_what_is_no_target(wanted):
 def test_a_target_needs_places(given):
     with pytest.raises(SettingsError, match='set depth and target_frame'):
         Configuration().changed({'target': '1', **given})
+
+
+def test_a_frame_with_a_slash():
+    """As tf2, which refuses it only when it is asked."""
+    with pytest.raises(SettingsError, match="begin with a slash: 'odom' instead of '/odom'"):
+        Configuration().changed({'depth': True, 'target_frame': '/odom'})
 
 
 def test_headings():

@@ -3,60 +3,151 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
+import struct
 
 import numpy as np
 import pytest
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from persontrack_ros.core.messages import message_to_detections
-from persontrack_ros.ros.tracker.inputs import WAITING, StampMatcher, WhileIdle
-from persontrack_ros.ros.tracker.losses import UNNUMBERED, LossCounter
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.messages import message_to_detections, stamp_to_nanoseconds
+from persontrack_ros.ros.tracker import stamp_matcher
+from persontrack_ros.ros.tracker.input_topic import Message
+from persontrack_ros.ros.tracker.stamp_matcher import StampMatcher
+
+IMAGE, FOUND = 'image', 'detections'
+TOPICS = {IMAGE: '/image', FOUND: '/detections'}
 
 
-class Message:
-    def __init__(self, second):
-        self.header = Header()
-        self.header.stamp.sec = second
+class Stream:
+    """Messages of two topics that come at given times."""
+
+    def __init__(self):
+        self.time = 0.0
+        self.complete = []
+        self.matcher = StampMatcher(TOPICS, self._take, lambda: self.time)
+
+    def _take(self, messages):
+        assert messages.keys() == TOPICS.keys()
+        (stamp,) = {message.stamp for message in messages.values()}
+        self.complete.append(round(stamp / 1e9, 3))
+
+    def add(self, name, stamp, size=100):
+        seconds, rest = divmod(round(stamp * 1e9), 10**9)
+        self.matcher.add(
+            name, Message(Header, struct.pack('<4sii', b'\0\1', seconds, rest) + bytes(size))
+        )
+
+    def play(self, rate, count, delay, size=100):
+        """Let images come at a rate, and the detections of each after a delay."""
+        events = [(number / rate, IMAGE, number / rate) for number in range(count)]
+        events += [(moment + delay, FOUND, stamp) for moment, _, stamp in events]
+        for self.time, name, stamp in sorted(events):
+            self.add(name, stamp, size)
 
 
 def matched(*messages):
     """Return the seconds that are complete after (name, second), and the number left over."""
-    complete = []
-    matcher = StampMatcher(
-        ('image', 'detections'), lambda image, detections: complete.append(image)
-    )
+    stream = Stream()
     for name, second in messages:
-        matcher.add(name, Message(second))
-    return [message.header.stamp.sec for message in complete], matcher.unmatched
+        stream.add(name, second)
+    return stream.complete, stream.matcher.unmatched
 
 
 def test_in_any_order():
-    image, found = 'image', 'detections'
-    assert matched((image, 1), (found, 1), (found, 2), (image, 2)) == ([1, 2], 0)
-    assert matched((image, 1), (image, 2), (found, 1), (found, 2)) == ([1, 2], 0)
+    assert matched((IMAGE, 1), (FOUND, 1), (FOUND, 2), (IMAGE, 2)) == ([1, 2], 0)
+    assert matched((IMAGE, 1), (IMAGE, 2), (FOUND, 1), (FOUND, 2)) == ([1, 2], 0)
 
 
 def test_what_is_older_than_a_pair_is_dropped():
-    image, found = 'image', 'detections'
-    assert matched((image, 1), (image, 2), (found, 2), (found, 1)) == ([2], 1)
+    assert matched((IMAGE, 1), (IMAGE, 2), (FOUND, 2), (FOUND, 1)) == ([2], 1)
     # Also where time goes back: the order of arrival counts.
-    assert matched((image, 9), (image, 1), (found, 1), (image, 2), (found, 2)) == ([1, 2], 1)
+    assert matched((IMAGE, 9), (IMAGE, 1), (FOUND, 1), (IMAGE, 2), (FOUND, 2)) == ([1, 2], 1)
 
 
-def test_waiting_ends():
-    lonely = [('image', second) for second in range(WAITING + 5)]
-    assert matched(*lonely) == ([], 5)
-    assert matched(*lonely, ('detections', 0), ('detections', 10)) == ([10], 5 + 1 + 4)
+def test_stamps_that_are_all_the_same():
+    assert matched((IMAGE, 0), (IMAGE, 0), (FOUND, 0), (IMAGE, 0)) == ([0], 1)
 
 
-def test_one_topic():
-    complete = []
-    matcher = StampMatcher(('image',), lambda image: complete.append(image))
-    for second in (1, 1, 0):
-        matcher.add('image', Message(second))
-    assert len(complete) == 3
+@pytest.mark.parametrize(('rate', 'delay'), [(30, 1.5), (60, 0.7), (60, 1.9), (5, 0.01)])
+def test_a_slow_detector_is_waited_for(rate, delay):
+    stream = Stream()
+    stream.play(rate, 100, delay)
+    assert (len(stream.complete), stream.matcher.unmatched) == (100, 0)
+    assert stream.matcher.fault == ''
+
+
+@pytest.mark.fault(
+    'publishers',
+    'detections that come more than 2 s after their images',
+    happens='a warning in log and diagnostics that names the delay',
+    lost='those images',
+)
+def test_a_detector_that_is_too_slow():
+    stream = Stream()
+    stream.play(30, 200, 3.1)
+    assert stream.complete == []
+    assert '/detections comes 3.1 s after /image' in stream.matcher.fault
+    assert 'no more than 2 s' in stream.matcher.fault
+    stream.time += 10.0
+    stream.add(IMAGE, 1000.0)
+    stream.add(FOUND, 1000.0)
+    assert stream.matcher.fault == ''
+
+
+def test_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr(stamp_matcher, 'MEMORY', 10 * 2**20)
+    stream = Stream()
+    stream.play(30, 60, 1.5, size=2**20)
+    assert len(stream.complete) < 10
+    assert '1.5 s after /image' in stream.matcher.fault
+    assert 'no more than 10 MiB' in stream.matcher.fault
+
+
+def test_stamps_that_are_never_the_same():
+    stream = Stream()
+    for step in range(90):
+        stream.time = step / 30
+        stream.add(IMAGE, stream.time)
+        stream.add(FOUND, stream.time + 0.001)
+    assert stream.complete == []
+    assert 'no stamps are the same in /image and /detections' in stream.matcher.fault
+
+
+def test_a_detector_that_leaves_images_out_is_no_fault():
+    stream = Stream()
+    for step in range(90):
+        stream.time = step / 30
+        stream.add(IMAGE, stream.time)
+        if step % 10 == 0:
+            stream.add(FOUND, stream.time)
+            assert stream.matcher.fault == ''
+    assert len(stream.complete) == 9
+
+
+def test_messages_as_they_come():
+    image = Image(width=7, encoding='mono8', data=[1, 2, 3])
+    image.header.stamp.sec, image.header.stamp.nanosec = -3, 999_999_999
+    message = Message(Image, serialize_message(image))
+    assert message.stamp == stamp_to_nanoseconds(image.header)
+    assert message.content == image
+
+
+@pytest.mark.parametrize('data', [b'', b'\0\1\0\0', b'\0\1\0\0' + bytes(8), bytes(range(200))])
+@pytest.mark.fault(
+    'publishers',
+    'bytes that are no message',
+    happens='counted as failed, with an error in log and diagnostics',
+    lost='those messages',
+)
+def test_bytes_that_are_no_message(data):
+    message = Message(Image, data)
+    assert isinstance(message.stamp, int)
+    with pytest.raises(SourceError, match='no Image'):
+        _ = message.content
 
 
 def detection(x=10.0, width=4.0, *classes):
@@ -96,12 +187,6 @@ def test_which_detections_are_taken():
 
 @pytest.mark.parametrize('place', ['x', 'y', 'size_x', 'size_y'])
 @pytest.mark.parametrize('value', [math.nan, math.inf, -5.0, 0.0, 5e-324, 1e-308, 1e-30, 1e300])
-@pytest.mark.fault(
-    'publishers',
-    'detections with boxes that are infinite, empty or beyond measure',
-    happens='refused and counted',
-    lost='those detections',
-)
 def test_what_no_person_can_have_is_refused(place, value):
     message = Detection2DArray(detections=[detection(20.0, 4.0, ('person', 0.9))] * 2)
     wrong = detection(20.0, 4.0, ('person', 0.9))
@@ -111,72 +196,3 @@ def test_what_no_person_can_have_is_refused(place, value):
     found, sources, refused = message_to_detections(message, 'person')
     fine = place in 'xy' and abs(value) < 1e3
     assert (refused, len(found), len(sources)) == ((0, 3, 3) if fine else (1, 2, 2))
-
-
-@pytest.mark.parametrize(
-    ('messages', 'lost', 'counts'),
-    [
-        # Each message is what publishers there are, and its number.
-        ('A7 A8 A9', 0, True),
-        ('A7 A10 A11 A13', 3, True),
-        # Started again, when it is another publisher; or somebody has come and gone unseen.
-        ('A7 B1 B2 B4', 1, True),
-        ('A7 A1 A8 A9 A11', 1, True),
-        ('A100 B500 B502', 1, True),
-        # Each counts for itself, and goes on where it was when the other one has left.
-        ('AB7 AB100 AB8 AB101', 0, False),
-        ('A100 AB1 A101 A102 A104', 1, True),
-        ('A100 AB1 AB101 A102 A104', 1, True),
-        # Nobody else would be at the number that was due.
-        ('A100 AB101 A103', 1, True),
-    ],
-)
-@pytest.mark.fault(
-    'publishers',
-    'publishers that start again, come and go',
-    happens='losses are counted where they are certain',
-    lost='the count of those that are not',
-)
-def test_what_never_came_is_counted_by_the_numbers_of_one_publisher(messages, lost, counts):
-    publishers = set()
-    counter = LossCounter(lambda: set(publishers))
-    for message in messages.split():
-        number = message.lstrip('AB')
-        publishers = {each.encode() for each in message.removesuffix(number)}
-        counter.add(int(number))
-    assert (counter.lost, counter.counts) == (lost, counts)
-
-
-@pytest.mark.parametrize('number', [None, UNNUMBERED])
-def test_without_numbers_nothing_is_known(number):
-    counter = LossCounter(lambda: {b'A'})
-    for _ in range(3):
-        counter.add(number)
-    assert (counter.lost, counter.counts) == (0, False)
-
-
-def test_what_nobody_will_take_is_lost():
-    counter = LossCounter(lambda: {b'A'})
-    counter.add(7)
-    counter.drop([10])
-    assert counter.lost == 3
-
-
-@pytest.mark.parametrize(
-    ('closes', 'numbers', 'busy', 'taken'),
-    [
-        (True, [1, 2], True, False),
-        (True, [1, 2], False, True),
-        # A longer queue would be worked off from its old end.
-        (False, [1, 2], True, True),
-        # Nobody else would count what is dropped.
-        (True, [None], True, True),
-    ],
-)
-def test_images_are_left_in_the_middleware_while_nobody_has_time(closes, numbers, busy, taken):
-    loss = LossCounter(lambda: {b'A'})
-    for number in numbers:
-        loss.add(number)
-    group = WhileIdle(SimpleNamespace(busy=busy))
-    group.losses = loss if closes else None
-    assert group.can_execute(None) == group.beginning_execution(None) == taken

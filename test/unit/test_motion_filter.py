@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from persontrack_ros.core.space.depth import Place, Scene
+from persontrack_ros.core.space.depth import MAX_AGE, Box3D, Scene
 from persontrack_ros.core.space.frames import Pose
-from persontrack_ros.core.space.motion_filter import MAX_GAP, MotionFilter
+from persontrack_ros.core.space.motion_filter import MotionFilter
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 300.0
 INFO = SimpleNamespace(
@@ -33,7 +34,7 @@ def camera_at(position, yaw):
 
 def see(person, camera, random):
     """
-    Return the place of a person in an image, or None where they are out of sight.
+    Return the 3D box of a person in an image, or None where they are out of sight.
 
     As docs/nodes/tracker_node.md says: 3 cm of noise, 65 % holes; boxes jitter by 1 %.
     """
@@ -70,12 +71,12 @@ def follow(person_at, camera_at_time, rate, seconds=8):
     for number in range(int(seconds * rate)):
         now = number / rate
         camera = camera_at_time(now)
-        place = see(person_at(now), camera, random)
-        places = {} if place is None else {7: camera.place(place)}
-        found = motions.update([7], places, round(now * 1e9), camera.position)
+        box = see(person_at(now), camera, random)
+        boxes = {} if box is None else {7: camera.transform(box)}
+        found = motions.update([7], boxes, round(now * 1e9))
         if found:
             times.append(now)
-            velocities.append(found[7].motion.velocity)
+            velocities.append(found[7].velocity)
     return np.array(times), np.array(velocities)
 
 
@@ -107,17 +108,29 @@ def test_who_walks_has_their_speed_after_a_second(rate):
     assert errors.max() < 0.15
 
 
+def measured(x, y=0.0, camera=(0.0, 0.0)):
+    """Return a person at the height of the camera, in the frame that stands still."""
+    position = np.array([x, y, EYE])
+    box = Box3D.measured(position - [*camera, EYE], np.ones(3), 0.1)
+    return replace(box, position=position, yaw=0.0)
+
+
 def test_boxes_are_upright_and_face_the_camera():
     camera = Pose(
         camera_at([0, 0], math.pi / 2).rotation
         @ np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]]),
         np.array([1.0, 2.0, EYE]),
     )
-    place = camera.place(Place(np.array([0.0, 0.0, 5.0]), np.array([0.5, 1.7, 0.2])))
+    box = camera.transform(
+        Box3D.measured(np.array([0.0, 0.0, 5.0]), np.array([0.5, 1.7, 0.2]), 0.1)
+    )
     # Tilted by as much as the box is lower or higher.
-    assert np.linalg.norm(place.position - camera.position) == pytest.approx(5)
-    assert place.yaw == pytest.approx(math.pi / 2)
-    assert place.size.tolist() == [0.2, 0.5, 1.7]
+    assert np.linalg.norm(box.position - camera.position) == pytest.approx(5)
+    assert box.yaw == pytest.approx(math.pi / 2)
+    assert box.size.tolist() == [0.2, 0.5, 1.7]
+    # Least certain across the ray, which points along y.
+    assert math.sqrt(box.covariance[0, 0]) == pytest.approx(0.11, abs=0.01)
+    assert math.sqrt(box.covariance[1, 1]) < 0.09
 
 
 def test_quaternions():
@@ -128,42 +141,121 @@ def test_quaternions():
     assert mount.rotation == pytest.approx(OPTICAL)
 
 
-def test_certainty_grows_with_places_and_fades_without():
+def tilted(rotation, pitch=0.0, roll=0.0):
+    """Turn a camera whose x points forward, z up, before its own frame."""
+    down = [
+        [math.cos(pitch), 0, math.sin(pitch)],
+        [0, 1, 0],
+        [-math.sin(pitch), 0, math.cos(pitch)],
+    ]
+    side = [[1, 0, 0], [0, math.cos(roll), -math.sin(roll)], [0, math.sin(roll), math.cos(roll)]]
+    return Pose(np.array(down) @ side @ rotation, np.zeros(3))
+
+
+@pytest.mark.parametrize('pitch', [-0.6, 0.0, 0.8])
+def test_frames_of_links(pitch):
+    assert tilted(np.eye(3), pitch).is_of_link
+    # Optical frames, also of a camera upside down, on its side, or above persons.
+    for roll in (0.0, math.pi / 2, math.pi):
+        assert not tilted(OPTICAL, pitch, roll).is_of_link
+    assert not tilted(OPTICAL, math.pi / 2).is_of_link
+
+
+def test_certainty_grows_with_measurements_and_fades_without():
     motions = MotionFilter()
-    place = Place(np.array([3.0, 0.0, 1.0]), np.ones(3), 0.0)
     traces = []
-    for stamp in (0, 10**8, 2 * 10**8):
-        found = motions.update([1], {1: place}, stamp, np.zeros(3))
-        traces.append(np.trace(found[1].motion.covariance))
+    for time in (0, 10**8, 2 * 10**8):
+        found = motions.update([1], {1: measured(3.0)}, time)
+        traces.append(np.trace(found[1].covariance))
     assert traces == sorted(traces, reverse=True)
     now = motions.at(1, 2 * 10**8)
-    later = motions.at(1, 10**9)
+    later = motions.at(1, 4 * 10**8)
     assert np.trace(later.covariance) > np.trace(now.covariance)
-    assert motions.at(1, round((0.3 + MAX_GAP) * 1e9)) is None
-    motions.update([], {}, 3 * 10**8, np.zeros(3))
-    assert motions.at(1, 3 * 10**8) is not None
-    motions.update([], {}, round((0.3 + MAX_GAP) * 1e9), np.zeros(3))
-    assert motions.at(1, 3 * 10**8) is None
+    assert motions.at(1, round((0.21 + MAX_AGE) * 1e9)) is None
+    # Where the person was is known for longer, to judge the next measurement.
+    motions.update([], {}, 10**9)
+    assert not motions.update([1], {1: measured(1.0)}, 11 * 10**8)
 
 
-def test_who_passes_in_front_is_not_believed_to_be_the_person():
-    """Hidden for a moment, and then seen with the depth of who hides them; but not for ever."""
-    motions, seconds = MotionFilter(), 0.0
+def walk(rate, person_at, seconds=8, shift=lambda now: np.zeros(2), seed=1):
+    """Return times, errors in metres and in standard deviations; of frames without a box: NaN."""
+    random, motions, rows = np.random.default_rng(seed), MotionFilter(), []
+    for number in range(seconds * rate):
+        now = number / rate
+        truth = np.array(person_at(now)) + shift(now)
+        noisy = truth + 0.04 * random.standard_normal(2)
+        box = measured(*noisy, camera=shift(now))
+        found = motions.update([1], {1: box}, round(now * 1e9)).get(1)
+        if found is None:
+            rows.append((now, math.nan, math.nan))
+            continue
+        error = found.position[:2] - truth
+        apart = error @ np.linalg.solve(found.covariance[:2, :2], error)
+        rows.append((now, np.linalg.norm(error), math.sqrt(apart)))
+    return np.array(rows).T
 
-    def see(x, ids=(1,)):
-        nonlocal seconds
-        seconds += 0.1
-        place = Place(np.array([x, 0.0, 1.0]), np.ones(3), 0.0)
-        return motions.update(ids, {1: place} if ids else {}, round(seconds * 1e9), np.zeros(3))
 
-    for _ in range(20):
-        see(3.0 + seconds)
-    for _ in range(3):
-        see(0.0, ids=())
-    for _ in range(3):
-        found = see(2.0)
-        assert found[1].position[0] == pytest.approx(3.0 + seconds, abs=0.3)
-        assert found[1].motion.velocity[0] == pytest.approx(1.0, abs=0.2)
-    for _ in range(25):
-        found = see(2.0)
-    assert found[1].position[0] == pytest.approx(2.0, abs=0.05)
+@pytest.mark.parametrize('rate', [5, 10, 30])
+@pytest.mark.parametrize('direction', [0.0, math.pi / 2, math.pi])
+@pytest.mark.parametrize('turn', [0.05, 0.3, 1.0])
+def test_who_turns_about_is_believed(rate, direction, turn):
+    """Away from the camera, across and towards it, within up to a second."""
+    way = np.array([math.cos(direction), math.sin(direction)])
+
+    def person_at(now):
+        late = np.clip(now - 4, 0, turn)
+        gone = 1.6 * (min(now, 4) + late - late**2 / turn - max(0, now - 4 - turn))
+        return np.array([9.0 if direction == math.pi else 3.0, 0.0]) + gone * way
+
+    _, errors, deviations = walk(rate, person_at)
+    assert np.isfinite(errors).all()
+    assert errors.max() < 0.5
+    assert deviations.max() < 5
+
+
+@pytest.mark.parametrize('rate', [5, 10, 30])
+@pytest.mark.parametrize('direction', [0.0, math.pi / 2, math.pi])
+@pytest.mark.parametrize('speed', [0.0, 1.0])
+def test_a_frame_that_jumps_is_believed(rate, direction, speed):
+    """As map does when a robot finds where it is: the camera jumps with the persons."""
+    jump = 1.5 * np.array([math.cos(direction), math.sin(direction)])
+    times, errors, deviations = walk(
+        rate, lambda now: [3 + speed * now, 0.5], shift=lambda now: jump * (now >= 4)
+    )
+    without = np.isnan(errors)
+    assert np.nanmax(errors) < 0.2
+    assert np.nanmax(deviations) < 5
+    assert without.sum() <= 2
+    assert (times[without] >= 4).all()
+    assert (times[without] <= 4.3).all()
+
+
+@pytest.mark.parametrize('rate', [10, 30])
+@pytest.mark.parametrize('distance', [0.7, 1.0, 2.0])
+def test_who_passes_in_front_is_not_believed_to_be_the_person(rate, distance):
+    """Seen with the depth of those who hide them, who go along; but not for ever."""
+    motions = MotionFilter()
+
+    def see(now, nearer):
+        box = measured(3.0 + now - nearer)
+        return motions.update([1], {1: box}, round(now * 1e9)).get(1)
+
+    for number in range(8 * rate):
+        now = number / rate
+        found = see(now, distance if 2 <= now < 3.5 else 0.0)
+        if 2 <= now < 3.5:
+            assert found is None
+        else:
+            assert found.position[0] == pytest.approx(3.0 + now, abs=0.3)
+            assert found.velocity[0] == pytest.approx(1.0, abs=0.3) or now < 1
+    late = [see(now / rate, distance) for now in range(8 * rate, 11 * rate)]
+    assert late[-1].position[0] == pytest.approx(3.0 + 11.0 - distance, abs=0.2)
+
+
+def test_who_is_in_front_after_a_moment_out_of_sight():
+    motions = MotionFilter()
+    for number in range(20):
+        motions.update([1], {1: measured(3.0 + 0.1 * number)}, number * 10**8)
+    for number in range(23, 28):
+        assert not motions.update([1], {1: measured(2.0)}, number * 10**8)
+    assert motions.update([1], {1: measured(5.8)}, 28 * 10**8)

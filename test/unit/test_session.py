@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.errors import OutputError, SourceError
 from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.tracker import make_tracker
+from persontrack_ros.ros.tracker import session as session_module
 from persontrack_ros.ros.tracker.session import Session
 
 TIMEOUT = 60
@@ -30,8 +31,8 @@ def see(session, stamp, embed=look):
     published = []
     detections = Detections.create([[100, 100, 50, 120]], [0.95])
     while not published:
-        tracker = session.tracker
-        ids = [track.id for track in tracker.update(detections, embed, stamp)]
+        with session.in_hand() as tracker:
+            ids = [track.id for track in tracker.update(detections, embed, stamp)]
         session.finish(tracker, lambda ids=ids: published.append(ids))
     return published[0]
 
@@ -43,10 +44,12 @@ def session(request):
     return session
 
 
-def test_services_do_not_wait_for_an_inference(session, tmp_path):
-    """The worker is in the middle of an image until all services have answered."""
+def test_services_do_not_wait_for_an_inference(session, tmp_path, monkeypatch):
+    """The worker is in the middle of a frame until all services have answered."""
+    monkeypatch.setattr(session_module, 'PATIENCE', 0.1)
     path = tmp_path / 'state.npz'
     assert see(session, 0) == [1]
+    session.save(session.settings, path)
     within, go_on = threading.Event(), threading.Event()
 
     def slow(indices):
@@ -60,15 +63,32 @@ def test_services_do_not_wait_for_an_inference(session, tmp_path):
     )
     worker.start()
     assert within.wait(TIMEOUT)
-    session.save(session.settings, path)
+    with pytest.raises(OutputError, match='not saved: the frame in work takes more than'):
+        session.save(session.settings, tmp_path / 'other.npz')
     session.load(session.settings, path)
     session.restart(session.settings, first_id=50)
+    session.save(session.settings, tmp_path / 'restarted.npz')
     go_on.set()
     worker.join(TIMEOUT)
     assert not worker.is_alive()
     # What was begun before the restart is tracked again, by the new tracker.
     assert ids == [50]
-    # Saved was the state before the image.
+    session.load(session.settings, path)
+    assert see(session, SECOND) == [1]
+
+
+def test_what_is_saved_is_the_state_after_a_frame(session, tmp_path, monkeypatch):
+    """And it is taken only then: for each frame, it would cost more than the tracking."""
+    path = tmp_path / 'state.npz'
+    taken = []
+    state = session.tracker.state
+    monkeypatch.setattr(session.tracker, 'state', lambda: taken.append(1) or state())
+    for frame in range(3):
+        assert see(session, frame * SECOND // 10) == [1]
+    assert not taken
+    session.save(session.settings, path)
+    assert taken == [1]
+    session.restart(session.settings)
     session.load(session.settings, path)
     assert see(session, SECOND) == [1]
 

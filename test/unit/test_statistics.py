@@ -7,7 +7,8 @@ import pytest
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS, check_options
 from persontrack_ros.ros.tracker import statistics
-from persontrack_ros.ros.tracker.statistics import ERROR_TIME, Level, Statistics
+from persontrack_ros.ros.tracker.checks import Level, judge
+from persontrack_ros.ros.tracker.statistics import ERROR_TIME, RATE_WINDOW, Statistics
 
 DEFAULTS = {one.name: one.default for one in NODE_PARAMETERS}
 
@@ -32,16 +33,17 @@ def limits(**changes):
 
 
 def test_rate_and_latency(clock):
-    numbers = Statistics()
+    statistics = Statistics()
     for step in range(100):
         clock.now += 0.1
-        numbers.processed(clock.now - (0.2 if step == 50 else 0.02), 3, {step // 10, 7})
-    report = numbers.report(limits(), silence=0.1)
-    assert (report.level, report.message) == (Level.OK, 'tracking')
-    assert float(report.values['rate (1/s)']) == pytest.approx(10, abs=0.3)
-    assert report.values['latency p50 (ms)'] == '20.0'
-    assert 20 < float(report.values['latency p99 (ms)']) <= 200
-    assert numbers.account(dropped=7, in_work=1) == {
+        received = clock.now - (0.2 if step == 50 else 0.02)
+        statistics.processed(received, 0.01, 3, {step // 10, 7})
+    numbers = statistics.numbers()
+    assert numbers.rate == pytest.approx(10, abs=0.3)
+    assert numbers.busy == pytest.approx(0.01)
+    assert numbers.p50 == pytest.approx(0.02)
+    assert 0.02 < numbers.p99 < 0.21
+    assert statistics.account(dropped=7, in_work=1) == {
         'sent': 108,
         'processed': 100,
         'dropped': 7,
@@ -49,18 +51,24 @@ def test_rate_and_latency(clock):
         'paused': 0,
         'in work': 1,
     }
-    assert (report.values['people now'], report.values['ids so far']) == ('3', '10')
-    numbers.forget_ids()
-    assert numbers.report(limits(), 0.1).values['ids so far'] == '0'
-    assert numbers.report(limits(latency_warn=0.01), 0.1).level == Level.WARN
-    assert numbers.report(limits(latency_error=0.01), 0.1).level == Level.ERROR
-    assert numbers.report(limits(rate_warn=9.0), 0.1).level == Level.OK
-    assert numbers.report(limits(rate_warn=11.0), 0.1).message == '10.0 images per second'
+    assert (numbers.people, numbers.persons) == (3, 10)
+    statistics.forget_ids()
+    assert statistics.numbers().persons == 0
     clock.now += 60
-    assert numbers.report(limits(), 0.1).values['rate (1/s)'] == '0.0'
-    numbers.resume()
+    assert (statistics.numbers().rate, statistics.numbers().window) == (0.0, RATE_WINDOW)
+    statistics.resume()
     clock.now += 1
-    assert numbers.report(limits(rate_warn=11.0), 0.1).level == Level.OK  # too early to tell
+    assert statistics.numbers().window == 1.0
+
+
+def test_levels_by_parameters():
+    assert judge(limits(), 'silence', 4.9) == Level.OK
+    assert judge(limits(), 'silence', 5.1) == Level.WARN
+    assert judge(limits(silence_error=10.0), 'silence', 11.0) == Level.ERROR
+    assert judge(limits(silence_warn=0.0), 'silence', 1e6) == Level.OK
+    assert judge(limits(latency_warn=0.01), 'latency', 0.02) == Level.WARN
+    assert judge(limits(rate_warn=9.0), 'rate', -10.0, sign=-1) == Level.OK
+    assert judge(limits(rate_warn=11.0), 'rate', -10.0, sign=-1) == Level.WARN
 
 
 def test_many_persons_take_no_memory(monkeypatch):
@@ -68,28 +76,30 @@ def test_many_persons_take_no_memory(monkeypatch):
     monkeypatch.setattr(statistics, 'REMEMBERED_IDS', 10)
     numbers = Statistics()
     for passing in range(2, 1000):
-        numbers.processed(0.0, 2, [1, passing])
+        numbers.processed(0.0, 0.0, 2, [1, passing])
         assert len(numbers._ids) <= 10
-    assert numbers.report(limits(), 0.1).values['ids so far'] == '999'
+    assert numbers.numbers().persons == 999
 
 
-def test_silence():
+def test_a_frame_is_counted_once_whatever_fails():
     numbers = Statistics()
-    assert numbers.report(limits(), silence=4.9).level == Level.OK
-    report = numbers.report(limits(), silence=5.1)
-    assert (report.level, report.message) == (Level.WARN, 'no input for 5.1 s')
-    assert numbers.report(limits(silence_error=10.0), silence=11).level == Level.ERROR
-    assert numbers.report(limits(silence_warn=0.0), silence=1e6).level == Level.OK
+
+    def ids():
+        yield 1
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        numbers.processed(0.0, 0.0, 1, ids())
+    numbers.failed('image skipped')
+    assert numbers.account(0, 0)['sent'] == 1
 
 
 def test_the_last_error(clock):
     numbers = Statistics()
     numbers.failed('image skipped')
-    report = numbers.report(limits(), 0.1)
-    assert (report.level, report.message) == (Level.ERROR, 'image skipped')
+    assert (numbers.numbers().error, numbers.numbers().recent) == ('image skipped', True)
     clock.now += ERROR_TIME + 1
-    report = numbers.report(limits(), 0.1)
-    assert (report.level, report.values['last error']) == (Level.OK, 'image skipped')
+    assert (numbers.numbers().error, numbers.numbers().recent) == ('image skipped', False)
 
 
 @pytest.mark.parametrize(

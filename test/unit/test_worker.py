@@ -11,16 +11,20 @@ from persontrack_ros.ros.tracker.worker import NewestItemWorker, Turns
 TIMEOUT = 60
 
 
-def ignore():
-    """Do nothing when the worker is idle."""
+def make(handle, turns=None, failed=None):
+    """Make a worker whose handler does not fail, if nothing else is said."""
+
+    def fail(item, error):
+        raise error
+
+    return NewestItemWorker(handle, failed or fail, turns or Turns())
 
 
-@pytest.mark.fault(
-    'subscribers',
-    'a node that is slower than the camera',
-    happens='always the newest image',
-    lost='the images between, counted',
-)
+def stop(worker):
+    """Stop a worker, however long that takes."""
+    assert worker.stop(TIMEOUT, lambda: None)
+
+
 def test_waiting_items_are_replaced_by_newer_ones():
     done = []
     busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
@@ -32,14 +36,14 @@ def test_waiting_items_are_replaced_by_newer_ones():
         if item == 4:
             finished.set()
 
-    worker = NewestItemWorker(handle, ignore, Turns())
+    worker = make(handle)
     worker.submit(1)
     assert busy.wait(TIMEOUT)
     for item in (2, 3, 4):
         worker.submit(item)
     go_on.set()
     assert finished.wait(TIMEOUT)
-    worker.stop()
+    stop(worker)
     assert done == [1, 4]
     assert worker.dropped == 2
 
@@ -51,12 +55,12 @@ def test_submit_does_not_wait_for_the_handler():
         busy.set()
         assert go_on.wait(TIMEOUT)
 
-    worker = NewestItemWorker(handle, ignore, Turns())
+    worker = make(handle)
     worker.submit(1)
     assert busy.wait(TIMEOUT)
     worker.submit(2)  # would hang here
     go_on.set()
-    worker.stop()
+    stop(worker)
 
 
 def test_stop_lets_the_handler_finish_and_drops_the_rest():
@@ -68,11 +72,11 @@ def test_stop_lets_the_handler_finish_and_drops_the_rest():
         assert go_on.wait(TIMEOUT)
         done.append(item)
 
-    worker = NewestItemWorker(handle, ignore, Turns())
+    worker = make(handle)
     worker.submit(1)
     assert busy.wait(TIMEOUT)
     worker.submit(2)
-    stopping = threading.Thread(target=worker.stop)
+    stopping = threading.Thread(target=stop, args=[worker])
     stopping.start()
     while not worker._stopping:
         pass
@@ -84,33 +88,7 @@ def test_stop_lets_the_handler_finish_and_drops_the_rest():
 
 
 def test_stop_without_work():
-    NewestItemWorker(print, ignore, Turns()).stop()
-
-
-def test_idle_is_told_after_each_item():
-    done = []
-    busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
-
-    def handle(item):
-        busy.set()
-        assert go_on.wait(TIMEOUT)
-        done.append(item)
-
-    def on_idle():
-        done.append('idle' if not worker.busy else 'busy')
-        if 2 in done:
-            finished.set()
-
-    worker = NewestItemWorker(handle, on_idle, Turns())
-    assert not worker.busy
-    worker.submit(1)
-    assert busy.wait(TIMEOUT)
-    worker.submit(2)
-    assert worker.busy
-    go_on.set()
-    assert finished.wait(TIMEOUT)
-    worker.stop()
-    assert done == [1, 'idle', 2, 'idle']
+    stop(make(print))
 
 
 def test_workers_have_their_turns_in_the_order_in_which_they_asked():
@@ -126,7 +104,7 @@ def test_workers_have_their_turns_in_the_order_in_which_they_asked():
             finished.set()
 
     turns = Turns(1)
-    front, left, rear = (NewestItemWorker(handle, ignore, turns) for _ in range(3))
+    front, left, rear = (make(handle, turns=turns) for _ in range(3))
 
     def wait_in_line(number):
         while len(turns._waiting) < number:
@@ -138,14 +116,12 @@ def test_workers_have_their_turns_in_the_order_in_which_they_asked():
     wait_in_line(1)
     rear.submit('rear 1')
     wait_in_line(2)
-    # Only who is next takes newer images; others leave them in the middleware.
-    assert [worker.busy for worker in (front, left, rear)] == [True, False, True]
     front.submit('front 2')
     left.submit('left 2')
     go_on.set()
     assert finished.wait(TIMEOUT)
     for worker in (front, left, rear):
-        worker.stop()
+        stop(worker)
     assert done == ['front 1', 'left 2', 'rear 1', 'front 2']
     assert [worker.dropped for worker in (front, left, rear)] == [0, 1, 0]
 
@@ -159,23 +135,23 @@ def test_as_many_work_at_once_as_there_are_turns():
         met.release()
 
     turns = Turns(2)
-    workers = [NewestItemWorker(handle, ignore, turns) for _ in range(2)]
+    workers = [make(handle, turns=turns) for _ in range(2)]
     for worker in workers:
         worker.submit(1)
     for worker in workers:
         assert met.acquire(timeout=TIMEOUT)
-        worker.stop()
+        stop(worker)
 
 
 def test_a_worker_that_waits_for_its_turn_can_be_stopped():
     done = []
     turns = Turns(1)
-    worker = NewestItemWorker(done.append, ignore, turns)
-    with turns.turn(ignore):
+    worker = make(done.append, turns=turns)
+    with turns.turn():
         worker.submit(1)
         while not turns._waiting:
             pass
-        stopping = threading.Thread(target=worker.stop)
+        stopping = threading.Thread(target=stop, args=[worker])
         stopping.start()
         while not worker._stopping:
             pass
@@ -183,3 +159,70 @@ def test_a_worker_that_waits_for_its_turn_can_be_stopped():
     assert not stopping.is_alive()
     assert done == []
     assert worker.dropped == 1
+
+
+@pytest.mark.parametrize(
+    'error',
+    [RuntimeError('x'), RecursionError(), MemoryError(), SystemExit(3), KeyboardInterrupt()],
+)
+def test_whatever_is_raised_costs_one_item(error):
+    done, failed = [], []
+    finished = threading.Event()
+
+    def handle(item):
+        if item == 1:
+            raise error
+        done.append(item)
+        finished.set()
+
+    def fail(item, error):
+        failed.append((item, error))
+
+    worker = make(handle, failed=fail)
+    worker.submit(1)
+    while not failed:
+        pass
+    worker.submit(2)
+    assert finished.wait(TIMEOUT)
+    stop(worker)
+    assert (done, failed, worker.failure) == ([2], [(1, error)], None)
+    assert (worker.dropped, worker.in_work) == (0, 0)
+
+
+def test_what_ends_the_thread_is_known():
+    error = MemoryError()
+
+    def handle(item):
+        raise error
+
+    worker = make(handle)
+    worker.submit(1)
+    while worker.failure is None:
+        pass
+    assert worker.failure is error
+    stop(worker)
+
+
+def test_a_worker_that_does_not_finish_goes_on():
+    """Whoever wants to stop it learns that while it waits, and at its end."""
+    done = []
+    busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
+
+    def handle(item):
+        busy.set()
+        assert go_on.wait(TIMEOUT)
+        done.append(item)
+        if item == 2:
+            finished.set()
+
+    reports = []
+    worker = make(handle)
+    worker.submit(1)
+    assert busy.wait(TIMEOUT)
+    assert not worker.stop(1.5, lambda: reports.append(worker.current[0]))
+    assert reports == [1]
+    worker.submit(2)
+    go_on.set()
+    assert finished.wait(TIMEOUT)
+    stop(worker)
+    assert done == [1, 2]

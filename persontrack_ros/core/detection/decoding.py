@@ -3,7 +3,8 @@ The outputs of detectors of different kinds, as boxes and scores.
 
 A decoder gets the outputs by name and returns corners ``[left, top, right, bottom]`` in pixels of
 the model's input, shape ``(N, 4)``, and scores, shape ``(N,)``; of models with several classes
-only the persons count. Class scores, and so thresholds, mean what the model means by them.
+only the persons count. Class scores, and so thresholds, mean what the model means by them. Each
+raises ModelError where a number is not finite.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.models.exports import Shape, Shapes, detr_outputs
 from persontrack_ros.core.models.profile import DetectorProfile
@@ -47,8 +49,22 @@ class Decoder:
     overlapping: bool = False
 
 
+def check_finite(*values: NDArray[Any]) -> None:
+    """
+    Check what a model gives.
+
+    :raises ModelError: if there is a NaN or an infinity in it.
+    """
+    if not all(np.isfinite(value).all() for value in values):
+        raise ModelError(
+            'gives numbers that are none (NaN or infinite): its weights are damaged, or too large '
+            'for the precision or device; try inference.precision f32, or another device'
+        )
+
+
 def _only(values: Mapping[str, NDArray[np.float32]]) -> FloatArray:
     (value,) = values.values()
+    check_finite(value)
     return value.astype(np.float64)
 
 
@@ -72,16 +88,19 @@ def _class_scores(scores: FloatArray, profile: DetectorProfile) -> FloatArray:
 
 
 def _decode_ssd(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found:
-    rows = _only(outputs)[0, 0]
-    # An image_id of -1 ends the list.
-    ends = np.flatnonzero(rows[:, 0] < 0)
+    (rows,) = outputs.values()
+    rows = rows[0, 0].astype(np.float64)
+    # An image_id of -1 ends the list; anything may stand behind it.
+    ends = np.flatnonzero((rows[:, 0] < 0) & np.isfinite(rows[:, 0]))
     rows = rows[: ends[0]] if len(ends) else rows
+    check_finite(rows)
     rows = rows[_of_class(rows[:, 1], profile)]
     height, width = size
     return rows[:, 3:7] * [width, height, width, height], rows[:, 2]
 
 
 def _decode_boxes(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found:
+    check_finite(*(outputs[name] for name in ('boxes', 'scores', 'labels') if name in outputs))
     boxes = outputs['boxes'].astype(np.float64)
     boxes = boxes.reshape(-1, boxes.shape[-1])
     scores = outputs['scores'].reshape(-1) if 'scores' in outputs else boxes[:, 4]
@@ -155,6 +174,7 @@ def _detr(outputs: Outputs) -> tuple[FloatArray, FloatArray]:
     """Return logits and boxes."""
     names = detr_outputs({name: value.shape for name, value in outputs.items()})
     logits, boxes = (outputs[name][0].astype(np.float64) for name in names or ())
+    check_finite(logits, boxes)
     return logits, boxes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class Detector:
     """
     Finds persons with any model that a :class:`DetectorProfile` describes.
 
+    Threads that share one take turns.
+
     :ivar size: height and width of the model's input.
     """
 
@@ -42,7 +45,7 @@ class Detector:
         :param pipelined: whether several images are to be worked on at once, see :meth:`team`.
         :raises ModelError: if it is missing, damaged or of another kind.
         """
-        path = find_model(settings.model, settings.precision)
+        path = self._path = find_model(settings.model, settings.precision)
         profile = read_profile(path, DetectorProfile)
         # The zoo's kind of model needs no profile: there is nothing to choose in it.
         self._profile = profile or DetectorProfile()
@@ -51,6 +54,7 @@ class Detector:
         self._model = runtime.compile(model, path, self._profile, settings.device, pipelined)
         self.size = (self._model.images.shape[1], self._model.images.shape[2])
         self._fit = Fit(self._profile.fit, (0, 0), self.size)
+        self._lock = threading.Lock()
         shapes = output_shapes(model)
         if self._profile.decoder == 'yolov8':
             # Exported with non-maximum suppression, or made without the need for it.
@@ -60,7 +64,7 @@ class Detector:
         if not self._decoder.accepts(shapes, self._profile, self.size):
             raise ModelError(_wrong_outputs(path, model, self._profile, self.size, bool(profile)))
         _, scores = self._infer()
-        if not (np.isfinite(scores).all() and (scores >= 0).all() and (scores <= 1.001).all()):
+        if not ((scores >= 0).all() and (scores <= 1.001).all()):
             raise ModelError(
                 f'{path} gives impossible scores: its weights are damaged, or its decoder is not '
                 f'{self._profile.decoder}'
@@ -93,13 +97,16 @@ class Detector:
         :param image: uint8 BGR of any size, shape ``(height, width, 3)``.
         :returns: detections above the score threshold, best first, without embeddings; boxes in
             pixels of the image, as the model gives them: they may reach a little beyond it.
+        :raises ModelError: if the model gives a NaN or an infinity.
         """
         height, width = image.shape[:2]
-        if self._fit.image != (height, width):
-            self._fit = Fit(self._profile.fit, (height, width), self.size)
-            self._model.images[:] = GREY
-        self._fit.draw(image, self._model.images[0], self._exact)
-        corners, scores = self._infer()
+        with self._lock:
+            if self._fit.image != (height, width):
+                self._fit = Fit(self._profile.fit, (height, width), self.size)
+                self._model.images[:] = GREY
+            fit = self._fit
+            fit.draw(image, self._model.images[0], self._exact)
+            corners, scores = self._infer()
         keep = np.flatnonzero(
             (scores >= self._score_threshold) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
         )
@@ -107,7 +114,7 @@ class Detector:
             order = suppress(corners[keep], scores[keep], self._profile.nms_threshold)
         else:
             order = np.argsort(-scores[keep], kind='stable')
-        corners = self._fit.to_image(corners[keep[order]])
+        corners = fit.to_image(corners[keep[order]])
         boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
         seen = (boxes[:, 2:] >= SMALLEST).all(axis=1)
         return Detections.create(
@@ -121,11 +128,15 @@ class Detector:
             other = copy.copy(self)
             other._model = model
             other._fit = Fit(self._profile.fit, (0, 0), self.size)
+            other._lock = threading.Lock()
             team.append(other)
         return team
 
     def _infer(self) -> tuple[FloatArray, FloatArray]:
-        return self._decoder.decode(self._model.infer(), self._profile, self.size)
+        try:
+            return self._decoder.decode(self._model.infer(), self._profile, self.size)
+        except ModelError as error:
+            raise ModelError(f'{self._path} {error}') from error
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ LEAST_SAMPLES = 10
 
 # Factor of the noise and grey levels above it from which on something changed, and the most that
 # is taken for noise, lest it is a camera that moves: of images, where compression leaves rare
-# large differences, and of means. Chosen by studies/still_scenes, see docs/performance.md.
+# large differences, and of means. Chosen on persons who enter empty scenes.
 IMAGE_LIMIT = (1.5, 1.5, 5.0)
 MEAN_LIMIT = (1.4, 0.75, 2.0)
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persontrack_ros.core.detection.decoding import check_finite
 from persontrack_ros.core.detection.detector import GREY
 from persontrack_ros.core.errors import ModelError
 from persontrack_ros.core.geometry import FloatArray, pixel_rectangles
@@ -45,6 +46,7 @@ class Embedder(Protocol):
         :param boxes: ``[left, top, width, height]`` in pixels, shape ``(N, 4)``. A box partly
             outside the image is clipped; of one wholly outside, the nearest pixel is used.
         :returns: L2-normalised vectors, shape ``(N, dimension)``.
+        :raises ModelError: if the model gives a NaN or an infinity.
         """
         ...
 
@@ -98,8 +100,10 @@ class ColorEmbedder:
         return np.array(vectors, dtype=np.float32).reshape(-1, self.dimension)
 
     def _describe(self, crop: BgrImage) -> NDArray[np.float32]:
-        small = cv2.resize(crop, (self._WIDTH, self._HEIGHT))[:, self._MARGIN : -self._MARGIN]
-        hsv = cv2.cvtColor(small, cv2.COLOR_BGR2HSV).astype(np.intp)
+        small = np.empty((self._HEIGHT, self._WIDTH, 3), dtype=np.uint8)
+        scale(crop, small, exact=True)
+        inner = small[:, self._MARGIN : -self._MARGIN]
+        hsv = cv2.cvtColor(inner, cv2.COLOR_BGR2HSV).astype(np.intp)
         hue, saturation, value = (
             hsv[..., channel] * bins // end
             for channel, (bins, end) in enumerate(zip(self._BINS, self._RANGES))
@@ -128,7 +132,7 @@ class ModelEmbedder:
 
         :raises ModelError: if it is missing, damaged or of another kind.
         """
-        path = find_model(settings.model, settings.precision)
+        path = self._path = find_model(settings.model, settings.precision)
         profile = read_profile(path, Profile) or Profile()
         model = runtime.read(path, profile)
         shapes = list(output_shapes(model).values())
@@ -162,15 +166,14 @@ class ModelEmbedder:
 
         for index, outputs in enumerate(infer_all(self._team, len(crops), fill)):
             (embeddings[index],) = outputs.values()
-        vectors = normalise(embeddings)
-        # One vector of no numbers would make those of the whole track none, for as long as it is.
-        vectors[~np.isfinite(vectors).all(axis=1)] = 0.0
-        return vectors
+        try:
+            check_finite(embeddings)
+        except ModelError as error:
+            raise ModelError(f'{self._path} {error}') from error
+        return normalise(embeddings)
 
 
 def _crops(image: BgrImage, boxes: FloatArray) -> list[BgrImage]:
     """Cut the boxes out of the image, clipped to it, see :func:`pixel_rectangles`."""
     rectangles = pixel_rectangles(boxes, image.shape[1], image.shape[0])
-    crops = [image[top:bottom, left:right] for left, top, right, bottom in rectangles]
-    # OpenCV 4.5 takes a single pixel for something else than an image.
-    return [crop.repeat(2, axis=0) if crop.size == 3 else crop for crop in crops]
+    return [image[top:bottom, left:right] for left, top, right, bottom in rectangles]

@@ -3,7 +3,7 @@ Whether two looks are of one person, by re-identification model.
 
 The numbers are those of the ten persons of vtest.avi, of detections that nobody covers, two
 seconds apart or in different visits: 5,866 pairs of looks of one person and 58,614 of two. The
-limits are chosen by what tracking makes of them. `studies/recognition` prints both.
+limits are chosen by what tracking makes of them. `tools/recognition.py` prints both.
 """
 
 from __future__ import annotations

@@ -29,6 +29,9 @@ def scale(
             f'an image is {image.dtype} of shape {image.shape}, expected {target.dtype} of shape '
             f'{("height", "width", *target.shape[2:])}'
         )
+    # OpenCV 4.5 takes a single pixel for something else than an image.
+    if image.size == 3:
+        image = image.repeat(2, axis=0)
     # A property of the thread.
     cv2.ipp.setUseIPP_NotExact(not exact)
     cv2.resize(image, target.shape[1::-1], dst=target, interpolation=interpolation)

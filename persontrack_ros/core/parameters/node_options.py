@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.images.encodings import MAX_MEGAPIXELS
@@ -105,8 +105,9 @@ NODE_PARAMETERS = (
     Parameter(
         'target',
         '',
-        'Whom target_pose follows: the id of a track; nearest, who is nearest when it is set, '
-        'until they are lost for good; or nobody where it is empty. Needs depth and target_frame.',
+        'Whom target_pose follows: the id of a track, until ids begin anew; nearest, who is '
+        'nearest when it is set, until they are lost for good; or nobody where it is empty. '
+        'Needs depth and target_frame.',
         runtime=True,
     ),
     Parameter(
@@ -215,6 +216,14 @@ PUBLISHER_PARAMETERS = (
 )
 
 
+def target_id(target: str) -> Optional[int]:
+    """Return the id of the track that a value of `target` names; None if it names none."""
+    # As they are published: 007 is no id, and 20 digits are none.
+    if not (target.isascii() and target.isdecimal()) or target[0] == '0' or len(target) > 18:
+        return None
+    return int(target)
+
+
 def check_options(options: Mapping[str, Any]) -> None:
     """
     Check what the parameters of the node mean together.
@@ -225,7 +234,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     if options['depth'] and options['input'] == DETECTIONS:
         raise SettingsError('depth belongs to images: it cannot be used where input is detections')
     target = options['target']
-    if target not in ('', NEAREST) and not (target.isascii() and target.isdecimal()):
+    if target not in ('', NEAREST) and target_id(target) is None:
         raise SettingsError(f'target: {target!r} is neither the id of a track nor {NEAREST}')
     if target and not (options['depth'] and options['target_frame']):
         raise SettingsError('target needs to know where persons are: set depth and target_frame')
@@ -244,6 +253,12 @@ def _check_frame(options: Mapping[str, Any], settings: Settings) -> None:
 
     :raises SettingsError: if there is none and tf is needed, or one that is not.
     """
+    frame = options['target_frame']
+    if frame.startswith('/'):
+        raise SettingsError(
+            f'target_frame: tf2 knows no frames that begin with a slash: {frame[1:]!r} '
+            f'instead of {frame!r}'
+        )
     by_tf = settings.tracker.camera_motion == TF
     if by_tf and not options['target_frame']:
         raise SettingsError(

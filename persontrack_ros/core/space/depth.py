@@ -1,5 +1,5 @@
 """
-Where persons are in space: what depth images and calibrations of cameras say.
+3D boxes of persons, from depth images and calibrations of cameras.
 
 Depth is *registered*: each pixel of the depth image looks where the pixel of the colour image
 looks that is at the same part of its width and height. Results are in the optical frame of the
@@ -11,8 +11,8 @@ Messages are whatever has the attributes of their ROS types.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional
+from dataclasses import dataclass, replace
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 from persontrack_ros.core.calibration import Camera, picture_scale
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images.encodings import RawImage, depth_to_metres, image_to_depth
+from persontrack_ros.core.timeline import SECOND
 from persontrack_ros.core.tracking.track import Track
-
-if TYPE_CHECKING:
-    from persontrack_ros.core.space.motion_filter import Motion
 
 # The part of a box, from left and top, in which depths are looked at: the trunk rather than
 # what is beside it, and the floor at the feet.
@@ -36,34 +34,75 @@ THICKNESS = 0.4
 # Part of the region that has to agree on a depth, the middle of it counting most.
 MIN_SHARE = 0.25
 
+# Seconds after a measurement for which a position is known.
+MAX_AGE = 0.3
+
 # How far a person may have come who was not detected for a moment, in metres.
 MAX_STEP = 0.5
+
+# No box of a person is wider or higher, in metres: nearer than the camera can measure, depth has
+# holes where the person is, and knows only what is behind them.
+MAX_SIZE = (2.0, 2.6)
 
 # Samples in each direction; more make nothing more certain.
 _SAMPLES = 32
 
 
+# Standard deviation of a distance, in metres, and at least this part of it.
+DEPTH_NOISE = 0.04
+RELATIVE_NOISE = 0.01
+
+# Standard deviation of what is between the middle of a box and that of the person, in metres:
+# arms, legs, and what hides a side. It stays for many frames, therefore no filter averages it out.
+# Boxes of the motion model lag while the camera turns.
+DETECTED, PREDICTED = 0.1, 0.25
+
+
 @dataclass(frozen=True)
-class Place:
+class Box3D:
     """
-    Where a person is.
+    A person in space.
 
     :ivar position: ``[x, y, z]`` of the middle of the side that is seen, in metres.
     :ivar size: ``[width, height, depth]`` in metres; depth is that of the side that is seen.
         Where there is a yaw, ``[depth, width, height]``.
+    :ivar away: from the camera to the position.
+    :ivar lateral: standard deviation across that, in metres.
+    :ivar covariance: of the position, shape ``(3, 3)``.
     :ivar yaw: of the upright box in a frame whose z points up, in radians; None in the optical
         frame of the camera.
-    :ivar motion: in a frame that stands still, where it is known.
+    :ivar velocity: in a frame that stands still, in metres per second.
     """
 
     position: FloatArray
     size: FloatArray
+    away: FloatArray
+    lateral: float
+    covariance: FloatArray
     yaw: Optional[float] = None
-    motion: Optional[Motion] = None
+    velocity: Optional[FloatArray] = None
+
+    @classmethod
+    def measured(cls, position: FloatArray, size: FloatArray, lateral: float) -> Box3D:
+        """Take a measurement in the optical frame of the camera."""
+        box = cls(position, size, position, lateral, np.zeros((3, 3)))
+        covariance = depth_noise(box) ** 2 * np.eye(3) + lateral_covariance(box)
+        return replace(box, covariance=covariance)
+
+
+def depth_noise(box: Box3D) -> float:
+    """Return the standard deviation of a measured position, of one frame alone."""
+    return max(DEPTH_NOISE, RELATIVE_NOISE * float(np.linalg.norm(box.away)))
+
+
+def lateral_covariance(box: Box3D) -> FloatArray:
+    """Return the covariance, of shape ``(3, 3)``, of what is the same in many frames."""
+    ray = box.away / np.linalg.norm(box.away)
+    return box.lateral**2 * (np.eye(3) - np.outer(ray, ray))
 
 
 class Scene:
-    """What a depth image and a calibration say of the places of persons in an image."""
+    """What a depth image and a calibration say of the persons in an image."""
 
     def __init__(self, depth: RawImage, info: Any, image_size: tuple[int, int]) -> None:
         """
@@ -78,14 +117,15 @@ class Scene:
         self._camera = Camera(info, image_size)
         self._scale = picture_scale('depth image', self._depth.shape[::-1], image_size)
 
-    def locate(self, box: FloatArray, near: Optional[float] = None) -> Optional[Place]:
+    def locate(self, box: FloatArray, near: Optional[float] = None) -> Optional[Box3D]:
         """
-        Find the place of a person.
+        Measure the 3D box of a person.
 
         :param box: ``[left, top, width, height]`` in pixels of the image.
         :param near: distance z at which a person was who is not detected but expected in the box,
             so that nobody is mistaken for them who stands in front of them.
-        :returns: None where too little of the depth is known, or it is not clear.
+        :returns: None where too little of the depth is known, it is not clear, or it is that of
+            something larger than a person.
         """
         found = self._surface(box, near)
         if found is None:
@@ -94,13 +134,13 @@ class Scene:
         left, top, width, height = box
         sides = np.array([[0.5, 0.5], [0, 0.5], [1, 0.5], [0.5, 0], [0.5, 1]])
         middle, *ends = self._camera.rays([left, top] + sides * [width, height])
-        size = [ends[1][0] - ends[0][0], ends[3][1] - ends[2][1]]
-        place = Place(
-            position=distance * np.array([*middle, 1.0]),
-            size=np.array([distance * size[0], distance * size[1], thickness]),
-        )
+        size = distance * np.array([ends[1][0] - ends[0][0], ends[3][1] - ends[2][1]])
+        position = distance * np.array([*middle, 1.0])
         # What is far outside of a distorted image is nowhere.
-        return place if np.isfinite([place.position, place.size]).all() else None
+        if not np.isfinite([*position, *size]).all() or (size > MAX_SIZE).any():
+            return None
+        lateral = DETECTED if near is None else PREDICTED
+        return Box3D.measured(position, np.array([*size, thickness]), lateral)
 
     def _surface(self, box: FloatArray, near: Optional[float]) -> Optional[tuple[float, float]]:
         """Return the distance of the side of a person that is seen, and its thickness."""
@@ -142,31 +182,39 @@ def _quantiles(
 
 
 class Locator:
-    """Finds the places of tracks from image to image."""
+    """Measures the 3D boxes of tracks from frame to frame."""
 
     def __init__(self) -> None:
         """Start without tracks."""
-        self._distances: dict[int, float] = {}
+        self._seen: dict[int, tuple[float, int]] = {}
 
-    def locate(self, tracks: Sequence[Track], scene: Scene) -> dict[int, Place]:
+    def locate(
+        self, tracks: Sequence[Track], detections: FloatArray, scene: Scene, time: int
+    ) -> dict[int, Box3D]:
         """
-        Find the places of the tracks of the next image.
+        Measure the tracks of the next frame.
 
-        :returns: by id, of those whose place is known; that of a track which is not detected is,
-            where somebody is about as far away as the person was.
+        :param detections: the detected boxes, shape ``(N, 4)``: those of tracks lag while the
+            camera turns.
+        :param time: of the frame, in nanoseconds.
+        :returns: by id, of those that could be measured; a track that is not detected is measured
+            for `MAX_AGE` where the depth is about that of the person before.
         """
-        distances, places = {}, {}
+        seen, measured = {}, {}
         for track in tracks:
-            last = self._distances.get(track.id)
-            if track.detection is None and last is None:
+            distance, since = self._seen.get(track.id, (None, 0))
+            if track.detection is not None:
+                box, since = scene.locate(detections[track.detection]), time
+            elif distance is not None and time - since <= MAX_AGE * SECOND:
+                box = scene.locate(track.box, distance)
+            else:
                 continue
-            place = scene.locate(track.box, last if track.detection is None else None)
-            if place is not None:
-                places[track.id], last = place, float(place.position[2])
-            if last is not None:
-                distances[track.id] = last
-        self._distances = distances
-        return places
+            if box is not None:
+                measured[track.id], distance = box, float(box.position[2])
+            if distance is not None:
+                seen[track.id] = distance, since
+        self._seen = seen
+        return measured
 
 
 def _sample(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Optional
@@ -11,14 +11,17 @@ from typing import Optional
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.parameters.node_options import NEAREST
 from persontrack_ros.core.timeline import SECOND
-from persontrack_ros.core.tracking.track import Track
 
 # In metres per second: who is slower stands, and turns on the spot for all that can be measured.
 WALKING = 0.3
 
 
-class Sight(Enum):
-    """How much is known of where the target is now."""
+class TargetStatus(Enum):
+    """
+    How much is known of where the target is now.
+
+    `SEEN`: measured in this frame; `PREDICTED`: a moment before; `LOST`: neither.
+    """
 
     SEEN = 'seen'
     PREDICTED = 'predicted'
@@ -31,22 +34,21 @@ class Target:
     Who is followed.
 
     :ivar id: of the track; None while nobody could be chosen.
-    :ivar sight: how much is known.
-    :ivar since: stamp from which on that is so, in nanoseconds.
+    :ivar status: how much is known.
+    :ivar since: time from which on that is so, in nanoseconds.
     """
 
     id: Optional[int]
-    sight: Sight
+    status: TargetStatus
     since: int
 
 
 class Follower:
     """
-    Chooses the target, and keeps to it until somebody else is wanted.
+    Chooses the target, and keeps to it until another person is wanted.
 
-    An id is waited for, whether it was ever given or not. With `nearest`, who was chosen is kept
-    while they are seen or predicted, and while they are lost for as long as they would get their
-    id again; only then is somebody else chosen.
+    With `nearest`, who was chosen is kept while their track is visible or their position known,
+    and then for as long as they would get their id again; only then is another person chosen.
     """
 
     def __init__(self) -> None:
@@ -57,43 +59,44 @@ class Follower:
     def update(
         self,
         wanted: str,
-        tracks: Sequence[Track],
+        visible: Collection[int],
         distances: Mapping[int, float],
-        stamp: int,
+        known: Collection[int],
+        time: int,
         patience: float,
     ) -> Optional[Target]:
         """
-        Look for the target in the next image.
+        Look for the target in the next frame.
 
         :param wanted: an id, `nearest` or empty: nobody.
-        :param tracks: the visible ones.
-        :param distances: of those whose place is known, by id, in metres.
-        :param stamp: of the image, in nanoseconds.
-        :param patience: how long somebody who is lost is kept to, in seconds.
+        :param visible: ids of the tracks.
+        :param distances: of those that are measured in this frame, by id, in metres.
+        :param known: ids of those that were measured a moment before.
+        :param time: of the frame, in nanoseconds.
+        :param patience: how long a lost target is kept, in seconds.
         :returns: None where nobody is wanted.
         """
         if wanted != self._wanted:
             self._wanted, self._target = wanted, None
         if not wanted:
             return None
-        visible = {track.id: track for track in tracks}
         old = self._target
         id_ = old.id if old and wanted == NEAREST else None
         if wanted != NEAREST:
             id_ = int(wanted)
-        elif old and old.sight == Sight.LOST and stamp - old.since > patience * SECOND:
-            # Somebody who is back in this very image is no other one.
+        elif old and old.status == TargetStatus.LOST and time - old.since > patience * SECOND:
+            # Somebody who is back in this very frame is no other one.
             id_ = id_ if id_ in visible else None
         if id_ is None:
-            seen = {key: each for key, each in distances.items() if key in visible}
-            id_ = min(seen, key=seen.__getitem__) if seen else None
-        track = visible.get(id_) if id_ is not None else None
-        if track is None:
-            sight = Sight.LOST
+            id_ = min(distances, key=distances.__getitem__) if distances else None
+        if id_ in distances:
+            status = TargetStatus.SEEN
+        elif id_ in visible and id_ in known:
+            status = TargetStatus.PREDICTED
         else:
-            sight = Sight.PREDICTED if track.detection is None else Sight.SEEN
-        unchanged = old is not None and (old.id, old.sight) == (id_, sight)
-        self._target = Target(id_, sight, old.since if old and unchanged else stamp)
+            status = TargetStatus.LOST
+        unchanged = old is not None and (old.id, old.status) == (id_, status)
+        self._target = Target(id_, status, old.since if old and unchanged else time)
         return self._target
 
 

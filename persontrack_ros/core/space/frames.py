@@ -1,4 +1,4 @@
-"""Places in a frame that stands still, such as `odom` or `map` (REP 105)."""
+"""3D boxes in a frame that stands still, such as `odom` or `map` (REP 105)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.space.depth import Place
+from persontrack_ros.core.space.depth import Box3D
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,29 @@ class Pose:
             np.array(position, dtype=np.float64),
         )
 
-    def place(self, place: Place) -> Place:
+    def transform(self, box: Box3D) -> Box3D:
         """
-        Return a place seen by a camera that has this pose in a frame whose z points up.
+        Return a box measured by a camera that has this pose in a frame whose z points up.
 
         :returns: an upright box, whose x points away from the camera.
         """
-        position = self.rotation @ place.position + self.position
-        width, height, thickness = place.size
-        away = position - self.position
+        width, height, thickness = box.size
+        away = self.rotation @ box.position
         return replace(
-            place,
-            position=position,
+            box,
+            position=away + self.position,
             size=np.array([thickness, width, height]),
+            away=away,
+            covariance=self.rotation @ box.covariance @ self.rotation.T,
             yaw=math.atan2(away[1], away[0]),
         )
+
+    @property
+    def is_of_link(self) -> bool:
+        """
+        Whether the frame is that of a link, x forward and z up, instead of an optical one.
+
+        An optical frame has y down (REP 103), or up if the camera is mounted upside down; its z
+        points up in no camera that sees persons.
+        """
+        return bool(self.rotation[2, 2] > 0.6 and abs(self.rotation[2, 1]) < 0.6)

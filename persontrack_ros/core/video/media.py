@@ -41,6 +41,10 @@ _LENIENT: dict[str, Any] = (
 # Containers that say in front how long they are; of others, FFmpeg guesses it from their end.
 _ANNOUNCING = {'avi', 'flv', 'asf', 'matroska', 'mov'}
 
+# Decoders that flag the images for which data is missing. What FFmpeg flags in a .ts file is the
+# packet before the gap, which is whole, and where two files were put together nothing is missing.
+_FLAGGING = ('h264', 'mpeg1video', 'mpeg2video', 'mpeg4')
+
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
     180: cv2.ROTATE_180,
@@ -81,6 +85,7 @@ class Media:
         self.frame_count = stream.frames or round(self._announced * self.rate)
         self._position = 0
         self._damaged = 0
+        self._losses = 0
         # Time of the last image, and the two longest times between images.
         self._end = 0.0
         self._gaps = [1 / self.rate if self.rate else 0.0] * 2
@@ -170,6 +175,8 @@ class Media:
                 f'{self._damaged} of {max(self.frame_count, self._position)} images are damaged '
                 'and left out, and those behind them can show traces of it'
             )
+        if self._losses:
+            problems.append(f'data is missing in {self._losses} places, and images show it')
         # Some have more images than are to be shown; and the last may be shown as long as others,
         # but for one time that is longer because images are missing there.
         complete = 0 < self._stream.frames <= self._position
@@ -208,16 +215,24 @@ class Media:
         return end - float((stream.start_time or 0) * (stream.time_base or 0))
 
     def _frames(self) -> Iterator[av.VideoFrame]:
+        flagging = self._stream.codec_context.name in _FLAGGING
+        before = None
+        since = 0
         try:
             for packet in self._container.demux(self._stream):
+                since += 1
+                if packet.is_corrupt and not flagging:
+                    self._losses += 1
+                    since = 0
+                elif self._losses and since <= 2 and None not in (before, packet.dts):
+                    # Where time goes back, another file begins.
+                    self._losses -= packet.dts < before
+                before = packet.dts
                 try:
-                    if not packet.is_corrupt:
-                        yield from self._stream.decode(packet)
-                        continue
+                    yield from self._stream.decode(packet)
                 except av.error.FFmpegError:
-                    pass
-                self._position += 1
-                self._damaged += 1
+                    self._position += 1
+                    self._damaged += 1
         except av.error.FFmpegError as error:
             self._problem = _reason(error)
             # The decoder has images left, perhaps with gaps. A server is asked for them again.

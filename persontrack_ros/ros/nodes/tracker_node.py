@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Optional
 
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
-from rclpy.task import Future
 
-from persontrack_ros.core.errors import SettingsError, one_line
+from persontrack_ros.core.errors import PersontrackError, SettingsError
 from persontrack_ros.core.memory import giving_memory_back
 from persontrack_ros.core.parameters.settings import NONE, TF
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.timeline import FORWARD_JUMP
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
-from persontrack_ros.ros.discovery import publishers_of
 from persontrack_ros.ros.parameters import NodeParameters
-from persontrack_ros.ros.process import ros, until_shutdown
-from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics
-from persontrack_ros.ros.tracker.endpoints import QosWatch, describe
-from persontrack_ros.ros.tracker.image_log import ImageLog
-from persontrack_ros.ros.tracker.inputs import Frame, Inputs
-from persontrack_ros.ros.tracker.losses import LossWatch
+from persontrack_ros.ros.process import NodeExecutor, deepen_services, ros, until_shutdown
+from persontrack_ros.ros.tracker.checks import Checks, name_work
+from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
+from persontrack_ros.ros.tracker.entities import Entities
+from persontrack_ros.ros.tracker.frames import Frames
+from persontrack_ros.ros.tracker.inputs import Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.services import Services
-from persontrack_ros.ros.tracker.session import Session
-from persontrack_ros.ros.tracker.slow_watch import SlowWatch
-from persontrack_ros.ros.tracker.statistics import Level, Report, Statistics
+from persontrack_ros.ros.tracker.state import NodeState
+from persontrack_ros.ros.tracker.transitions import Transitions
 from persontrack_ros.ros.tracker.turning_camera import TurningCamera
 from persontrack_ros.ros.tracker.worker import NewestItemWorker, Turns
 
-_ERROR_PERIOD = 5.0
 _WATCH_PERIOD = 1.0
+# Seconds that deactivate and Ctrl-C wait for the frame in work.
+_PATIENCE = 20.0
 
 
 class TrackerNode(LifecycleNode):
@@ -61,25 +55,18 @@ class TrackerNode(LifecycleNode):
         :param gallery: shared with other cameras.
         :param turns: likewise.
         """
+        super().__init__('person_tracker', **options)
+        deepen_services(self)
         self._camera = Camera(gallery or Gallery())
         self._turns = turns or Turns()
-        self._processor: Optional[Processor] = None
-        self._worker: Optional[NewestItemWorker[Frame]] = None
-        self._inputs: Optional[Inputs] = None
-        self._outputs: Optional[Outputs] = None
-        self._enabled = True
-        self._dropped = 0
-        self._problem = ''
-        self._silent: set[str] = set()
-        super().__init__('person_tracker', **options)
-        self._configuration = NodeParameters(self)
-        self._statistics = Statistics()
-        self._log = ImageLog(self)
-        self._qos = QosWatch(self)
-        self._losses = LossWatch(self)
-        self._slow = SlowWatch()
-        Services(self, self._reset, self._enable, self._save, self._load)
-        publish_diagnostics(self, self._report)
+        self._configuration = NodeParameters(self, lambda values: self._state.check_target(values))
+        self._state = NodeState(self._configuration)
+        self._is_dead = False
+        self._transitions = Transitions(self, self._state)
+        self._frames = Frames(self, self._state)
+        self._checks = Checks(self, self._state)
+        Services(self, self._state, self._wake_executor)
+        publish_diagnostics(self, lambda: report(self._state, self._checks.findings))
         self.create_timer(
             _WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -91,6 +78,7 @@ class TrackerNode(LifecycleNode):
             ),
             post_callback=self._on_clock_jump,
         )
+        self._unconfigured = self._inactive = Entities(self)
 
     def autostart(self) -> None:
         """Configure and activate, if the parameter `autostart` says so."""
@@ -106,316 +94,183 @@ class TrackerNode(LifecycleNode):
                     )
                 return
 
+    # Each transition succeeds, or leaves the state before it and says why.
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up the models, and advertise what they can give."""
-        return self._attempt(self._configure, self._free)
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start to work."""
-        return self._attempt(self._activate, self._stop)
-
-    def _attempt(
-        self, action: Callable[[], None], undo: Callable[[], None]
-    ) -> TransitionCallbackReturn:
-        """Do it, or say why not; the node then is as before."""
-        try:
-            action()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the node must stay usable
-            self._problem = one_line(error)
-            # Whatever fails because of Ctrl-C means nothing.
-            if self.context.ok():
-                self.get_logger().error(self._problem)
-            undo()
-            return TransitionCallbackReturn.FAILURE
-        self._problem = ''
-        return TransitionCallbackReturn.SUCCESS
+        return self._transitions.attempt('configure', self._configure, self._free)
 
     def _configure(self) -> None:
+        self._unconfigured.restore()
         self._configuration.configure()
         settings, options = self._configuration.current
         models = f'{settings.detector.model} and {settings.reid.model}'
         self.get_logger().info(f'loading {models}')
         started = time.monotonic()
-        self._processor = Processor(settings, options, self._camera)
-        devices = ' and '.join(sorted({*self._processor.devices.values()} - {''}))
+        processor = self._state.processor = Processor(settings, options, self._camera)
+        self._state.check_target(options)
+        devices = ' and '.join(sorted({*processor.devices.values()} - {''}))
         self.get_logger().info(
             f'loaded in {time.monotonic() - started:.1f} s'
             + (f', on {devices}' if devices else '')
         )
-        self._outputs = Outputs(self)
-        self._outputs.advertise(settings, options)
+        outputs = self._state.outputs = Outputs(self)
+        outputs.advertise(settings, options)
         if settings.tracker.camera_motion == TF:
-            self._processor.turning = TurningCamera(self, self._outputs.transforms)
-        self._statistics.begin()
-        self._dropped = 0
+            processor.turning = TurningCamera(self, outputs.transforms)
+        self._inactive = Entities(self)
+        self._state.statistics.begin()
+        self._state.dropped = 0
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start to work."""
+        return self._transitions.attempt('activate', self._activate, self._disconnect)
 
     def _activate(self) -> None:
+        self._inactive.restore()
         settings, options = self._configuration.current
-        self._worker = NewestItemWorker(self._process, self._wake_executor, self._turns)
-        self._inputs = Inputs(self)
-        calibrated = settings.tracker.camera_motion == TF
-        self._inputs.subscribe(options, self._worker, calibrated)
-        self._statistics.resume()
-        self._slow = SlowWatch()
-        self._silent.clear()
+        worker = self._state.worker = NewestItemWorker(
+            self._frames.process, self._frames.fail, self._turns
+        )
+        inputs = self._state.inputs = Inputs(self)
+        inputs.subscribe(options, worker, settings.tracker.camera_motion == TF)
+        self._state.statistics.resume()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
-        self.get_logger().info(f'{what} the persons in {" and ".join(self._inputs.topics)}')
+        topics = ' and '.join(each.name for each in inputs.topics.values())
+        self.get_logger().info(f'{what} the persons in {topics}')
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work; the models and tracks stay."""
-        self._stop()
+        return self._transitions.attempt('deactivate', self._deactivate)
+
+    def _deactivate(self) -> None:
+        if not self._stop_worker():
+            raise PersontrackError(f'{name_work(self._state)}; the node stays active')
+        self._disconnect()
         self.get_logger().info('deactivated; the models and tracks stay')
-        return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the models."""
+        return self._transitions.attempt('cleanup', self._cleanup)
+
+    def _cleanup(self) -> None:
         self._free()
         self.get_logger().info('the models are freed')
-        return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work and free the models."""
-        self._stop()
-        self._free()
+        return self._transitions.attempt('shutdown', self._shutdown)
+
+    def _shutdown(self) -> None:
+        self._transitions.each('shutdown', self._stop_worker, self._disconnect, self._free)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Go back to unconfigured; nothing that is attempted gets here."""
+        self._transitions.report('a transition ended by an error; the node is unconfigured')
+        self._shutdown()
         return TransitionCallbackReturn.SUCCESS
 
     def destroy_node(self) -> None:
         """Stop the work and destroy the node."""
-        self._stop()
+        if not self._stop_worker():
+            # Python cannot end while another thread is within OpenVINO.
+            problem = f'{name_work(self._state)}; the node does not wait for it any longer'
+            self._transitions.logger.error(problem)
+            if isinstance(self.executor, NodeExecutor):
+                self.executor.fail(RuntimeError(problem))
+        self._disconnect()
         super().destroy_node()
 
-    def _stop(self) -> None:
-        inputs, worker = self._inputs, self._worker
-        try:
-            if inputs is not None:
-                inputs.destroy()
-        finally:
-            # Python cannot end while another thread is within OpenVINO.
-            if worker is not None:
-                worker.stop()
-        if worker is not None:
-            self._outputs.clear()
-            account = self._account()
-            logger = self.get_logger()
-            # After Ctrl-C, that of a node would try to publish.
-            (logger if self.context.ok() else get_logger(f'{logger.name}.account')).info(
-                f'of {account.pop("sent")} images since configure, '
-                + ', '.join(f'{number} {fate}' for fate, number in account.items())
-            )
-        self._dropped += self._dropped_now()
-        self._inputs = self._worker = None
+    def _stop_worker(self) -> bool:
+        """Stop the worker; return whether it has finished its frame in time."""
+        worker = self._state.worker
+        return worker is None or worker.stop(
+            _PATIENCE,
+            lambda: self._transitions.logger.warning(
+                f'waiting for the tracker: {name_work(self._state)}'
+            ),
+        )
 
-    def _dropped_now(self) -> int:
-        """Return how many images since the activation never came to be worked on."""
-        inputs, worker = self._inputs, self._worker
-        return (worker.dropped if worker else 0) + (inputs.lost if inputs else 0)
+    def _disconnect(self) -> None:
+        """End the subscriptions, and what depends on them."""
+        state = self._state
+        if state.inputs is None and state.worker is None:
+            return
+        destroy = [] if state.inputs is None else [state.inputs.destroy]
+        self._transitions.each(
+            'deactivate',
+            *(*destroy, self._inactive.restore, state.outputs.clear, self._close_account),
+        )
+        state.inputs = state.worker = None
 
-    def _account(self) -> dict[str, int]:
-        worker = self._worker
-        return self._statistics.account(
-            self._dropped + self._dropped_now(), worker.in_work if worker else 0
+    def _close_account(self) -> None:
+        state = self._state
+        # What is still in work hangs, and is given up.
+        state.dropped += state.dropped_now + (state.worker.in_work if state.worker else 0)
+        state.inputs = state.worker = None
+        account = state.account
+        self._transitions.logger.info(
+            f'of {account.pop("sent")} images since configure, '
+            + ', '.join(f'{number} {fate}' for fate, number in account.items())
         )
 
     def _free(self) -> None:
-        with giving_memory_back():
-            if self._outputs is not None:
-                self._outputs.destroy()
-                self._outputs = None
-            self._processor = None
-            self._camera.forget()
-        self._enabled = True
-        self._configuration.configured = False
-
-    def _wake_executor(self) -> None:
-        """Let the executor look for images again, which wait while the worker is busy."""
-        executor = self.executor
-        if executor is not None:
-            executor.wake()
-
-    def _process(self, frame: Frame) -> None:
-        """Publish what is in a frame; runs on the worker's thread."""
-        if not self._enabled:
-            self._statistics.paused()
-            self.get_logger().debug('image left out: the node is paused')
-            return
-        settings, options = self._configuration.current
-        inputs, worker = self._inputs, self._worker
-        started = time.monotonic()
-        try:
-            outcome = self._processor.process(
-                frame,
-                self._arrival(frame),
-                settings,
-                options,
-                self._outputs,
-                self._tell_of_jump,
-                self._complain,
-            )
-        except Exception as error:  # noqa: BLE001 - one bad image must not end the tracking
-            if not self.context.ok():
-                # Ctrl-C came before its tracks could be published.
-                self._dropped += 1
-                return
-            problem = f'image skipped: {one_line(error)}'
-            self._statistics.failed(problem)
-            self.get_logger().error(problem, throttle_duration_sec=_ERROR_PERIOD)
-            return
-        if outcome.refused:
-            self.get_logger().warning(
-                f'{outcome.refused} detections of another node refused: no person has such a '
-                'place, size or score',
-                throttle_duration_sec=_ERROR_PERIOD,
-            )
-        tracked = settings.tracker.algorithm != NONE
-        people = len(outcome.tracks if tracked else outcome.detections or ())
-        self._statistics.processed(
-            frame.received, people, (track.id for track in outcome.tracks), outcome.refused
+        """Free the models and end the publishers."""
+        state = self._state
+        self._configuration.end_target()
+        state.enabled, self._configuration.configured = True, False
+        outputs, state.outputs = state.outputs, None
+        if outputs is not None:
+            self._transitions.each('cleanup', outputs.destroy)
+        self._transitions.each(
+            'cleanup', self._unconfigured.restore, self._camera.forget, self._free_models
         )
-        losses = {
-            'lost or replaced before they came': inputs.lost if inputs else 0,
-            'replaced by newer ones': worker.dropped if worker else 0,
-            'without a counterpart': inputs.unmatched if inputs else 0,
-        }
-        self._log.tell(frame, outcome, losses)
-        busy = time.monotonic() - started
-        slow = self._slow.see(settings, outcome.times, busy, self._account()['sent'])
-        if slow:
-            self.get_logger().warning(slow)
+        state.processor = None
 
-    def _arrival(self, frame: Frame) -> int:
-        """Return when a frame came, in nanoseconds of a clock that runs as the images do."""
-        clock = self.get_clock()
-        if clock.ros_time_is_active:
-            return clock.now().nanoseconds
-        return round(frame.received * 1e9)
+    def _free_models(self) -> None:
+        with giving_memory_back():
+            self._state.processor = None
 
-    def _complain(self, what: str, fault: str) -> None:
-        """Warn of what is wrong with the messages of a topic, and name who publishes them."""
-        inputs = self._inputs
-        topic = inputs.listeners[what].topic_name if inputs else what
-        names = ' and '.join(publishers_of(self, topic)) if inputs else ''
-        self.get_logger().warning(f'{topic}, published by {names or "somebody"}: {fault}')
-
-    def _tell_of_jump(self, what: str) -> None:
-        ids = 'start at 1' if self._configuration.current.options['time.restart_ids'] else 'go on'
-        self.get_logger().warning(f'{what}: the tracks end here, ids {ids}')
+    # While it runs.
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
-        if self._processor is None:
+        state = self._state
+        if state.processor is None:
             return
         delta = jump.delta.nanoseconds
         threshold = self._configuration.current.options['time.jump_threshold']
-        transforms = self._outputs.transforms if self._outputs else None
+        transforms = state.outputs.transforms if state.outputs else None
         if transforms is not None and jump.delta.nanoseconds < 0:
             transforms.forget()
         now = self.get_clock().now().nanoseconds
-        if self._processor.timeline.clock_jumped(now - delta, now, threshold):
-            self._tell_of_jump(f'the clock jumped by {delta / 1e9:.3f} s')
+        if state.processor.timeline.clock_jumped(now - delta, now, threshold):
+            self._frames.report_jump(f'the clock jumped by {delta / 1e9:.3f} s')
 
-    def _session(self) -> Session:
-        """
-        Return the tracker of the stream.
-
-        :raises SettingsError: if there is none.
-        """
-        settings = self._configuration.current.settings.tracker
-        if self._processor is None:
-            raise SettingsError('the node is not configured: there is no tracker')
-        if settings.algorithm == NONE:
-            raise SettingsError('tracker.algorithm is none: there is no tracker')
-        return self._processor.session
-
-    def _reset(self) -> None:
-        self._session().restart(self._configuration.current.settings.tracker)
-        self._outputs.clear()
-        self._statistics.forget_ids()
-
-    def _enable(self, enabled: bool) -> None:
-        self._enabled = enabled
-
-    async def _save(self, path: Path) -> None:
-        settings = self._configuration.current.settings.tracker
-        await self._apart(partial(self._session().save, settings, path))
-
-    async def _load(self, path: Path) -> None:
-        settings, session = self._configuration.current.settings.tracker, self._session()
-        await self._apart(partial(session.load, settings, path))
-        if session is not self._session():
-            raise SettingsError('the node was configured anew meanwhile')
-        self._outputs.clear()
-
-    def _apart(self, work: Callable[[], None]) -> Future[None]:
-        """Work on a thread of its own, while the executor goes on; a coroutine can wait for it."""
-        done: Future[None] = Future()
-
-        def run() -> None:
-            try:
-                work()
-            except Exception as error:  # noqa: BLE001 - it is raised again where it is awaited
-                done.set_exception(error)
-            else:
-                done.set_result(None)
-            self._wake_executor()
-
-        threading.Thread(target=run).start()
-        return done
+    def _wake_executor(self) -> None:
+        """Let the executor go on, for which another thread has done something."""
+        executor = self.executor
+        if executor is not None:
+            with until_shutdown(self.context):
+                executor.wake()
 
     def _watch(self) -> None:
-        """Warn of topics over which nothing comes, and why."""
-        if self._outputs is None:
+        """Look what is wrong; a dead worker ends the process when the diagnostics have told it."""
+        state = self._state
+        if state.inputs is not None:
+            state.inputs.adapt()
+        if self._is_dead and isinstance(self.executor, NodeExecutor):
+            self.executor.fail(RuntimeError('the thread of the tracker ended'))
             return
-        inputs = self._inputs
-        if inputs is not None:
-            inputs.adapt()
-        listeners = [] if inputs is None else inputs.listeners.values()
-        self._qos.check(listeners, self._outputs.publishers)
-        self._losses.check(listeners)
-        limit = self._configuration.current.options['diagnostics.silence_warn']
-        for topic, silence in {} if inputs is None else inputs.silence.items():
-            if not limit or silence <= limit:
-                self._silent.discard(topic)
-            elif topic not in self._silent:
-                self._silent.add(topic)
-                publishers = describe(self.get_publishers_info_by_topic(topic))
-                self.get_logger().warning(
-                    f'nothing came over {topic} for {silence:.0f} s; '
-                    + (f'it is published by {publishers}' if publishers else 'nobody publishes it')
-                )
-
-    def _report(self) -> Report:
-        """Tell how things are, for the diagnostics."""
-        settings, options = self._configuration.current
-        inputs = self._inputs
-        silence = max(inputs.silence.values()) if inputs is not None else 0.0
-        report = self._statistics.report(options, silence)
-        report.values.update((fate, str(count)) for fate, count in self._account().items())
-        report.values['unmatched'] = str(inputs.unmatched if inputs else 0)
-        transforms = self._outputs.transforms if self._outputs else None
-        report.values['without transform'] = str(transforms.missing if transforms else 0)
-        target = self._outputs.target if self._outputs and options['target'] else None
-        report.values['target'] = options['target']
-        if target is not None:
-            report.values['target id'] = '' if target.id is None else str(target.id)
-            report.values['target sight'] = target.sight.value
-            report.values['target since'] = f'{target.since / 1e9:.3f}'
-        processor = self._processor
-        report.values['other classes'] = str(processor.classes.left_out if processor else 0)
-        devices = {} if processor is None else processor.devices
-        for group in ('detector', 'reid'):
-            report.values[f'{group} model'] = getattr(settings, group).model
-            report.values[f'{group} device'] = devices.get(group, '')
-        if self._problem:
-            report.values['last error'] = self._problem
-            return Report(Level.ERROR, self._problem, report.values)
-        if inputs is None:
-            return Report(Level.OK, 'inactive', report.values)
-        if not self._enabled:
-            return Report(Level.OK, 'paused', report.values)
-        return report
+        self._checks.look()
+        self._is_dead = state.worker is not None and state.worker.failure is not None
 
 
-def run(tracker: TrackerNode, executor: Executor) -> None:
-    """Configure, activate and spin a tracker until ROS is shut down."""
+def run(tracker: TrackerNode, executor: NodeExecutor) -> None:
+    """
+    Configure, activate and spin a tracker until ROS is shut down.
+
+    Raises what the tracker ended the executor with, if it did.
+    """
     executor.add_node(tracker)
     try:
         with until_shutdown(tracker.context):
@@ -423,6 +278,8 @@ def run(tracker: TrackerNode, executor: Executor) -> None:
             executor.spin()
     finally:
         tracker.destroy_node()
+    if executor.failure is not None:
+        raise executor.failure
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:

@@ -1,5 +1,5 @@
 """
-The measurements of ``persontrack benchmark`` for which ROS is needed: the node from outside.
+The part of ``persontrack benchmark`` that needs ROS: the node from outside.
 
 Prints JSON. This process publishes images and receives tracks; the node is another one.
 """
@@ -10,12 +10,11 @@ import argparse
 import itertools
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any, Optional
 
 import numpy as np
@@ -25,13 +24,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from tqdm import tqdm
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.benchmark.budget import Budget
 from persontrack_ros.benchmark.measure import (
     CAMERA_RATE,
     cpu_time,
@@ -43,14 +40,13 @@ from persontrack_ros.benchmark.measure import (
 )
 from persontrack_ros.benchmark.worker import Worker
 from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.files.interrupt import Interrupt
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.memory import keep_freed_memory
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.ros.compat import local_discovery
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.images import bgr_to_image
-from persontrack_ros.ros.tools.cameras_benchmark import measure_cameras
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 SIZES = ((640, 480), (768, 576), (1920, 1080))
@@ -66,12 +62,6 @@ _IDLE_TIME = 5.0
 # Overload: images come at this many times the rate that is possible, for this time.
 _OVERLOAD = 3
 _OVERLOAD_TIME = 6.0
-# What names the configuration of a middleware.
-_CONFIGURATION = (
-    'FASTRTPS_DEFAULT_PROFILES_FILE',
-    'FASTDDS_DEFAULT_PROFILES_FILE',
-    'CYCLONEDDS_URI',
-)
 # The node tells its count once a second.
 _TELLING_TIME = 20.0
 
@@ -183,9 +173,7 @@ def running(
         yield node
 
 
-def measure_sizes(
-    video: str, values: dict[str, Any], budget: Budget, rounds: int, frames: int
-) -> dict[str, Any]:
+def measure_sizes(video: str, values: dict[str, Any], rounds: int, frames: int) -> dict[str, Any]:
     """
     Measure the node and the pipeline alone at each size of images, in turns.
 
@@ -193,16 +181,13 @@ def measure_sizes(
     while, and that is not the node's doing.
     """
     results = {}
-    for number, size in enumerate(SIZES):
-        if budget.interrupted:
-            break
+    for size in SIZES:
         name = 'x'.join(map(str, size))
-        # Two more take their time, without images and with too many.
-        share = budget.share(len(SIZES) + 2 - number)
+        began = time.perf_counter()
         camera = Camera()
         stream = iter(VideoSource(video, SourceOptions(loop=True, width=size[0], height=size[1])))
         with running(values) as node, Worker('default', values, video, size) as worker:
-            camera.wait_for_node(node, images_of(video, size, 1)[0])
+            started = camera.wait_for_node(node, images_of(video, size, 1)[0]) - began
             worker.run(_WARM_UP)
             # The stamps go on as in the video: with others, the tracker has something else to do.
             start = time.time_ns()
@@ -213,9 +198,7 @@ def measure_sizes(
             differences = []
             lost = 0
             cpu = 0.0
-            done = 0
-            for _ in share.steps(name, range(rounds)):
-                done += 1
+            for _ in tqdm(range(rounds), name):
                 chunk = worker.run(frames, period=1 / CAMERA_RATE)
                 before = cpu_time(node.process.pid)
                 latencies = []
@@ -229,14 +212,13 @@ def measure_sizes(
                 there += latencies
                 alone += chunk.latencies
                 differences.append(np.median(latencies) - np.median(chunk.latencies))
-            if not done:
-                break
             results[name] = {
+                'start_s': started,
                 'node': percentiles(there),
                 'pipeline': percentiles(alone),
                 'node_minus_pipeline_ms': 1e3 * float(np.median(differences)),
-                'cpu_ms_per_frame': 1e3 * cpu / (done * frames),
-                'images': done * frames,
+                'cpu_ms_per_frame': 1e3 * cpu / (rounds * frames),
+                'images': rounds * frames,
                 'lost': lost,
                 'peak_memory_mb': peak_memory(node.process.pid),
             }
@@ -316,123 +298,42 @@ def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def measure_start(
-    video: str, values: dict[str, Any], budget: Budget, rounds: int
-) -> dict[str, Any]:
-    """Measure the time from the start of the process to the first tracks, cold and warm."""
-    image = images_of(video, SIZES[1], 1)[0]
-    cold: list[float] = []
-    warm: list[float] = []
-    for _ in budget.steps('starts', range(rounds)):
-        with tempfile.TemporaryDirectory() as cache:
-            for times in (cold, warm):
-                camera = Camera()
-                began = time.perf_counter()
-                with running({**values, 'inference.cache_dir': cache}) as node:
-                    times.append(camera.wait_for_node(node, image) - began)
-                camera.node.destroy_node()
-    if not warm:
-        return {}
+def measure_node(video: str, values: dict[str, Any], rounds: int, frames: int) -> dict[str, Any]:
+    """Measure a node with images of each size, without any, and with too many."""
     return {
-        'cold_s': float(np.median(cold)),
-        'warm_s': float(np.median(warm)),
-        'rounds': len(warm),
+        'sizes': measure_sizes(video, values, rounds, frames),
+        'idle': measure_idle(video, values),
+        'overload': measure_overload(video, values),
     }
 
 
-def measure_transport(
-    video: str, values: dict[str, Any], budget: Budget, count: int
-) -> dict[str, Any]:
-    """
-    Measure how a driver's images get to the node, without re-identification, at each size.
-
-    The middleware is configured as the environment says at neither of the two, at the node alone,
-    or at both.
-    """
-    ours = dict(os.environ)
-    bare = {name: value for name, value in ours.items() if name not in _CONFIGURATION}
-    environments = {'none': (bare, bare)}
-    if ours != bare:
-        environments |= {'node': (ours, bare), 'both': (ours, ours)}
-    runs = []
-    for configuration, (of_node, of_driver) in environments.items():
-        if budget.interrupted:
-            break
-        with running({**values, 'reid.model': 'none'}, of_node) as node:
-            camera = Camera()
-            camera.wait_for_node(node, images_of(video, SIZES[0], 1)[0])
-            camera.node.destroy_node()
-            kinds = ('reliable', 'best_effort')
-            for reliability in budget.steps(f'configured: {configuration}', kinds):
-                command = [sys.executable, '-m', 'persontrack_ros.ros.tools.transport', video]
-                command += [reliability, str(count), str(node.process.pid)]
-                # Where Ctrl-C does not reach it: what it has begun is wanted.
-                done = subprocess.run(
-                    command,
-                    env=of_driver,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    start_new_session=True,
-                )
-                if done.returncode:
-                    raise PersontrackError('the driver ended, see above')
-                about = {'configuration': configuration, 'reliability': reliability}
-                runs.append({**about, **json.loads(done.stdout)})
-    middleware = get_rmw_implementation_identifier()
-    about = {'distribution': os.environ['ROS_DISTRO'], 'middleware': middleware}
-    return {**about, 'runs': runs} if runs else {}
-
-
-def measure_node(
-    video: str, values: dict[str, Any], budget: Budget, rounds: int, frames: int
-) -> dict[str, Any]:
-    """Measure a node with images of each size, without any, and with too many."""
-    sizes = measure_sizes(video, values, budget, rounds, frames)
-    result: dict[str, Any] = {'sizes': sizes} if sizes else {}
-    for name, measure in (('idle', measure_idle), ('overload', measure_overload)):
-        if not budget.interrupted:
-            result[name] = measure(video, values)
-    return result
-
-
-# By part; all are called with the video, values of parameters, the budget, and how much is
-# measured.
-_MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
-    'node': measure_node,
-    'cameras': measure_cameras,
-    'start': measure_start,
-    'transport': measure_transport,
-}
+@contextmanager
+def alone() -> Iterator[None]:
+    """Use ROS where neither a robot nearby nor another benchmark takes part."""
+    with TemporaryDirectory() as logs, own_domain() as domain:
+        os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_LOG_DIR=logs, **local_discovery())
+        rclpy.init(args=[])
+        try:
+            yield
+        finally:
+            rclpy.try_shutdown()
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Run the measurements asked for."""
+    """Measure the node."""
     parser = argparse.ArgumentParser()
-    parser.add_argument('part', choices=_MEASUREMENTS)
     parser.add_argument('video')
     parser.add_argument('values', type=json.loads)
-    parser.add_argument('seconds', type=float)
-    parser.add_argument('amounts', type=int, nargs='+')
+    parser.add_argument('amounts', type=int, nargs=2)
     options = parser.parse_args(arguments)
     # As our publishers do.
     keep_freed_memory()
-    # Neither a robot nearby nor another benchmark takes part.
-    with tempfile.TemporaryDirectory() as logs, own_domain() as domain:
-        os.environ['ROS_DOMAIN_ID'] = str(domain)
-        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-        os.environ['ROS_LOG_DIR'] = logs
-        # Ctrl-C is for the budget.
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            with Interrupt() as interrupt:
-                budget = Budget(interrupt, options.seconds)
-                measure = _MEASUREMENTS[options.part]
-                result = measure(options.video, options.values, budget, *options.amounts)
-        except PersontrackError as error:
-            print(f'persontrack: error: {error}', file=sys.stderr)
-            return 2
-        finally:
-            rclpy.try_shutdown()
+    try:
+        with alone():
+            result = measure_node(options.video, options.values, *options.amounts)
+    except PersontrackError as error:
+        print(f'persontrack: error: {error}', file=sys.stderr)
+        return 2
     print(json.dumps(result))
     return 0
 

@@ -2,58 +2,85 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from sensor_msgs.msg import CameraInfo, Image
 
-from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.errors import SourceError
+from persontrack_ros.ros.tracker.input_topic import Message
 
-# Depth images that are kept for an image which comes later, and images that wait for depth.
-KEPT = 5
-WAITING = 10
+# Seconds for which depth images are kept for images that come later, and images wait for depth;
+# and bytes that the depth images may take.
+PATIENCE = 1.0
+MEMORY = 256 * 2**20
 
 Depth = tuple[Image, CameraInfo]
+
+
+class _Kept(NamedTuple):
+    arrival: float
+    message: Message
+
+
+class _Waiting(NamedTuple):
+    arrival: float
+    stamp: int
+    depth: Future[Depth]
 
 
 class DepthInput:
     """
     Finds the depth image that was taken nearest to each image; for one thread, the executor's.
 
-    Nobody waits for depth but what needs it: an image is tracked at once.
+    Only 3D positions wait for depth: an image is tracked at once.
 
     :ivar unmatched: number of images for which there was none.
+    :ivar fault: why there was none for the last image; empty where there was.
     """
 
-    def __init__(self, tolerance: float) -> None:
+    def __init__(
+        self,
+        tolerance: float,
+        kept: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """
         Begin empty.
 
         :param tolerance: largest difference of the stamps, in seconds.
+        :param kept: seconds for which depth images are kept: longer where images are expected only
+            when their detections have come.
+        :param clock: returns the time of arrival in seconds.
         """
-        self._tolerance = round(1e9 * tolerance)
+        self._tolerance = tolerance
+        self._kept_for = kept
+        self._clock = clock
         self._info: Optional[CameraInfo] = None
-        self._depths: deque[tuple[int, Image]] = deque(maxlen=KEPT)
-        self._waiting: deque[tuple[int, Future[Depth]]] = deque()
+        self._kept: deque[_Kept] = deque()
+        self._bytes = 0
+        self._waiting: deque[_Waiting] = deque()
         self.unmatched = 0
+        self.fault = ''
 
     def expect(self, stamp: int) -> Future[Depth]:
-        """Return the depth of an image with this stamp; it is cancelled if there is none."""
+        """Return the depth of an image with this stamp; it raises why if there is none."""
         future: Future[Depth] = Future()
-        self._waiting.append((stamp, future))
+        self._waiting.append(_Waiting(self._clock(), stamp, future))
         self._settle()
-        if len(self._waiting) > WAITING:
-            self._give_up(self._waiting.popleft()[1])
         return future
 
-    def add_depth(self, message: Image) -> None:
+    def add_depth(self, message: Message) -> None:
         """Take a depth image."""
-        stamp = stamp_to_nanoseconds(message.header)
-        if self._depths and stamp < self._depths[-1][0]:
+        if self._kept and message.stamp < self._kept[-1].message.stamp:
             # Time went back.
-            self._depths.clear()
-        self._depths.append((stamp, message))
+            self._kept.clear()
+            self._bytes = 0
+        self._kept.append(_Kept(self._clock(), message))
+        self._bytes += len(message.data)
         self._settle()
 
     def add_info(self, message: CameraInfo) -> None:
@@ -62,20 +89,56 @@ class DepthInput:
         self._settle()
 
     def _settle(self) -> None:
-        """Decide about the images for which no nearer depth can come."""
-        if self._info is None or not self._depths:
-            return
+        """Decide about the images for which no nearer depth can come, or has come in time."""
+        now = self._clock()
+        while self._kept and (
+            now - self._kept[0].arrival > self._kept_for
+            or (self._bytes > MEMORY and len(self._kept) > 1)
+        ):
+            self._bytes -= len(self._kept.popleft().message.data)
         waiting, self._waiting = self._waiting, deque()
-        for stamp, future in waiting:
-            if stamp > self._depths[-1][0]:
-                self._waiting.append((stamp, future))
-                continue
-            nearest, depth = min(self._depths, key=lambda each: abs(each[0] - stamp))
-            if abs(nearest - stamp) <= self._tolerance:
-                future.set_result((depth, self._info))
+        for each in waiting:
+            known = self._info is not None and self._kept
+            decided = known and each.stamp <= self._kept[-1].message.stamp
+            if decided or now - each.arrival > PATIENCE:
+                self._decide(each.stamp, each.depth)
             else:
-                self._give_up(future)
+                self._waiting.append(each)
 
-    def _give_up(self, future: Future[Depth]) -> None:
-        self.unmatched += 1
-        future.cancel()
+    def _decide(self, stamp: int, depth: Future[Depth]) -> None:
+        try:
+            message = self._find(stamp)
+            depth.set_result((message.content, self._info))
+        except SourceError as error:
+            self.unmatched += 1
+            self.fault = str(error)
+            depth.set_exception(error)
+        else:
+            self.fault = ''
+
+    def _find(self, stamp: int) -> Message:
+        """
+        Return the depth image that belongs to a stamp.
+
+        :raises SourceError: if there is none, and why.
+        """
+        if self._info is None:
+            raise SourceError('no camera_info has come')
+        if not self._kept:
+            raise SourceError(f'no depth image has come for {PATIENCE:g} s')
+        nearest = min(
+            (each.message for each in self._kept), key=lambda each: abs(each.stamp - stamp)
+        )
+        # How much newer it is than the image, in seconds.
+        newer = (nearest.stamp - stamp) / 1e9
+        if abs(newer) <= self._tolerance:
+            return nearest
+        older = newer < 0
+        cause = ''
+        if nearest is self._kept[-1 if older else 0].message:
+            late, limit = ('depth images', PATIENCE) if older else ('images', self._kept_for)
+            cause = f': {late} come more than {limit:g} s late, depth is rare, or clocks differ'
+        raise SourceError(
+            f'the nearest depth image is {abs(newer):.3f} s {"older" if older else "newer"} than '
+            f'the image, by their stamps, and depth_tolerance is {self._tolerance:g} s{cause}'
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -11,16 +12,74 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
 
-from persontrack_ros.ros.tracker.statistics import Report
+from persontrack_ros.ros.tracker.checks import Finding, Level, seconds_on_frame
+from persontrack_ros.ros.tracker.state import NodeState
 
 # Seconds between two messages.
 PERIOD = 1.0
 NAME = 'tracking'
 
 
-def publish_diagnostics(node: Node, report: Callable[[], Report]) -> None:
+@dataclass(frozen=True)
+class Report:
+    """One diagnostic status; its values by name."""
+
+    level: Level
+    message: str
+    values: dict[str, str]
+
+
+def report(state: NodeState, findings: Sequence[Finding]) -> Report:
+    """Put together what the checks found, and what the node counts."""
+    what = 'tracking' if state.enabled else 'paused'
+    if state.inputs is None:
+        what = 'inactive'
+    level = max((each.level for each in findings), default=Level.OK)
+    # The worst first; what is as it may be only where nothing is wrong.
+    shown = sorted(findings, key=lambda each: -each.level)
+    texts = [each.text for each in shown if each.level > Level.OK or level == Level.OK]
+    if level == Level.OK:
+        texts.insert(0, what)
+    return Report(level, '; '.join(texts), _values(state))
+
+
+def _values(state: NodeState) -> dict[str, str]:
+    settings, options = state.parameters.current
+    numbers = state.statistics.numbers()
+    inputs, outputs, processor = state.inputs, state.outputs, state.processor
+    silence = max(inputs.silence.values()) if inputs is not None else 0.0
+    transforms = outputs.transforms if outputs else None
+    values = {
+        'rate (1/s)': f'{numbers.rate:.1f}',
+        'latency p50 (ms)': f'{1e3 * numbers.p50:.1f}',
+        'latency p99 (ms)': f'{1e3 * numbers.p99:.1f}',
+        'time since last input (s)': f'{silence:.1f}',
+        'time on the frame in work (s)': f'{seconds_on_frame(state):.1f}',
+        'refused detections': str(numbers.refused),
+        'people now': str(numbers.people),
+        'ids so far': str(numbers.persons),
+        'last error': state.problem or numbers.error,
+        **{fate: str(count) for fate, count in state.account.items()},
+        'unmatched': str(inputs.unmatched if inputs else 0),
+        'without transform': str(transforms.missing if transforms else 0),
+        'target': options['target'],
+    }
+    target = outputs.target if outputs and options['target'] else None
+    if target is not None:
+        values['target id'] = '' if target.id is None else str(target.id)
+        values['target status'] = target.status.value
+        values['target since'] = f'{target.since / 1e9:.3f}'
+    values['other classes'] = str(processor.classes.left_out if processor else 0)
+    devices = {} if processor is None else processor.devices
+    for group in ('detector', 'reid'):
+        values[f'{group} model'] = getattr(settings, group).model
+        values[f'{group} device'] = devices.get(group, '')
+    return values
+
+
+def publish_diagnostics(node: Node, look: Callable[[], Report]) -> None:
     """
-    Publish what `report` returns, once a second, from now on.
+    Publish what `look` returns, once a second, from now on.
 
     With diagnostic_updater where it is installed, so that its parameters work as everywhere; its
     message is made here otherwise, and is the same.
@@ -28,11 +87,11 @@ def publish_diagnostics(node: Node, report: Callable[[], Report]) -> None:
     try:
         from diagnostic_updater import Updater
     except ImportError:
-        _publish_alone(node, report)
+        _publish_alone(node, look)
         return
 
     def fill(status: Any) -> Any:
-        now = report()
+        now = look()
         status.summary(bytes([now.level]), now.message)
         for key, value in now.values.items():
             status.add(key, value)
@@ -45,11 +104,11 @@ def publish_diagnostics(node: Node, report: Callable[[], Report]) -> None:
     updater.timer = _create_timer(node, updater.period, updater.update)
 
 
-def _publish_alone(node: Node, report: Callable[[], Report]) -> None:
+def _publish_alone(node: Node, look: Callable[[], Report]) -> None:
     publisher = node.create_publisher(DiagnosticArray, '/diagnostics', QoSProfile(depth=1))
 
     def publish() -> None:
-        now = report()
+        now = look()
         status = DiagnosticStatus(
             level=bytes([now.level]),
             name=f'{node.get_name()}: {NAME}',

@@ -10,7 +10,7 @@ from rclpy.node import Node
 
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.ros.tracker.inputs import Frame
-from persontrack_ros.ros.tracker.outputs import Outcome
+from persontrack_ros.ros.tracker.processing import FrameResult
 
 
 class ImageLog:
@@ -22,7 +22,7 @@ class ImageLog:
         self._ids: set[int] = set()
         self._counts: dict[str, int] = {}
 
-    def tell(self, frame: Frame, outcome: Outcome, losses: Mapping[str, int]) -> None:
+    def tell(self, frame: Frame, result: FrameResult, losses: Mapping[str, int]) -> None:
         """
         Write the line of an image that was processed, if anybody wants to read it.
 
@@ -30,13 +30,13 @@ class ImageLog:
         """
         if not self._logger.is_enabled_for(LoggingSeverity.DEBUG):
             return
-        tracks = outcome.tracks
-        if outcome.detections is None:
+        tracks = result.tracks
+        if result.detections is None:
             what = 'left out by detector.interval, tracks are predicted'
         else:
             matched = sum(track.detection is not None for track in tracks)
             what = (
-                f'{len(outcome.detections)} detections, {outcome.embedded} looked at, '
+                f'{len(result.detections)} detections, {result.embedded} looked at, '
                 f'{matched} of visible tracks'
             )
         ids = {track.id for track in tracks}

@@ -11,7 +11,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from persontrack_ros.core.drawing import track_color
-from persontrack_ros.core.space.depth import Place
+from persontrack_ros.core.space.depth import Box3D
 from persontrack_ros.ros.tracker.messages import orientation
 
 BOXES = 'boxes'
@@ -44,14 +44,14 @@ class Markers:
         self._trails: dict[int, deque[Point]] = {}
 
     def update(
-        self, ids: Iterable[int], places: Mapping[int, Place], header: Header
+        self, ids: Iterable[int], boxes: Mapping[int, Box3D], header: Header
     ) -> MarkerArray:
         """
-        Show the persons of one image.
+        Show the persons of one frame.
 
-        :param ids: of all tracks; the markers of a track whose place is not known stay as they
-            are, and those of the ones that are not among them any more are deleted.
-        :param places: by id, in the frame of the header.
+        :param ids: of those whose markers stay, with or without a box in this frame; the markers
+            of the others are deleted.
+        :param boxes: by id, in the frame of the header.
         """
         markers = []
         for ended in sorted(self._trails.keys() - set(ids)):
@@ -60,8 +60,8 @@ class Markers:
                 Marker(header=header, ns=namespace, id=ended, action=Marker.DELETE)
                 for namespace in (BOXES, IDS, TRAILS, VELOCITIES)
             ]
-        for id_, place in places.items():
-            markers += self._show(id_, place, header)
+        for id_, box in boxes.items():
+            markers += self._show(id_, box, header)
         return MarkerArray(markers=markers)
 
     def clear(self, header: Header) -> MarkerArray:
@@ -69,9 +69,9 @@ class Markers:
         self._trails.clear()
         return MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
 
-    def _show(self, id_: int, place: Place, header: Header) -> list[Marker]:
-        x, y, z = place.position.tolist()
-        size = Vector3(**dict(zip('xyz', np.maximum(place.size, _LEAST_SIDE).tolist())))
+    def _show(self, id_: int, person: Box3D, header: Header) -> list[Marker]:
+        x, y, z = person.position.tolist()
+        size = Vector3(**dict(zip('xyz', np.maximum(person.size, _LEAST_SIDE).tolist())))
         trail = self._trails.setdefault(id_, deque(maxlen=TRAIL_LENGTH))
         trail.append(Point(x=x, y=y, z=z))
         blue, green, red = (channel / 255 for channel in track_color(id_))
@@ -82,10 +82,10 @@ class Markers:
 
         box = make(BOXES, Marker.CUBE, size, 0.4)
         box.pose.position = trail[-1]
-        box.pose.orientation = orientation(place)
+        box.pose.orientation = orientation(person)
         text = make(IDS, Marker.TEXT_VIEW_FACING, Vector3(z=_TEXT_HEIGHT), 1.0)
         text.text = str(id_)
-        if place.yaw is None:
+        if person.yaw is None:
             # Over the head: y points down.
             text.pose.position = Point(x=x, y=y - size.y / 2 - _TEXT_HEIGHT, z=z)
         else:
@@ -95,12 +95,12 @@ class Markers:
             line = make(TRAILS, Marker.LINE_STRIP, Vector3(x=_LINE_WIDTH), 1.0)
             line.points = list(trail)
             shown.append(line)
-        if place.motion is not None:
+        if person.velocity is not None:
             arrow = make(VELOCITIES, Marker.ARROW, _ARROW, 1.0)
-            ends = place.position + place.motion.velocity
+            ends = person.position + person.velocity
             # To where they will be in a second.
             arrow.points = [trail[-1], Point(**dict(zip('xyz', ends.tolist())))]
-            if np.linalg.norm(place.motion.velocity) < _LEAST_SPEED:
+            if np.linalg.norm(person.velocity) < _LEAST_SPEED:
                 arrow = Marker(header=header, ns=VELOCITIES, id=id_, action=Marker.DELETE)
             shown.append(arrow)
         return shown

@@ -21,9 +21,12 @@ from vision_msgs.msg import (
 
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.messages import CLASS_ID
-from persontrack_ros.core.space.depth import Place
+from persontrack_ros.core.space.depth import Box3D
 from persontrack_ros.core.space.motion_filter import Motion
 from persontrack_ros.core.tracking.track import Track
+
+# Variance of what is not known: which way a person is turned, in square radians.
+UNKNOWN = 1e6
 
 
 def boxes_to_message(
@@ -99,43 +102,40 @@ def _detection(box: FloatArray, score: float, identifier: str, header: Header) -
     return detection
 
 
-def places_to_message(
-    tracks: Iterable[Track], places: Mapping[int, Place], header: Header
+def boxes_3d_to_message(
+    tracks: Iterable[Track], boxes: Mapping[int, Box3D], header: Header
 ) -> Detection3DArray:
     """
     Fill the message of the ``tracks_3d`` topic.
 
-    :param places: of the tracks by id; those that have none are left out.
-    :param header: with the frame of the places; it goes into the array and every detection.
+    :param boxes: of the tracks by id; those that have none are left out.
+    :param header: with the frame of the boxes; it goes into the array and every detection.
     """
     return Detection3DArray(
         header=header,
         detections=[
-            _place_to_detection(track, places[track.id], header)
-            for track in tracks
-            if track.id in places
+            _detection_3d(track, boxes[track.id], header) for track in tracks if track.id in boxes
         ],
     )
 
 
-def _place_to_detection(track: Track, place: Place, header: Header) -> Detection3D:
+def _detection_3d(track: Track, box: Box3D, header: Header) -> Detection3D:
     detection = Detection3D(header=header, id=str(track.id))
     center, size, result = detection.bbox.center, detection.bbox.size, _hypothesis(track.score)
-    center.position.x, center.position.y, center.position.z = place.position.tolist()
-    size.x, size.y, size.z = place.size.tolist()
-    center.orientation = orientation(place)
+    center.position.x, center.position.y, center.position.z = box.position.tolist()
+    size.x, size.y, size.z = box.size.tolist()
+    center.orientation = orientation(box)
     result.pose.pose = center
-    if place.motion is not None:
-        covariance = np.zeros((6, 6))
-        covariance[:3, :3] = place.motion.covariance[:3, :3]
-        result.pose.covariance = covariance.ravel()
+    covariance = np.diag([UNKNOWN] * 6)
+    covariance[:3, :3] = box.covariance
+    result.pose.covariance = covariance.ravel()
     detection.results = [result]
     return detection
 
 
-def orientation(place: Place) -> Quaternion:
-    """Return how the box of a place is turned."""
-    half = (place.yaw or 0.0) / 2
+def orientation(box: Box3D) -> Quaternion:
+    """Return how a 3D box is turned."""
+    half = (box.yaw or 0.0) / 2
     return Quaternion(z=math.sin(half), w=math.cos(half))
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
@@ -18,57 +16,23 @@ from std_msgs.msg import Header, String
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
-from persontrack_ros.core.detection.ignore import IgnoreMask
-from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.drawing import Trails, draw
-from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.parameters.node_options import DETECTIONS, IMAGE
 from persontrack_ros.core.parameters.settings import NONE, DrawingSettings, Settings
-from persontrack_ros.core.pipeline import StageTimes
 from persontrack_ros.core.space.following import Target
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
-from persontrack_ros.ros.tracker.depth_input import Depth
 from persontrack_ros.ros.tracker.messages import boxes_to_message, tracks_to_info
-from persontrack_ros.ros.tracker.space import Space
+from persontrack_ros.ros.tracker.processing import FrameResult
+from persontrack_ros.ros.tracker.space import Space, SpaceFrame
 from persontrack_ros.ros.tracker.transforms import Transforms
 from persontrack_ros.ros.tracker.wire import Row, boxes_to_bytes, known
 
 # JPEG_MAX_DIMENSION of libjpeg.
 _LARGEST_JPEG = 65500
 _WARNING_PERIOD = 5.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """
-    What came of one frame.
-
-    :ivar detections: None where the tracks are predicted.
-    :ivar sources: index of each detection in the message of the topic `detections`; None for those
-        that are not in it.
-    :ivar tracks: the visible ones.
-    :ivar mean_time: of the newest images, in seconds.
-    :ivar times: of this image.
-    :ivar depth: of the image, where it is subscribed; it may come later.
-    :ivar refused: number of detections of another node that cannot be persons.
-    :ivar embedded: number of detections whose embedding was computed.
-    :ivar mask: where nobody is detected.
-    """
-
-    header: Header
-    image: Optional[BgrImage]
-    detections: Optional[Detections]
-    sources: Sequence[Optional[int]]
-    tracks: Sequence[Track]
-    mean_time: float
-    times: StageTimes
-    depth: Optional[Future[Depth]] = None
-    refused: int = 0
-    embedded: int = 0
-    mask: Optional[IgnoreMask] = None
 
 
 class Outputs:
@@ -136,11 +100,6 @@ class Outputs:
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
-    @property
-    def publishers(self) -> list[Publisher]:
-        """All publishers."""
-        return list(self._publishers.values())
-
     def publish_tracks(self, tracks: Sequence[Track], header: Header) -> None:
         """Publish the tracks of a frame, also where there are none."""
         rows = [(track.box, track.score, str(track.id)) for track in tracks]
@@ -151,40 +110,49 @@ class Outputs:
         self._publishers[name].publish(encode(rows, header))
 
     def publish_rest(
-        self, outcome: Outcome, drawing: DrawingSettings, options: Mapping[str, Any]
+        self, result: FrameResult, drawing: DrawingSettings, options: Mapping[str, Any]
     ) -> None:
         """Publish everything else that somebody subscribes to."""
-        header = outcome.header
-        if outcome.detections is not None and self._wanted('detections'):
-            scores = outcome.detections.scores.tolist()
-            rows = [(box, score, '') for box, score in zip(outcome.detections.boxes, scores)]
+        header = result.header
+        if result.detections is not None and self._wanted('detections'):
+            scores = result.detections.scores.tolist()
+            rows = [(box, score, '') for box, score in zip(result.detections.boxes, scores)]
             self._publish_boxes('detections', rows, header)
         info = self._wanted('track_info')
         moves = info and self._space is not None and self.transforms is not None
         target = options['target']
         located = any(map(self._wanted, ('tracks_3d', 'markers')))
         if self._space and (moves or target or located):
-            height, width = outcome.image.shape[:2]
-            self._space.publish(outcome.tracks, header, (width, height), outcome.depth, target)
+            height, width = result.image.shape[:2]
+            frame = SpaceFrame(
+                result.tracks,
+                result.detections,
+                header,
+                result.moment.time,
+                result.moment.stamped,
+                (width, height),
+                result.depth,
+            )
+            self._space.publish(frame, target)
         if info:
-            motions = self._space.motions(outcome.tracks, header) if moves else {}
-            frame = self.transforms.target if moves else ''
+            motions = self._space.motions(result.tracks, result.moment.time) if moves else {}
+            fixed = self.transforms.target if moves else ''
             self._publishers['track_info'].publish(
-                tracks_to_info(outcome.tracks, outcome.sources, header, frame, motions)
+                tracks_to_info(result.tracks, result.sources, header, fixed, motions)
             )
         raw, compressed = self._wanted('annotated_image'), self._wanted('compressed')
         if not (raw or compressed):
             return
         trails = self._trails.update(
-            outcome.tracks, stamp_to_nanoseconds(header), drawing.trails, outcome.image
+            result.tracks, stamp_to_nanoseconds(header), drawing.trails, result.image
         )
-        detections = outcome.detections
+        detections = result.detections
         annotated = draw(
-            outcome.image,
-            outcome.tracks,
-            outcome.mean_time,
+            result.image,
+            result.tracks,
+            result.mean_time,
             drawing,
-            outcome.mask,
+            result.mask,
             None if detections is None else detections.ignored,
             self.target.id if target and self.target else None,
             trails,

@@ -5,32 +5,87 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
+from std_msgs.msg import Header
 
+from persontrack_ros.core.detection.ignore import IgnoreMask
 from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.embedding.sameness import sameness
-from persontrack_ros.core.geometry import iou
+from persontrack_ros.core.geometry import FloatArray, iou
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.encodings import SampleRange
-from persontrack_ros.core.messages import ClassWatch, message_to_detections
+from persontrack_ros.core.messages import Classes, message_to_detections
 from persontrack_ros.core.parameters.node_options import ANY_CLASS, DETECTIONS
 from persontrack_ros.core.parameters.settings import NONE, TF, Settings, TrackerSettings
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline, StageTimes
-from persontrack_ros.core.timeline import Timeline
+from persontrack_ros.core.timeline import Moment, Timeline
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
+from persontrack_ros.ros.tracker.depth_input import Depth
 from persontrack_ros.ros.tracker.inputs import Frame
-from persontrack_ros.ros.tracker.outputs import Outcome, Outputs
 from persontrack_ros.ros.tracker.session import Session
 from persontrack_ros.ros.tracker.turning_camera import TurningCamera
 
 # A detection of our own that overlaps one of another node by more than this (IoU) is the same.
 SAME_PERSON = 0.5
+
+
+class Warned(NamedTuple):
+    """
+    What is wrong with the frames of a stream.
+
+    :ivar source: `image` or `detections`, whose publisher has to mend it; empty where time jumped.
+    """
+
+    source: str
+    text: str
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """
+    The result of one frame.
+
+    :ivar moment: the time of the frame in its stream.
+    :ivar detections: None where the tracks are predicted.
+    :ivar sources: index of each detection in the message of the topic `detections`; None for those
+        that are not in it.
+    :ivar depth: of the image, where it is subscribed; it may come later.
+    :ivar refused: number of detections of another node that cannot be persons.
+    :ivar mask: where nobody is detected.
+    :ivar times: of this frame.
+    :ivar motion: of the camera since the frame before, where tf knows it.
+    :ivar restarted: whether all tracks ended before this frame, as time jumped.
+    :ivar warnings: what is newly known to be wrong.
+    :ivar tracker: that made the tracks.
+    :ivar tracks: the visible ones.
+    :ivar embedded: number of detections whose embedding was computed.
+    :ivar mean_time: of the newest frames, in seconds.
+    """
+
+    header: Header
+    moment: Moment
+    image: Optional[BgrImage]
+    detections: Optional[Detections]
+    sources: Sequence[Optional[int]]
+    depth: Optional[Future[Depth]]
+    refused: int
+    mask: Optional[IgnoreMask]
+    times: StageTimes
+    motion: Optional[FloatArray]
+    restarted: bool
+    warnings: Sequence[Warned]
+    tracker: Optional[Tracker] = None
+    tracks: Sequence[Track] = ()
+    embedded: int = 0
+    mean_time: float = 0.0
 
 
 class Processor:
@@ -76,8 +131,10 @@ class Processor:
         self.session = Session(self._pipeline.tracker, make)
         self.timeline = Timeline()
         self._samples = SampleRange()
-        self.classes = ClassWatch()
+        self.classes = Classes()
         self.turning: Optional[TurningCamera] = None
+        self._restarted = False
+        self._warnings: list[Warned] = []
 
     @property
     def devices(self) -> dict[str, str]:
@@ -85,82 +142,82 @@ class Processor:
         return self._pipeline.devices
 
     def process(
-        self,
-        frame: Frame,
-        arrival: int,
-        settings: Settings,
-        options: Mapping[str, Any],
-        outputs: Outputs,
-        tell: Callable[[str], None],
-        complain: Callable[[str, str], None],
-    ) -> Outcome:
+        self, frame: Frame, arrival: int, settings: Settings, options: Mapping[str, Any]
+    ) -> FrameResult:
         """
-        Publish what is in a frame.
+        Find and track the persons in a frame.
 
         :param arrival: when it came, in nanoseconds.
-        :param tell: called with a line where time jumped.
-        :param complain: called once with each thing that is wrong with the messages, and which
-            these are, `image` or `detections`.
         :raises ImageError: if the image cannot be used.
+        :raises ModelError: if a model gives impossible numbers.
         """
         image = frame.decode(options['max_megapixels'], self._samples)
         moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
         if moment.restart:
             self._restart(settings, options)
-            outputs.clear()
             if self.turning is not None:
                 self.turning.forget()
+        # Of a frame that fails from here on, the next one reports this.
+        self._restarted |= moment.restart
         if moment.jump:
-            tell(f'the stamps {moment.jump}')
-        for fault in moment.faults:
-            complain('detections' if image is None else 'image', f'the stamps {fault}')
+            self._warnings.append(Warned('', f'the stamps {moment.jump}'))
+        source = 'detections' if image is None else 'image'
+        self._warnings += [Warned(source, f'the stamps {fault}') for fault in moment.faults]
         if frame.detections is not None:
-            fault = self.classes.check(frame.detections, _class_id(options))
-            if fault:
-                complain('detections', fault)
+            self.classes.add(frame.detections, _class_id(options))
         if self.turning is not None:
-            self.turning.expect(frame.header)
+            self.turning.expect(frame.header, moment.stamped)
         started = time.perf_counter()
-        self._take_tracker(settings)
+        self._take_tracker(self.session.tracker, settings)
         detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
         elapsed = time.perf_counter() - started
         motion = None
         if self.turning is not None and detections is not None:
             motion = self.turning.motion(frame.info, image)
-        tracks: list[Track] = []
-        embedded = 0
-        times = StageTimes(elapsed, 0.0, 0.0)
-        while self._tracks:
-            tracker = self._take_tracker(settings)
-            result = self._pipeline.track(detections, image, moment.time, elapsed, motion)
-            tracks, embedded, times = result.tracks, result.embedded, result.times
-            if self.session.finish(tracker, partial(outputs.publish_tracks, tracks, frame.header)):
-                break
-        self._times.append(time.perf_counter() - started)
-        mean_time = sum(self._times) / len(self._times)
-        outcome = Outcome(
+        result = FrameResult(
             frame.header,
+            moment,
             image,
             detections,
             sources,
-            tracks,
-            mean_time,
-            times,
-            frame.depth,
-            refused,
-            embedded,
-            self._pipeline.mask,
+            depth=frame.depth,
+            refused=refused,
+            mask=self._pipeline.mask,
+            times=StageTimes(elapsed, 0.0, 0.0),
+            motion=motion,
+            restarted=self._restarted,
+            warnings=tuple(self._warnings),
         )
-        outputs.publish_rest(outcome, settings.drawing, options)
-        return outcome
+        if self._tracks:
+            result = self.track(result, settings)
+        self._times.append(time.perf_counter() - started)
+        self._restarted, self._warnings = False, []
+        return dataclasses.replace(result, mean_time=sum(self._times) / len(self._times))
 
-    def _take_tracker(self, settings: Settings) -> Tracker:
+    def track(self, result: FrameResult, settings: Settings) -> FrameResult:
+        """Track the detections of a frame; again, if its tracker was replaced meanwhile."""
+        with self.session.in_hand() as tracker:
+            self._take_tracker(tracker, settings)
+            tracked = self._pipeline.track(
+                result.detections,
+                result.image,
+                result.moment.time,
+                result.times.detection,
+                result.motion,
+            )
+        return dataclasses.replace(
+            result,
+            tracker=tracker,
+            tracks=tracked.tracks,
+            embedded=tracked.embedded,
+            times=tracked.times,
+        )
+
+    def _take_tracker(self, tracker: Tracker, settings: Settings) -> None:
         """Go on with the tracker of the session, which services may have replaced."""
-        tracker = self.session.tracker
         if tracker is not self._pipeline.tracker:
             self._pipeline.use(tracker)
         self._pipeline.apply(settings)
-        return tracker
 
     def _restart(self, settings: Settings, options: Mapping[str, Any]) -> None:
         first_id = 1 if options['time.restart_ids'] else self.session.tracker.next_id

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.state import load_tracker, save_state
 from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
 
+# Seconds that saving waits for the end of a frame.
+PATIENCE = 5.0
+
 
 class Session:
     """
-    Lets services answer at once, whatever the worker is computing.
+    Lets services answer, whatever the worker is computing.
 
     They never touch the tracker that the worker has in hand: they replace it by another one, or
-    save the state that it had after the newest image.
+    take its state between two frames.
     """
 
     def __init__(
@@ -29,14 +34,13 @@ class Session:
 
     @property
     def tracker(self) -> Tracker:
-        """The tracker for the next image; for the worker alone."""
+        """The tracker for the next frame."""
         return self._tracker
 
     def replace(self, tracker: Tracker) -> None:
         """Let the worker continue with another tracker."""
         with self._lock:
-            self._tracker = tracker
-            self._state = tracker.state()
+            self._tracker, self._in_hand = tracker, threading.Lock()
 
     def restart(self, settings: TrackerSettings, first_id: int = 1) -> None:
         """Let the worker continue without tracks."""
@@ -44,28 +48,43 @@ class Session:
         tracker.reset(first_id)
         self.replace(tracker)
 
+    @contextmanager
+    def in_hand(self) -> Iterator[Tracker]:
+        """Yield the tracker to advance it to the next frame; nobody takes its state meanwhile."""
+        with self._lock:
+            tracker, in_hand = self._tracker, self._in_hand
+        with in_hand:
+            yield tracker
+
     def finish(self, tracker: Tracker, publish: Callable[[], None]) -> bool:
         """
-        Publish what came of an image, unless the tracker was replaced meanwhile.
+        Publish the tracks of a frame, unless the tracker was replaced meanwhile.
 
-        :returns: whether it was published. If not, the image is to be tracked by the new one: no
-            old id is published once the service that did away with it has answered.
+        :returns: whether they were published. If not, the frame is to be tracked by the new one:
+            no old id is published once the service that did away with it has answered.
         """
         with self._lock:
             if tracker is not self._tracker:
                 return False
-            self._state = tracker.state()
             publish()
             return True
 
     def save(self, settings: TrackerSettings, path: Path) -> None:
         """
-        Save the state after the newest image.
+        Save the state after the newest frame.
 
-        :raises OutputError: if the file cannot be written.
+        :raises OutputError: if the file cannot be written, or the frame takes too long.
         """
         with self._lock:
-            state = self._state
+            tracker, in_hand = self._tracker, self._in_hand
+        if not in_hand.acquire(timeout=PATIENCE):
+            raise OutputError(
+                f'not saved: the frame in work takes more than {PATIENCE:.0f} s; try again later'
+            )
+        try:
+            state = tracker.state()
+        finally:
+            in_hand.release()
         save_state(settings.algorithm, state, path)
 
     def load(self, settings: TrackerSettings, path: Path) -> None:

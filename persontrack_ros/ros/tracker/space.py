@@ -1,13 +1,15 @@
-"""The topics of persons in space: ``tracks_3d`` and ``markers``."""
+"""The topics of persons in space: ``tracks_3d``, ``markers`` and ``target_pose``."""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time as clock
+from collections import deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from functools import partial
-from typing import Any, NamedTuple, Optional
+from dataclasses import dataclass, replace
+from typing import Optional
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -15,38 +17,52 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 
+from persontrack_ros.core.detections import Detections
 from persontrack_ros.core.errors import one_line
-from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.space.depth import Locator, Place, Scene
-from persontrack_ros.core.space.following import Follower, Heading, Sight, Target
+from persontrack_ros.core.space.depth import MAX_AGE, Box3D, Locator, Scene
+from persontrack_ros.core.space.following import Follower, Heading, Target, TargetStatus
 from persontrack_ros.core.space.frames import Pose
 from persontrack_ros.core.space.motion_filter import Motion, MotionFilter
+from persontrack_ros.core.timeline import SECOND
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.ros.tracker.depth_input import Depth
 from persontrack_ros.ros.tracker.markers import Markers
-from persontrack_ros.ros.tracker.messages import places_to_message
+from persontrack_ros.ros.tracker.messages import boxes_3d_to_message
 from persontrack_ros.ros.tracker.transforms import Transforms
 
 _WARNING_PERIOD = 5.0
 
+# Seconds without an answer after which a target counts as lost: frames, depth or tf have stopped.
+SILENCE = 1.0
 
-class _Image(NamedTuple):
-    """What is published of an image; later ones have larger numbers."""
 
-    number: int
+@dataclass(frozen=True)
+class SpaceFrame:
+    """
+    A frame whose persons are to be located.
+
+    :ivar detections: the boxes that the tracks refer to; None where all are predicted.
+    :ivar time: of the frame as trackers take it, in nanoseconds.
+    :ivar stamped: whether its stamp tells the time.
+    :ivar size: width and height of the image.
+    :ivar depth: which may come later, or raise why there is none.
+    """
+
     tracks: Sequence[Track]
+    detections: Optional[Detections]
     header: Header
+    time: int
+    stamped: bool
     size: tuple[int, int]
-    target: str
+    depth: Future[Depth]
 
 
 class Space:
     """
-    Publishes where the persons in the images are, as soon as their depth and transform are there.
+    Publishes where the persons are, frame by frame, as soon as depth and transform are there.
 
-    That may be on the worker's thread or the executor's; all methods can be called by both.
-
-    :ivar target: who was followed in the newest image; None where nobody is to be.
+    What is published of a frame was measured in it. That may be on the worker's thread or the
+    executor's; all methods can be called by both.
     """
 
     def __init__(
@@ -61,155 +77,141 @@ class Space:
         """
         Publish on these.
 
-        :param transforms: to the frame in which places are published; None: that of the camera.
+        :param transforms: to the frame of what is published; None: that of the camera.
         :param target_pose: of the person who is followed.
-        :param patience: seconds for which who is lost may come back with the same id.
+        :param patience: seconds for which a lost person may come back with the same id.
         """
-        self._target_publisher = target_pose
-        self._patience = patience
-        self._follower = Follower()
-        self._heading = Heading()
-        self._camera: Optional[Pose] = None
-        self.target: Optional[Target] = None
-        self._transforms = transforms
         self._node = node
         self._tracks_publisher = tracks
         self._markers_publisher = markers
+        self._target_publisher = target_pose
+        self._transforms = transforms
+        self._patience = patience
         self._lock = threading.RLock()
+        self._markers = Markers()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._frames: deque[tuple[SpaceFrame, Optional[Future[Pose]], str]] = deque()
         self._locator = Locator()
         self._filter = MotionFilter()
-        self._markers = Markers()
-        self._number = 0
-        self._shown = 0
-        self._era = 0
+        self._follower = Follower()
+        self._heading = Heading()
+        self._target: Optional[Target] = None
+        self._answered = 0.0
+        self._measured: dict[int, int] = {}
 
-    def publish(
-        self,
-        tracks: Sequence[Track],
-        header: Header,
-        image_size: tuple[int, int],
-        depth: Future[Depth],
-        target: str = '',
-    ) -> None:
+    def publish(self, frame: SpaceFrame, target: str = '') -> None:
         """
-        Publish the places of the tracks of an image, now or later.
+        Locate the persons of a frame, now or later.
 
-        :param depth: of the image; where it is cancelled, no places are known.
         :param target: whom to follow, see :class:`Follower`.
         """
-        self._number += 1
-        image = _Image(self._number, tracks, header, image_size, target)
-        self._then(depth, partial(self._locate, image))
-
-    def motions(self, tracks: Sequence[Track], header: Header) -> dict[int, Motion]:
-        """Return how the persons move, as far as it is known, by id; at the time of an image."""
-        stamp = stamp_to_nanoseconds(header)
+        transform = None
+        if self._transforms is not None:
+            transform = self._transforms.expect(frame.header, frame.stamped)
         with self._lock:
-            found = {track.id: self._filter.at(track.id, stamp) for track in tracks}
+            self._frames.append((frame, transform, target))
+        for future in filter(None, (frame.depth, transform)):
+            future.add_done_callback(lambda _: self._advance())
+
+    def motions(self, tracks: Sequence[Track], time: int) -> dict[int, Motion]:
+        """Return the known motions of persons at the time of a frame, by id."""
+        with self._lock:
+            found = {track.id: self._filter.at(track.id, time) for track in tracks}
         return {id_: motion for id_, motion in found.items() if motion is not None}
 
-    def _then(self, future: Future[Any], take: Callable[[Future[Any]], None]) -> None:
-        """Go on when something is there, unless the tracks have ended meanwhile."""
-        era = self._era
-
-        def go_on(done: Future[Any]) -> None:
-            with self._lock:
-                # After a reset, nobody wants to hear of the tracks from before.
-                if era == self._era and self._node.context.ok():
-                    take(done)
-
-        future.add_done_callback(go_on)
+    @property
+    def target(self) -> Optional[Target]:
+        """Who is followed; None where nobody is to be."""
+        with self._lock:
+            target = self._target
+            if target is not None and clock.monotonic() - self._answered > SILENCE:
+                return replace(target, status=TargetStatus.LOST)
+            return target
 
     def clear(self) -> None:
         """Forget all tracks, and delete their markers."""
         with self._lock:
-            self._era += 1
-            self._locator = Locator()
-            self._filter = MotionFilter()
-            self._follower, self.target = Follower(), None
+            self._forget()
             markers = self._markers.clear(Header())
             if self._node.context.ok():
                 self._markers_publisher.publish(markers)
 
-    def _locate(self, image: _Image, depth: Future[Depth]) -> None:
-        places = self._places(image, depth)
-        if places is None or self._transforms is None:
-            self._publish(image, image.header, places)
-        else:
-            transform = self._transforms.expect(image.header)
-            self._then(transform, partial(self._transform, image, places))
+    def _advance(self) -> None:
+        """Publish the frames for which everything is decided, in their order."""
+        with self._lock:
+            while self._frames:
+                frame, transform, target = self._frames[0]
+                if not (frame.depth.done() and (transform is None or transform.done())):
+                    return
+                self._frames.popleft()
+                if self._node.context.ok():
+                    self._finish(frame, transform, target)
 
-    def _places(self, image: _Image, depth: Future[Depth]) -> Optional[dict[int, Place]]:
-        """Return the places in the frame of the camera by id, or None and say why."""
-        logger = self._node.get_logger()
-        # Each throttled on its own.
-        if depth.cancelled():
-            logger.warning(
-                'no tracks_3d: no depth image was taken at the time of the image',
-                throttle_duration_sec=_WARNING_PERIOD,
-            )
-            return None
+    def _finish(self, frame: SpaceFrame, transform: Optional[Future[Pose]], target: str) -> None:
+        camera, header, boxes = None, frame.header, self._measure(frame)
+        if transform is not None:
+            # Of those that failed, Transforms has said why.
+            failed = transform.cancelled() or transform.exception() is not None
+            camera = None if failed else transform.result()
+            if boxes is not None and camera is not None:
+                header = Header(stamp=header.stamp, frame_id=self._transforms.target)
+                boxes = self._filter.update(
+                    [track.id for track in frame.tracks],
+                    {id_: camera.transform(box) for id_, box in boxes.items()},
+                    frame.time,
+                )
+            else:
+                boxes = None
+        if boxes is not None:
+            self._tracks_publisher.publish(boxes_3d_to_message(frame.tracks, boxes, header))
+        boxes = boxes or {}
+        self._measured |= dict.fromkeys(boxes, frame.time)
+        visible = {track.id for track in frame.tracks}
+        self._measured = {
+            id_: time
+            for id_, time in self._measured.items()
+            if id_ in visible and frame.time - time <= MAX_AGE * SECOND
+        }
+        if self._target_publisher is not None:
+            self._follow(frame, boxes, target, header, camera)
+        self._markers_publisher.publish(self._markers.update(self._measured, boxes, header))
+
+    def _measure(self, frame: SpaceFrame) -> Optional[dict[int, Box3D]]:
+        """Return the 3D boxes in the frame of the camera by id, or None and say why."""
+        detections = np.zeros((0, 4)) if frame.detections is None else frame.detections.boxes
         try:
-            return self._locator.locate(image.tracks, Scene(*depth.result(), image.size))
+            scene = Scene(*frame.depth.result(), frame.size)
+            return self._locator.locate(frame.tracks, detections, scene, frame.time)
         except Exception as error:  # noqa: BLE001 - who completes the depth knows nothing of it
-            logger.warning(
+            self._node.get_logger().warning(
                 f'no tracks_3d: {one_line(error)}', throttle_duration_sec=_WARNING_PERIOD
             )
             return None
 
-    def _transform(
-        self, image: _Image, places: Mapping[int, Place], transform: Future[Pose]
+    def _follow(
+        self,
+        frame: SpaceFrame,
+        boxes: Mapping[int, Box3D],
+        wanted: str,
+        header: Header,
+        camera: Optional[Pose],
     ) -> None:
-        if transform.cancelled():
-            self._publish(image, image.header, None)
-            return
-        camera = self._camera = transform.result()
-        moving = self._filter.update(
-            [track.id for track in image.tracks],
-            {id_: camera.place(place) for id_, place in places.items()},
-            stamp_to_nanoseconds(image.header),
-            camera.position,
-        )
-        header = Header(stamp=image.header.stamp, frame_id=self._transforms.target)
-        self._publish(image, header, moving)
-
-    def _follow(self, image: _Image, places: Mapping[int, Place]) -> None:
-        """Publish where the target is, as far as that is known."""
-        stamp, camera = stamp_to_nanoseconds(image.header), self._camera
-        distances = {
-            id_: float(np.linalg.norm(place.position - camera.position))
-            for id_, place in places.items()
-            if camera is not None
-        }
+        """Publish where the target is, if that was measured."""
+        distances = {id_: float(np.linalg.norm(box.away)) for id_, box in boxes.items()}
+        visible = [track.id for track in frame.tracks]
         target = self._follower.update(
-            image.target, image.tracks, distances, stamp, self._patience
+            wanted, visible, distances, self._measured, frame.time, self._patience
         )
-        self.target = target
-        if target is None or target.id is None or target.sight is Sight.LOST or camera is None:
+        self._target, self._answered = target, clock.monotonic()
+        if camera is None or target is None or target.status is not TargetStatus.SEEN:
             return
-        motion = self._filter.at(target.id, stamp)
-        if motion is None:
-            return
-        yaw = self._heading.update(target.id, motion.position, motion.velocity, camera.position)
-        message = PoseStamped()
-        message.header.stamp, message.header.frame_id = image.header.stamp, self._transforms.target
+        box = boxes[target.id]
+        yaw = self._heading.update(target.id, box.position, box.velocity, camera.position)
+        message = PoseStamped(header=header)
         # On the floor.
-        message.pose.position.x, message.pose.position.y = motion.position[:2].tolist()
+        message.pose.position.x, message.pose.position.y = box.position[:2].tolist()
         message.pose.orientation.z = math.sin(yaw / 2)
         message.pose.orientation.w = math.cos(yaw / 2)
         self._target_publisher.publish(message)
-
-    def _publish(
-        self, image: _Image, header: Header, places: Optional[Mapping[int, Place]]
-    ) -> None:
-        """Publish the places, if they are known, and the markers."""
-        if places is not None:
-            self._tracks_publisher.publish(places_to_message(image.tracks, places, header))
-        if image.number < self._shown:
-            # Its transform came late, or never: there are markers of newer tracks.
-            return
-        self._shown = image.number
-        if self._target_publisher is not None:
-            self._follow(image, places or {})
-        markers = self._markers.update([track.id for track in image.tracks], places or {}, header)
-        self._markers_publisher.publish(markers)

@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
 
-from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.errors import ImageError, SettingsError
 from persontrack_ros.core.messages import stamp_to_nanoseconds
 from persontrack_ros.core.space.frames import Pose
 
@@ -34,14 +34,15 @@ _BACK = 1.0
 
 
 class _Waiting(NamedTuple):
-    header: Header
+    frame: str
+    time: Time
     until: float
     future: Future[Pose]
 
 
 class Transforms(Buffer):  # type: ignore[misc]
     """
-    What tf tells; whoever needs what is late gets it later, without waiting.
+    What tf knows; a transform that is late comes later, and nobody waits for it.
 
     All methods can be called from any thread.
 
@@ -68,7 +69,9 @@ class Transforms(Buffer):  # type: ignore[misc]
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._stamps: dict[str, int] = {}
-        self._told = False
+        self._parents: dict[str, str] = {}
+        self._camera = ''
+        self._told: set[str] = set()
         self._listener = TransformListener(self, node)
 
     def destroy(self) -> None:
@@ -79,33 +82,69 @@ class Transforms(Buffer):  # type: ignore[misc]
         for each in waiting:
             each.future.cancel()
 
-    def expect(self, header: Header) -> Future[Pose]:
+    def expect(self, header: Header, stamped: bool) -> Future[Pose]:
         """
         Return the pose in the target of the frame of an image, at its stamp.
 
-        It is cancelled if tf does not tell it in time.
+        It raises ImageError if tf does not have it in time, the frame is not an optical one, or
+        the stamp does not tell the time: tf2 would take 0 for the newest transform.
+
+        :param stamped: whether the stamp tells the time.
         """
         future: Future[Pose] = Future()
+        # As tf2 does with the frames of messages.
+        frame = header.frame_id.removeprefix('/')
+        if not stamped or stamp_to_nanoseconds(header) == 0:
+            reason = (
+                'the stamps of the images do not tell the time, which tf has to be asked for: let '
+                'the driver set header.stamp'
+            )
+            self._refuse(future, 'stamps', reason)
+            return future
+        until = time.monotonic() + PATIENCE
         with self._lock:
-            self._waiting.append(_Waiting(header, time.monotonic() + PATIENCE, future))
+            self._camera = frame
+            self._waiting.append(_Waiting(frame, Time.from_msg(header.stamp), until, future))
         self._settle()
         return future
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
         """Take a transform from the listener."""
+        child = self._connect(transform)
         stamp = stamp_to_nanoseconds(transform.header)
         with self._lock:
-            if stamp < self._stamps.get(transform.child_frame_id, stamp) - 1e9 * _BACK:
+            back = stamp < self._stamps.get(child, stamp) - 1e9 * _BACK
+            self._stamps[child] = stamp
+            if back and self._camera and child in self._chain():
                 # Time went back: newer transforms would be in the way of all that come.
                 self._forget()
-            self._stamps[transform.child_frame_id] = stamp
         super().set_transform(transform, authority)
         self._settle()
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
         """Take a transform from the listener."""
+        self._connect(transform)
         super().set_transform_static(transform, authority)
         self._settle()
+
+    def _connect(self, transform: TransformStamped) -> str:
+        """Take note of a parent; return the child."""
+        child = transform.child_frame_id.removeprefix('/')
+        with self._lock:
+            self._parents[child] = transform.header.frame_id.removeprefix('/')
+        return child
+
+    def _chain(self) -> set[str]:
+        """Return the frames whose transforms lead from the camera to the target."""
+
+        def ancestors(frame: str) -> set[str]:
+            found = {frame}
+            while self._parents.get(frame, frame) not in found:
+                frame = self._parents[frame]
+                found.add(frame)
+            return found
+
+        return ancestors(self._camera) ^ ancestors(self.target)
 
     def forget(self) -> None:
         """Forget all but what is static: time went back."""
@@ -117,46 +156,53 @@ class Transforms(Buffer):  # type: ignore[misc]
         self.clear()
 
     def _settle(self) -> None:
-        """Answer those who wait for what is known now, and give up what is too late."""
+        """Answer what is known now, and give up what is too late."""
         done: list[tuple[_Waiting, Optional[Pose]]] = []
         with self._lock:
             waiting, self._waiting = self._waiting, deque()
             now = time.monotonic()
             for each in waiting:
-                pose = self._pose(each.header)
+                pose = self._pose(each)
                 if pose is not None or now > each.until:
                     done.append((each, pose))
                 else:
                     self._waiting.append(each)
-        # Not within the lock: whoever waits may ask for more.
+        # Not within the lock: who waits may ask for more.
         for each, pose in done:
             if pose is None:
-                self._give_up(each)
+                self._refuse(each.future, 'late', self._reason(each))
+            elif pose.is_of_link:
+                reason = (
+                    f'the frame_id of the images, {each.frame!r}, is no optical frame: in '
+                    f'{self.target!r} its z points up, not forward. Let the driver name the '
+                    'optical frame (z forward, y down, REP 103; optical_frame_id in Gazebo), or '
+                    'publish one by static_transform_publisher'
+                )
+                self._refuse(each.future, each.frame, reason)
             else:
-                self._told = False
+                self._told.discard('late')
                 each.future.set_result(pose)
 
-    def _pose(self, header: Header) -> Optional[Pose]:
+    def _pose(self, waiting: _Waiting) -> Optional[Pose]:
         try:
-            found = self.lookup_transform_core(
-                self.target, header.frame_id, Time.from_msg(header.stamp)
-            ).transform
+            found = self.lookup_transform_core(self.target, waiting.frame, waiting.time).transform
         except TransformException:
             return None
         at, turned = found.translation, found.rotation
         return Pose.from_quaternion((at.x, at.y, at.z), (turned.x, turned.y, turned.z, turned.w))
 
-    def _give_up(self, waiting: _Waiting) -> None:
+    def _reason(self, waiting: _Waiting) -> str:
+        _, reason = self.can_transform_core(self.target, waiting.frame, waiting.time)
+        frames = ' '.join(self.all_frames_as_string().split())
+        return (
+            f'tf did not tell within {PATIENCE:g} s where {waiting.frame!r} is in '
+            f'{self.target!r}: {" ".join(reason.split())}; tf knows: {frames or "no frames"}'
+        )
+
+    def _refuse(self, future: Future[Pose], kind: str, reason: str) -> None:
+        """Let a request fail, and say why where that is news."""
         self.missing += 1
-        if not self._told:
-            self._told = True
-            header = waiting.header
-            _, reason = self.can_transform_core(
-                self.target, header.frame_id, Time.from_msg(header.stamp)
-            )
-            frames = ' '.join(self.all_frames_as_string().split())
-            self._node.get_logger().warning(
-                f'tf did not tell within {PATIENCE:g} s where {header.frame_id!r} is in '
-                f'{self.target!r}: {" ".join(reason.split())}; tf knows: {frames or "no frames"}'
-            )
-        waiting.future.cancel()
+        if kind not in self._told:
+            self._told.add(kind)
+            self._node.get_logger().warning(f'no positions in {self.target!r}: {reason}')
+        future.set_exception(ImageError(reason))

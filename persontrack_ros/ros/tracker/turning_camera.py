@@ -33,9 +33,13 @@ class TurningCamera:
         self._expected: Future[Pose] = Future()
         self._last: Optional[Pose] = None
 
-    def expect(self, header: Header) -> None:
-        """Ask tf for the transform of the next image, which may come while it is worked on."""
-        self._expected = self._transforms.expect(header)
+    def expect(self, header: Header, stamped: bool) -> None:
+        """
+        Ask tf for the transform of the next image, which may come while it is worked on.
+
+        :param stamped: whether the stamp tells the time.
+        """
+        self._expected = self._transforms.expect(header, stamped)
 
     def motion(
         self, info: Optional[CameraInfo], image: Optional[BgrImage]

@@ -13,6 +13,9 @@ from typing import Generic, Optional, TypeVar
 Item = TypeVar('Item')
 
 _HAND_OVER = 20e-6
+# Seconds until the first report of who waits for the end of a worker, and between later ones.
+_FIRST_PAUSE = 1.0
+_PAUSE = 5.0
 
 
 class Turns:
@@ -26,41 +29,33 @@ class Turns:
         """Begin with nobody at work."""
         self._free = count
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[threading.Lock, Callable[[], None]]] = deque()
+        self._waiting: deque[threading.Lock] = deque()
 
     @contextmanager
-    def turn(self, when_next: Callable[[], None]) -> Iterator[None]:
-        """
-        Wait for one's turn, and have it during the block.
-
-        :param when_next: called, on any thread, where one has to wait and is the first in line.
-        """
-        self._wait(when_next)
+    def turn(self) -> Iterator[None]:
+        """Wait for one's turn, and have it during the block."""
+        self._wait()
         try:
             yield
         finally:
             self._pass_on()
 
-    def _wait(self, when_next: Callable[[], None]) -> None:
+    def _wait(self) -> None:
         with self._lock:
             if self._free:
                 self._free -= 1
                 return
             mine = threading.Lock()
             mine.acquire()
-            self._waiting.append((mine, when_next))
-            if len(self._waiting) == 1:
-                when_next()
+            self._waiting.append(mine)
         mine.acquire()
 
     def _pass_on(self) -> None:
         with self._lock:
-            if not self._waiting:
-                self._free += 1
-                return
-            self._waiting.popleft()[0].release()
             if self._waiting:
-                self._waiting[0][1]()
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
 
 
 class NewestItemWorker(Generic[Item]):
@@ -70,30 +65,34 @@ class NewestItemWorker(Generic[Item]):
     An item that arrives while the handler is busy, or waits for its turn, replaces one that is
     still waiting: queued images would only make the results stale.
 
-    :ivar busy: whether an item is being handled, or waits behind those of other workers: what
-        comes would most likely be replaced.
+    :ivar current: the item that is being handled, and since when (`time.monotonic`).
+    :ivar failure: what ended the thread, if anything did.
     """
 
     def __init__(
-        self, handle: Callable[[Item], None], idle: Callable[[], None], turns: Turns
+        self,
+        handle: Callable[[Item], None],
+        failed: Callable[[Item, BaseException], None],
+        turns: Turns,
     ) -> None:
         """
         Start the thread.
 
-        :param handle: must not raise.
-        :param idle: called on some thread when it is no longer busy.
+        :param handle: whatever it raises costs this item only.
+        :param failed: called with the item and what was raised; if it raises too, the thread ends.
         :param turns: shared with other workers.
         """
         self._handle = handle
-        self._idle = idle
+        self._failed = failed
         self._turns = turns
-        self.busy = False
-        self._handling = False
+        self.current: Optional[tuple[Item, float]] = None
+        self.failure: Optional[BaseException] = None
         self._condition = threading.Condition()
         self._item: Optional[Item] = None
         self._stopping = False
+        self._leaving = False
         self.dropped = 0
-        self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
+        self._thread = threading.Thread(target=self._run, name='tracker worker', daemon=True)
         self._thread.start()
 
     def submit(self, item: Item) -> None:
@@ -110,38 +109,64 @@ class NewestItemWorker(Generic[Item]):
     def in_work(self) -> int:
         """Number of items that are waiting or being handled."""
         with self._condition:
-            return (self._item is not None) + self._handling
+            return (self._item is not None) + (self.current is not None)
 
-    def stop(self) -> None:
-        """Drop what waits, let the handler finish its item and end the thread."""
+    def stop(self, patience: float, wait: Callable[[], None]) -> bool:
+        """
+        Drop what waits, let the handler finish its item and end the thread.
+
+        :param patience: seconds to wait for the handler.
+        :param wait: called while that lasts, from time to time.
+        :returns: whether the thread has ended; if not, the worker goes on.
+        """
         with self._condition:
             self._stopping = True
             self.dropped += self._item is not None
             self._item = None
             self._condition.notify()
-        self._thread.join()
+        end = time.monotonic() + patience
+        pause = _FIRST_PAUSE
+        while self._thread.is_alive():
+            self._thread.join(max(0.0, min(pause, end - time.monotonic())))
+            if self._thread.is_alive():
+                with self._condition:
+                    if time.monotonic() >= end and not self._leaving:
+                        self._stopping = False
+                        return False
+                wait()
+                pause = _PAUSE
+        return True
 
     def _run(self) -> None:
-        while self._wait():
-            self.busy = True
-            with self._turns.turn(self._stand_by):
+        try:
+            while self._wait():
+                with self._turns.turn():
+                    item = self._take()
+                    if item is not None:
+                        self._work(item)
                 with self._condition:
-                    if self._stopping:
-                        return
-                    item, self._item = self._item, None
-                    self.busy = self._handling = True
-                self._handle(item)
-            with self._condition:
-                self._handling = False
-            self._stand_by()
+                    self.current = None
+        except BaseException as error:  # noqa: BLE001 - whoever watches this worker reports it
+            self.failure = error
+            self.current = None
 
-    def _stand_by(self) -> None:
-        """Let newer items come."""
-        self.busy = False
-        self._idle()
+    def _work(self, item: Item) -> None:
+        try:
+            self._handle(item)
+        except BaseException as error:  # noqa: BLE001 - one item must not cost those after it
+            self._failed(item, error)
+
+    def _take(self) -> Optional[Item]:
+        """Return the newest item, or None if it is not wanted any more."""
+        with self._condition:
+            item, self._item = self._item, None
+            if item is not None:
+                self.current = item, time.monotonic()
+            return item
 
     def _wait(self) -> bool:
         """Wait for an item; return whether one came before the end."""
         with self._condition:
             self._condition.wait_for(lambda: self._item is not None or self._stopping)
+            self._leaving = self._stopping
             return not self._stopping

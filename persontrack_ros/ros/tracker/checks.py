@@ -1,0 +1,282 @@
+"""
+The checks of a tracker node: what is wrong with it, or with what it is connected to.
+
+Each is a function that looks at the node once a second and yields what it finds. What is found
+stands in the diagnostics for as long as it is so, and in the log once, when it begins. A new
+warning is a new function in the list `CHECKS`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from rclpy.node import Node
+from rclpy.utilities import get_rmw_implementation_identifier
+
+from persontrack_ros.core.errors import one_line
+from persontrack_ros.ros.discovery import publishers_of
+from persontrack_ros.ros.shared_memory import FOLDER, free
+from persontrack_ros.ros.tracker.inputs import Frame
+from persontrack_ros.ros.tracker.state import NodeState
+from persontrack_ros.ros.tracker.statistics import RATE_WINDOW
+
+# Seconds that a frame may be worked on.
+LONG, TOO_LONG = 2.0, 10.0
+# Frames within the window that are needed to judge how long one takes.
+_LEAST = 20
+# Bytes of shared memory: what Fast DDS takes for a process, without our profile.
+_SCARCE = 2**20
+# Seconds until what begins again is logged again.
+_AGAIN = 60.0
+
+
+class Level(IntEnum):
+    """Levels of diagnostic_msgs/msg/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+class Finding(NamedTuple):
+    """
+    What a check finds.
+
+    :ivar level: OK where it is worth a line in the log, but as it may be.
+    :ivar key: tells findings of one check apart, whose text changes.
+    :ivar log: whether it is to be logged; not where that was done when it happened.
+    """
+
+    level: Level
+    text: str
+    key: str = ''
+    log: bool = True
+
+
+Check = Callable[[Node, NodeState], Iterator[Finding]]
+
+
+class Checks:
+    """Looks at a node, and logs what is new."""
+
+    def __init__(self, node: Node, state: NodeState) -> None:
+        """Begin without having looked."""
+        self._node = node
+        self._state = state
+        self._logged: dict[tuple[Check, str], float] = {}
+        self._known: set[tuple[Check, str]] = set()
+        self.findings: list[Finding] = []
+
+    def look(self) -> None:
+        """Run all checks."""
+        findings = {
+            (check, finding.key): finding for check in CHECKS for finding in self._run(check)
+        }
+        now = time.monotonic()
+        logger = self._node.get_logger()
+        for identity, finding in findings.items():
+            known = identity in self._known or now < self._logged.get(identity, 0.0) + _AGAIN
+            if finding.log and not known:
+                self._logged[identity] = now
+                # Not one call for both: rclpy keeps a severity for each place that logs.
+                if finding.level == Level.ERROR:
+                    logger.error(finding.text)
+                else:
+                    logger.warning(finding.text)
+        self._known = set(findings)
+        self.findings = list(findings.values())
+
+    def _run(self, check: Check) -> list[Finding]:
+        try:
+            return list(check(self._node, self._state))
+        except Exception as error:  # noqa: BLE001 - one check must not cost the others
+            return [Finding(Level.WARN, f'the check {check.__name__} failed: {one_line(error)}')]
+
+
+def transition(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether the node could not be configured or activated."""
+    if state.problem:
+        yield Finding(Level.ERROR, state.problem, log=False)
+
+
+def dead_worker(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether nobody works on frames any more; the node then ends the process."""
+    if state.worker is not None and state.worker.failure is not None:
+        yield Finding(
+            Level.ERROR, f'the thread of the tracker ended: {one_line(state.worker.failure)}'
+        )
+
+
+def errors(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether a frame failed just now, or a transition."""
+    numbers = state.statistics.numbers()
+    if numbers.recent:
+        yield Finding(Level.ERROR, numbers.error, log=False)
+
+
+def long_frame(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether a frame takes very long: inference hangs, or a device is overloaded."""
+    age = seconds_on_frame(state)
+    if age > LONG:
+        yield Finding(Level.ERROR if age > TOO_LONG else Level.WARN, name_work(state))
+
+
+def silence(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether nothing comes over a topic."""
+    if not is_working(state):
+        return
+    silences = state.inputs.silence
+    for topic in state.inputs.topics.values():
+        seconds = silences.get(topic.name, 0.0)
+        level = judge(state.parameters.current.options, 'silence', seconds)
+        if level != Level.OK:
+            publishers = topic.describe_publishers()
+            yield Finding(
+                level,
+                f'nothing came over {topic.name} for {seconds:.1f} s; '
+                + (f'it is published by {publishers}' if publishers else 'nobody publishes it'),
+                topic.name,
+            )
+
+
+def quality_of_service(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether a publisher offers less than a parameter requests."""
+    for topic in state.inputs.topics.values() if state.inputs is not None else ():
+        if topic.fault:
+            yield Finding(Level.WARN, topic.fault, topic.name)
+
+
+def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether images, detections and depth do not come together."""
+    if not is_working(state):
+        return
+    if state.inputs.stamp_fault:
+        yield Finding(Level.WARN, state.inputs.stamp_fault, 'detections')
+    if state.inputs.depth_fault:
+        # What should have been published with it is in the log.
+        text = f'no tracks_3d: {state.inputs.depth_fault}'
+        yield Finding(Level.WARN, text, 'depth', log=False)
+
+
+def latency(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether tracks come too late."""
+    p99 = state.statistics.numbers().p99
+    level = judge(state.parameters.current.options, 'latency', p99)
+    if is_working(state) and level != Level.OK:
+        yield Finding(level, f'latency {p99:.3f} s (p99)')
+
+
+def rate(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether too few frames are processed."""
+    numbers = state.statistics.numbers()
+    # Low is bad here; and a few frames say nothing.
+    level = judge(state.parameters.current.options, 'rate', -numbers.rate, sign=-1)
+    if is_working(state) and numbers.window == RATE_WINDOW and level != Level.OK:
+        yield Finding(level, f'{numbers.rate:.1f} images per second')
+
+
+def slow(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether a frame takes longer than it is until the next one comes."""
+    numbers = state.statistics.numbers()
+    incoming = state.incoming_rate()
+    enough = is_working(state) and numbers.rate * numbers.window >= _LEAST
+    if enough and numbers.busy * incoming > 1.0:
+        yield Finding(
+            Level.OK,
+            f'a frame takes {1e3 * numbers.busy:.0f} ms, and one comes every '
+            f'{1e3 / incoming:.0f} ms: not all are tracked; see docs/tuning.md',
+        )
+
+
+def classes(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether another detector gives persons another class than the one that is tracked."""
+    if state.processor is not None and state.inputs is not None:
+        fault = state.processor.classes.fault
+        if fault:
+            yield Finding(Level.WARN, f'{name_publishers(node, state, "detections")}: {fault}')
+
+
+def same_name(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether another node has the same name: both publish, and either answers services."""
+    own = (node.get_name(), node.get_namespace())
+    count = node.get_node_names_and_namespaces().count(own)
+    if count > 1:
+        yield Finding(
+            Level.WARN,
+            f'{count} nodes have the name {node.get_fully_qualified_name()}: give each a name or '
+            'namespace of its own (-r __node:=NAME, -r __ns:=/NAMESPACE). A node that was killed '
+            'counts for up to 20 s',
+        )
+
+
+def shared_memory(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether Fast DDS finds no room for what nodes share."""
+    left = free()
+    if left < _SCARCE and 'fastrtps' in get_rmw_implementation_identifier():
+        yield Finding(
+            Level.WARN,
+            f'{FOLDER} has {left / 2**20:.1f} MiB left: nodes that start now send over UDP, or '
+            'end by SIGBUS. Remove what fills it, or give it more (docker run --shm-size=1g)',
+        )
+
+
+# In the order in which they stand in a message.
+CHECKS: tuple[Check, ...] = (
+    transition,
+    dead_worker,
+    errors,
+    long_frame,
+    silence,
+    quality_of_service,
+    counterparts,
+    latency,
+    rate,
+    slow,
+    classes,
+    same_name,
+    shared_memory,
+)
+
+
+def is_working(state: NodeState) -> bool:
+    """Whether frames are to come and to be tracked."""
+    return state.inputs is not None and state.enabled
+
+
+def seconds_on_frame(state: NodeState) -> float:
+    """Return for how long the frame in work has been worked on; 0 where there is none."""
+    current = state.worker.current if state.worker is not None else None
+    return 0.0 if current is None else time.monotonic() - current[1]
+
+
+def name_work(state: NodeState) -> str:
+    """Return which frame is worked on, and for how long."""
+    current = state.worker.current if state.worker is not None else None
+    if current is None:
+        return 'other cameras have their turn'
+    frame, since = current
+    return f'the frame {name_frame(frame)} has been worked on for {time.monotonic() - since:.1f} s'
+
+
+def name_frame(frame: Frame) -> str:
+    """Return the stamp of a frame."""
+    return f'{frame.stamp / 1e9:.3f}'
+
+
+def name_publishers(node: Node, state: NodeState, source: str) -> str:
+    """Return a topic and who publishes it, `image` or `detections`."""
+    topic = state.inputs.topics[source].name if state.inputs else source
+    names = ' and '.join(publishers_of(node, topic)) if state.inputs else ''
+    return f'{topic}, published by {names or "somebody"}'
+
+
+def judge(options: Mapping[str, Any], name: str, value: float, sign: int = 1) -> Level:
+    """Return the level of a value by the parameters ``diagnostics.*``."""
+    for level in (Level.ERROR, Level.WARN):
+        limit = options[f'diagnostics.{name}_{level.name.lower()}']
+        if limit and value > sign * limit:
+            return level
+    return Level.OK

@@ -1,0 +1,118 @@
+"""The way of a frame: processing, result, publishers, statistics."""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import partial
+
+from rclpy.node import Node
+
+from persontrack_ros.core.errors import one_line
+from persontrack_ros.ros.tracker.checks import name_frame, name_publishers
+from persontrack_ros.ros.tracker.image_log import ImageLog
+from persontrack_ros.ros.tracker.inputs import Frame
+from persontrack_ros.ros.tracker.processing import FrameResult
+from persontrack_ros.ros.tracker.state import NodeState
+
+_ERROR_PERIOD = 5.0
+
+
+class Frames:
+    """What the worker of a node does with each frame; its methods are for the worker's thread."""
+
+    def __init__(self, node: Node, state: NodeState) -> None:
+        """Begin without a frame."""
+        self._node = node
+        self._state = state
+        self._logger = node.get_logger()
+        self._log = ImageLog(node)
+        self._published = False
+        self._logged: dict[type[BaseException], float] = {}
+
+    def process(self, frame: Frame) -> None:
+        """Process a frame and publish its result; whatever is raised costs this frame alone."""
+        state = self._state
+        if not state.enabled:
+            state.statistics.paused()
+            self._logger.debug('image left out: the node is paused')
+            return
+        self._published = False
+        settings, options = state.parameters.current
+        started = time.monotonic()
+        result = state.processor.process(frame, self._arrival(frame), settings, options)
+        self._warn(result)
+        if result.restarted:
+            state.outputs.clear()
+            if options['time.restart_ids']:
+                state.parameters.end_target()
+        while result.tracker is not None and not state.session.finish(
+            result.tracker,
+            partial(state.outputs.publish_tracks, result.tracks, result.header),
+        ):
+            result = state.processor.track(result, settings)
+        self._published = result.tracker is not None
+        # The target may have ended with its ids meanwhile.
+        options = state.parameters.current.options
+        state.outputs.publish_rest(result, settings.drawing, options)
+        losses = {
+            'lost or replaced before they came': state.inputs.lost if state.inputs else 0,
+            'replaced by newer ones': state.worker.dropped if state.worker else 0,
+            'without a counterpart': state.inputs.unmatched if state.inputs else 0,
+        }
+        self._log.tell(frame, result, losses)
+        people = result.tracks if result.tracker is not None else result.detections or ()
+        state.statistics.processed(
+            frame.received,
+            time.monotonic() - started,
+            len(people),
+            [track.id for track in result.tracks],
+            result.refused,
+        )
+
+    def fail(self, frame: Frame, error: BaseException) -> None:
+        """Count a frame that raised an error, and log it."""
+        if not self._node.context.ok():
+            # Ctrl-C came before its tracks could be published.
+            self._state.dropped += 1
+            return
+        line = one_line(error)
+        if self._published:
+            problem = f'after the tracks were published: {line}'
+        else:
+            problem = f'image skipped: {line}'
+        self._state.statistics.failed(problem)
+        now = time.monotonic()
+        # Of each kind from time to time: the next frames mostly fail as this one does.
+        if now - self._logged.get(type(error), -math.inf) > _ERROR_PERIOD:
+            self._logged[type(error)] = now
+            self._logger.error(f'{problem} (frame {name_frame(frame)})')
+
+    def _warn(self, result: FrameResult) -> None:
+        """Log what is newly known to be wrong with the frames."""
+        logger = self._logger
+        for source, text in result.warnings:
+            if source:
+                logger.warning(f'{name_publishers(self._node, self._state, source)}: {text}')
+            else:
+                self.report_jump(text)
+        if result.refused:
+            logger.warning(
+                f'{result.refused} detections of another node refused: no person has such a '
+                'place, size or score',
+                throttle_duration_sec=_ERROR_PERIOD,
+            )
+
+    def _arrival(self, frame: Frame) -> int:
+        """Return when a frame came, in nanoseconds of a clock that runs as the images do."""
+        clock = self._node.get_clock()
+        if clock.ros_time_is_active:
+            return clock.now().nanoseconds
+        return round(frame.received * 1e9)
+
+    def report_jump(self, what: str) -> None:
+        """Log that the tracks end, as time jumped."""
+        ids = (
+            'start at 1' if self._state.parameters.current.options['time.restart_ids'] else 'go on'
+        )
+        self._logger.warning(f'{what}: the tracks end here, ids {ids}')

@@ -1,0 +1,297 @@
+"""A topic that the node subscribes to, in the way that its publishers allow."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import chain, islice
+from typing import Any, Optional
+
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.serialization import deserialize_message
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+from persontrack_ros.core.errors import SettingsError, SourceError, one_line
+from persontrack_ros.ros.compat import (
+    SubscriptionEventCallbacks,
+    UnsupportedEventTypeError,
+    take_waiting,
+)
+from persontrack_ros.ros.discovery import node_of
+
+# Messages, and bytes, that may wait in the middleware while the executor is busy: enough for each
+# message to be taken out and counted, also where they come in bursts.
+QUEUE = 1000
+MEMORY = 128 * 2**20
+
+# Of the parameter that overrides the reliability: what all publishers offer.
+BEST_AVAILABLE = 'best_available'
+_RELIABILITIES = {
+    'reliable': ReliabilityPolicy.RELIABLE,
+    'best_effort': ReliabilityPolicy.BEST_EFFORT,
+    'system_default': ReliabilityPolicy.SYSTEM_DEFAULT,
+}
+# A warning needs so many lost messages, and one in so many.
+_LOSSES = 10
+_RARE = 100
+# Encapsulation and stamp, with which each message that has a header begins.
+_STAMP_END = 12
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message with a header, as the bytes that came: most are replaced before they are read."""
+
+    kind: type
+    data: bytes
+
+    @property
+    def stamp(self) -> int:
+        """
+        The stamp in nanoseconds; 0 where the bytes are no message.
+
+        Source: DDS-XTypes 1.3, 7.4.3 (plain CDR), which the middlewares of ROS 2 use.
+        """
+        if len(self.data) < _STAMP_END:
+            return 0
+        order = '<' if self.data[1] & 1 else '>'
+        seconds, nanoseconds = struct.unpack_from(f'{order}iI', self.data, 4)
+        return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+    @cached_property
+    def content(self) -> Any:
+        """
+        The message itself.
+
+        :raises SourceError: if the bytes are none.
+        """
+        try:
+            # Cyclone DDS reads beyond the end of fewer bytes.
+            if len(self.data) < _STAMP_END:
+                raise RuntimeError(f'{len(self.data)} bytes')
+            return deserialize_message(self.data, self.kind)
+        except RuntimeError as error:
+            raise SourceError(
+                f'a message is damaged, or no {self.kind.__name__} ({one_line(error)}); correct '
+                'the node that publishes it'
+            ) from error
+
+
+class InputTopic:
+    """
+    Subscribes to a topic, reliably unless a publisher offers less.
+
+    A publisher that does not fit makes the middleware report it; then, and once a second, the
+    publishers are looked at, and if they offer less or more than before, a new subscription
+    replaces the former one when its first message has come, so that none is lost in between. So
+    does one with a shorter queue if messages turn out to be large. The
+    parameter ``qos_overrides.TOPIC.subscription.reliability`` decides instead where it is set.
+
+    :ivar name: full name.
+    :ivar heard: when the last message came, or the subscription was made (`time.monotonic`).
+    :ivar lost: number of messages that the middleware reported as lost, or that still waited at
+        the end.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        kind: type,
+        topic: str,
+        take: Callable[[Iterator[Message]], None],
+        latched: bool = False,
+    ) -> None:
+        """
+        Subscribe.
+
+        :param kind: type of the messages; they have a header.
+        :param take: called with those that have come, in their order; it has to take all.
+        :param latched: whether to request what was published before, where publishers keep it.
+        :raises SettingsError: if the parameter is wrong.
+        """
+        self._node = node
+        self._kind = kind
+        self._topic = topic
+        self._take = take
+        self._latched = latched
+        self._generation = 0
+        self._newest: Optional[Subscription] = None
+        self._former: Optional[Subscription] = None
+        # Stamps that came over the former subscription, while there are two.
+        self._queue = QUEUE
+        self._twice: deque[int] = deque(maxlen=QUEUE)
+        self._received = 0
+        self._lost_in_transport = 0
+        self._warned = False
+        self.name = node.resolve_topic_name(topic)
+        self.heard = time.monotonic()
+        self.lost = 0
+        self._override = self._declare_reliability()
+        self.adapt()
+
+    @property
+    def is_latched(self) -> bool:
+        """Whether a message has come from publishers that need not send another one."""
+        durability = self._newest.qos_profile.durability
+        return self._received > 0 and durability == DurabilityPolicy.TRANSIENT_LOCAL
+
+    @property
+    def fault(self) -> str:
+        """Why nothing can come from a publisher, if so."""
+        if self._override is not ReliabilityPolicy.RELIABLE:
+            return ''
+        weak = [each for each in self._publishers() if not _is_reliable(each)]
+        if not weak:
+            return ''
+        return (
+            f'nothing comes over {self.name} from {describe(weak)}, whose quality of service does '
+            f'not fit our subscription; change theirs, or {self._parameter} (reliable)'
+        )
+
+    def adapt(self) -> None:
+        """Look what the publishers offer, and subscribe anew if that is not what is requested."""
+        publishers = self._publishers()
+        reliability = self._override
+        if reliability is None:
+            reliable = all(map(_is_reliable, publishers))
+            reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        latched = self._latched and all(
+            each.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in publishers
+        )
+        durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+        wanted = (reliability, durability)
+        now = self._newest and self._newest.qos_profile
+        if now is None or wanted != (now.reliability, now.durability):
+            self._subscribe(*wanted)
+
+    def describe_publishers(self) -> str:
+        """Name the nodes that publish it, and their quality of service; empty without any."""
+        return describe(self._publishers())
+
+    def destroy(self) -> None:
+        """End the subscription; messages that still wait are lost."""
+        oldest = self._former or self._newest
+        if oldest is not None:
+            self.lost += sum(1 for _ in take_waiting(oldest))
+        for subscription in (self._former, self._newest):
+            if subscription is not None:
+                self._node.destroy_subscription(subscription)
+        self._former = self._newest = None
+
+    @property
+    def _parameter(self) -> str:
+        return f'qos_overrides.{self.name}.subscription.reliability'
+
+    def _publishers(self) -> list[TopicEndpointInfo]:
+        return list(self._node.get_publishers_info_by_topic(self.name))
+
+    def _declare_reliability(self) -> Optional[ReliabilityPolicy]:
+        """Return the value of the parameter; None if publishers decide."""
+        name = self._parameter
+        if not self._node.has_parameter(name):
+            description = (
+                f'reliability for subscription `{self.name}`: reliable, best_effort, or '
+                f'{BEST_AVAILABLE}, what all of its publishers offer'
+            )
+            descriptor = ParameterDescriptor(description=description, read_only=True)
+            self._node.declare_parameter(name, BEST_AVAILABLE, descriptor)
+        value = self._node.get_parameter(name).value
+        if value == BEST_AVAILABLE:
+            return None
+        if value not in _RELIABILITIES:
+            known = ', '.join((BEST_AVAILABLE, *_RELIABILITIES))
+            raise SettingsError(f'{name} is {value!r}; it can be {known}')
+        return _RELIABILITIES[value]
+
+    def _subscribe(self, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> None:
+        if self._former is not None:
+            self._node.destroy_subscription(self._former)
+        self._former, self._newest = self._newest, None
+        self._generation += 1
+        create = partial(
+            self._node.create_subscription,
+            self._kind,
+            self._topic,
+            partial(self._on_message, self._generation),
+            QoSProfile(depth=self._queue, reliability=reliability, durability=durability),
+            # Reliability is decided here.
+            qos_overriding_options=QoSOverridingOptions(
+                (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
+            ),
+            raw=True,
+        )
+        try:
+            self._newest = create(
+                event_callbacks=SubscriptionEventCallbacks(
+                    incompatible_qos=lambda event: self.adapt(),
+                    message_lost=partial(self._on_lost, self._generation),
+                )
+            )
+        except UnsupportedEventTypeError:
+            self._node.get_logger().info(
+                f'the middleware does not report lost messages of {self.name}'
+            )
+            self._newest = create()
+
+    def _on_message(self, generation: int, data: bytes) -> None:
+        self.heard = time.monotonic()
+        is_former = generation != self._generation
+        if self._former is not None and not is_former:
+            self._node.destroy_subscription(self._former)
+            self._former = None
+        self._take(self._waiting(is_former, data))
+        if len(data) * self._queue > MEMORY:
+            self._queue = max(1, MEMORY // len(data))
+            now = self._newest.qos_profile
+            self._subscribe(now.reliability, now.durability)
+
+    def _waiting(self, is_former: bool, data: bytes) -> Iterator[Message]:
+        """Yield a message and those that wait behind it, one by one, as they can be large."""
+        subscription = self._former if is_former else self._newest
+        for each in chain((data,), islice(take_waiting(subscription), self._queue)):
+            message = Message(self._kind, each)
+            if is_former:
+                self._twice.append(message.stamp)
+            elif message.stamp in self._twice:
+                # It came over the former subscription, too.
+                self._twice.remove(message.stamp)
+                continue
+            else:
+                self._twice.clear()
+            self._received += 1
+            yield message
+
+    def _on_lost(self, generation: int, event: Any) -> None:
+        if generation != self._generation:
+            return
+        self.lost += event.total_count_change
+        self._lost_in_transport += event.total_count_change
+        lost, sent = self._lost_in_transport, self._lost_in_transport + self._received
+        if not self._warned and lost >= max(_LOSSES, self._received / _RARE):
+            self._warned = True
+            self._node.get_logger().warning(
+                f'{lost} of {sent} messages of {self.name} got lost on the way. Start the '
+                'publisher with the DDS configuration of this package, let it publish reliably, '
+                'or use compressed images: docs/middleware.md'
+            )
+
+
+def describe(publishers: list[TopicEndpointInfo]) -> str:
+    """Name the nodes at the other end of a topic and their quality of service."""
+    return ', '.join(
+        f'{node_of(each)} ({each.qos_profile.reliability.name.lower()}, '
+        f'{each.qos_profile.durability.name.lower()})'
+        for each in publishers
+    )
+
+
+def _is_reliable(publisher: TopicEndpointInfo) -> bool:
+    return bool(publisher.qos_profile.reliability == ReliabilityPolicy.RELIABLE)

@@ -1,0 +1,114 @@
+"""Messages of several topics that belong together, by their stamps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from persontrack_ros.ros.tracker.input_topic import Message
+
+# Seconds for which messages wait for their counterparts, and bytes that those may take which do.
+PATIENCE = 2.0
+MEMORY = 256 * 2**20
+# Stamps of messages that waited in vain, which are kept to know how late their counterparts are.
+_REMEMBERED = 2000
+# Seconds for which a delay is a fault.
+_RECENT = 5.0
+
+
+class _Waiting(NamedTuple):
+    arrival: float
+    messages: dict[str, Message]
+
+
+class StampMatcher:
+    """
+    Joins messages of several topics that have exactly the same stamp.
+
+    :ivar unmatched: number of messages whose counterparts did not come in time.
+    """
+
+    def __init__(
+        self,
+        topics: Mapping[str, str],
+        emit: Callable[[dict[str, Message]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Begin empty.
+
+        :param topics: full names of the topics, by what they bring.
+        :param emit: called with one message of each.
+        :param clock: returns the time of arrival in seconds.
+        """
+        self._topics = topics
+        self._emit = emit
+        self._clock = clock
+        self._waiting: dict[int, _Waiting] = {}
+        self._bytes = 0
+        # Names of the messages that waited in vain, by their stamps, and when they had come.
+        self._gone: dict[int, tuple[str, float]] = {}
+        # Names of those that waited in vain since the last that was complete.
+        self._alone: set[str] = set()
+        self._late = ''
+        self._late_at = -_RECENT
+        self.unmatched = 0
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the messages now, and what to do; empty where nothing is."""
+        if self._late and self._clock() - self._late_at < _RECENT:
+            return self._late
+        if self._alone < set(self._topics):
+            return ''
+        return (
+            f'no stamps are the same in {" and ".join(self._topics.values())}: the node that '
+            'publishes detections has to copy the header of the image'
+        )
+
+    def add(self, name: str, message: Message) -> None:
+        """Take a message; what is older than a complete set, or waits for too long, is dropped."""
+        now, stamp = self._clock(), message.stamp
+        gone, arrival = self._gone.get(stamp, (name, now))
+        if gone != name:
+            self._note_delay(name, gone, now - arrival)
+        messages = self._waiting.setdefault(stamp, _Waiting(now, {})).messages
+        if name in messages:
+            self.unmatched += 1
+            self._bytes -= len(messages[name].data)
+        messages[name] = message
+        self._bytes += len(message.data)
+        if len(messages) == len(self._topics):
+            # Older ones may be a part of time that went back: order of arrival is what counts.
+            while (oldest := next(iter(self._waiting))) != stamp:
+                self._drop(oldest)
+            self._drop(stamp)
+            self.unmatched -= len(messages)
+            self._alone.clear()
+            self._emit(messages)
+        while self._waiting:
+            oldest = next(iter(self._waiting))
+            arrival, messages = self._waiting[oldest]
+            if now - arrival <= PATIENCE and self._bytes <= MEMORY:
+                break
+            for each in messages:
+                self._gone[oldest] = (each, arrival)
+                self._alone.add(each)
+            self._drop(oldest)
+        while len(self._gone) > _REMEMBERED:
+            del self._gone[next(iter(self._gone))]
+
+    def _drop(self, stamp: int) -> None:
+        messages = self._waiting.pop(stamp).messages
+        self.unmatched += len(messages)
+        self._bytes -= sum(len(each.data) for each in messages.values())
+
+    def _note_delay(self, name: str, other: str, delay: float) -> None:
+        limit = f'{PATIENCE:g} s' if delay > PATIENCE else f'{MEMORY >> 20} MiB of messages'
+        self._late_at = self._clock()
+        self._late = (
+            f'{self._topics[name]} comes {delay:.1f} s after {self._topics[other]} with the same '
+            f'stamps, and no more than {limit} are waited for: most is not tracked. What would '
+            'help: a faster detector, or fewer or smaller images'
+        )

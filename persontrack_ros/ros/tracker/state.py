@@ -1,0 +1,98 @@
+"""What a tracker node has in hand, for those who look at it: checks, diagnostics, services."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.parameters.node_options import target_id
+from persontrack_ros.core.parameters.settings import NONE
+from persontrack_ros.ros.parameters import NodeParameters
+from persontrack_ros.ros.tracker.inputs import Frame, Inputs
+from persontrack_ros.ros.tracker.outputs import Outputs
+from persontrack_ros.ros.tracker.processing import Processor
+from persontrack_ros.ros.tracker.session import Session
+from persontrack_ros.ros.tracker.statistics import RATE_WINDOW, Statistics
+from persontrack_ros.ros.tracker.worker import NewestItemWorker
+
+
+@dataclass
+class NodeState:
+    """
+    What a tracker node has in hand.
+
+    :ivar processor: and `outputs`: from configure to cleanup.
+    :ivar worker: and `inputs`: from activate to deactivate.
+    :ivar enabled: whether frames are tracked; not while ``~/enable`` has paused it.
+    :ivar dropped: number of frames before the activation that never came to be worked on.
+    :ivar problem: why the node is not in the state that was asked for.
+    """
+
+    parameters: NodeParameters
+    statistics: Statistics = field(default_factory=Statistics)
+    processor: Optional[Processor] = None
+    outputs: Optional[Outputs] = None
+    worker: Optional[NewestItemWorker[Frame]] = None
+    inputs: Optional[Inputs] = None
+    enabled: bool = True
+    dropped: int = 0
+    problem: str = ''
+    _sent: deque[tuple[float, int]] = field(default_factory=deque)
+
+    @property
+    def dropped_now(self) -> int:
+        """Number of frames since the activation that never came to be worked on."""
+        return (self.worker.dropped if self.worker else 0) + (
+            self.inputs.lost if self.inputs else 0
+        )
+
+    @property
+    def account(self) -> dict[str, int]:
+        """How many frames were sent since configure, and how many had each fate."""
+        worker = self.worker
+        return self.statistics.account(
+            self.dropped + self.dropped_now, worker.in_work if worker else 0
+        )
+
+    def incoming_rate(self) -> float:
+        """
+        Return how many frames are sent per second; to be called once a second.
+
+        It is 0 where that is not known yet.
+        """
+        now, sent = time.monotonic(), self.account['sent']
+        if self._sent and sent < self._sent[-1][1]:
+            self._sent.clear()  # it was configured anew
+        self._sent.append((now, sent))
+        while now - self._sent[0][0] > 2 * RATE_WINDOW:
+            self._sent.popleft()
+        since, before = self._sent[0]
+        return (sent - before) / (now - since) if now - since >= RATE_WINDOW else 0.0
+
+    @property
+    def session(self) -> Session:
+        """
+        The tracker of the stream.
+
+        :raises SettingsError: if there is none.
+        """
+        if self.processor is None:
+            raise SettingsError('the node is not configured: there is no tracker')
+        if self.parameters.current.settings.tracker.algorithm == NONE:
+            raise SettingsError('tracker.algorithm is none: there is no tracker')
+        return self.processor.session
+
+    def check_target(self, values: Mapping[str, Any]) -> None:
+        """
+        Check that a target by id is a person: else the next one to get the id would be followed.
+
+        :param values: parameters that are to be set, by name.
+        :raises SettingsError: if no person has had the id yet.
+        """
+        wanted = target_id(values.get('target', ''))
+        if wanted is not None and wanted >= self.session.tracker.next_id:
+            raise SettingsError(f'target: no person has had the id {wanted} yet')

@@ -1,0 +1,296 @@
+"""Whatever fails within a node costs what it was about, and is reported; in the test's process."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from unittest import mock
+
+import pytest
+import rclpy
+from lifecycle_msgs.srv import GetState
+from rclpy.context import Context
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+from vision_msgs.msg import Detection2DArray
+
+from persontrack_ros.ros.nodes import tracker_node
+from persontrack_ros.ros.nodes.tracker_node import TrackerNode
+from persontrack_ros.ros.process import SERVICE_QOS, NodeExecutor
+from persontrack_ros.ros.tracker import checks
+from persontrack_ros.ros.tracker.checks import Level
+from persontrack_ros.ros.tracker.diagnostics import report
+from persontrack_ros.ros.tracker.entities import Entities
+from persontrack_ros.ros.tracker.frames import Frames
+from persontrack_ros.ros.tracker.image_log import ImageLog
+from persontrack_ros.ros.tracker.inputs import Inputs
+from persontrack_ros.ros.tracker.outputs import Outputs
+from persontrack_ros.ros.tracker.processing import Processor
+from persontrack_ros.ros.tracker.session import Session
+from persontrack_ros.ros.tracker.statistics import Statistics
+from persontrack_ros.ros.tracker.transitions import Transitions
+from persontrack_ros.ros.tracker.worker import NewestItemWorker
+
+TIMEOUT = 120
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class Rig:
+    """A tracker of detections, which is active, and who publishes these."""
+
+    def __init__(self):
+        self.context = Context()
+        arguments = ['--ros-args', '-p', 'input:=detections']
+        rclpy.init(
+            context=self.context, args=arguments, domain_id=int(os.environ['ROS_DOMAIN_ID'])
+        )
+        self.executor = NodeExecutor(context=self.context)
+        self.tracker = TrackerNode(context=self.context)
+        self.state = self.tracker._state
+        self.peer = Node('peer', context=self.context, use_global_arguments=False)
+        self.answers = []
+        self.publisher = self.peer.create_publisher(Detection2DArray, 'detections', 10)
+        self.peer.create_subscription(Detection2DArray, 'tracks', self.answers.append, 10)
+        for node in (self.tracker, self.peer):
+            self.executor.add_node(node)
+        self.sent = 0
+        self.unconfigured = self.entities
+        self.change('configure')
+        self.inactive = self.entities
+        self.change('activate')
+        self.active = self.entities
+        self.until(lambda: self.tracker.count_publishers('detections'))
+        self.until(self.publisher.get_subscription_count)
+
+    def close(self):
+        self.tracker.destroy_node()
+        self.peer.destroy_node()
+        self.executor.shutdown()
+        rclpy.try_shutdown(context=self.context)
+
+    def until(self, condition):
+        end = time.monotonic() + TIMEOUT
+        while not condition():
+            assert time.monotonic() < end
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def change(self, transition, expected=SUCCESS):
+        assert getattr(self.tracker, f'trigger_{transition}')() == expected
+
+    @property
+    def entities(self):
+        """The topics of all publishers and subscriptions of the tracker."""
+        return [
+            sorted(each.topic_name for each in ends)
+            for ends in (self.tracker.publishers, self.tracker.subscriptions)
+        ]
+
+    def send(self):
+        self.sent += 1
+        message = Detection2DArray()
+        message.header.stamp.sec, tenths = divmod(1000 + self.sent, 10)
+        message.header.stamp.nanosec = tenths * 10**8
+        self.publisher.publish(message)
+
+    def send_until(self, fate):
+        """Send a frame, and wait for the fate of it."""
+        before = self.state.account[fate]
+        self.send()
+        self.until(lambda: self.state.account[fate] > before and not self.state.account['in work'])
+
+    def check(self):
+        self.tracker._checks.look()
+        return report(self.state, self.tracker._checks.findings)
+
+
+@pytest.fixture(scope='module')
+def rig(isolation):
+    rig = Rig()
+    yield rig
+    rig.close()
+
+
+@pytest.fixture
+def own_rig(own_graph):
+    rig = Rig()
+    yield rig
+    rig.close()
+
+
+@pytest.mark.parametrize(
+    ('part', 'name', 'published'),
+    [
+        (Processor, 'process', False),
+        (Frames, '_warn', False),
+        (Session, 'finish', False),
+        (Outputs, 'publish_tracks', False),
+        (Outputs, 'publish_rest', True),
+        (ImageLog, 'tell', True),
+        (Statistics, 'processed', True),
+    ],
+    ids=lambda value: getattr(value, '__name__', str(value)),
+)
+@pytest.mark.parametrize(
+    'error', [RecursionError('deep'), MemoryError(), SystemExit(1)], ids=lambda each: str(each)
+)
+def test_an_error_costs_one_frame(rig, part, name, published, error):
+    before = rig.state.account
+    with mock.patch.object(part, name, side_effect=error):
+        rig.send_until('failed')
+    what = 'after the tracks were published: ' if published else 'image skipped: '
+    status = rig.check()
+    assert status.level == Level.ERROR
+    assert status.message.startswith(f'{what}{type(error).__name__}')
+    rig.send_until('processed')
+    changes = {fate: count - before[fate] for fate, count in rig.state.account.items() if count}
+    assert changes['sent'] == 2
+    assert (changes['processed'], changes['failed']) == (1, 1)
+
+
+def test_a_dead_worker_ends_the_process(own_rig):
+    rig = own_rig
+    with (
+        mock.patch.object(Processor, 'process', side_effect=RuntimeError),
+        mock.patch.object(Statistics, 'failed', side_effect=MemoryError('no more')),
+    ):
+        rig.send()
+        rig.until(lambda: rig.state.worker.failure is not None)
+    status = rig.check()
+    assert status.level == Level.ERROR
+    assert status.message == 'the thread of the tracker ended: MemoryError: no more'
+    end = time.monotonic() + TIMEOUT
+    while rig.executor.failure is None and time.monotonic() < end:
+        rig.executor.spin_once(timeout_sec=0.1)
+    assert 'the thread of the tracker ended' in str(rig.executor.failure)
+    assert not rig.context.ok()
+
+
+def test_a_frame_that_hangs_is_named(rig, monkeypatch):
+    go_on = threading.Event()
+    process = Processor.process
+
+    def hang(*arguments):
+        assert go_on.wait(TIMEOUT)
+        return process(*arguments)
+
+    monkeypatch.setattr(checks, 'LONG', 0.0)
+    monkeypatch.setattr(tracker_node, '_PATIENCE', 1.5)
+    with mock.patch.object(Processor, 'process', hang):
+        rig.send()
+        try:
+            rig.until(lambda: rig.state.worker.current is not None)
+            name = f'the frame {(1000 + rig.sent) / 10:.3f} has been worked on for'
+            status = rig.check()
+            assert status.level >= Level.WARN
+            assert name in status.message
+            with mock.patch.object(Transitions, 'logger') as logger:
+                rig.change('deactivate', FAILURE)
+        finally:
+            go_on.set()
+        (line,) = [call.args[0] for call in logger.warning.mock_calls]
+        assert line.startswith(f'waiting for the tracker: {name}')
+        assert 'the node stays active' in rig.state.statistics.numbers().error
+        rig.until(lambda: not rig.state.account['in work'])
+    rig.send_until('processed')
+
+
+@pytest.mark.parametrize(
+    ('transition', 'part', 'name', 'result'),
+    [
+        ('configure', tracker_node, 'Processor', FAILURE),
+        ('configure', Outputs, 'advertise', FAILURE),
+        ('activate', Inputs, 'subscribe', FAILURE),
+        ('activate', tracker_node, 'NewestItemWorker', FAILURE),
+        ('deactivate', NewestItemWorker, 'stop', FAILURE),
+        ('deactivate', Inputs, 'destroy', SUCCESS),
+        ('deactivate', Outputs, 'clear', SUCCESS),
+        ('deactivate', Entities, 'restore', SUCCESS),
+        ('deactivate', TrackerNode, '_close_account', SUCCESS),
+        ('cleanup', Outputs, 'destroy', SUCCESS),
+        ('cleanup', tracker_node.Camera, 'forget', SUCCESS),
+        ('cleanup', TrackerNode, 'destroy_publisher', SUCCESS),
+        ('cleanup', tracker_node, 'giving_memory_back', SUCCESS),
+    ],
+)
+def test_each_transition_succeeds_or_leaves_the_state_before_it(
+    rig, transition, part, name, result
+):
+    way = ['deactivate', 'cleanup', 'configure', 'activate']
+    before = {'configure': 2, 'activate': 3, 'deactivate': 0, 'cleanup': 1}[transition]
+    for each in way[:before]:
+        rig.change(each)
+    with mock.patch.object(part, name, side_effect=MemoryError('injected')):
+        rig.change(transition, result)
+    status = rig.check()
+    assert status.level == Level.ERROR
+    assert 'MemoryError: injected' in status.message
+    for each in way[before if result == FAILURE else before + 1 :]:
+        rig.change(each)
+    assert rig.entities == rig.active
+    rig.until(rig.publisher.get_subscription_count)
+    rig.send_until('processed')
+    for each, entities in (('deactivate', rig.inactive), ('cleanup', rig.unconfigured)):
+        rig.change(each)
+        assert rig.entities == entities
+    rig.change('configure')
+    rig.change('activate')
+    rig.until(rig.publisher.get_subscription_count)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'name'),
+    [(Trigger, 'reset'), (SetBool, 'enable'), (Trigger, 'save_state'), (GetState, 'get_state')],
+)
+def test_many_clients_at_once(rig, kind, name):
+    context = Context()
+    rclpy.init(context=context, domain_id=int(os.environ['ROS_DOMAIN_ID']))
+    node = Node('clients', context=context)
+    executor = NodeExecutor(context=context)
+    executor.add_node(node)
+    # One that keeps fewer can lose its answer among those to others while it is not looking.
+    clients = [
+        node.create_client(kind, f'person_tracker/{name}', qos_profile=SERVICE_QOS)
+        for _ in range(50)
+    ]
+    stopped = threading.Event()
+
+    def serve():
+        while not stopped.is_set():
+            rig.executor.spin_once(timeout_sec=0.1)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    try:
+        for client in clients:
+            assert client.wait_for_service(TIMEOUT)
+            # Until the tracker knows the client as well, its answer can be lost.
+            answer = client.call_async(kind.Request())
+            executor.spin_until_future_complete(answer, timeout_sec=1.0)
+        answers = [client.call_async(kind.Request()) for client in clients]
+        end = time.monotonic() + TIMEOUT
+        while not all(each.done() for each in answers) and time.monotonic() < end:
+            executor.spin_once(timeout_sec=0.1)
+        assert sum(each.done() for each in answers) == 50
+    finally:
+        stopped.set()
+        server.join()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+        rig.state.enabled = True
+
+
+def test_two_nodes_of_one_name(own_rig):
+    rig = own_rig
+    assert 'have the name' not in rig.check().message
+    other = Node('person_tracker', context=rig.context, use_global_arguments=False)
+
+    def names():
+        return 'nodes have the name /person_tracker' in rig.check().message
+
+    rig.until(names)
+    assert rig.check().level == Level.WARN
+    other.destroy_node()
+    rig.until(lambda: not names())

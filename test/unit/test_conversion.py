@@ -1,0 +1,109 @@
+"""Arrays of a program in Python: converted where they are clear, refused where they are not."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from persontrack_ros.core.errors import ImageError
+from persontrack_ros.core.images.conversion import MAX_SIDE, as_bgr
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+IMAGE[0, 0] = 255
+GREY = IMAGE[..., 0]
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        IMAGE,
+        np.dstack([IMAGE, GREY]),
+        IMAGE.astype(np.uint16) * 257,
+        (IMAGE.astype(np.uint16) * 257).astype('>u2'),
+        IMAGE.astype(np.uint16) << 8,
+        IMAGE / 255,
+        (IMAGE / 255).astype(np.float32),
+        (IMAGE / 255).astype(np.float16),
+        (IMAGE / 255).astype('>f8'),
+        np.dstack([IMAGE / 255, GREY / 255]),
+        np.asfortranarray(IMAGE),
+        IMAGE[::-1, ::-1].copy()[::-1, ::-1],
+        IMAGE.repeat(3, axis=1)[:, ::3],
+    ],
+)
+def test_what_is_clear_is_converted(given):
+    converted = as_bgr(given)
+    np.testing.assert_array_equal(converted, IMAGE)
+    assert converted.dtype == np.uint8
+    assert converted.flags.c_contiguous
+
+
+@pytest.mark.parametrize('given', [GREY, GREY[..., None], GREY / 255, GREY.astype('u2') * 257])
+def test_grey(given):
+    np.testing.assert_array_equal(as_bgr(given), np.dstack([GREY] * 3))
+
+
+def test_an_image_that_is_right_is_not_copied():
+    frozen = IMAGE.copy()
+    frozen.flags.writeable = False
+    assert np.shares_memory(as_bgr(frozen), frozen)
+
+
+def test_a_file_in_memory(tmp_path):
+    np.save(tmp_path / 'image.npy', IMAGE)
+    np.testing.assert_array_equal(as_bgr(np.load(tmp_path / 'image.npy', mmap_mode='r')), IMAGE)
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.float32])
+def test_black_is_clear(kind):
+    assert not as_bgr(np.zeros((4, 5), kind)).any()
+
+
+@pytest.mark.parametrize('shape', [(1, 1, 3), (1, 1), (1, 9, 3), (9, 1, 4), (2, MAX_SIDE, 3)])
+def test_images_of_any_size(shape):
+    assert as_bgr(np.zeros(shape, np.uint8)).shape == (*shape[:2], 3)
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        (None, 'image is None; expected a NumPy array'),
+        ('image.png', 'image is a builtins.str'),
+        (IMAGE.tolist(), 'image is a builtins.list'),
+        (np.uint8(3), 'image is a numpy.uint8'),
+        (Image.fromarray(IMAGE), r"PIL.Image.Image: give numpy.array\(image.convert\('RGB'\)\)"),
+        (np.ma.array(IMAGE), 'MaskedArray'),
+        (IMAGE[:0], r'\(0, 30, 3\): it is empty'),
+        (IMAGE[..., :0], 'it is empty'),
+        (IMAGE.transpose(2, 0, 1), r'channels are first. Give image.transpose\(1, 2, 0\)'),
+        (GREY[None], 'channels are first'),
+        (IMAGE[None], 'as several images have'),
+        (IMAGE[..., :2], r'shape \(20, 30, 2\)'),
+        (IMAGE[0, 0], r'shape \(3,\)'),
+        (np.array(1, np.uint8), r'shape \(\)'),
+        (np.broadcast_to(np.uint8(0), (10**6, 10**6, 3)), 'larger than 50 megapixels'),
+        (np.zeros((1, MAX_SIDE + 1, 3), np.uint8), f'or {MAX_SIDE} pixels to a side'),
+        (IMAGE > 9, 'type bool'),
+        (IMAGE.astype(np.int8), r'type int8.*give image.astype\("uint8"\)'),
+        (IMAGE.astype(np.int64), r'type int64.*give image.astype\("uint8"\)'),
+        (IMAGE.astype(np.uint32), 'type uint32'),
+        (IMAGE.astype(complex), 'type complex128'),
+        (IMAGE.astype(object), 'type object'),
+        (IMAGE.astype('M8[s]'), 'type datetime64'),
+        (IMAGE.astype(np.uint16), 'uint16 with values up to 255, and white is 65535'),
+        (IMAGE.astype(np.uint16) << 4, 'uint16 with values up to 4080'),
+        (IMAGE.astype(np.float32), 'values from 0 to 255, expected 0 to 1. Where white is 255'),
+        (IMAGE / 255 - 0.1, 'values from -0.1 to 0.9'),
+        (np.full((4, 4), np.nan), 'infinite or not a number'),
+        (np.where(IMAGE > 9, IMAGE / 255, np.inf), 'infinite or not a number'),
+    ],
+)
+def test_what_is_not_clear_is_refused(given, said):
+    with pytest.raises(ImageError, match=said):
+        as_bgr(given)
+
+
+def test_the_largest_side_can_be_scaled():
+    assert cv2.resize(np.zeros((1, MAX_SIDE, 3), np.uint8), (9, 9)).shape == (9, 9, 3)

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""
+Make the pictures of README.md and docs/ from the sample video.
+
+    scripts/env tools/pictures.py
+
+docs/tracked.jpg is an image with the tracks and their trails, docs/report.jpg the page that
+`persontrack run vtest.avi --report` writes, as chromium shows it, and docs/tuning.jpg what
+docs/tuning.md says of thresholds, predicted boxes and places to leave out.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from persontrack_ros.cli.sample_video import sample_video_with_progress
+from persontrack_ros.core.drawing import Trails, draw
+from persontrack_ros.core.files.output import write_image
+from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.presence.writer import ReportWriter
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
+
+DOCS = Path(__file__).parents[1] / 'docs'
+# The image that is shown, and the seconds of its trails.
+FRAME = 720
+TRAILS = 6.0
+# Size of the window, and of what is shown of the page.
+WINDOW = (1000, 1400)
+SHOWN = 900
+# For docs/tuning.jpg: parameters, an image that shows what they do, and the part that is shown.
+TUNING = (
+    ({'detector.score_threshold': 0.1, 'tracker.n_init': 1}, 180),
+    ({'detector.score_threshold': 0.97}, 180),
+    ({}, 165),
+    ({'detector.ignore': 'ignore.yaml'}, 180),
+)
+PART = (slice(60, 330), slice(168, 768))
+IGNORED = 'road: [[0.72, 0.1], [1.0, 0.1], [1.0, 0.37], [0.72, 0.37]]'
+
+
+def main() -> None:
+    """Make all."""
+    video = sample_video_with_progress()
+    tuning(str(video))
+    settings = Settings()
+    pipeline, trails = Pipeline(settings, pipelined=True), Trails()
+    with tempfile.TemporaryDirectory() as folder, VideoSource(str(video)) as source:
+        page, shot = Path(folder, 'report.html'), Path(folder, 'report.png')
+        with ReportWriter(page, video.name, settings.values()) as report:
+            for frame, result in pipeline.process_all(source):
+                report.add(frame.stamp, result.tracks, frame.image)
+                seen = trails.update(result.tracks, frame.stamp, TRAILS, frame.image)
+                if frame.number == FRAME:
+                    picture = draw(frame.image, result.tracks, 0.0, trails=seen)
+        write_image(DOCS / 'tracked.jpg', picture)
+        size = f'--window-size={WINDOW[0]},{WINDOW[1]}'
+        command = ['chromium', '--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars']
+        command += [f'--user-data-dir={folder}/profile', size, f'--screenshot={shot}']
+        subprocess.run([*command, page.as_uri()], check=True, capture_output=True)
+        write_image(DOCS / 'report.jpg', cv2.imread(str(shot))[:SHOWN])
+
+
+def tuning(video: str) -> None:
+    """Show what some parameters do."""
+    parts = []
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, 'ignore.yaml').write_text(IGNORED)
+        for values, number in TUNING:
+            if 'detector.ignore' in values:
+                values = {'detector.ignore': str(Path(folder, values['detector.ignore']))}
+            pipeline = Pipeline(Settings.from_values(values))
+            with VideoSource(video, SourceOptions(max_frames=number)) as source:
+                for frame, result in pipeline.process_all(source):
+                    pass
+            mask, ignored = pipeline.mask, result.detections.ignored
+            picture = draw(frame.image, result.tracks, 0.0, mask=mask, ignored=ignored)
+            parts.append(picture[PART])
+    write_image(DOCS / 'tuning.jpg', np.vstack([np.hstack(parts[:2]), np.hstack(parts[2:])]))
+
+
+if __name__ == '__main__':
+    main()

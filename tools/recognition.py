@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""
+Track persons who leave and come back, and show how well they are known again.
+
+    scripts/env tools/recognition.py vtest.avi mot/PETS09-S2L1-persons CACHE
+
+The ground truth has one id for each person, however often they come back. The video is taken as it
+is, mirrored, played backwards (both ways) and disturbed: 3 % of the detections dropped and the
+boxes jittered by 1 %, mean of five. For each re-identification model, the first table has the
+scores with `tracker.remember` at 60 seconds, the number of ids, and the wrong merges: ids under
+which two persons were published, each for more than a second. The second one has ids and wrong
+merges, summed over all of these, for each limit of the cosine distance: what the limits of the
+models are chosen by. The third one has the percentiles of the distances between two looks, of one
+person and of two. Detections are kept in CACHE: the first run takes some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from scenes import cell, disturbed
+from scipy.optimize import linear_sum_assignment
+
+from persontrack_ros.cli.detect import record_frames
+from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.embedding.sameness import PERCENTS, sameness
+from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.evaluation.scores import evaluate
+from persontrack_ros.core.geometry import FloatArray, iou
+from persontrack_ros.core.parameters.settings import Settings, TrackerSettings
+from persontrack_ros.core.tracking.appearance import Embeddings
+from persontrack_ros.core.tracking.gallery import clear
+from persontrack_ros.core.video.source import SourceOptions, VideoSource
+
+MODELS = (
+    'person-reidentification-retail-0287',
+    'person-reidentification-retail-0288',
+    'color',
+)
+REMEMBER = 60.0
+LIMITS = (0.06, 0.09, 0.12, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+SEEDS = range(1, 6)
+
+# Images without somebody who is away, and between looks that are compared.
+AWAY = 15
+EVERY = 10
+
+
+def detections(video: str, model: str, flip: bool, cache: Path) -> Recording:
+    """Return what is detected in a video; stored, so that it need not be done twice."""
+    path = cache / f'{Path(video).stem}.{model}{".mirrored" if flip else ""}.npz'
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        settings = Settings.from_values({'reid.model': model})
+        with VideoSource(video, SourceOptions(flip=flip)) as source:
+            record_frames(source, source.frame_count, settings).save(path)
+    return Recording.load(path)
+
+
+def backwards(recording: Recording, truth: FloatArray) -> tuple[Recording, FloatArray]:
+    """Return detections and ground truth of a video that is played backwards."""
+    count = len(recording.stamps)
+    turned = dataclasses.replace(recording, frames=count + 1 - recording.frames)
+    rows = truth.copy()
+    rows[:, 0] = count + 1 - rows[:, 0]
+    return turned, rows[np.argsort(rows[:, 0], kind='stable')]
+
+
+def mirrored(truth: FloatArray, width: int) -> FloatArray:
+    """Return the ground truth of a video that is mirrored left to right."""
+    rows = truth.copy()
+    rows[:, 2] = width - rows[:, 2] - rows[:, 4]
+    return rows
+
+
+def variants(
+    video: str, model: str, truth: FloatArray, cache: Path
+) -> Iterator[tuple[str, list[tuple[Recording, FloatArray]]]]:
+    """Return the ways in which the video is tracked, by name."""
+    plain = detections(video, model, False, cache)
+    turned = detections(video, model, True, cache)
+    assert plain.detections.image_size is not None
+    other_truth = mirrored(truth, plain.detections.image_size[0])
+    yield 'as it is', [(plain, truth)]
+    yield 'backwards', [backwards(plain, truth)]
+    yield 'mirrored', [(turned, other_truth)]
+    yield 'mirrored, backwards', [backwards(turned, other_truth)]
+    yield 'disturbed', [(disturbed(plain, seed), truth) for seed in SEEDS]
+
+
+def wrong_merges(truth: FloatArray, rows: FloatArray, second: int) -> int:
+    """Count the ids that had two persons, each in more than so many frames."""
+    seen: dict[int, Counter[int]] = {}
+    for frame in np.unique(rows[:, 0]):
+        persons, found = truth[truth[:, 0] == frame], rows[rows[:, 0] == frame]
+        overlap = iou(persons[:, 2:6], found[:, 2:6])
+        for person, each in zip(*linear_sum_assignment(-overlap)):
+            if overlap[person, each] >= 0.5:
+                counter = seen.setdefault(int(found[each, 1]), Counter())
+                counter[int(persons[person, 1])] += 1
+    return sum(
+        sum(number > second for number in counter.values()) > 1 for counter in seen.values()
+    )
+
+
+def measure(
+    pairs: list[tuple[Recording, FloatArray]], limit: float, remember: float = REMEMBER
+) -> tuple[FloatArray, float, float]:
+    """Return scores, number of ids and of wrong merges; means over the pairs."""
+    settings = TrackerSettings(remember=remember)
+    found = []
+    for recording, truth in pairs:
+        rows = track(dataclasses.replace(recording, same_person=limit), settings, 0.0)
+        result = evaluate([(truth, rows)])
+        rate = round(1e9 / float(np.median(np.diff(recording.stamps))))
+        found.append(
+            [
+                *(result.hota, result.idf1, result.mota),
+                len(np.unique(rows[:, 1])),
+                wrong_merges(truth, rows, rate),
+            ]
+        )
+    means = np.mean(found, axis=0)
+    return means[:3], float(means[3]), float(means[4])
+
+
+def visits(recording: Recording, truth: FloatArray) -> list[tuple[int, Embeddings]]:
+    """Return the clear looks of each time that a person was there, and who that was."""
+    every = recording.detections
+    assert every.embeddings is not None
+    seen: dict[int, list[tuple[int, int]]] = {}
+    for frame in np.unique(recording.frames):
+        rows = np.flatnonzero(recording.frames == frame)
+        persons = truth[truth[:, 0] == frame]
+        found = Detections(every.boxes[rows], every.scores[rows], None, every.image_size)
+        overlap = iou(found.boxes, persons[:, 2:6])
+        for index in np.flatnonzero(clear(found)) if len(persons) else ():
+            best = int(overlap[index].argmax())
+            if overlap[index, best] >= 0.5:
+                seen.setdefault(int(persons[best, 1]), []).append((int(frame), int(rows[index])))
+    result = []
+    for person, places in seen.items():
+        frames = np.array([frame for frame, _ in places])
+        indices = np.array([row for _, row in places])
+        for part in np.split(indices, np.flatnonzero(np.diff(frames) > AWAY) + 1):
+            result.append((person, every.embeddings[part]))
+    return result
+
+
+def distances(recording: Recording, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return cosine distances between looks of one person, and of two."""
+    every = visits(recording, truth)
+    one, two = [], []
+    for index, (person, looks) in enumerate(every):
+        # Two seconds apart, at ten images a second.
+        apart = looks[:: 2 * EVERY]
+        one.append((1 - apart @ apart.T)[np.triu_indices(len(apart), 1)])
+        for other, others in every[index + 1 :]:
+            pairs = (1 - looks[::EVERY] @ others[::EVERY].T).ravel()
+            (one if person == other else two).append(pairs)
+    return np.concatenate(one), np.concatenate(two)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('video')
+    parser.add_argument('sequence', type=Path)
+    parser.add_argument('cache', type=Path)
+    options = parser.parse_args()
+    truth = read_ground_truth(options.sequence)
+    print(f'{len(np.unique(truth[:, 1]))} persons\n')
+    print('| model | limit | variant | forgotten | remembered | ids | wrong merges |')
+    print('|---|---|---|---|---|---|---|')
+    curves = []
+    percentiles = []
+    for model in MODELS:
+        limit = sameness(model).limit
+        every = dict(variants(options.video, model, truth, options.cache))
+        for name, pairs in every.items():
+            forgotten, _, _ = measure(pairs, limit, 0.0)
+            scores, ids, merges = measure(pairs, limit)
+            print(
+                f'| {model} | {limit} | {name} | {cell(forgotten)} | {cell(scores)} | {ids:.1f} | '
+                f'{merges:.1f} |',
+                flush=True,
+            )
+        curve = []
+        for each in LIMITS:
+            results = [measure(pairs, each) for pairs in every.values()]
+            curve.append(
+                f'{sum(ids for _, ids, _ in results):.1f}, '
+                f'{sum(merges for _, _, merges in results):.1f}'
+            )
+        curves.append((model, curve))
+        pairs = distances(detections(options.video, model, False, options.cache), truth)
+        for name, found in zip(('one', 'two'), pairs):
+            values = ' | '.join(f'{each:.2f}' for each in np.percentile(found, PERCENTS))
+            percentiles.append(f'| {model} | {name} | {len(found)} | {values} |')
+    print('\nIds, wrong merges, summed over the five variants, by the limit:\n')
+    print('| model | ' + ' | '.join(map(str, LIMITS)) + ' |')
+    print('|---' * (len(LIMITS) + 1) + '|')
+    for model, curve in curves:
+        print(f'| {model} | ' + ' | '.join(curve) + ' |')
+    print('\nPercentiles of the distances between two looks:\n')
+    print('| model | persons | pairs | ' + ' | '.join(map(str, PERCENTS)) + ' |')
+    print('|---' * (len(PERCENTS) + 3) + '|', *percentiles, sep='\n')
+
+
+if __name__ == '__main__':
+    main()
