@@ -154,6 +154,9 @@ class OfflineTracker:
         self._looks: list[Embeddings] = []
         self._found: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self._confirmed: set[int] = set()
+        # The image that each one shows, and those that have nothing in common with the one before.
+        self._shown: list[int] = []
+        self._cuts: list[int] = []
 
     @property
     def tracks(self) -> list[Track]:
@@ -178,23 +181,32 @@ class OfflineTracker:
                 self._found[track.id].append((len(self._times), track.detection))
             if track.state == TrackState.CONFIRMED:
                 self._confirmed.add(track.id)
+        self._shown.append(len(self._times))
         self._times.append(now + min(max(0.0, elapsed), LONGEST_STEP))
         self._detections.append(detections)
         self._looks.append(looks)
         return visible
 
+    def repeat(self) -> None:
+        """Take an image that is a copy of the one before: it has the same tracks."""
+        self._shown.append(len(self._times) - 1)
+
+    def cut(self) -> None:
+        """Note that the next image has nothing in common with the one before."""
+        self._cuts.append(len(self._times))
+
     def finish(self) -> list[list[Track]]:
         """Return the revised tracks of each image; ids count from 1 in the order of appearance."""
-        times = np.array(self._times)
-        parts = [piece for part in self._parts() for piece in _cut(part)]
+        times, cuts = np.array(self._times), np.array(self._cuts, dtype=np.intp)
+        parts = [piece for part in self._parts() for piece in _cut(part, cuts)]
         parts = _join(parts, times, self.settings, self._image_size())
-        persons = [part for part in parts if _is_person(part, times)]
+        persons = [part for part in parts if _is_person(part, times, cuts)]
         persons.sort(key=lambda part: int(part.frames[0]))
         images: list[list[Track]] = [[] for _ in times]
         for id_, part in enumerate(persons, 1):
-            for frame, track in _as_tracks(part, times, id_):
+            for frame, track in _as_tracks(part, times, cuts, id_):
                 images[frame].append(track.scaled(1 / self._factors(frame)))
-        return images
+        return [images[frame] for frame in self._shown]
 
     def _image_size(self) -> Optional[tuple[int, int]]:
         return self._detections[0].image_size if self._detections else None
@@ -227,8 +239,8 @@ class OfflineTracker:
         return parts
 
 
-def _cut(part: _Part) -> list[_Part]:
-    """Cut a track where it went over to another person."""
+def _cut(part: _Part, scenes: IndexArray) -> list[_Part]:
+    """Cut a track where it went over to another person, and where another scene begins."""
     sums = np.concatenate([np.zeros_like(part.looks[:1]), part.looks.cumsum(axis=0)])
     count = len(part.frames)
     places = np.arange(1, count)
@@ -243,7 +255,7 @@ def _cut(part: _Part) -> list[_Part]:
         # One exchange is seen from all places near it.
         if all(abs(int(places[place]) - cut) >= CUT_WINDOW for cut in cuts):
             cuts.append(int(places[place]))
-    edges = [0, *sorted(cuts), count]
+    edges = sorted({0, *cuts, *np.searchsorted(part.frames, scenes).tolist(), count})
     return [part.slice(first, last) for first, last in itertools.pairwise(edges)]
 
 
@@ -335,7 +347,9 @@ def _smooth(part: _Part, times: FloatArray) -> tuple[IndexArray, FloatArray, Flo
     return (frames, *smooth(times[frames], measurements, observed, noise))
 
 
-def _as_tracks(part: _Part, times: FloatArray, id_: int) -> list[tuple[int, Track]]:
+def _as_tracks(
+    part: _Part, times: FloatArray, cuts: IndexArray, id_: int
+) -> list[tuple[int, Track]]:
     """Return the frame and the state of a person wherever they are shown."""
     frames, position, velocity = _smooth(part, times)
     position[:, 2:] = np.maximum(position[:, 2:], MIN_SIZE)
@@ -343,7 +357,7 @@ def _as_tracks(part: _Part, times: FloatArray, id_: int) -> list[tuple[int, Trac
     newest = np.searchsorted(part.frames, frames, side='right') - 1
     since = frames - part.frames[newest]
     tracks = []
-    for row in np.flatnonzero(_shown(part, times)):
+    for row in np.flatnonzero(_shown(part, times, cuts)):
         track = Track(
             id=id_,
             box=boxes[row],
@@ -359,16 +373,23 @@ def _as_tracks(part: _Part, times: FloatArray, id_: int) -> list[tuple[int, Trac
     return tracks
 
 
-def _shown(part: _Part, times: FloatArray) -> NDArray[np.bool_]:
-    """Tell in which frames, from the first to the last, a person is shown: not in long gaps."""
+def _shown(part: _Part, times: FloatArray, cuts: IndexArray) -> NDArray[np.bool_]:
+    """
+    Tell in which frames, from the first to the last, a person is shown.
+
+    That is not in long gaps, and not in those in which another scene begins.
+    """
     frames = np.arange(part.frames[0], part.frames[-1] + 1)
     before = part.frames[np.searchsorted(part.frames, frames, side='right') - 1]
     after = part.frames[np.searchsorted(part.frames, frames)]
-    return times[after] - times[before] <= FILL_TIME
+    scene_before, scene_after = (
+        np.searchsorted(cuts, each, side='right') for each in (before, after)
+    )
+    return (times[after] - times[before] <= FILL_TIME) & (scene_before == scene_after)
 
 
-def _is_person(part: _Part, times: FloatArray) -> bool:
+def _is_person(part: _Part, times: FloatArray, cuts: IndexArray) -> bool:
     """Tell whether a track is one of a person, and not of stray detections."""
     hits = len(part.frames)
-    seen = hits / int(_shown(part, times).sum())
+    seen = hits / int(_shown(part, times, cuts).sum())
     return part.confirmed and hits >= MIN_HITS and seen >= MIN_SEEN
