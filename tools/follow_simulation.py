@@ -7,8 +7,8 @@ Let a simulated robot follow a person, and say how well it keeps the distance.
     scripts/env tools/follow_simulation.py --faults 50
 
 The node person_tracker follows the nearest person, and `examples/follow_controller.py` drives the
-robot, whose camera pans with --faults. Each step waits for its answers: the simulated time does not depend on
-the machine.
+robot, whose camera pans with --faults. Each step waits for its answers: the simulated time does
+not depend on the machine.
 
 With a video, persons are cut out of it, of a standing camera in front of which people come and go,
 and put into the images of the robot's camera; they are detected, and others walk through between
