@@ -62,7 +62,6 @@ setup(
             'tracker_node = persontrack_ros.ros.__main__:tracker_node',
             'cameras_node = persontrack_ros.ros.__main__:cameras_node',
             'video_publisher = persontrack_ros.ros.__main__:video_publisher',
-            'bag_player = persontrack_ros.ros.__main__:bag_player',
         ]
     },
 )

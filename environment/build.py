@@ -53,7 +53,6 @@ LAUNCHERS = {
     'tracker_node': 'persontrack_ros.ros.__main__:tracker_node',
     'cameras_node': 'persontrack_ros.ros.__main__:cameras_node',
     'video_publisher': 'persontrack_ros.ros.__main__:video_publisher',
-    'bag_player': 'persontrack_ros.ros.__main__:bag_player',
 }
 # A shell script that starts itself as a Python script, because a #! line cannot name an
 # interpreter in a path that is long or has a space. (`python -m` would let files in the working

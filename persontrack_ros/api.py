@@ -133,6 +133,7 @@ class PersonTracker:
         :raises SettingsError: if it is to be offline, and not every image searched.
         :raises ModelError: in a process that was made by fork.
         """
+        check_process()
         if not isinstance(source, (str, PathLike, int)) or isinstance(source, bool):
             raise SourceError(f'source is {source!r}, expected a path, a URL or a camera')
         with self._lock:

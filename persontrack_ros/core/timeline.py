@@ -23,7 +23,7 @@ FORWARD_JUMP = 60.0
 # A stamp stands still where it advances by less than this part of the time that passed.
 _STANDSTILL = 1e-5
 # So many steps back in the newest images are those of two clocks, not of a bag that loops.
-_BACK = 4
+_BACK = 5
 _NEWEST = 20
 
 _ZERO = 'are 0, as of a driver that never sets header.stamp'

@@ -33,11 +33,6 @@ def video_publisher() -> int:
     return _run('video_publisher')
 
 
-def bag_player() -> int:
-    """Run the node `bag_player`."""
-    return _run('bag_player')
-
-
 def _run(node: str) -> int:
     # Until ROS takes over, there is nothing to clean up.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))

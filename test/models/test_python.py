@@ -315,6 +315,8 @@ for work in (
     lambda: PersonTracker(),
     lambda: PersonTracker(reid={'model': 'color'}),
     lambda: tracker.compare(image, image),
+    lambda: tracker.watch(sys.argv[1]),
+    lambda: tracker.reset(),
 ):
     in_child(work)
 stop.set()
@@ -329,7 +331,7 @@ def test_a_fork_is_refused_and_does_not_hang(campus, models):
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.stderr == ''
     refused = ['True', 'status 0']
-    expected = ['[]', 'status 0', *refused, 'nothing', 'status 0', *refused * 5, '0']
+    expected = ['[]', 'status 0', *refused, 'nothing', 'status 0', *refused * 7, '0']
     assert done.stdout.splitlines() == expected
 
 

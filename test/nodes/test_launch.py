@@ -316,12 +316,6 @@ def test_large_images_get_through_unless_the_user_has_a_profile(
         ('cameras', 'cameras:=front', 'camra: .*did you mean cameras'),
     ],
 )
-@pytest.mark.fault(
-    'parameters',
-    'wrong arguments of launch files',
-    happens='one line, exit code above 0',
-    lost='nothing',
-)
 def test_wrong_arguments(launch, name, argument, reason):
     """Nothing is started, and one reads why."""
     more = ['camra:=rear'] if name == 'cameras' else []
@@ -333,12 +327,6 @@ def test_wrong_arguments(launch, name, argument, reason):
 
 @pytest.mark.parametrize('has_folder', [False, True])
 @pytest.mark.parametrize('name', ['persontrack', 'video'])
-@pytest.mark.fault(
-    'parameters',
-    'rviz:=true where rviz2 is not installed',
-    happens='one line; nothing is started',
-    lost='nothing',
-)
 def test_without_rviz_nothing_is_started(launch, prefix, monkeypatch, tmp_path, name, has_folder):
     if has_folder:
         install(tmp_path, 'rviz2/rviz2', RVIZ)

@@ -51,25 +51,11 @@ CONFIGURATIONS = {
         {'reid__model': 'none', 'input': 'image+detections', 'image_transport': 'compressed'},
     ),
     'video_publisher': ({'wait_for_tracker': True},),
-    'bag_player': ({'clock': 10.0, 'wait_for_tracker': True},),
 }
 
 
-@pytest.fixture
-def bag(tmp_path, pictures):
-    """Return a bag with one image."""
-    from persontrack_ros.bags.images import make_image
-    from persontrack_ros.bags.types import IMAGE, make_header, serialise
-    from persontrack_ros.bags.writer import BagWriter
-
-    with BagWriter(tmp_path / 'bag', 'mcap', False) as writer:
-        topic = writer.add_topic('/image_raw', IMAGE)
-        writer.write(topic, 0, serialise(make_image(pictures[0], make_header(0, 'lens'))))
-    return tmp_path / 'bag'
-
-
 @pytest.mark.parametrize('node', sorted(CONFIGURATIONS))
-def test_topics_and_services(models, data, start, peer, bag, node):
+def test_topics_and_services(models, data, start, peer, node):
     """Each topic of the page is there in one of the configurations, and no other is."""
     expected = topics_in_page(node)
     names = []
@@ -77,9 +63,6 @@ def test_topics_and_services(models, data, start, peer, bag, node):
         values = dict(parameters)
         if node == 'video_publisher':
             values['source'] = str(data('videos/vtest.avi'))
-        if node == 'bag_player':
-            values['bag'] = str(bag)
-            expected.add(('/image_raw', 'sensor_msgs/msg/Image', 'published'))
         names.append(f'node_{number}')
         start(node, '-r', f'__node:={names[-1]}', **values)
 

@@ -178,14 +178,7 @@ def test_numbers_set_at_run_time(start, peer):
         ('tracker_node', 'detector.treshold', 'detector.score_threshold'),
         ('cameras_node', 'camera', 'cameras'),
         ('video_publisher', 'frame_rate', 'frame_id'),
-        ('bag_player', 'topic', 'topics'),
     ],
-)
-@pytest.mark.fault(
-    'parameters',
-    'unknown names in a parameter file of the node',
-    happens='a warning with the nearest name',
-    lost='those values',
 )
 def test_unknown_names_are_told_of_with_the_nearest(start, node, name, near):
     process = start(node, '-p', f'{name}:=x', '-p', 'use_sim_time:=false')
@@ -198,13 +191,7 @@ def test_names_for_all_nodes_of_a_process(start, peer_of, own_graph):
     assert 'no such parameter' not in process.output
 
 
-@pytest.mark.parametrize('node', ['tracker_node', 'cameras_node', 'video_publisher', 'bag_player'])
-@pytest.mark.fault(
-    'parameters',
-    'parameter files that are none',
-    happens='one line, exit code above 0',
-    lost='nothing',
-)
+@pytest.mark.parametrize('node', ['tracker_node', 'cameras_node', 'video_publisher'])
 def test_wrong_files_end_with_one_line(tmp_path, node):
     path = tmp_path / 'p.yaml'
     path.write_text('tracker: {max_age: 3}')
@@ -219,12 +206,6 @@ def test_wrong_files_end_with_one_line(tmp_path, node):
     assert line.endswith(str(caught.value))
 
 
-@pytest.mark.fault(
-    'parameters',
-    'ROS arguments that are none',
-    happens='the words of rcl, without a traceback',
-    lost='nothing',
-)
 def test_wrong_arguments_end_without_a_traceback():
     command = [sys.executable, '-m', 'persontrack_ros.ros', 'tracker_node', '--ros-args']
     for arguments, problem in ((['-p', 'foo'], "'-p foo'"), (['--foo'], '--foo')):

@@ -14,7 +14,6 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -324,12 +323,6 @@ def test_wrong_depth_messages(change, reason):
         (make_info(distortion=[0.1] * 5, model='equidistant'), '5 numbers in D; expected 4$'),
     ],
 )
-@pytest.mark.fault(
-    'publishers',
-    '`camera_info` that is not calibrated, or has infinite or too few numbers',
-    happens='no `tracks_3d`, with the reason',
-    lost='places; tracks go on',
-)
 def test_wrong_calibrations(info, reason):
     with pytest.raises(ImageError, match=reason):
         Scene(message(np.ones(SIZE[::-1])), info, SIZE)
@@ -342,13 +335,7 @@ def test_wrong_calibrations(info, reason):
     model=st.sampled_from(['plumb_bob', 'rational_polynomial', 'equidistant', '', 'x']),
     roi=st.tuples(*[st.integers(0, 2**32 - 1)] * 4),
 )
-@settings(deadline=None, max_examples=examples(300))
-@pytest.mark.fault(
-    'publishers',
-    '`camera_info` with any numbers',
-    happens='refused, or finite places',
-    lost='places where they are not known',
-)
+@settings(deadline=None, max_examples=300)
 def test_any_calibration_gives_finite_places(focal, middle, distortion, model, roi):
     info = make_info(SIZE, focal, middle, distortion, model, roi)
     try:

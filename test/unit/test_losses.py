@@ -43,12 +43,6 @@ def test_packets_without_room_are_counted():
         assert 100 <= dropped_packets() - before <= 110
 
 
-@pytest.mark.fault(
-    'publishers',
-    'packets of images for which the kernel has no room',
-    happens='told of once, with what to do',
-    lost='those images',
-)
 def test_packets_without_room_are_told_of_once(watch):
     watch.check([listener(100, 0)])
     assert watch.told == []

@@ -96,12 +96,6 @@ def test_which_detections_are_taken():
 
 @pytest.mark.parametrize('place', ['x', 'y', 'size_x', 'size_y'])
 @pytest.mark.parametrize('value', [math.nan, math.inf, -5.0, 0.0, 5e-324, 1e-308, 1e-30, 1e300])
-@pytest.mark.fault(
-    'publishers',
-    'detections with boxes that are infinite, empty or beyond measure',
-    happens='refused and counted',
-    lost='those detections',
-)
 def test_what_no_person_can_have_is_refused(place, value):
     message = Detection2DArray(detections=[detection(20.0, 4.0, ('person', 0.9))] * 2)
     wrong = detection(20.0, 4.0, ('person', 0.9))
@@ -130,12 +124,6 @@ def test_what_no_person_can_have_is_refused(place, value):
         # Nobody else would be at the number that was due.
         ('A100 AB101 A103', 1, True),
     ],
-)
-@pytest.mark.fault(
-    'publishers',
-    'publishers that start again, come and go',
-    happens='losses are counted where they are certain',
-    lost='the count of those that are not',
 )
 def test_what_never_came_is_counted_by_the_numbers_of_one_publisher(messages, lost, counts):
     publishers = set()

@@ -11,14 +11,12 @@ import yaml
 from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS, PUBLISHER_PARAMETERS
 from persontrack_ros.core.parameters.parameter_file import read_settings
 from persontrack_ros.core.parameters.settings import PARAMETERS, Settings
-from persontrack_ros.ros.nodes.bag_player import PARAMETERS as PLAYER_PARAMETERS
 from persontrack_ros.ros.nodes.cameras_node import PARAMETERS as CAMERAS_PARAMETERS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DECLARED = {
     'tracker_node': (*NODE_PARAMETERS, *PARAMETERS),
     'video_publisher': PUBLISHER_PARAMETERS,
-    'bag_player': PLAYER_PARAMETERS,
     'cameras_node': CAMERAS_PARAMETERS,
 }
 

@@ -180,20 +180,14 @@ def test_strange_stamps_that_are_right(way, stamps):
         ([time - 900 * (number % 4 == 3) for number, time in enumerate(STAMPS)], 'go to and fro'),
     ],
 )
-@pytest.mark.fault(
-    'clocks',
-    'twelve ways of stamps that do not tell the time',
-    happens='the time of arrival counts',
-    lost='nothing',
-)
 def test_stamps_that_do_not_tell_the_time(way, stamps, fault):
     arrivals = WAYS[way](LIVE)
     times, told, faults = play(stamps, arrivals)
     assert faults[-1].startswith(fault)
     assert faults[-1].endswith(': going by the time of arrival')
     assert len(set(faults)) == len(faults)
-    # What goes to and fro is known after four steps back, until which tracks end.
-    assert len(told) <= 7
+    # What goes to and fro is known after five steps back, until which tracks end.
+    assert len(told) <= 9
     slow = 1.0 if 'seconds' in fault else 1e-6
     assert times[-1] - times[20] == pytest.approx(arrivals[-1] - arrivals[20], abs=slow)
 
@@ -274,12 +268,6 @@ def test_whole_seconds_at_any_speed(speed):
     assert times[-1] == pytest.approx(LIVE[-1], abs=1.1)
 
 
-@pytest.mark.fault(
-    'clocks',
-    'stamps that become good',
-    happens='counted again at once; tracks end',
-    lost='nothing',
-)
 def test_stamps_are_trusted_again():
     """The second publisher is gone, or the driver has got the time."""
     stamps = [0.0] * 500 + [time + 20 for time in STAMPS]
@@ -296,12 +284,6 @@ class Header:
         sec, nanosec = 5, 1_500_000_000
 
 
-@pytest.mark.fault(
-    'clocks',
-    'any nanoseconds',
-    happens='taken for what they are',
-    lost='nothing',
-)
 def test_nanoseconds_that_are_more_than_a_second():
     timeline = Timeline()
     assert timeline.advance_to(Header, 0, 1.0).time == 6_500_000_000

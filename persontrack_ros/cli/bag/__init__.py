@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import argparse
 
-from persontrack_ros.cli.bag import compare, play, record, track
+from persontrack_ros.cli.bag import compare, record, track
 
-COMMANDS = (record, track, play, compare)
+COMMANDS = (record, track, compare)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the commands."""
     parser = commands.add_parser(
         'bag',
-        help='record, track, play and compare bags of ROS 2',
-        description='Record, track, play and compare bags of ROS 2. Only `play` needs ROS itself.',
+        help='record, track and compare bags of ROS 2',
+        description='Record, track and compare bags of ROS 2; no ROS is needed.',
     )
     subcommands = parser.add_subparsers(dest='bag_command', metavar='COMMAND', required=True)
     for module in COMMANDS:

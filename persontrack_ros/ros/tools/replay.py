@@ -23,9 +23,9 @@ from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.core.errors import PersontrackError
 from persontrack_ros.ros.compat import local_discovery
 from persontrack_ros.ros.discovery import own_domain
-from persontrack_ros.ros.nodes.bag_player import BagPlayer
 from persontrack_ros.ros.nodes.video_publisher import VideoPublisher
 from persontrack_ros.ros.process import NodeExecutor, spinning
+from persontrack_ros.ros.tools.bag_messages import BagMessages
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 # What the node wrote is told with an error up to this number of characters.
@@ -138,17 +138,18 @@ class _Collector(Node):
 
 def _make_player(
     source: Path, image_topic: Optional[str], max_frames: int, context: Context
-) -> Union[BagPlayer, VideoPublisher]:
+) -> Union[BagMessages, VideoPublisher]:
     """Make the node that publishes the images, each when the one before it is answered."""
-    values: dict[str, Any] = {'wait_for_tracker': True, 'max_frames': max_frames}
     if is_bag(source):
-        kind = BagPlayer
-        values |= {'bag': str(source), 'decode_images': True, 'image_topic': image_topic or 'auto'}
-    else:
-        kind = VideoPublisher
-        values |= {'source': str(source), 'stamps': 'source'}
+        return BagMessages(source, image_topic, max_frames, context)
+    values = {
+        'source': str(source),
+        'stamps': 'source',
+        'wait_for_tracker': True,
+        'max_frames': max_frames,
+    }
     overrides = [Parameter(name, value=value) for name, value in values.items()]
-    return kind(context=context, parameter_overrides=overrides)
+    return VideoPublisher(context=context, parameter_overrides=overrides)
 
 
 def _shut_down_after(node: NodeProcess, context: Context, timeout: float) -> None:

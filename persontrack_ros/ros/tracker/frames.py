@@ -76,8 +76,11 @@ class Frames:
             # Ctrl-C came before its tracks could be published.
             self._state.dropped += 1
             return
-        what = 'after the tracks were published' if self._published else 'image skipped'
-        problem = f'{what}: {one_line(error)}'
+        line = one_line(error)
+        if self._published:
+            problem = f'after the tracks were published: {line}'
+        else:
+            problem = f'image skipped: {line}'
         self._state.statistics.failed(problem)
         now = time.monotonic()
         # Of each kind from time to time: the next frames mostly fail as this one does.
