@@ -211,8 +211,9 @@ def persons(
     rows = read_mot(request.getfixturevalue('vtest_tracks'))
     folder = tmp_path_factory.mktemp('persons') / 'PETS09-S2L1'
     (folder / 'gt').mkdir(parents=True)
-    ones = np.ones((len(rows), 3))
-    np.savetxt(folder / 'gt' / 'gt.txt', np.hstack([rows[:, :6], ones]), '%g', ',')
+    # As in MOT15, which the real one is of.
+    rest = np.tile([1, -1, -1, -1], (len(rows), 1))
+    np.savetxt(folder / 'gt' / 'gt.txt', np.hstack([rows[:, :6], rest]), '%g', ',')
     return folder
 
 
