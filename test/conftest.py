@@ -27,14 +27,29 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / 'tools'))
 # On a machine that is busy with other things; whoever waits this long has failed.
 TIMEOUT = 1200
 
-# Whether models are given; the fixture `models` gives them to those that come after it.
-PUBLISHED = bool(os.environ.get(SEARCH_VARIABLE))
+# What is given, before tests and the fixture `models` change it.
+GIVEN = {name: os.environ.get(name) for name in ('PERSONTRACK_TEST_DATA', SEARCH_VARIABLE)}
+PUBLISHED = bool(GIVEN[SEARCH_VARIABLE])
 
 Locate = Callable[[str], Path]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer a choice of the tests that differ where neither data nor models are given."""
+    parser.addoption(
+        '--differing', action='store_true', help='only the tests that use test data or models'
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the other tests out."""
+    if config.getoption('--differing'):
+        given = {'data', 'models', 'zoo', 'published', 'campus', 'stored', 'persons'}
+        items[:] = [item for item in items if given & set(getattr(item, 'fixturenames', ()))]
+
+
 def _directories(variable: str, wanted: str) -> list[Path]:
-    value = os.environ.get(variable)
+    value = GIVEN[variable]
     if not value:
         pytest.skip(f'{wanted} needed: set {variable}')
     return [Path(entry) for entry in value.split(os.pathsep) if entry]
@@ -139,10 +154,14 @@ def models(
 
 
 @pytest.fixture
-def published(data: Locate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def published(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """Return the directory of published models, or of files that this process takes for them."""
+    if PUBLISHED:
+        return request.getfixturevalue('zoo')
     if os.environ.get('PERSONTRACK_TEST_DATA'):
-        return data('models')
+        return request.getfixturevalue('data')('models')
     for release, name, facts in stand_ins.put_releases(tmp_path / 'published'):
         monkeypatch.setitem(release.files, name, facts)
     return tmp_path / 'published'

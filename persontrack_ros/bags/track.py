@@ -10,7 +10,7 @@ from rosbags.interfaces import Connection
 
 from persontrack_ros.bags.images import make_image, message_to_bgr
 from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.types import IMAGE, TRACKS, deserialise, serialise, tracks_to_message
+from persontrack_ros.bags.types import IMAGE, TRACKS, deserialise, serialise
 from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.detection.ignore import IgnoreMask
 from persontrack_ros.core.drawing import Trails, draw
@@ -18,7 +18,7 @@ from persontrack_ros.core.errors import ImageError, SettingsError, SourceError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
 from persontrack_ros.core.images.encodings import SampleRange
-from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.messages import boxes_to_bytes, stamp_to_nanoseconds
 from persontrack_ros.core.parameters.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.parameters.settings import DrawingSettings
 from persontrack_ros.core.pipeline import Pipeline
@@ -128,8 +128,8 @@ class TracksRecorder:
         :param mask: where nobody is detected, to be drawn as by :func:`draw`.
         :param ignored: boxes of those who stand there.
         """
-        message = tracks_to_message(tracks, image.header)
-        self._bag.write(self._tracks, image.time, serialise(message))
+        rows = [(track.box, track.score, str(track.id)) for track in tracks]
+        self._bag.write(self._tracks, image.time, boxes_to_bytes(rows, image.header))
         if self._annotated:
             # Without the speed, which would make every run another one.
             trails = self._trails.update(

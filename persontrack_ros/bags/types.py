@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
 from rosbags.interfaces import Connection, Qos
 from rosbags.rosbag2 import metadata
 from rosbags.serde import SerdeError
@@ -22,8 +20,6 @@ from rosbags.typesys import (
 from rosbags.typesys.store import Typestore
 
 from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.messages import CLASS_ID
-from persontrack_ros.core.tracking.track import Track
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -58,16 +54,6 @@ def make_header(stamp: int, frame_id: str) -> Any:
         stamp=new('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec),
         frame_id=frame_id,
     )
-
-
-def tracks_to_message(tracks: Iterable[Track], header: Any) -> Any:
-    """
-    Make the message of the ``tracks`` topic, as the node does.
-
-    :param header: that of the image; it goes into the array and into every detection.
-    """
-    detections = [_track_to_detection(track, header) for track in tracks]
-    return new(TRACKS, header=header, detections=detections)
 
 
 def serialise(message: Any) -> memoryview:
@@ -146,32 +132,3 @@ def _parse(definition: str, name: str) -> Any:
     for part in definition.split(_IDL_SEPARATOR)[1:]:
         parsed.update(get_types_from_idl(part.partition('\n')[2]))
     return parsed
-
-
-def _track_to_detection(track: Track, header: Any) -> Any:
-    left, top, width, height = track.box.tolist()
-    zero = new('geometry_msgs/msg/Point', x=0.0, y=0.0, z=0.0)
-    upright = new('geometry_msgs/msg/Quaternion', x=0.0, y=0.0, z=0.0, w=1.0)
-    hypothesis = new(
-        'vision_msgs/msg/ObjectHypothesisWithPose',
-        hypothesis=new('vision_msgs/msg/ObjectHypothesis', class_id=CLASS_ID, score=track.score),
-        pose=new(
-            'geometry_msgs/msg/PoseWithCovariance',
-            pose=new('geometry_msgs/msg/Pose', position=zero, orientation=upright),
-            covariance=np.zeros(36),
-        ),
-    )
-    center = new('vision_msgs/msg/Point2D', x=left + width / 2, y=top + height / 2)
-    box = new(
-        'vision_msgs/msg/BoundingBox2D',
-        center=new('vision_msgs/msg/Pose2D', position=center, theta=0.0),
-        size_x=width,
-        size_y=height,
-    )
-    return new(
-        'vision_msgs/msg/Detection2D',
-        header=header,
-        results=[hypothesis],
-        bbox=box,
-        id=str(track.id),
-    )

@@ -1,12 +1,14 @@
 """
-What is read from messages of tracks and detections, be they of rclpy or from a bag.
+Messages of tracks and detections, of rclpy or in a bag.
 
-A message is whatever has the attributes of its ROS type.
+Any object with the attributes of its ROS type is a message.
 """
 
 from __future__ import annotations
 
 import math
+import struct
+from collections.abc import Iterable
 from typing import Any, Optional
 
 import numpy as np
@@ -16,6 +18,14 @@ from persontrack_ros.core.errors import SourceError
 from persontrack_ros.core.geometry import FloatArray
 
 CLASS_ID = 'person'
+
+# Box, score and id, which may be empty.
+Row = tuple[FloatArray, float, str]
+
+# That plain CDR follows, little-endian; positions count from behind it.
+_ENCAPSULATION = b'\x00\x01\x00\x00'
+# Position and orientation, which is upright, and their covariances.
+_POSE = struct.pack('<43d', *[0.0] * 6, 1.0, *[0.0] * 36)
 
 # Messages with detections, none of which has the class that is wanted, before that is told.
 _PATIENCE = 5
@@ -126,3 +136,43 @@ class Classes:
         self._wanted = class_id
         self._seen: set[str] = set()
         self._count = 0
+
+
+def boxes_to_bytes(rows: Iterable[Row], header: Any) -> bytes:
+    """
+    Return a ``vision_msgs/msg/Detection2DArray`` as the bytes that are sent and recorded.
+
+    To make the message and to let rclpy convert it takes ten times as long: of each person, it
+    converts the 36 covariances of a pose that nobody estimates.
+    Source: DDS-XTypes 1.3, 7.4.3 (plain CDR), which the middlewares of ROS 2 use.
+
+    :param rows: box, score and id of each person; the id is empty where nobody has one.
+    :param header: that of the image; it goes into the array and into every detection.
+    """
+    rows = list(rows)
+    head = struct.pack('<iI', header.stamp.sec, header.stamp.nanosec) + _text(header.frame_id)
+    one_result = struct.pack('<I', 1) + _text(CLASS_ID)
+    data = bytearray(_ENCAPSULATION + head)
+    _align(data, 4)
+    data += struct.pack('<I', len(rows))
+    for box, score, identifier in rows:
+        left, top, width, height = box.tolist()
+        _align(data, 4)
+        data += head
+        _align(data, 4)
+        data += one_result
+        _align(data, 8)
+        data += struct.pack('<d', score)
+        data += _POSE
+        data += struct.pack('<5d', left + width / 2, top + height / 2, 0.0, width, height)
+        data += _text(identifier)
+    return bytes(data)
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode() + b'\0'
+    return struct.pack('<I', len(encoded)) + encoded
+
+
+def _align(data: bytearray, size: int) -> None:
+    data += bytes(-(len(data) - len(_ENCAPSULATION)) % size)

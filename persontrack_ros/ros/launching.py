@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ament_index_python.packages import PackageNotFoundError
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events.process import ProcessExited
 from launch.logging import get_logger
 from launch.substitutions.substitution_failure import SubstitutionFailure
 from launch_ros.actions import Node
@@ -21,7 +28,7 @@ from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from launch import Action, LaunchContext
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS
+from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS, camera_names
 from persontrack_ros.core.parameters.settings import Parameter, Value
 from persontrack_ros.ros.launch_arguments import Argument
 
@@ -71,7 +78,8 @@ def start(file: str, arguments: Sequence[Argument], *makers: Make) -> Action:
     """
     Start the processes that the makers make: all of them, or none where an argument is wrong.
 
-    Launch ends at an error, and leaves behind what it has started until then.
+    If the file is launched itself, all end when a node ends with an error. What else an including
+    file launches goes on.
 
     :param file: the launch file.
     :param arguments: all that the file declares.
@@ -80,7 +88,10 @@ def start(file: str, arguments: Sequence[Argument], *makers: Make) -> Action:
     def make(context: LaunchContext) -> list[Action]:
         _check_names(context, file, arguments)
         values = {one.name: context.launch_configurations[one.name] for one in arguments}
-        return [action for maker in makers for action in maker(context, values)]
+        actions = [action for maker in makers for action in maker(context, values)]
+        if _is_launched(Path(file)):
+            actions.insert(0, RegisterEventHandler(OnProcessExit(on_exit=_end_after_an_error)))
+        return actions
 
     return OpaqueFunction(function=make)
 
@@ -90,7 +101,8 @@ def tracker(share: Path, executable: str, name: Optional[str] = None) -> Make:
     Return what makes the tracker, or those of the argument `cameras`, and rviz2 if it is wanted.
 
     :param share: folder with `config`.
-    :raises SettingsError: when it is called, if there is no such parameter file or no rviz2.
+    :raises SettingsError: when it is called, if there is no such parameter file or no rviz2, or
+        the names of cameras are wrong.
     """
 
     def make(context: LaunchContext, values: Mapping[str, str]) -> list[Action]:
@@ -114,12 +126,11 @@ def tracker(share: Path, executable: str, name: Optional[str] = None) -> Make:
         namespaces, nodes = [namespace], ['person_tracker']
         if 'cameras' in values:
             parameters['cameras'] = _text(values['cameras'])
-            names = values['cameras'].split()
+            names = camera_names(values['cameras'])
             namespaces = [
                 f'{namespace.rstrip("/")}/{each}' if namespace else each for each in names
             ]
-            # Of others, the node says what is wrong with them.
-            nodes = ['cameras', *(f'{each}/person_tracker' for each in names if _is_name(each))]
+            nodes = ['cameras', *(f'{each}/person_tracker' for each in names)]
         params_file = values['params_file']
         if params_file and not Path(params_file).is_file():
             raise SettingsError(f'params_file: there is no file {params_file!r}')
@@ -185,6 +196,17 @@ def publisher(context: LaunchContext, values: Mapping[str, str]) -> list[Action]
     ]
 
 
+def _end_after_an_error(event: ProcessExited, context: LaunchContext) -> None:
+    """
+    End all that was launched if a node of ours ended with an error.
+
+    :raises RuntimeError: then; launch ends all processes, and has the exit code 1.
+    """
+    error = event.returncode and not event.process_name.startswith('rviz2')
+    if error and not context.is_shutdown:
+        raise RuntimeError(f'{event.process_name} ended with exit code {event.returncode}')
+
+
 def _text(value: str) -> ParameterValue:
     """Keep launch from taking a text such as 0 for a number."""
     return ParameterValue(value, value_type=str)
@@ -203,10 +225,6 @@ def _parse(parameter: Parameter, text: str) -> Value:
         with suppress(ValueError):  # the check says it
             value = parameter.type(text)
     return parameter.check(value)
-
-
-def _is_name(text: str) -> bool:
-    return text.isascii() and text.isidentifier()
 
 
 def _log_level(

@@ -59,12 +59,6 @@ def damaged(data, content):
 @pytest.mark.parametrize('compression', [CompressionType.NONE, CompressionType.ZSTD])
 @bounded
 @given(data=st.data())
-@pytest.mark.fault(
-    'files',
-    '.mcap files with damaged bytes',
-    happens='read around the damage, or refused',
-    lost='what is damaged',
-)
 def test_mutated_mcap(tmp_path, compression, data):
     path = tmp_path / 'x.mcap'
     if not path.exists():
@@ -76,12 +70,6 @@ def test_mutated_mcap(tmp_path, compression, data):
 
 @bounded
 @given(data=st.data())
-@pytest.mark.fault(
-    'files',
-    '.db3 files with damaged bytes',
-    happens='read around the damage, or refused',
-    lost='what is damaged',
-)
 def test_mutated_sqlite(tmp_path_factory, small_sqlite, data):
     path = tmp_path_factory.getbasetemp() / 'mutated.db3'
     path.write_bytes(damaged(data, small_sqlite))
@@ -112,12 +100,6 @@ KEYS = ['relative_file_paths', 'message_count', 'topics_with_message_count', 've
 
 @bounded
 @given(data=st.data())
-@pytest.mark.fault(
-    'files',
-    'metadata.yaml with damaged bytes or null topics',
-    happens='refused, or read',
-    lost='nothing',
-)
 def test_mutated_metadata(make_bag, tmp_path, data):
     path = tmp_path / 'bag'
     if not path.exists():
@@ -145,12 +127,6 @@ def test_mutated_metadata(make_bag, tmp_path, data):
 
 @bounded
 @given(definition=st.text(max_size=200) | st.binary(max_size=50).map(repr))
-@pytest.mark.fault(
-    'files',
-    'definitions of types that make no sense',
-    happens='refused, with the reason',
-    lost='those topics',
-)
 def test_any_definition(tmp_path, definition):
     """The definition of a type is text from the bag, which is parsed when it is copied."""
     path = tmp_path / 'x.mcap'

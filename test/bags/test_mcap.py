@@ -240,12 +240,6 @@ def test_every_cut(tmp_path):
         )
 
 
-@pytest.mark.fault(
-    'files',
-    'records of 2^63 bytes, and chunks that unpack to gigabytes',
-    happens='refused in bounded memory',
-    lost='those chunks',
-)
 def test_lengths_beyond_all_bounds(tmp_path):
     """A record that claims 2^63 bytes, and a chunk that unpacks to gigabytes."""
     path = write(tmp_path / 'x.mcap', compression=ZSTD)

@@ -115,12 +115,6 @@ def test_reason_is_told(make_bag, tmp_path):
         read(tmp_path / 'text.db3')
 
 
-@pytest.mark.fault(
-    'files',
-    'a bag of which nothing is left',
-    happens='refused, with the reason',
-    lost='all of it',
-)
 def test_nothing_left(make_bag, storage, warnings):
     path, _ = make_bag(storage)
     storage_file(path).write_bytes(b'')
@@ -128,12 +122,6 @@ def test_nothing_left(make_bag, storage, warnings):
         read(path, warnings)
 
 
-@pytest.mark.fault(
-    'files',
-    'a bag without metadata.yaml',
-    happens='read without it',
-    lost='nothing',
-)
 def test_without_metadata(make_bag, storage, warnings):
     path, messages = make_bag(storage)
     (path / 'metadata.yaml').unlink()
@@ -142,12 +130,6 @@ def test_without_metadata(make_bag, storage, warnings):
     assert 'without its metadata.yaml' in warnings[0]
 
 
-@pytest.mark.fault(
-    'files',
-    'metadata.yaml that was cut off',
-    happens='read without it, with a line',
-    lost='nothing',
-)
 def test_metadata_cut_off(make_bag, storage, warnings):
     path, messages = make_bag(storage)
     file = path / 'metadata.yaml'
@@ -156,12 +138,6 @@ def test_metadata_cut_off(make_bag, storage, warnings):
     assert 'metadata.yaml' in warnings[0]
 
 
-@pytest.mark.fault(
-    'files',
-    'an .mcap file of a recorder that was killed',
-    happens='read in the order of time',
-    lost='nothing',
-)
 def test_mcap_without_index_in_any_order(make_bag):
     """As `--storage-preset-profile fastwrite` has it: no chunks, no index."""
     path, messages = make_bag('mcap')
@@ -212,12 +188,6 @@ def test_parts(make_bag, warnings):
     assert any('third.mcap' in one and 'missing' in one for one in warnings)
 
 
-@pytest.mark.fault(
-    'files',
-    'a .db3 file of a recorder that was killed',
-    happens='read with its log; the files stay as they are',
-    lost='nothing',
-)
 def test_write_ahead_log_of_a_killed_recorder(make_bag, tmp_path):
     path, messages = make_bag('sqlite3')
     file = storage_file(path)
@@ -238,12 +208,6 @@ def test_write_ahead_log_of_a_killed_recorder(make_bag, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['nothing', 'folder', 'text', 'zip'])
-@pytest.mark.fault(
-    'files',
-    'what is no bag',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_no_bag(tmp_path, kind):
     path = tmp_path / 'x'
     if kind == 'folder':
@@ -271,12 +235,6 @@ def test_choice_of_images(make_bag):
             bag.choose_image_topic('/text')
 
 
-@pytest.mark.fault(
-    'files',
-    'a bag without images',
-    happens='refused, with the topics that it has',
-    lost='nothing',
-)
 def test_no_images(make_bag):
     path, _ = make_bag(topics=())
     with (

@@ -70,12 +70,6 @@ def track(path, capsys):
         ([(1_700_000_000 + number // 25, 0) for number in range(60)], 'have whole seconds only'),
     ],
 )
-@pytest.mark.fault(
-    'clocks',
-    'stamps in a bag that do not tell the time',
-    happens='the time of recording counts, with a line',
-    lost='nothing',
-)
 def test_the_time_of_recording_counts(tmp_path, capsys, stamps, fault):
     path = write(tmp_path / 'bag.mcap', stamps)
     steps, restarts, lines, own = track(path, capsys)
@@ -88,12 +82,6 @@ def test_the_time_of_recording_counts(tmp_path, capsys, stamps, fault):
     assert own == [sec * SECOND + nanosec for sec, nanosec in stamps]
 
 
-@pytest.mark.fault(
-    'clocks',
-    'nanoseconds above a second, in a bag',
-    happens='taken for what they are, with a line',
-    lost='nothing',
-)
 def test_nanoseconds_above_a_second_are_told_of(tmp_path, capsys):
     stamps = [(4, SECOND + 40_000_000 * number) for number in range(60)]
     steps, restarts, lines, _ = track(write(tmp_path / 'bag.mcap', stamps), capsys)
@@ -103,12 +91,6 @@ def test_nanoseconds_above_a_second_are_told_of(tmp_path, capsys):
     assert line.endswith('have a nanosec above 999999999, which is a fault of the driver')
 
 
-@pytest.mark.fault(
-    'clocks',
-    'a recorded loop',
-    happens='tracks end, ids go on',
-    lost='tracks',
-)
 def test_a_recorded_loop_ends_the_tracks_as_in_the_node(tmp_path, capsys):
     stamps = [(5 + number % 40, 0) for number in range(60)]
     steps, restarts, lines, _ = track(write(tmp_path / 'bag.mcap', stamps), capsys)

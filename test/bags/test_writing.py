@@ -179,12 +179,6 @@ def test_annotated_images(make_bag, storage, tmp_path):
         assert message_to_bgr(message).shape[0] == 24
 
 
-@pytest.mark.fault(
-    'files',
-    'topics of unknown types in a bag that is copied',
-    happens='copied as they are, with one line each',
-    lost='nothing',
-)
 def test_unknown_types_are_copied_with_one_line_each(make_bag, tmp_path, warnings):
     """As bags of Humble are: SQLite without any definition."""
     path, messages = make_bag('sqlite3')
@@ -237,12 +231,6 @@ def test_recorded_images(tmp_path, storage, compression):
         assert np.array_equal(message_to_bgr(message), expected)
 
 
-@pytest.mark.fault(
-    'files',
-    'damaged images in a bag',
-    happens='left out, with their numbers',
-    lost='those images',
-)
 def test_damaged_images_are_left_out(make_bag, warnings):
     path, _ = make_bag()
     with BagReader(path) as bag:
@@ -257,12 +245,6 @@ def test_damaged_images_are_left_out(make_bag, warnings):
     assert 'image 3 of /image is left out' in warnings[0]
 
 
-@pytest.mark.fault(
-    'files',
-    'a bag that is there already',
-    happens='one line, exit code 2, without --force',
-    lost='nothing',
-)
 def test_nothing_is_overwritten_unasked(make_bag, tmp_path, storage):
     path, _ = make_bag(storage)
     before = {one.name: one.read_bytes() for one in path.iterdir()}
@@ -284,24 +266,12 @@ def test_nothing_is_overwritten_unasked(make_bag, tmp_path, storage):
         check_output(folder, force=True)
 
 
-@pytest.mark.fault(
-    'disks',
-    'no place for a bag',
-    happens='one line, exit code 2',
-    lost='nothing',
-)
 def test_no_place_to_write(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(OutputError, match='cannot write'):
         BagWriter(tmp_path / 'file' / 'bag', 'mcap')
 
 
-@pytest.mark.fault(
-    'disks',
-    'an error while a bag is written',
-    happens='no bag is left',
-    lost='the bag',
-)
 def test_complete_or_absent(tmp_path, storage):
     """After an error there is no bag, or the one that there was."""
     path = tmp_path / 'bag'

@@ -141,12 +141,6 @@ def test_a_folder_of_images(persontrack, video, vtest_tracks, tmp_path):
 @pytest.mark.parametrize(
     ('number', 'after'), [(signal.SIGINT, 1), (signal.SIGTERM, 10), (signal.SIGHUP, 10)]
 )
-@pytest.mark.fault(
-    'signals',
-    'Ctrl-C, SIGTERM or SIGHUP while a video is tracked',
-    happens='exit code 0; all files end at the same image, complete',
-    lost='the images after it',
-)
 def test_a_signal_leaves_complete_files(video, models, vtest_tracks, tmp_path, number, after):
     tracks, annotated = tmp_path / 'tracks.txt', tmp_path / 'out.mp4'
     process = subprocess.Popen(
@@ -181,12 +175,6 @@ def test_a_signal_leaves_complete_files(video, models, vtest_tracks, tmp_path, n
         assert abs(len(list(video_written)) - frames) <= 1
 
 
-@pytest.mark.fault(
-    'files',
-    'a video that was cut off, tracked',
-    happens='one line, exit code 2; what is there is in the files',
-    lost='what is not in the video',
-)
 def test_a_video_that_was_cut_off(persontrack, video, vtest_tracks, tmp_path):
     """What is there is tracked and kept, and the exit code tells that it is not all."""
     cut, tracks, annotated = (tmp_path / name for name in ('cut.avi', 'tracks.txt', 'out.mp4'))
@@ -207,12 +195,6 @@ def test_a_video_that_was_cut_off(persontrack, video, vtest_tracks, tmp_path):
 
 
 @pytest.mark.parametrize('command', ['detect {} out.npz', 'bag record {} -o out'])
-@pytest.mark.fault(
-    'files',
-    'a video that was cut off, stored as detections or a bag',
-    happens='one line, exit code 2; what is there is in the files',
-    lost='what is not in the video',
-)
 def test_what_is_made_of_a_video_that_was_cut_off(persontrack, video, tmp_path, command):
     cut = tmp_path / 'cut.avi'
     cut.write_bytes(video.read_bytes()[:200_000])
@@ -246,12 +228,6 @@ def test_the_annotated_video_of_a_variable_rate(persontrack, ffmpeg, models, tmp
         np.testing.assert_allclose([frame.stamp for frame in frames], stamps, atol=2e6)
 
 
-@pytest.mark.fault(
-    'disks',
-    'standard output on a full disk',
-    happens='one line, exit code 2',
-    lost='what was to be printed',
-)
 def test_standard_output_on_a_full_disk():
     with open('/dev/full', 'w') as full:
         done = subprocess.run(
@@ -266,12 +242,6 @@ def test_standard_output_on_a_full_disk():
 
 
 @pytest.mark.parametrize('moment', ['libopenvino.so', 'libopenvino_intel_cpu'])
-@pytest.mark.fault(
-    'signals',
-    'Ctrl-C while modules or models are loaded',
-    happens='the process ends, without a traceback',
-    lost='nothing',
-)
 def test_ctrl_c_while_starting(video, models, tmp_path, moment):
     """While modules are imported or models compiled, there is no result; but no traceback."""
     process = subprocess.Popen(
@@ -332,12 +302,6 @@ def test_compare_takes_the_limit_of_the_model(persontrack, crops, model, limit):
     assert 'of pairs of two persons, fewer than 1 % are more alike' in same.stdout
 
 
-@pytest.mark.fault(
-    'files',
-    'a window without a display',
-    happens='one line, exit code 2, which says what to do',
-    lost='nothing',
-)
 def test_show_without_a_display(persontrack, video):
     environment = {'DISPLAY': '', 'WAYLAND_DISPLAY': '', 'QT_QPA_PLATFORM': ''}
     done = persontrack('run', video, '--max-frames', 1, '--show', **environment)
@@ -399,13 +363,6 @@ def files(tmp_path):
         ('evaluate --ground-truth a --results a --video a', 'is for --plot'),
     ],
 )
-@pytest.mark.fault(
-    'files',
-    'files, devices and options of the command line that are missing, empty, damaged '
-    'or contradict each other',
-    happens='one line, exit code 2, which names it',
-    lost='nothing',
-)
 def test_errors_are_one_line_and_code_2(
     persontrack, video, models, files, monkeypatch, arguments, message
 ):
@@ -421,12 +378,6 @@ def test_errors_are_one_line_and_code_2(
     assert message in lines[0]
 
 
-@pytest.mark.fault(
-    'files',
-    'a model that is not installed',
-    happens='one line, exit code 2, with the places and the remedy',
-    lost='nothing',
-)
 def test_a_missing_model(persontrack, video, tmp_path):
     """The error names the model, where it was looked for, and what to do."""
     params = tmp_path / 'params.yaml'
@@ -448,12 +399,6 @@ def test_a_missing_model(persontrack, video, tmp_path):
 @pytest.mark.parametrize(
     'arguments',
     ['', 'walk', 'run', 'run a.mp4 --max-frames -3', 'run a.mp4 --skip-frames x', 'compare a.png'],
-)
-@pytest.mark.fault(
-    'parameters',
-    'commands and options that there are not',
-    happens='usage, exit code 2',
-    lost='nothing',
 )
 def test_wrong_usage(persontrack, arguments):
     done = persontrack(*arguments.split())
@@ -518,12 +463,6 @@ def test_evaluate_draws_the_failures(persontrack, persons, video, vtest_tracks, 
     assert 'cannot make the directory' in blocked.stderr
 
 
-@pytest.mark.fault(
-    'parameters',
-    'unknown names in a parameter file of the command line',
-    happens='a warning with the nearest name',
-    lost='those values',
-)
 def test_unknown_names_in_a_parameter_file_are_told_of(persontrack, tmp_path, stored):
     """And no more: the node does not refuse them, and it is the same file."""
     params = tmp_path / 'params.yaml'

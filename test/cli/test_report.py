@@ -150,12 +150,6 @@ def test_of_a_bag(browser, campus, models, persontrack, tmp_path):
     assert '--force' in done.stderr
 
 
-@pytest.mark.fault(
-    'files',
-    '`run --report` over its input, or over what else it writes',
-    happens='refused before anything is read',
-    lost='nothing',
-)
 def test_no_page_over_what_is_read_or_written(campus, persontrack, tmp_path):
     video = tmp_path / 'video.mp4'
     shutil.copy(campus, video)

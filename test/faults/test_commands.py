@@ -86,12 +86,6 @@ WRONG_VALUES = {
 
 
 @pytest.mark.parametrize('values', WRONG_VALUES.values(), ids=WRONG_VALUES)
-@pytest.mark.fault(
-    'parameters',
-    'each parameter set to a value {}',
-    happens='refused, with the reason; nothing changes',
-    lost='nothing',
-)
 def test_values_that_cannot_be(peer, values):
     """One by one, then all together with one that could be."""
     parameters = [
@@ -128,12 +122,6 @@ WRONG_NAMES = {
 
 
 @pytest.mark.parametrize('names', WRONG_NAMES.values(), ids=WRONG_NAMES)
-@pytest.mark.fault(
-    'parameters',
-    'a parameter of a name {}, set, read and described',
-    happens='an answer for each name',
-    lost='nothing',
-)
 def test_names_that_cannot_be(peer, names):
     results = peer.call(
         SetParameters, 'set_parameters', parameters=[a_name(name) for name in names]
@@ -155,18 +143,11 @@ NOTHING_AT_ALL = {
 
 
 @pytest.mark.parametrize('call', NOTHING_AT_ALL.values(), ids=NOTHING_AT_ALL)
-@pytest.mark.fault('parameters', 'no parameters at all, {}', happens='an answer', lost='nothing')
 def test_no_parameters(peer, call):
     kind, name, fields = call
     assert peer.call(kind, name, **fields) is not None
 
 
-@pytest.mark.fault(
-    'parameters',
-    'two parameters that are wrong only together',
-    happens='refused, with the reason; nothing changes',
-    lost='nothing',
-)
 def test_values_that_contradict_each_other(peer):
     result = peer.set(diagnostics__latency_warn=2.0, diagnostics__latency_error=1.0)
     assert not result.successful
@@ -187,9 +168,6 @@ TRANSITIONS = {
 
 
 @pytest.mark.parametrize('transition', TRANSITIONS.values(), ids=TRANSITIONS)
-@pytest.mark.fault(
-    'services', 'a transition {}', happens='refused; the state stays', lost='nothing'
-)
 def test_transitions_that_cannot_be(peer, transition):
     assert not peer.call(ChangeState, 'change_state', transition=transition).success
 
@@ -213,23 +191,11 @@ def all_at_once(peer):
     return [each.result() for each in futures]
 
 
-@pytest.mark.fault(
-    'services',
-    '480 calls of all services, 48 at once',
-    happens='an answer to each',
-    lost='nothing',
-)
 def test_many_calls(peer):
     for _ in range(10):
         assert None not in all_at_once(peer)
 
 
-@pytest.mark.fault(
-    'services',
-    'calls of all services in the midst of transitions',
-    happens='an answer to each: done, or why not',
-    lost='nothing',
-)
 def test_calls_during_transitions(peer):
     client = peer.client(ChangeState, 'person_tracker/change_state')
     identifiers = [
@@ -247,12 +213,6 @@ def test_calls_during_transitions(peer):
     assert all(each.result().success for each in changes)
 
 
-@pytest.mark.fault(
-    'services',
-    'the same transition from ten sides at once',
-    happens='one does it, the others are refused',
-    lost='nothing',
-)
 def test_a_race(peer):
     client = peer.client(ChangeState, 'person_tracker/change_state')
 
@@ -268,12 +228,6 @@ def test_a_race(peer):
     assert race(Transition.TRANSITION_ACTIVATE) == 1
 
 
-@pytest.mark.fault(
-    'services',
-    'who asks is gone before the answer',
-    happens='others are answered',
-    lost='the answer',
-)
 def test_who_does_not_wait(peer):
     for _ in range(5):
         client = peer.node.create_client(Trigger, 'person_tracker/reset')
@@ -283,12 +237,6 @@ def test_who_does_not_wait(peer):
     assert peer.call(Trigger, 'reset').success
 
 
-@pytest.mark.fault(
-    'services',
-    'pause and resume, 100 times',
-    happens='an answer to each; the last one holds',
-    lost='nothing',
-)
 def test_pausing_again_and_again(peer):
     for number in range(100):
         assert peer.call(SetBool, 'enable', data=number % 2 == 1).success

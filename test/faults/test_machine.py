@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import shlex
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -109,12 +113,6 @@ CLOCKS = {
 
 
 @pytest.mark.parametrize('tick', CLOCKS.values(), ids=CLOCKS)
-@pytest.mark.fault(
-    'clocks',
-    'a simulated clock {}',
-    happens='the next message is tracked; tracks end where time went back',
-    lost='tracks, where time went back',
-)
 def test_clocks(tracker, robot, tick):
     tick(robot)
     for _ in range(3):
@@ -137,12 +135,6 @@ ENDS = {
 
 
 @pytest.mark.parametrize('numbers', ENDS.values(), ids=ENDS)
-@pytest.mark.fault(
-    'signals',
-    '{} of an active node',
-    happens='it ends with exit code 0, without a traceback',
-    lost='what it was working on',
-)
 def test_signals_that_end_it(start, numbers):
     process = start('tracker_node', input='detections')
     process.wait_for('tracking the persons')
@@ -163,7 +155,6 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize('numbers', HARMLESS.values(), ids=HARMLESS)
-@pytest.mark.fault('signals', '{} to an active node', happens='it goes on', lost='nothing')
 def test_signals_that_do_nothing(tracker, robot, numbers):
     for number in numbers:
         os.kill(tracker.pid, number)
@@ -197,12 +188,6 @@ LIMITS = {
 
 
 @pytest.mark.parametrize('limit', LIMITS.values(), ids=LIMITS)
-@pytest.mark.fault(
-    'disks',
-    'a state is saved where {}',
-    happens='refused, with the reason; the old state is there, and no other file',
-    lost='the new state',
-)
 def test_a_state_that_cannot_be_written(tracker, robot, tmp_path, limit):
     state = tmp_path / 'state.npz'
     assert robot.peer.set(state_file=str(state)).successful
@@ -219,12 +204,6 @@ def test_a_state_that_cannot_be_written(tracker, robot, tmp_path, limit):
     robot.track()
 
 
-@pytest.mark.fault(
-    'disks',
-    'the folder of the state vanishes, and comes back',
-    happens='refused while it is not there',
-    lost='nothing',
-)
 def test_a_folder_that_vanishes(tracker, robot, tmp_path):
     folder = tmp_path / 'stick'
     folder.mkdir()
@@ -239,12 +218,6 @@ def test_a_folder_that_vanishes(tracker, robot, tmp_path):
     assert robot.peer.call(Trigger, 'load_state').success
 
 
-@pytest.mark.fault(
-    'disks',
-    'a state is exchanged while it is loaded, again and again',
-    happens='one of the two is loaded, or it is said why not',
-    lost='nothing',
-)
 def test_a_state_that_is_exchanged(tracker, robot, tmp_path):
     good, bad, state = (tmp_path / name for name in ('good', 'bad', 'state.npz'))
     assert robot.peer.set(state_file=str(state)).successful
@@ -265,3 +238,15 @@ def test_a_state_that_is_exchanged(tracker, robot, tmp_path):
         assert result.success or 'state.npz' in result.message
     assert tracker.is_alive
     robot.track()
+
+
+def test_no_space_in_shared_memory(start_process):
+    """In a namespace of its own, where that is allowed."""
+    own = ['unshare', '--mount']
+    if shutil.which(own[0]) is None or subprocess.run([*own, 'true']).returncode:
+        pytest.skip('no mount namespaces here')
+    fill = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && head -c 64k /dev/zero > /dev/shm/full'
+    node = f'{shlex.quote(sys.executable)} -m persontrack_ros.ros tracker_node'
+    process = start_process([*own, 'sh', '-c', f'{fill} && exec {node}'])
+    assert process.wait() == 2
+    process.wait_for('tracker_node: error: /dev/shm is full, and without space there a ROS node')

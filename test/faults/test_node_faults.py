@@ -41,12 +41,6 @@ NEW = Parameter(
 )
 
 
-@pytest.mark.fault(
-    'parameters',
-    'parameters of a type that does not exist',
-    happens='refused, with the reason; those before it are set',
-    lost='nothing',
-)
 def test_parameters_of_a_type_that_does_not_exist(tracker, peer):
     """RCLPY itself raises here, before it asks the node."""
     results = peer.call(SetParameters, 'set_parameters', parameters=[NEW, IMPOSSIBLE, NEW]).results
@@ -61,12 +55,6 @@ def test_parameters_of_a_type_that_does_not_exist(tracker, peer):
     tracker.wait_for(r'ERROR.*set_parameters: ValueError: .*200')
 
 
-@pytest.mark.fault(
-    'clocks',
-    '`/clock` with a negative time',
-    happens='a line in the log; the clock stays',
-    lost='that time',
-)
 def test_a_clock_before_its_beginning(tracker, peer):
     clock = peer.node.create_publisher(Clock, '/clock', 1)
     peer.until(clock.get_subscription_count, 'subscription of /clock')
@@ -80,12 +68,6 @@ def test_a_clock_before_its_beginning(tracker, peer):
 
 
 @pytest.mark.parametrize('service', ['save_state', 'load_state'])
-@pytest.mark.fault(
-    'files',
-    '`state_file` in the home of a user who does not exist',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_the_home_of_nobody(peer, service):
     assert peer.set(state_file='~nosuchuser/x').successful
     result = peer.call(Trigger, service)
@@ -93,12 +75,6 @@ def test_the_home_of_nobody(peer, service):
     assert 'state_file: ~nosuchuser/x' in result.message
 
 
-@pytest.mark.fault(
-    'files',
-    '`state_file` is a pipe, device, folder, link or another file',
-    happens='neither read nor replaced, with the reason',
-    lost='nothing',
-)
 def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):
     """Neither waits nor takes memory for them; nor is one replaced that is something else."""
     pipe, link, folder = tmp_path / 'pipe', tmp_path / 'link', tmp_path / 'folder'
@@ -122,12 +98,6 @@ def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):
     assert not [line for line in tracker.lines if '_state: ' in line]
 
 
-@pytest.mark.fault(
-    'publishers',
-    'messages that are cut short or random bytes',
-    happens='left out',
-    lost='those messages',
-)
 def test_messages_that_are_none(peer):
     """As from another version of a type: rclpy can raise while it takes them."""
     detections = peer.node.create_publisher(Detection2DArray, 'detections', 10)
@@ -164,12 +134,6 @@ class Account:
 FATES = ('sent', 'processed', 'dropped', 'failed', 'paused')
 
 
-@pytest.mark.fault(
-    'publishers',
-    'damaged images, a pause, a second publisher, a deactivation under load',
-    happens='every image is in the account',
-    lost='what it says',
-)
 def test_every_image_is_accounted_for(models, start, peer_of, own_graph, pictures, to_message):
     """Also those that are worked on, or wait, or come while they are left out."""
     peer = peer_of('')
@@ -243,12 +207,6 @@ sys.exit(executables.cameras_node())
 """
 
 
-@pytest.mark.fault(
-    'signals',
-    'the executor of one of several cameras ends',
-    happens='the process ends with exit code 1 and one line',
-    lost='all cameras, until a supervisor starts them again',
-)
 def test_a_camera_takes_the_process_with_it(own_graph, start_process):
     """With an exit code, so that a supervisor sees it."""
     names = ('-p', 'cameras:=front rear', '-p', 'autostart:=false')

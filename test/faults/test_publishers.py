@@ -141,12 +141,6 @@ WRONG_IMAGES = {
 
 
 @pytest.mark.parametrize('change', WRONG_IMAGES.values(), ids=WRONG_IMAGES)
-@pytest.mark.fault(
-    'publishers',
-    'an image {}',
-    happens='skipped, with an error in log and diagnostics',
-    lost='that image',
-)
 def test_images_that_cannot_be(scene, small, to_message, goes_on, change):
     wrong = to_message(small)
     change(wrong)
@@ -172,12 +166,6 @@ STRANGE_IMAGES = {
 
 
 @pytest.mark.parametrize('change', STRANGE_IMAGES.values(), ids=STRANGE_IMAGES)
-@pytest.mark.fault(
-    'publishers',
-    'an image {}',
-    happens='tracked; what comes of it has its header',
-    lost='nothing',
-)
 def test_images_that_are_strange(scene, small, to_message, goes_on, change):
     strange = to_message(small)
     change(strange)
@@ -206,12 +194,6 @@ WRONG_DETECTIONS = {
 
 
 @pytest.mark.parametrize('fields', WRONG_DETECTIONS.values(), ids=WRONG_DETECTIONS)
-@pytest.mark.fault(
-    'publishers',
-    'a detection {}',
-    happens='left out, and counted where no person can be so',
-    lost='that detection',
-)
 def test_detections_that_cannot_be(scene, small, to_message, goes_on, fields):
     """It starts no track, however often it comes."""
     for _ in range(5):
@@ -237,12 +219,6 @@ CALIBRATIONS = {
 
 
 @pytest.mark.parametrize('fields', CALIBRATIONS.values(), ids=CALIBRATIONS)
-@pytest.mark.fault(
-    'publishers',
-    'a camera_info {}',
-    happens='no `tracks_3d`, with the reason; tracks go on',
-    lost='places',
-)
 def test_calibrations_that_cannot_be(scene, small, to_message, goes_on, fields):
     image = to_message(small)
     info = CameraInfo(header=image.header, width=192, height=144)
@@ -266,12 +242,6 @@ WRONG_DEPTHS = {
 
 
 @pytest.mark.parametrize('change', WRONG_DEPTHS.values(), ids=WRONG_DEPTHS)
-@pytest.mark.fault(
-    'publishers',
-    'a depth image {}',
-    happens='no `tracks_3d`, with the reason; tracks go on',
-    lost='places',
-)
 def test_depths_that_cannot_be(scene, small, to_message, goes_on, change):
     image = to_message(small)
     depth = to_message(np.ascontiguousarray(small[:40]))
@@ -336,12 +306,6 @@ PUBLISHERS = {
 
 
 @pytest.mark.parametrize('publish', PUBLISHERS.values(), ids=PUBLISHERS)
-@pytest.mark.fault(
-    'publishers',
-    'somebody who {}',
-    happens='the newest image is tracked',
-    lost='the images between',
-)
 def test_strange_publishers(scene, small, to_message, goes_on, publish):
     publish(scene.peer, to_message(small))
 
@@ -415,12 +379,6 @@ SPECTATORS = {
 
 
 @pytest.mark.parametrize('look', SPECTATORS.values(), ids=SPECTATORS)
-@pytest.mark.fault(
-    'subscribers',
-    'subscribers who {}',
-    happens='the others get everything',
-    lost='nothing',
-)
 def test_strange_subscribers(scene, small, to_message, goes_on, look):
     look(scene.peer)
     assert scene.track(to_message(small)).header

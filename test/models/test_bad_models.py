@@ -54,12 +54,6 @@ def test_a_copy_loads(runtime, copy):
     load(runtime, kind, xml)
 
 
-@pytest.mark.fault(
-    'files',
-    'a model without its weights',
-    happens='refused, with the file that is missing',
-    lost='nothing',
-)
 def test_missing_weights(runtime, copy):
     kind, xml, weights = copy
     weights.unlink()
@@ -67,12 +61,6 @@ def test_missing_weights(runtime, copy):
 
 
 @pytest.mark.parametrize('part', [0, 0.3, 0.9])
-@pytest.mark.fault(
-    'files',
-    'weights that were cut off',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_truncated_weights(runtime, copy, part):
     kind, xml, weights = copy
     whole = weights.read_bytes()
@@ -81,12 +69,6 @@ def test_truncated_weights(runtime, copy, part):
 
 
 @pytest.mark.parametrize('part', [0, 0.3, 0.9])
-@pytest.mark.fault(
-    'files',
-    'a description (.xml) that was cut off',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_truncated_description(runtime, copy, part):
     kind, xml, _ = copy
     whole = xml.read_bytes()
@@ -95,24 +77,12 @@ def test_truncated_description(runtime, copy, part):
 
 
 @pytest.mark.parametrize('content', [b'no model', b'<net/>', bytes(range(256)) * 10])
-@pytest.mark.fault(
-    'files',
-    'something else in the place of a model',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_something_else(runtime, copy, content):
     kind, xml, _ = copy
     xml.write_bytes(content)
     assert_refused(runtime, kind, xml)
 
 
-@pytest.mark.fault(
-    'files',
-    'weights that give impossible scores',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_rotten_weights(runtime, models, tmp_path):
     """
     OpenVINO takes them without a word; only the vectors they give are impossible.
@@ -144,12 +114,6 @@ def flip(path):
 
 
 @pytest.mark.parametrize('suffix', ['.bin', '.xml'])
-@pytest.mark.fault(
-    'files',
-    'single damaged bits and blocks in the weights of published models',
-    happens='refused: their hash differs',
-    lost='nothing',
-)
 def test_damage_to_published_models(runtime, models, tmp_path, monkeypatch, suffix):
     """It does not show in what they give, only in their hashes."""
     folder = tmp_path / DETECTOR / 'FP16'
@@ -171,12 +135,6 @@ def test_damage_to_published_models(runtime, models, tmp_path, monkeypatch, suff
         load(runtime, Detector, xml)
 
 
-@pytest.mark.fault(
-    'parameters',
-    'a detector in the place of a re-identification model, and the other way round',
-    happens='refused, with what was expected',
-    lost='nothing',
-)
 def test_the_other_kind_of_model(runtime, models, tmp_path):
     paths = {}
     for name in (DETECTOR, REID):
@@ -191,12 +149,6 @@ def test_the_other_kind_of_model(runtime, models, tmp_path):
 
 @pytest.mark.parametrize('device', ['FPGA', 'cpu', 'NOPE.0', 'AUTO:NOPE', ''])
 @pytest.mark.parametrize('group', ['detector', 'reid'])
-@pytest.mark.fault(
-    'parameters',
-    'devices that there are not',
-    happens='refused, with those that there are',
-    lost='nothing',
-)
 def test_unknown_devices(runtime, group, device):
     """Straight to the class: the settings would refuse the empty name."""
     settings = dataclasses.replace(getattr(Settings(), group), device=device)

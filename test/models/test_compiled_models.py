@@ -56,12 +56,6 @@ def test_it_is_used(start, kept):
 
 
 @pytest.mark.parametrize('part', [0, 0.1, 0.5, 0.9, 1])
-@pytest.mark.fault(
-    'disks',
-    'a damaged cache of compiled models',
-    happens='compiled anew, with a line',
-    lost='the time of that',
-)
 def test_a_damaged_file(start, kept, part):
     expected, file = kept
     content = bytearray(file.read_bytes())

@@ -83,12 +83,6 @@ def test_the_interval_changes_while_it_runs(models, frames):
     assert [index for index in range(FRAMES) if found[index]] == [*range(8), 11, 20, 22]
 
 
-@pytest.mark.fault(
-    'publishers',
-    'a new resolution between two detections',
-    happens='detected in at once',
-    lost='nothing',
-)
 def test_a_new_resolution_is_detected_in_at_once(models, frames):
     """What is predicted in pixels of the old one is nowhere; nobody gets a new id."""
     pipeline = Pipeline(Settings.from_values({'detector.interval': 4}))

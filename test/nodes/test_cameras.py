@@ -136,12 +136,6 @@ def test_one_camera_can_be_switched_off(peers, pictures, to_message):
     front.track(to_message(pictures[0]))
 
 
-@pytest.mark.fault(
-    'signals',
-    'Ctrl-C under load, several cameras',
-    happens='exit code 0',
-    lost='images in work',
-)
 def test_interrupted_while_working(process, peers, pictures, to_message):
     """The last test of this module."""
     for picture in pictures:
@@ -153,24 +147,12 @@ def test_interrupted_while_working(process, peers, pictures, to_message):
 
 
 @pytest.mark.parametrize('names', ['front front', 'front 2nd', 'a/b', '-', 'x' * 300])
-@pytest.mark.fault(
-    'parameters',
-    'names of cameras that ROS does not take',
-    happens='one line, exit code 2',
-    lost='nothing',
-)
 def test_names_that_cannot_be(start, names):
     process = start('cameras_node', cameras=names)
     assert process.wait() == 2
     process.wait_for('FATAL.*is no name of its own for a namespace')
 
 
-@pytest.mark.fault(
-    'parameters',
-    'no camera named',
-    happens='one line, exit code 2',
-    lost='nothing',
-)
 def test_no_camera(start):
     process = start('cameras_node', cameras='')
     assert process.wait() == 2

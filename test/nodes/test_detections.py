@@ -151,12 +151,6 @@ def test_both_detectors(models, start, peer, send, pictures, to_message):
     peer.until(lambda: annotated, 'annotated image')
 
 
-@pytest.mark.fault(
-    'publishers',
-    'images without detections, and detections without images',
-    happens='counted as unmatched, with a line',
-    lost='those messages',
-)
 def test_messages_without_counterpart_are_told_of(models, start, peer, send, pictures, to_message):
     others = {'input': 'image+detections', 'detector__model': 'none', 'reid__model': 'none'}
     start('tracker_node', **others).wait_for('tracking')
@@ -180,12 +174,6 @@ def test_messages_without_counterpart_are_told_of(models, start, peer, send, pic
     peer.until(lambda: unmatched() >= 3, 'number in the diagnostics')
 
 
-@pytest.mark.fault(
-    'publishers',
-    'detections that come in bursts, and bytes that are none',
-    happens='every message is in the account, as dropped or failed',
-    lost='those messages',
-)
 def test_every_message_is_accounted_for(start, peer, to_message):
     start('tracker_node', input='detections').wait_for('tracking the persons')
     account = peer.collect(DiagnosticArray, '/diagnostics')
@@ -211,12 +199,6 @@ def test_every_message_is_accounted_for(start, peer, to_message):
 
 
 @pytest.mark.parametrize('class_id', ['0', 'Person', ''])
-@pytest.mark.fault(
-    'publishers',
-    'detections of other classes only',
-    happens='left out, with one line that names them',
-    lost='those detections',
-)
 def test_detections_of_other_classes_are_told_of(start, peer, send, to_message, class_id):
     """Once, with the classes seen and what to set; how many were left out is counted."""
     process = start('tracker_node', input='detections', tracker__n_init=1)
@@ -286,12 +268,6 @@ def test_places_to_leave_out(models, start, peer, pictures, to_message, tmp_path
     assert node.is_alive
 
 
-@pytest.mark.fault(
-    'parameters',
-    'a mask that cannot be used',
-    happens='not configured, with the reason',
-    lost='nothing',
-)
 def test_a_mask_that_cannot_be_used(start, tmp_path):
     area = tmp_path / 'ignore.yaml'
     area.write_text('left: [[0, 0], [320, 0], [320, 480]]')

@@ -6,7 +6,6 @@ import re
 import sys
 import time
 
-import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -115,12 +114,6 @@ def test_a_camera_that_is_faster_than_the_node(models, start, peer, pictures, to
     )
 
 
-@pytest.mark.fault(
-    'publishers',
-    'a publisher that falls silent',
-    happens='a warning in log and diagnostics that names it',
-    lost='nothing',
-)
 def test_silence_and_who_should_speak(models, start, peer, to_message, pictures):
     process = start('tracker_node', reid__model='none', diagnostics__silence_error=7.0)
     diagnostics = Diagnostics(peer)
@@ -138,12 +131,6 @@ def test_silence_and_who_should_speak(models, start, peer, to_message, pictures)
     diagnostics.until(lambda each: each.level == OK, 'normality')
 
 
-@pytest.mark.fault(
-    'publishers',
-    'no publisher at all',
-    happens='a warning in log and diagnostics',
-    lost='nothing',
-)
 def test_silence_without_a_publisher(models, start, peer):
     process = start(
         'tracker_node',
@@ -155,12 +142,6 @@ def test_silence_without_a_publisher(models, start, peer):
     process.wait_for('WARN.*nothing came over /nowhere for .*nobody publishes it')
 
 
-@pytest.mark.fault(
-    'parameters',
-    'a configuration that fails',
-    happens='level ERROR in the diagnostics, with the reason',
-    lost='nothing',
-)
 def test_a_failed_configuration_is_an_error(models, start, peer):
     start('tracker_node', detector__model='person-detection-9999')
     diagnostics = Diagnostics(peer)
@@ -169,12 +150,6 @@ def test_a_failed_configuration_is_an_error(models, start, peer):
     assert 'person-detection-9999' in values(status)['last error']
 
 
-@pytest.mark.fault(
-    'publishers',
-    'quality of service that does not fit',
-    happens='a warning that names both sides',
-    lost='those messages',
-)
 def test_quality_of_service_that_does_not_fit(models, start, peer):
     """Both at the input, whose publisher is the weaker one, and at the output, with two nodes."""
     weak = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

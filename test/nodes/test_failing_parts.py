@@ -30,6 +30,7 @@ from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.session import Session
 from persontrack_ros.ros.tracker.statistics import Statistics
+from persontrack_ros.ros.tracker.transitions import Transitions
 from persontrack_ros.ros.tracker.worker import NewestItemWorker
 
 TIMEOUT = 120
@@ -134,12 +135,6 @@ def own_rig(own_graph):
 @pytest.mark.parametrize(
     'error', [RecursionError('deep'), MemoryError(), SystemExit(1)], ids=lambda each: str(each)
 )
-@pytest.mark.fault(
-    'publishers',
-    'an error while a frame is processed, published, logged or counted',
-    happens='counted as failed, in the log and the diagnostics',
-    lost='that frame',
-)
 def test_an_error_costs_one_frame(rig, part, name, published, error):
     before = rig.state.account
     with mock.patch.object(part, name, side_effect=error):
@@ -154,12 +149,6 @@ def test_an_error_costs_one_frame(rig, part, name, published, error):
     assert (changes['processed'], changes['failed']) == (1, 1)
 
 
-@pytest.mark.fault(
-    'signals',
-    'the thread of the tracker ends',
-    happens='level ERROR in the diagnostics; the process ends with exit code 1',
-    lost='the node, until a supervisor starts it again',
-)
 def test_a_dead_worker_ends_the_process(own_rig):
     rig = own_rig
     with (
@@ -178,13 +167,6 @@ def test_a_dead_worker_ends_the_process(own_rig):
     assert not rig.context.ok()
 
 
-@pytest.mark.fault(
-    'publishers',
-    'an inference that hangs',
-    happens='named in log and diagnostics, with its frame; deactivate reports that it waits, and '
-    'is refused after 20 s',
-    lost='the images meanwhile',
-)
 def test_a_frame_that_hangs_is_named(rig, monkeypatch):
     go_on = threading.Event()
     process = Processor.process
@@ -203,7 +185,7 @@ def test_a_frame_that_hangs_is_named(rig, monkeypatch):
             status = rig.check()
             assert status.level >= Level.WARN
             assert name in status.message
-            with mock.patch.object(TrackerNode, '_end_logger') as logger:
+            with mock.patch.object(Transitions, 'logger') as logger:
                 rig.change('deactivate', FAILURE)
         finally:
             go_on.set()
@@ -231,13 +213,6 @@ def test_a_frame_that_hangs_is_named(rig, monkeypatch):
         ('cleanup', TrackerNode, 'destroy_publisher', SUCCESS),
         ('cleanup', tracker_node, 'giving_memory_back', SUCCESS),
     ],
-)
-@pytest.mark.fault(
-    'services',
-    'an error in any step of a transition',
-    happens='done all the same, or refused and as before; the log and the diagnostics say why, '
-    'and nothing is left over twice',
-    lost='nothing',
 )
 def test_each_transition_succeeds_or_leaves_the_state_before_it(
     rig, transition, part, name, result
@@ -267,12 +242,6 @@ def test_each_transition_succeeds_or_leaves_the_state_before_it(
 @pytest.mark.parametrize(
     ('kind', 'name'),
     [(Trigger, 'reset'), (SetBool, 'enable'), (Trigger, 'save_state'), (GetState, 'get_state')],
-)
-@pytest.mark.fault(
-    'services',
-    '50 clients that call a service at once',
-    happens='each gets its answer',
-    lost='nothing',
 )
 def test_many_clients_at_once(rig, kind, name):
     context = Context()
@@ -313,12 +282,6 @@ def test_many_clients_at_once(rig, kind, name):
         rig.state.enabled = True
 
 
-@pytest.mark.fault(
-    'parameters',
-    'two nodes of one name',
-    happens='a warning in log and diagnostics',
-    lost='nothing',
-)
 def test_two_nodes_of_one_name(own_rig):
     rig = own_rig
     assert 'have the name' not in rig.check().message

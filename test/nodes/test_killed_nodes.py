@@ -23,12 +23,6 @@ def segments_of(process):
     'cyclone' in os.environ.get('RMW_IMPLEMENTATION', ''),
     reason='Cyclone DDS keeps nothing in /dev/shm',
 )
-@pytest.mark.fault(
-    'signals',
-    'nodes that are killed (kill -9)',
-    happens='the next start removes what they left in /dev/shm',
-    lost='nothing',
-)
 def test_ten_killed_nodes_leave_nothing(start, peer):
     """And one that lives keeps what it has."""
     names = [f'killed_{i}' for i in range(10)]

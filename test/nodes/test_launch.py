@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -313,32 +314,44 @@ def test_large_images_get_through_unless_the_user_has_a_profile(
         ('video', 'rate:=fast', "rate: 'fast' is not a number"),
         ('video', 'width:=-1', 'width: -1 is not in the range 0 to 16384'),
         ('video', 'stamps:=never', 'stamps.*never.*valid'),
-        ('cameras', 'cameras:=front', 'camra: .*did you mean cameras'),
+        ('cameras', 'camra:=front', 'camra: .*did you mean cameras'),
+        ('cameras', 'cameras:=front front', "cameras: 'front' is no name of its own"),
+        ('cameras', 'cameras:=front a/b', "cameras: 'a/b' is no name of its own"),
+        ('cameras', 'cameras:= ', 'cameras is empty'),
     ],
-)
-@pytest.mark.fault(
-    'parameters',
-    'wrong arguments of launch files',
-    happens='one line, exit code above 0',
-    lost='nothing',
 )
 def test_wrong_arguments(launch, name, argument, reason):
     """Nothing is started, and one reads why."""
-    more = ['camra:=rear'] if name == 'cameras' else []
+    more = ['cameras:=rear'] if argument.startswith('camra') else []
     process = launch(name, argument, *more)
     assert process.wait() != 0
     assert re.search(reason, process.output), process.output
     assert 'process started' not in process.output
 
 
+def test_all_end_with_a_source_that_cannot_be_read(launch, params_file):
+    process = launch('video', 'source:=/nope.mp4', params_file)
+    assert process.wait() == 1
+    assert 'no such video, folder or camera: /nope.mp4' in process.output
+    for name, pid in re.findall(r'\[([\w-]+)\]: process started with pid \[(\d+)', process.output):
+        assert not Path(f'/proc/{pid}').exists(), name
+
+
+@pytest.mark.parametrize('victim', ['tracker_node', 'video_publisher'])
+def test_all_end_with_a_node_that_is_killed(launch, peer, params_file, data, victim):
+    process = launch('video', f'source:={data("videos/vtest.avi")}', 'loop:=true', params_file)
+    pids = {name: pid_of(process, name) for name in ('tracker_node', 'video_publisher')}
+    # Python itself says much when it is interrupted while it starts.
+    assert peer.state() == 'unconfigured'
+    peer.until(lambda: peer.node.count_publishers('/image_raw') > 1, 'publisher')
+    os.kill(pids[victim], signal.SIGKILL)
+    assert process.wait() == 1
+    assert re.search(rf'{victim}-\d+ ended with exit code -9', process.output)
+    assert not any(Path(f'/proc/{pid}').exists() for pid in pids.values())
+
+
 @pytest.mark.parametrize('has_folder', [False, True])
 @pytest.mark.parametrize('name', ['persontrack', 'video'])
-@pytest.mark.fault(
-    'parameters',
-    'rviz:=true where rviz2 is not installed',
-    happens='one line; nothing is started',
-    lost='nothing',
-)
 def test_without_rviz_nothing_is_started(launch, prefix, monkeypatch, tmp_path, name, has_folder):
     if has_folder:
         install(tmp_path, 'rviz2/rviz2', RVIZ)

@@ -54,12 +54,6 @@ def test_all_transitions(models, start, peer, pictures, to_message):
     assert said[1].endswith(' s, on CPU')
 
 
-@pytest.mark.fault(
-    'services',
-    'transitions that a state does not have',
-    happens='refused',
-    lost='nothing',
-)
 def test_impossible_transitions_are_refused(start, peer):
     process = start('tracker_node', autostart=False)
     for name in ('activate', 'deactivate', 'cleanup', 'inactive_shutdown'):
@@ -69,12 +63,6 @@ def test_impossible_transitions_are_refused(start, peer):
 
 
 @pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active'])
-@pytest.mark.fault(
-    'services',
-    'shutdown in any state',
-    happens='ends with exit code 0',
-    lost='nothing',
-)
 def test_shutdown_from_every_state(models, start, peer, state):
     process = start('tracker_node', autostart=False, reid__model='none')
     for name in ['configure', 'activate'][: ['unconfigured', 'inactive', 'active'].index(state)]:
@@ -119,12 +107,6 @@ def test_cleanup_frees_the_memory(models, start, peer, pictures, to_message):
         ('image_raw.subscription', 'inactive'),
     ],
 )
-@pytest.mark.fault(
-    'services',
-    'an unforeseen error in a transition',
-    happens='refused, with the reason; the state is the one before',
-    lost='nothing',
-)
 def test_unforeseen_errors_leave_it_in_the_state_before(models, start, peer, path, state):
     """Of a transition that fails half-way, nothing stays."""
     depth = f'qos_overrides./{path}.depth:=-3'
@@ -138,12 +120,6 @@ def test_unforeseen_errors_leave_it_in_the_state_before(models, start, peer, pat
     assert peer.state() == state
 
 
-@pytest.mark.fault(
-    'files',
-    'a model that is missing at the start',
-    happens='unconfigured, with the reason; configure works when it is there',
-    lost='nothing',
-)
 def test_a_missing_model_can_be_mended(models, start, peer):
     process = start('tracker_node', detector__model='person-detection-9999', reid__model='none')
     process.wait_for('ERROR.*person-detection-9999')
@@ -165,14 +141,8 @@ def test_a_missing_model_can_be_mended(models, start, peer):
         ({'tracker__max_age': -5}, r'tracker\.max_age.*1 to 100000'),
         ({'tracker__max_age': 'old'}, r'tracker\.max_age'),
         ({'detector__score_threshold': float('nan')}, r'detector\.score_threshold'),
-        ({'tracker__metric': 'manhattan'}, "'manhattan' is not one of cosine, euclidean"),
+        ({'tracker__camera_motion': 'flow'}, "'flow' is not one of"),
     ],
-)
-@pytest.mark.fault(
-    'parameters',
-    'wrong values at the start',
-    happens='unconfigured, with the reason',
-    lost='nothing',
 )
 def test_wrong_values_at_the_start(models, start, peer, parameters, message):
     """The node lives, says why on one line, and stays unconfigured until it is mended."""
@@ -193,12 +163,6 @@ def test_a_parameter_file(models, start, peer, tmp_path):
     assert peer.get('tracker.n_init') == 3
 
 
-@pytest.mark.fault(
-    'parameters',
-    'a wrong value in a parameter file of the node',
-    happens='unconfigured, with the reason',
-    lost='nothing',
-)
 def test_wrong_value_in_a_parameter_file(models, start, peer, tmp_path):
     path = tmp_path / 'params.yaml'
     path.write_text('/**:\n  ros__parameters:\n    detector: {score_threshold: 7.5}\n')
@@ -213,12 +177,6 @@ def test_wrong_value_in_a_parameter_file(models, start, peer, tmp_path):
     'moment',
     ['_rclpy_pybind11', 'libopenvino.so', 'libopenvino_ir_frontend', 'libopenvino_intel_cpu'],
 )
-@pytest.mark.fault(
-    'signals',
-    'Ctrl-C while the node starts',
-    happens='exit code 0, without a traceback',
-    lost='nothing',
-)
 def test_interrupted_while_starting(models, start, moment):
     """Each library is loaded at another moment: importing, importing, reading, compiling."""
     process = start('tracker_node')
@@ -228,12 +186,6 @@ def test_interrupted_while_starting(models, start, moment):
     assert 'Traceback' not in process.output
 
 
-@pytest.mark.fault(
-    'signals',
-    'Ctrl-C twice, under load',
-    happens='exit code 0',
-    lost='images in work',
-)
 def test_interrupted_while_working(models, start, peer, pictures, to_message):
     process = start('tracker_node', reid__model='none')
     process.wait_for('tracking the persons')
@@ -247,12 +199,6 @@ def test_interrupted_while_working(models, start, peer, pictures, to_message):
     assert 'Traceback' not in process.output
 
 
-@pytest.mark.fault(
-    'signals',
-    'Ctrl-C while the node is unconfigured',
-    happens='exit code 0',
-    lost='nothing',
-)
 def test_interrupted_while_unconfigured(models, start, peer):
     process = start('tracker_node', autostart=False)
     assert peer.state() == 'unconfigured'

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies
 from rcl_interfaces.msg import ParameterType
 from rclpy.context import Context
 from rclpy.node import Node
@@ -48,13 +47,12 @@ def same(one, other):
 
 # One of every kind, and what YAML itself reads differently.
 SCALARS = """
-1e3 0x10 010 08 y off No null ~ 2020-01-01 1_000 1:30 inf -inf nan .inf .NaN +.inf "5" '1' 5x .5
-5. +5 -0x10 99999999999999999999 1e400 1e-310 1e-400 0e-400 0.0 0x1p-1074 tRue yes 2.5 word
+1e3 0x10 y off No null ~ 2020-01-01 1_000 1:30 inf -inf nan .inf .NaN +.inf "5" '1' 5x .5
+5. +5 -0x10 99999999999999999999 1e-5 0.0 tRue yes 2.5 word 1.5e 0
 """
-ENTRIES = """
-/** /* * ** person_tracker /person_tracker /a b robot /robot/person_tracker a/b/person_tracker
-/a/* x-y /a/b/**
-"""
+# Names of namespaces, and those in them.
+OUTER = ('/**', '/*', '*', '**', '/', '/a', 'robot', '/a/*', '/a/**')
+INNER = ('*', '**', 'person_tracker', 'b')
 
 
 @pytest.mark.parametrize(
@@ -73,7 +71,6 @@ ENTRIES = """
         + ''.join(f'    p{index}: {one}\n' for index, one in enumerate(SCALARS.split())),
         '/**: {ros__parameters: {a: [1, 2], b: [x, y1], c: [], d: [1.0, 2.0]}}',
         '/**: {ros__parameters: {a: 1}}\n---\n/**: {ros__parameters: {b: 1}}',
-        '/**: {ros__parameters: {a: 1, a: 2.5}}',
     ],
 )
 def test_read_as_rcl_reads(tmp_path, text):
@@ -83,44 +80,15 @@ def test_read_as_rcl_reads(tmp_path, text):
     assert same(taken_by_us(path), taken_by_rcl(path))
 
 
-VALUE = strategies.one_of(
-    # Between braces, libyaml takes no colon in a text without quotes, and PyYAML does.
-    strategies.sampled_from(['', *(each for each in SCALARS.split() if ':' not in each)]),
-    strategies.integers().map(str),
-    strategies.floats(allow_nan=False, allow_infinity=False).map(repr),
-)
-VALUES = VALUE | strategies.lists(VALUE, max_size=3).map(lambda each: f'[{", ".join(each)}]')
-PARAMETERS = strategies.dictionaries(
-    strategies.sampled_from('abc'),
-    VALUES | strategies.dictionaries(strategies.sampled_from('de'), VALUES, min_size=1),
-    max_size=3,
-)
-
-
-def flow(tree):
-    if isinstance(tree, dict):
-        return '{' + ', '.join(f'"{key}": {flow(value)}' for key, value in tree.items()) + '}'
-    return tree
-
-
-TREES = strategies.recursive(
-    PARAMETERS.map(lambda each: {'ros__parameters': each}),
-    lambda inner: strategies.dictionaries(
-        strategies.sampled_from(ENTRIES.split()), inner, min_size=1, max_size=3
-    ),
-    max_leaves=6,
-)
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(tree=TREES)
-def test_what_is_read_is_what_rcl_takes(tmp_path_factory, tree):
-    path = tmp_path_factory.getbasetemp() / 'random.yaml'
-    path.write_text(flow(tree))
-    ours = taken_by_us(path)
-    # Some that rcl takes by accident are refused; the node refuses them, too.
-    if ours is not None:
-        assert same(ours, taken_by_rcl(path))
+@pytest.mark.parametrize('outer', OUTER)
+def test_nested_names_are_those_of_rcl(tmp_path, outer):
+    path = tmp_path / 'nested.yaml'
+    inner = ', '.join(
+        f'"{name}": {{ros__parameters: {{a{number}: 1}}}}' for number, name in enumerate(INNER)
+    )
+    path.write_text(f'{{"{outer}": {{{inner}}}}}')
+    assert taken_by_us(path) is not None
+    assert same(taken_by_us(path), taken_by_rcl(path))
 
 
 BRING_UP = """
@@ -180,12 +148,6 @@ def test_numbers_set_at_run_time(start, peer):
         ('video_publisher', 'frame_rate', 'frame_id'),
     ],
 )
-@pytest.mark.fault(
-    'parameters',
-    'unknown names in a parameter file of the node',
-    happens='a warning with the nearest name',
-    lost='those values',
-)
 def test_unknown_names_are_told_of_with_the_nearest(start, node, name, near):
     process = start(node, '-p', f'{name}:=x', '-p', 'use_sim_time:=false')
     process.wait_for(rf'WARN.*: {name}: no such parameter; did you mean {near}\?')
@@ -198,12 +160,6 @@ def test_names_for_all_nodes_of_a_process(start, peer_of, own_graph):
 
 
 @pytest.mark.parametrize('node', ['tracker_node', 'cameras_node', 'video_publisher'])
-@pytest.mark.fault(
-    'parameters',
-    'parameter files that are none',
-    happens='one line, exit code above 0',
-    lost='nothing',
-)
 def test_wrong_files_end_with_one_line(tmp_path, node):
     path = tmp_path / 'p.yaml'
     path.write_text('tracker: {max_age: 3}')
@@ -218,12 +174,6 @@ def test_wrong_files_end_with_one_line(tmp_path, node):
     assert line.endswith(str(caught.value))
 
 
-@pytest.mark.fault(
-    'parameters',
-    'ROS arguments that are none',
-    happens='the words of rcl, without a traceback',
-    lost='nothing',
-)
 def test_wrong_arguments_end_without_a_traceback():
     command = [sys.executable, '-m', 'persontrack_ros.ros', 'tracker_node', '--ros-args']
     for arguments, problem in ((['-p', 'foo'], "'-p foo'"), (['--foo'], '--foo')):

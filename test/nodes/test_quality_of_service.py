@@ -24,12 +24,6 @@ def subscriptions(peer, topic='/image_raw'):
     ]
 
 
-@pytest.mark.fault(
-    'publishers',
-    'publishers of other reliability that come and go',
-    happens='subscribed anew as they are',
-    lost='nothing',
-)
 def test_reliability_follows_the_publishers_and_loses_no_image(models, start, peer, to_message):
     process = start('tracker_node', reid__model='none')
     process.wait_for('tracking the persons')
@@ -98,12 +92,6 @@ def test_an_override_is_kept(models, start, peer, to_message, value):
     assert qos.reliability.name.lower() == peer.get(path) == value
 
 
-@pytest.mark.fault(
-    'parameters',
-    'an override of the quality of service that is none',
-    happens='one line, exit code above 0',
-    lost='nothing',
-)
 def test_an_override_that_is_none(models, start):
     path = 'qos_overrides./image_raw.subscription.reliability'
     process = start('tracker_node', '-p', f'{path}:=fast', reid__model='none')
@@ -167,12 +155,6 @@ def test_latched_camera_info_arrives_and_so_does_any_other(
 @pytest.mark.skipif(
     'cyclone' in os.environ.get('RMW_IMPLEMENTATION', ''),
     reason='what Cyclone DDS loses depends on the buffers of the kernel',
-)
-@pytest.mark.fault(
-    'publishers',
-    'images that get lost on their way',
-    happens='counted, and told of once',
-    lost='those images',
 )
 def test_lost_images_are_told_of_once(models, data, start, peer, monkeypatch):
     """As many are for which the shared memory of their publisher has no room."""

@@ -74,12 +74,6 @@ def test_reset_between_two_detections(peer, pictures, to_message):
     assert peer.set(detector__interval=1).successful
 
 
-@pytest.mark.fault(
-    'services',
-    'a pause under load',
-    happens='paused images are counted; ids go on',
-    lost='images meanwhile',
-)
 def test_enable_pauses_and_loses_nothing(peer, pictures, to_message):
     before = track_all(peer, pictures[:4], to_message)
     result = peer.call(SetBool, 'enable', data=False)
@@ -116,12 +110,6 @@ def test_a_state_survives_a_new_configuration(peer, pictures, to_message, state_
     assert len(track_all(peer, pictures[3:4], to_message) & before) >= 2
 
 
-@pytest.mark.fault(
-    'files',
-    'states that are missing or damaged, folders that are not there',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_files_that_cannot_be_used_change_nothing(peer, pictures, to_message, tmp_path):
     before = track_all(peer, pictures[:4], to_message)
     damaged = tmp_path / 'damaged.npz'
@@ -145,12 +133,6 @@ def test_files_that_cannot_be_used_change_nothing(peer, pictures, to_message, tm
     assert len(track_all(peer, pictures[4:5], to_message) & before) >= 2
 
 
-@pytest.mark.fault(
-    'services',
-    'services of the tracker before configure, or without a tracker',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_without_a_tracker_they_refuse(peer):
     for name in ('deactivate', 'cleanup'):
         assert peer.change_state(name)

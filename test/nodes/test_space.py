@@ -190,12 +190,6 @@ def test_tracks_do_not_wait_for_depth(space, pictures, to_message):
     assert [each.id for each in places.detections] == [each.id for each in tracks.detections]
 
 
-@pytest.mark.fault(
-    'publishers',
-    'depth images of another time',
-    happens='not used, with a line',
-    lost='places of those images',
-)
 def test_depth_of_another_time_is_not_used(space, tracker, pictures, to_message):
     depth, _ = paint(warm_up(space, pictures, to_message))
     message = to_message(pictures[0])
@@ -209,12 +203,6 @@ def test_depth_of_another_time_is_not_used(space, tracker, pictures, to_message)
     assert all(each.header != message.header for each in space.tracks)
 
 
-@pytest.mark.fault(
-    'publishers',
-    'depth images that cannot be used',
-    happens='no places, with the reason',
-    lost='places of those images',
-)
 def test_what_cannot_be_used_is_told(space, tracker, pictures, to_message):
     for _ in range(20):
         message = to_message(pictures[0])

@@ -36,12 +36,6 @@ def news(process):
     return [line for line in process.lines if NEWS in line]
 
 
-@pytest.mark.fault(
-    'clocks',
-    'stamps that go back',
-    happens='tracks end, ids go on',
-    lost='tracks',
-)
 def test_stamps_that_go_back(models, start, peer, show):
     process = start('tracker_node', reid__model='color', tracker__n_init=1)
     process.wait_for('tracking the persons')
@@ -82,12 +76,6 @@ def set_clock(peer):
     return set_to
 
 
-@pytest.mark.fault(
-    'clocks',
-    'a simulated clock that jumps',
-    happens='tracks end, ids go on',
-    lost='tracks',
-)
 def test_a_clock_that_jumps(models, start, peer, show, set_clock):
     process = start('tracker_node', use_sim_time=True, reid__model='color', tracker__n_init=1)
     process.wait_for('tracking the persons')
@@ -176,12 +164,6 @@ def now():
         (alternate(now, lambda: Time(sec=int(time.monotonic()) + 10**6)), 'go to and fro, as of'),
     ],
 )
-@pytest.mark.fault(
-    'clocks',
-    'stamps of 0, of whole seconds, or that stand still',
-    happens='the time of arrival counts, with one line',
-    lost='nothing',
-)
 def test_stamps_that_do_not_tell_the_time(start, peer, stamp_of, fault):
     """Who stays keeps the id, and who was away for longer than the node waits gets another."""
     process = start('tracker_node', input='detections')
@@ -199,12 +181,6 @@ def test_stamps_that_do_not_tell_the_time(start, peer, stamp_of, fault):
     assert len(warnings) <= (10 if 'fro' in fault else 1), warnings
 
 
-@pytest.mark.fault(
-    'clocks',
-    'stamps with nanoseconds above a second',
-    happens='taken for what they are, with one line',
-    lost='nothing',
-)
 def test_nanoseconds_above_a_second_are_told_of(start, peer):
     process = start('tracker_node', input='detections')
     process.wait_for('tracking the persons')

@@ -71,12 +71,6 @@ def test_compressed_images_are_tracked(module_peer, show, extension):
 
 
 @pytest.mark.parametrize('content', [b'', b'no picture', b'\xff\xd8\xff'])
-@pytest.mark.fault(
-    'publishers',
-    'damaged compressed images',
-    happens='skipped, with an error in log and diagnostics',
-    lost='those images',
-)
 def test_damaged_ones_are_skipped(module_peer, tracker, images, compress, pictures, show, content):
     bad = compress(pictures[0])
     bad.data = array('B', content)
@@ -86,12 +80,6 @@ def test_damaged_ones_are_skipped(module_peer, tracker, images, compress, pictur
     assert all(answer.header.stamp != bad.header.stamp for answer in module_peer.tracks)
 
 
-@pytest.mark.fault(
-    'publishers',
-    'compressed images of more pixels than max_megapixels',
-    happens='skipped before they are decoded',
-    lost='those images',
-)
 def test_large_ones_are_skipped(module_peer, tracker, images, compress, pictures, show):
     """The pictures have 0.44 megapixels."""
     assert module_peer.set(max_megapixels=0.4).successful

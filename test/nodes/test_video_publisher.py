@@ -197,12 +197,6 @@ def test_rate_is_a_lower_limit_of_the_time_between_images(start, peer, video):
         ({'skip_frames': 1000}, 'no image can be read .* after the first 1000'),
     ],
 )
-@pytest.mark.fault(
-    'parameters',
-    'wrong sources and parameters of the video publisher',
-    happens='one line, exit code 2',
-    lost='nothing',
-)
 def test_wrong_sources_and_parameters(start, video, parameters, message):
     """One line that says what is wrong, and exit code 2."""
     process = start('video_publisher', **{'source': video, **parameters})
@@ -213,12 +207,6 @@ def test_wrong_sources_and_parameters(start, video, parameters, message):
 
 
 @pytest.mark.parametrize('moment', ['_rclpy_pybind11', 'cv2', 'waiting for the tracker'])
-@pytest.mark.fault(
-    'signals',
-    'Ctrl-C of the video publisher',
-    happens='exit code 0',
-    lost='nothing',
-)
 def test_interrupted(start, video, moment):
     process = start('video_publisher', source=video, wait_for_tracker=True)
     if ' ' in moment:
@@ -230,12 +218,6 @@ def test_interrupted(start, video, moment):
     assert 'Traceback' not in process.output
 
 
-@pytest.mark.fault(
-    'publishers',
-    'a stream behind the video publisher that stalls',
-    happens='opened again; Ctrl-C ends it at once',
-    lost='the images meanwhile',
-)
 def test_a_stream_that_stalls(camera, ffmpeg, tmp_path):
     """Its images are published, the log says what is wrong, and Ctrl-C does not wait for it."""
     video = tmp_path / 'video.ts'
@@ -267,12 +249,6 @@ def test_a_stream_that_stalls(camera, ffmpeg, tmp_path):
     assert process.output.count('[WARN]') == 1
 
 
-@pytest.mark.fault(
-    'files',
-    'a video behind the video publisher that was cut off',
-    happens='what is there is published, then exit code 2',
-    lost='what is not there',
-)
 def test_a_video_that_was_cut_off(start, data, tmp_path):
     cut = tmp_path / 'cut.avi'
     cut.write_bytes(data('videos/vtest.avi').read_bytes()[:200_000])

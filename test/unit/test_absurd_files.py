@@ -45,12 +45,6 @@ ANCHORS = 'a0: &a0 [x, x]\n' + ''.join(
     ],
     ids=lambda text: repr(text[:20]),
 )
-@pytest.mark.fault(
-    'files',
-    'YAML of huge numbers, deep nesting, anchors that multiply or no UTF-8',
-    happens='refused, in bounded time and memory',
-    lost='nothing',
-)
 def test_yaml(tmp_path, text):
     path = tmp_path / 'x.yaml'
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -60,12 +54,6 @@ def test_yaml(tmp_path, text):
     assert len(str(caught.value)) < 3000
 
 
-@pytest.mark.fault(
-    'files',
-    '/dev/zero, pipes and folders in the place of a file',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_endless_files():
     for read in (load_yaml, read_mot, Recording.load):
         with pytest.raises(SourceError, match='/dev/zero'):
@@ -97,12 +85,6 @@ def header(text):
         b'',
     ],
     ids=['rows', 'negative', 'nested', 'object', 'bomb', 'empty'],
-)
-@pytest.mark.fault(
-    'files',
-    'stored detections with absurd numbers, types and sizes',
-    happens='refused, with the reason',
-    lost='nothing',
 )
 def test_recordings(tmp_path, monkeypatch, member):
     monkeypatch.setattr(recording_module, '_MAX_BYTES', 1 << 22)
@@ -170,12 +152,6 @@ def assert_told(action, kind=SourceError):
 
 @bounded
 @given(st.data())
-@pytest.mark.fault(
-    'files',
-    'stored detections with damaged bytes',
-    happens='refused, or finite',
-    lost='nothing',
-)
 def test_mutated_recordings(tmp_path, data):
     path = tmp_path / 'x.npz'
     if data.draw(st.booleans()):
@@ -198,12 +174,6 @@ MOT = b'frame,id,x,y,w,h,score\n' + b''.join(
 
 @bounded
 @given(st.data())
-@pytest.mark.fault(
-    'files',
-    'MOTChallenge files with damaged bytes',
-    happens='refused, or read',
-    lost='nothing',
-)
 def test_mutated_mot_files(tmp_path, data):
     (tmp_path / 'det').mkdir(exist_ok=True)
     path = tmp_path / 'det' / 'det.txt'
@@ -216,12 +186,6 @@ def test_mutated_mot_files(tmp_path, data):
 
 @bounded
 @given(st.data())
-@pytest.mark.fault(
-    'files',
-    'descriptions of models with damaged bytes',
-    happens='refused, or read',
-    lost='nothing',
-)
 def test_mutated_profiles(tmp_path, data):
     profile = b'color: RGB\nscale: 255\nsize: [64, 96]\ndecoder: yolov8\nperson_class: 0\n'
     export = b'task: detect\nstride: 32\nimgsz: [640, 640]\nnames:\n  0: person\n  1: dog\n'
@@ -241,12 +205,6 @@ VALUES = st.recursive(
 
 @bounded
 @given(st.data())
-@pytest.mark.fault(
-    'files',
-    'descriptions of models with any values',
-    happens='refused, or read',
-    lost='nothing',
-)
 def test_any_values_in_profiles(tmp_path, data):
     keys = [
         *('layout', 'color', 'mean', 'scale', 'size', 'decoder', 'person_class', 'nms_threshold'),
@@ -262,12 +220,6 @@ def test_any_values_in_profiles(tmp_path, data):
 
 @bounded
 @given(st.text())
-@pytest.mark.fault(
-    'files',
-    'any YAML as a parameter file',
-    happens='refused, or read as rcl reads it',
-    lost='nothing',
-)
 def test_any_yaml(text):
     try:
         parse_yaml(text)

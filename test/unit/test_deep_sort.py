@@ -189,11 +189,6 @@ def similar(similarity):
         ({'max_cosine_distance': 0.3}, 0.69, False),
         ({'max_cosine_distance': 0.6}, 0.41, True),
         ({'max_cosine_distance': 0.6}, 0.39, False),
-        # Of unit vectors, the Euclidean distance is sqrt(2 - 2 cos).
-        ({'metric': 'euclidean', 'max_euclidean_distance': 0.75}, 0.73, True),
-        ({'metric': 'euclidean', 'max_euclidean_distance': 0.75}, 0.71, False),
-        ({'metric': 'euclidean', 'max_euclidean_distance': 1.0}, 0.51, True),
-        ({'metric': 'euclidean', 'max_euclidean_distance': 1.0}, 0.49, False),
     ],
 )
 def test_appearance_limit(settings, similarity, same):

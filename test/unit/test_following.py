@@ -103,6 +103,12 @@ def test_a_target_needs_places(given):
         Configuration().changed({'target': '1', **given})
 
 
+def test_a_frame_with_a_slash():
+    """As tf2, which refuses it only when it is asked."""
+    with pytest.raises(SettingsError, match="begin with a slash: 'odom' instead of '/odom'"):
+        Configuration().changed({'depth': True, 'target_frame': '/odom'})
+
+
 def test_headings():
     heading, viewpoint = Heading(), np.zeros(3)
     still, ahead = np.zeros(3), np.array([2.0, 2.0, 1.0])

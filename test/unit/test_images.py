@@ -261,12 +261,6 @@ def test_no_pixels(encoding, height, width):
     ('encoding', 'row'),
     [('bgr8', 24), ('rgba8', 32), ('mono16', 16), ('yuyv', 16), ('nv12', 8), ('nv24', 8)],
 )
-@pytest.mark.fault(
-    'publishers',
-    'an image whose step is shorter than a row',
-    happens='refused, with the reason',
-    lost='that image',
-)
 def test_step_smaller_than_a_row(encoding, row):
     message = Image(
         height=4, width=8, encoding=encoding, step=row - 1, data=array('B', bytes(999))
@@ -290,12 +284,6 @@ def test_step_smaller_than_a_row(encoding, row):
         ('nv24', 8, 96),
     ],
 )
-@pytest.mark.fault(
-    'publishers',
-    'an image with too few bytes',
-    happens='refused, with the reason',
-    lost='that image',
-)
 def test_truncated(encoding, step, needed):
     message = Image(height=4, width=8, encoding=encoding, step=step)
     for size in (0, needed - 1):
@@ -316,12 +304,6 @@ def test_truncated(encoding, step, needed):
         ('bayer_rggb8', 2, 8, '3x3'),
         ('bayer_gbrg16', 8, 2, '3x3'),
     ],
-)
-@pytest.mark.fault(
-    'publishers',
-    'an image without width or height, or of impossible size',
-    happens='refused, with the reason',
-    lost='that image',
 )
 def test_impossible_size(encoding, height, width, fault):
     message = Image(height=height, width=width, encoding=encoding, step=99)
@@ -347,12 +329,6 @@ def test_unknown_encoding_without_cv_bridge(monkeypatch):
 
 
 @pytest.mark.parametrize('encoding', ['16UC1', '32FC1'])
-@pytest.mark.fault(
-    'publishers',
-    'depth or infrared as the image to be searched',
-    happens='refused, with what to do',
-    lost='that image',
-)
 def test_depth_and_infrared_of_unknown_range(encoding):
     message = Image(encoding=encoding, height=2, width=2, step=8, data=bytes(16))
     with pytest.raises(ImageError, match='publish infrared as mono8, or .* as mono16'):
@@ -360,12 +336,6 @@ def test_depth_and_infrared_of_unknown_range(encoding):
 
 
 @pytest.mark.parametrize('encoding', ['', '64FC1', 'BGR8'])
-@pytest.mark.fault(
-    'publishers',
-    'encodings that are no colour picture',
-    happens='refused, with the reason',
-    lost='that image',
-)
 def test_encodings_that_are_no_colour_picture(monkeypatch, encoding):
     monkeypatch.setitem(sys.modules, 'cv_bridge', None)
     message = Image(height=2, width=2, encoding=encoding, step=8, data=array('B', bytes(16)))
@@ -519,12 +489,6 @@ def test_a_compressed_bayer_pattern_that_is_too_small():
         decode_image(data, format_='bayer_rggb8; png compressed ')
 
 
-@pytest.mark.fault(
-    'publishers',
-    'a PNG of 425 KB that would fill the memory',
-    happens='refused before it is decoded',
-    lost='that image',
-)
 def test_a_picture_that_would_fill_the_memory(monkeypatch):
     """A few kilobytes that hold 400 million pixels are not decoded."""
     monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('was decoded'))
@@ -544,12 +508,6 @@ def test_a_picture_as_the_camera_was_held():
 
 @settings(max_examples=150, deadline=None, database=None)
 @given(st.data())
-@pytest.mark.fault(
-    'publishers',
-    'compressed images with damaged bytes',
-    happens='refused, or a picture',
-    lost='that image',
-)
 def test_damaged_pictures(data):
     """Whatever is in them, they are decoded or refused."""
     kind = data.draw(st.sampled_from(['JPEG', 'PNG', 'TIFF', 'BMP', 'WEBP']))

@@ -130,12 +130,6 @@ def test_files_on_a_server(videos, name, monkeypatch):
 
 
 @pytest.mark.parametrize('name', ['video.ts', 'fast.mp4'])
-@pytest.mark.fault(
-    'publishers',
-    'a server that breaks off within a file and comes back',
-    happens='read on from there',
-    lost='nothing',
-)
 def test_a_server_that_breaks_off_and_comes_back(videos, name, caplog):
     """Every image comes once, whatever the server does meanwhile."""
     content = (videos / name).read_bytes()
@@ -147,12 +141,6 @@ def test_a_server_that_breaks_off_and_comes_back(videos, name, caplog):
     assert pauses[1:3] == [pytest.approx(0.1), pytest.approx(0.2)]
 
 
-@pytest.mark.fault(
-    'publishers',
-    'a live stream that breaks off',
-    happens='opened again, with a line',
-    lost='the images meanwhile',
-)
 def test_a_live_stream_that_breaks_off(videos, caplog):
     """Nobody says how long it is: it never ends, and its times are those of the arrival."""
     content = (videos / 'video.ts').read_bytes()
@@ -168,12 +156,6 @@ def test_a_live_stream_that_breaks_off(videos, caplog):
     assert 'trying again in' in caplog.text
 
 
-@pytest.mark.fault(
-    'files',
-    'a damaged video on a server',
-    happens='what is there is read, then an error',
-    lost='what is not there',
-)
 def test_a_damaged_file_on_a_server_is_an_error(videos):
     """The connection is not to blame for it."""
     content = (videos / 'fast.mp4').read_bytes()
@@ -188,24 +170,12 @@ def test_a_damaged_file_on_a_server_is_an_error(videos):
 
 
 @pytest.mark.parametrize('answer', [refusal, whole(b'no video')], ids=['503', 'text'])
-@pytest.mark.fault(
-    'publishers',
-    'addresses that nobody has',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_what_cannot_be_opened_is_an_error(answer):
     with serving(answering(answer)) as address, pytest.raises(SourceError) as caught:
         VideoSource(f'{address}/a.mp4')
     assert f'cannot decode the video {address}/a.mp4' in str(caught.value)
 
 
-@pytest.mark.fault(
-    'publishers',
-    'nobody serves a stream',
-    happens='tried again for a while, then an error',
-    lost='nothing',
-)
 def test_nobody_serves():
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
@@ -233,12 +203,6 @@ def stalling(content):
     return answer
 
 
-@pytest.mark.fault(
-    'signals',
-    'Ctrl-C while a stream is waited for',
-    happens='ends at once',
-    lost='nothing',
-)
 def test_who_waits_for_an_image_can_be_stopped(videos):
     content = (videos / 'video.ts').read_bytes()
     numbers = []
@@ -259,12 +223,6 @@ def test_who_waits_for_an_image_can_be_stopped(videos):
         assert not reader.is_alive()
 
 
-@pytest.mark.fault(
-    'publishers',
-    'a server that stalls',
-    happens='given up after a while, and opened again',
-    lost='the images meanwhile',
-)
 def test_a_server_that_stalls_is_given_up(videos, monkeypatch):
     from persontrack_ros.core.video import media
 

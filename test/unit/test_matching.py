@@ -80,12 +80,6 @@ def test_a_slow_detector_is_waited_for(rate, delay):
     assert stream.matcher.fault == ''
 
 
-@pytest.mark.fault(
-    'publishers',
-    'detections that come more than 2 s after their images',
-    happens='a warning in log and diagnostics that names the delay',
-    lost='those images',
-)
 def test_a_detector_that_is_too_slow():
     stream = Stream()
     stream.play(30, 200, 3.1)
@@ -137,12 +131,6 @@ def test_messages_as_they_come():
 
 
 @pytest.mark.parametrize('data', [b'', b'\0\1\0\0', b'\0\1\0\0' + bytes(8), bytes(range(200))])
-@pytest.mark.fault(
-    'publishers',
-    'bytes that are no message',
-    happens='counted as failed, with an error in log and diagnostics',
-    lost='those messages',
-)
 def test_bytes_that_are_no_message(data):
     message = Message(Image, data)
     assert isinstance(message.stamp, int)
@@ -187,12 +175,6 @@ def test_which_detections_are_taken():
 
 @pytest.mark.parametrize('place', ['x', 'y', 'size_x', 'size_y'])
 @pytest.mark.parametrize('value', [math.nan, math.inf, -5.0, 0.0, 5e-324, 1e-308, 1e-30, 1e300])
-@pytest.mark.fault(
-    'publishers',
-    'detections with boxes that are infinite, empty or beyond measure',
-    happens='refused and counted',
-    lost='those detections',
-)
 def test_what_no_person_can_have_is_refused(place, value):
     message = Detection2DArray(detections=[detection(20.0, 4.0, ('person', 0.9))] * 2)
     wrong = detection(20.0, 4.0, ('person', 0.9))

@@ -158,12 +158,6 @@ def test_a_part_that_was_cut_out_is_whole(make, ffmpeg, tmp_path):
     ],
 )
 @pytest.mark.parametrize('part', [0.5, 0.75])
-@pytest.mark.fault(
-    'files',
-    'videos of many kinds, cut off anywhere',
-    happens='what is there is read, then an error',
-    lost='what is not there',
-)
 def test_a_truncated_video(make, name, codec, part):
     """What is there is delivered, and then is said what is missing."""
     path = make(name, f'{WITH_SOUND if "sound" in name else SHORT} {codec}')
@@ -182,12 +176,6 @@ def test_a_truncated_video(make, name, codec, part):
         np.testing.assert_array_equal(frame.image, images[frame.stamp])
 
 
-@pytest.mark.fault(
-    'files',
-    'a damaged video that announces its length',
-    happens='the error says how much is missing',
-    lost='what is missing',
-)
 def test_how_much_is_missing(data, tmp_path):
     path = tmp_path / 'cut.avi'
     path.write_bytes(data('videos/vtest.avi').read_bytes()[: 8_131_690 // 20])
@@ -197,12 +185,6 @@ def test_how_much_is_missing(data, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['a.mp4', 'a.avi', 'a.ts'])
-@pytest.mark.fault(
-    'files',
-    'damaged images within a video',
-    happens='left out, with one line at the end',
-    lost='those images',
-)
 def test_damaged_images_are_left_out(make, name):
     """Whatever the decoder made up in their place."""
     path = make(name, f'{SHORT} -c:v mpeg4 -g 1 -b:v 2M')
@@ -249,12 +231,6 @@ def test_packets_that_a_stream_lost(make, codec):
     assert 'is damaged' in complaint
 
 
-@pytest.mark.fault(
-    'disks',
-    'a video that is emptied or replaced while it is read',
-    happens='an error that says so',
-    lost='the images after it',
-)
 def test_a_file_that_is_emptied_while_it_is_read(make):
     path = make('a.avi', f'{TEST} -frames:v 200 -c:v mjpeg')
     with VideoSource(str(path)) as source:
@@ -266,12 +242,6 @@ def test_a_file_that_is_emptied_while_it_is_read(make):
     assert 20 <= len(frames) < 200
 
 
-@pytest.mark.fault(
-    'files',
-    'a damaged video in a loop',
-    happens='the good images, again and again',
-    lost='the others',
-)
 def test_a_damaged_video_can_be_shown_in_a_loop(make, caplog):
     path = make('a.avi', f'{SHORT} -c:v mjpeg')
     content = path.read_bytes()
@@ -283,12 +253,6 @@ def test_a_damaged_video_can_be_shown_in_a_loop(make, caplog):
 
 @pytest.mark.parametrize('content', [b'', b'nothing', bytes(range(256)) * 50])
 @pytest.mark.parametrize('name', ['a.mp4', 'a.avi', 'a.txt', 'a.mkv', 'a'])
-@pytest.mark.fault(
-    'files',
-    'files that are no videos',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_what_is_no_video(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
@@ -298,12 +262,6 @@ def test_what_is_no_video(tmp_path, name, content):
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.fault(
-    'files',
-    'a file with sound only',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_sound_is_no_video(make):
     path = make('sound.m4a', '-f lavfi -i sine=d=1 -c:a aac')
     with pytest.raises(SourceError, match=r'no video in .*sound\.m4a'):

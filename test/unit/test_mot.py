@@ -37,12 +37,6 @@ def test_a_line_per_track_and_frame(tmp_path):
     ]
 
 
-@pytest.mark.fault(
-    'disks',
-    'tracks to a place that there is not',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_a_file_that_cannot_be_written(tmp_path):
     for path in (tmp_path, tmp_path / 'nowhere' / 'tracks.txt'):
         with pytest.raises(OutputError, match='cannot write') as caught:
@@ -75,12 +69,6 @@ def test_a_file_that_cannot_be_written(tmp_path):
         (None, 'No such file'),
     ],
 )
-@pytest.mark.fault(
-    'files',
-    'files that are no MOTChallenge files, by line',
-    happens='refused, with the line that is wrong',
-    lost='nothing',
-)
 def test_files_that_are_no_mot_files(tmp_path, content, reason):
     path = tmp_path / 'tracks.txt'
     if content is not None:
@@ -92,12 +80,6 @@ def test_files_that_are_no_mot_files(tmp_path, content, reason):
     assert len(str(caught.value)) < 3000
 
 
-@pytest.mark.fault(
-    'files',
-    'a device as a MOTChallenge file',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_a_device_is_no_mot_file():
     with pytest.raises(SourceError, match='/dev/zero: it is no regular file'):
         read_mot(Path('/dev/zero'))
@@ -324,12 +306,6 @@ def test_a_wrong_seqinfo_names_file_and_key(tmp_path, key, value):
         {'num_frames': 1, 'frame': [1], 'score': [0.5], 'tlwh': [[1, 2, 3]]},
     ],
 )
-@pytest.mark.fault(
-    'files',
-    'files that are no stored detections',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_files_that_are_no_recordings(tmp_path, arrays):
     path = tmp_path / 'detections.npz'
     np.savez(path, **{name: np.array(value) for name, value in arrays.items()})
@@ -394,23 +370,11 @@ def test_scores_of_tracks():
         ([[1, 2, 3]], [0.5], None),
     ],
 )
-@pytest.mark.fault(
-    'files',
-    'stored detections that contradict themselves',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_detections_that_contradict_themselves(boxes, scores, embeddings):
     with pytest.raises(ValueError, match=r'boxes|embeddings'):
         Detections.create(boxes, scores, embeddings)
 
 
-@pytest.mark.fault(
-    'files',
-    'stored detections, cut off anywhere',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_a_damaged_recording(tmp_path):
     path = tmp_path / 'detections.npz'
     recording().save(path)

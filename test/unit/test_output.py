@@ -35,12 +35,6 @@ def test_a_file_is_there_when_it_is_complete(tmp_path):
     assert os.listdir(tmp_path) == ['out']
 
 
-@pytest.mark.fault(
-    'disks',
-    'an error while a file is replaced',
-    happens='the old one is there, whole',
-    lost='the new one',
-)
 def test_after_an_error_the_old_file_is_there(tmp_path):
     path = tmp_path / 'out'
     path.write_bytes(b'old')
@@ -78,12 +72,6 @@ def test_devices_and_pipes_are_written_to():
 
 
 @pytest.mark.parametrize('name', ['', 'no/out', 'x' * 300])
-@pytest.mark.fault(
-    'disks',
-    'write-protected files and folders, folders that are not there',
-    happens='one line, exit code 2',
-    lost='nothing',
-)
 def test_files_that_cannot_be_written(tmp_path, name):
     with pytest.raises(OutputError, match='cannot write') as caught:
         OutputFile(tmp_path / name)
@@ -142,12 +130,6 @@ def test_what_can_be_written(tmp_path, name):
 
 
 @pytest.mark.parametrize('name', WRITERS)
-@pytest.mark.fault(
-    'disks',
-    'a disk or quota that is full: videos, tracks, detections, pictures, bags',
-    happens='one line, exit code 2; no file is left',
-    lost='the file',
-)
 def test_a_full_disk(tmp_path, name):
     """Of a file that cannot grow, no write fails but the last, or only the closing."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -162,12 +144,6 @@ def test_a_full_disk(tmp_path, name):
 
 
 @pytest.mark.parametrize('name', ['out.mp4', 'out.avi', 'out.txt', 'out.npz', 'out.png'])
-@pytest.mark.fault(
-    'disks',
-    'a device without space',
-    happens='one line, exit code 2',
-    lost='the file',
-)
 def test_a_full_device(tmp_path, name):
     (tmp_path / name).symlink_to('/dev/full')
     with pytest.raises(OutputError, match='No space left'):
@@ -219,12 +195,6 @@ def inputs(tmp_path, monkeypatch):
         'bag compare in.txt seq --picture seq/gt/gt.txt --force',
     ],
 )
-@pytest.mark.fault(
-    'files',
-    'an output that is an input, by any name or link, in any command',
-    happens='one line, exit code 2',
-    lost='nothing',
-)
 def test_nothing_is_written_over_what_is_read(inputs, capsys, command):
     for name in ('seq.tracks.png', 'seq.switches.png'):
         (inputs / name).write_bytes(b'precious')
@@ -235,12 +205,6 @@ def test_nothing_is_written_over_what_is_read(inputs, capsys, command):
     assert all(path.read_bytes() == b'precious' for path in files)
 
 
-@pytest.mark.fault(
-    'files',
-    'two outputs into one file',
-    happens='one line, exit code 2',
-    lost='nothing',
-)
 def test_two_outputs_are_two_files(inputs, capsys):
     command = 'run in.mp4 --output out.mp4 --mot-output ./out.mp4'
     assert commands.main(command.split()) == 2
@@ -248,12 +212,6 @@ def test_two_outputs_are_two_files(inputs, capsys):
     assert not (inputs / 'out.mp4').exists()
 
 
-@pytest.mark.fault(
-    'files',
-    'a bag to be written over the folder of the video that is read',
-    happens='one line, exit code 2',
-    lost='nothing',
-)
 def test_a_bag_is_not_written_over_the_folder_of_what_is_read(inputs, capsys):
     (inputs / 'bag' / 'metadata.yaml').write_text('')
     (inputs / 'bag' / 'in.mp4').write_bytes(b'precious')

@@ -121,6 +121,7 @@ face_detector: {ros__parameters: {faces: 3}}
         ('ros__parameters: {tracker: {max_age: 3}}', 'no node is named above ros__parameters'),
         ('/**: {ros__parameters: 3}', 'no ROS parameter file'),
         ('/**: {ros__parameters: null}', 'no ROS parameter file'),
+        ('/a: {b/c: {ros__parameters: {}}}', 'b/c has a / below /a; write the whole name at'),
         ('person-tracker: {ros__parameters: {}}', "'person-tracker' can be the name of no node"),
         ('/**:\n  ros__parameters:\n    depth:\n', 'depth has no value (line 3)'),
         ('/**: {ros__parameters: {tracker: {max_age: 3}', 'cannot read the parameter file'),
@@ -135,12 +136,6 @@ face_detector: {ros__parameters: {faces: 3}}
         ('/**: {ros__parameters: {depth: true, input: detections}}', 'depth belongs to images'),
     ],
 )
-@pytest.mark.fault(
-    'parameters',
-    'parameter files that contradict the rules of rcl',
-    happens='refused, with line and example',
-    lost='nothing',
-)
 def test_wrong_parameter_files(write, text, problem):
     with pytest.raises(SettingsError) as caught:
         read(write(text))
@@ -150,12 +145,6 @@ def test_wrong_parameter_files(write, text, problem):
         assert 'write for example "/**: {ros__parameters: ' in str(caught.value)
 
 
-@pytest.mark.fault(
-    'files',
-    'parameter files that cannot be read',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_unreadable_parameter_files(tmp_path):
     binary = tmp_path / 'binary.yaml'
     binary.write_bytes(b'\xff\xfe\x00\x81')

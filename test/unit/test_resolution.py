@@ -43,12 +43,6 @@ def check(tracks, frame, size):
 
 @pytest.mark.parametrize('known', [True, False])
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
-@pytest.mark.fault(
-    'publishers',
-    'a camera switches its resolution',
-    happens='everybody keeps id and velocity',
-    lost='nothing',
-)
 def test_ids_boxes_and_velocities_stay(algorithm, known):
     tracker = make_tracker(TrackerSettings(algorithm=algorithm))
     for frame in range(60):
@@ -59,12 +53,6 @@ def test_ids_boxes_and_velocities_stay(algorithm, known):
             assert len(tracker.tracks) == 2
 
 
-@pytest.mark.fault(
-    'publishers',
-    'a camera switches its resolution while somebody is hidden',
-    happens='found again, and no box is left elsewhere',
-    lost='nothing',
-)
 def test_who_is_hidden_meanwhile_is_found_again_and_no_ghost_is_left():
     tracker = make_tracker(TrackerSettings())
     for frame in range(40):
@@ -83,12 +71,6 @@ def test_with_remembered_persons():
     check(tracks, 23, SIZES[1])
 
 
-@pytest.mark.fault(
-    'files',
-    'the resolution changes within a video that is tracked as a whole',
-    happens='everybody keeps the id, in pixels of each image',
-    lost='nothing',
-)
 def test_a_whole_video():
     tracker = OfflineTracker(TrackerSettings())
     for frame in range(48):

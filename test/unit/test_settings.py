@@ -77,7 +77,7 @@ def test_numbers_are_finite(name, value):
         ('detector.model', True, 'True is not a text'),
         ('detector.model', '', 'must not be empty'),
         ('detector.precision', 'FP8', "'FP8' is not one of FP32, FP16, FP16-INT8"),
-        ('tracker.metric', 'manhattan', "'manhattan' is not one of cosine, euclidean"),
+        ('tracker.camera_motion', 'flow', "'flow' is not one of"),
     ],
 )
 def test_wrong_values_are_refused(name, value, problem):

@@ -6,8 +6,6 @@ import fcntl
 import os
 import time
 
-import pytest
-
 from persontrack_ros.ros.shared_memory import remove_segments_of_dead
 
 OLD = time.time() - 3600
@@ -21,12 +19,6 @@ def make(folder, name, age=OLD):
     return lock
 
 
-@pytest.mark.fault(
-    'disks',
-    'shared memory of the living and of the dead',
-    happens='only that of the dead is removed',
-    lost='nothing',
-)
 def test_only_those_of_the_dead_are_removed(tmp_path):
     make(tmp_path, 'fastrtps_0123456789abcdef')
     make(tmp_path, 'fastdds_0123456789abcdef')
@@ -47,12 +39,6 @@ def test_only_those_of_the_dead_are_removed(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2 * len(left)
 
 
-@pytest.mark.fault(
-    'disks',
-    'shared memory that another node removes at the same time',
-    happens='no harm',
-    lost='nothing',
-)
 def test_what_others_remove_meanwhile_does_no_harm(tmp_path):
     make(tmp_path, 'fastrtps_0123456789abcdef')
     (tmp_path / 'fastrtps_0123456789abcdef').unlink()

@@ -9,7 +9,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_tracking import ALGORITHMS, SECOND, step
@@ -36,13 +35,7 @@ def walk(tracker, first, last):
 
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
 @given(data=st.data(), shared=st.booleans())
-@settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
-@pytest.mark.fault(
-    'files',
-    'states with arrays of other types or lengths, or with numbers that are not finite',
-    happens='refused, with the reason',
-    lost='nothing',
-)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_wrong_arrays_change_nothing(algorithm, data, shared):
     first, second = make(algorithm, 60.0 * shared), make(algorithm, 60.0 * shared)
     walk(first, 0, 12)
@@ -110,12 +103,6 @@ HEADER = "{{'descr': '{}', 'fortran_order': False, 'shape': ({},)}}"
     ],
     ids=['rows', 'negative', 'digits', 'objects', 'code', 'bomb'],
 )
-@pytest.mark.fault(
-    'files',
-    'archives that announce or unpack to more than they may',
-    happens='refused before memory is taken',
-    lost='nothing',
-)
 def test_archives_that_announce_much(content, words, tmp_path):
     path = tmp_path / 'state.npz'
     path.write_bytes(content)
@@ -126,13 +113,7 @@ def test_archives_that_announce_much(content, words, tmp_path):
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=examples(200), suppress_health_check=list(HealthCheck))
-@pytest.mark.fault(
-    'files',
-    'states with damaged bytes, or cut in half',
-    happens='refused, or whole',
-    lost='nothing',
-)
+@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 def test_damaged_files(data, tmp_path_factory):
     path = tmp_path_factory.mktemp('damaged') / 'state.npz'
     tracker = make('persistent')
@@ -154,12 +135,6 @@ def test_damaged_files(data, tmp_path_factory):
         assert repr(other.tracks) == repr(tracker.tracks)
 
 
-@pytest.mark.fault(
-    'files',
-    'a state saved over something else',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_only_states_are_replaced(tmp_path):
     tracker = make('persistent')
     state, link = tmp_path / 'state.npz', tmp_path / 'link.npz'

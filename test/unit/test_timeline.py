@@ -180,12 +180,6 @@ def test_strange_stamps_that_are_right(way, stamps):
         ([time - 900 * (number % 4 == 3) for number, time in enumerate(STAMPS)], 'go to and fro'),
     ],
 )
-@pytest.mark.fault(
-    'clocks',
-    'twelve ways of stamps that do not tell the time',
-    happens='the time of arrival counts',
-    lost='nothing',
-)
 def test_stamps_that_do_not_tell_the_time(way, stamps, fault):
     arrivals = WAYS[way](LIVE)
     times, told, faults = play(stamps, arrivals)
@@ -274,12 +268,6 @@ def test_whole_seconds_at_any_speed(speed):
     assert times[-1] == pytest.approx(LIVE[-1], abs=1.1)
 
 
-@pytest.mark.fault(
-    'clocks',
-    'stamps that become good',
-    happens='counted again at once; tracks end',
-    lost='nothing',
-)
 def test_stamps_are_trusted_again():
     """The second publisher is gone, or the driver has got the time."""
     stamps = [0.0] * 500 + [time + 20 for time in STAMPS]
@@ -296,12 +284,6 @@ class Header:
         sec, nanosec = 5, 1_500_000_000
 
 
-@pytest.mark.fault(
-    'clocks',
-    'any nanoseconds',
-    happens='taken for what they are',
-    lost='nothing',
-)
 def test_nanoseconds_that_are_more_than_a_second():
     timeline = Timeline()
     assert timeline.advance_to(Header, 0, 1.0).time == 6_500_000_000
@@ -310,3 +292,22 @@ def test_nanoseconds_that_are_more_than_a_second():
     (fault,) = timeline.advance_to(Header, 0, 1.0).faults
     assert fault == 'have a nanosec above 999999999, which is a fault of the driver'
     assert timeline.advance_to(Header, SECOND, 1.0).faults == ()
+
+
+def test_stamps_for_others_than_the_tracker():
+    """Nobody may look up by a stamp what arrival counts for."""
+
+    def stamped(*stamps):
+        timeline = Timeline()
+        moments = [
+            timeline.advance(round(stamp * SECOND), number * SECOND // 10, 1.0)
+            for number, stamp in enumerate(stamps)
+        ]
+        return [moment.stamped for moment in moments]
+
+    tenths = [100 + number / 10 for number in range(20)]
+    assert all(stamped(*tenths))
+    assert stamped(0, 0, 0) == [True, False, False]
+    assert stamped(*map(int, tenths))[1:] == [False] * 19
+    # A leap is that of one frame.
+    assert stamped(*tenths, 111, 111.1)[-2:] == [False, True]

@@ -7,7 +7,6 @@ import inspect
 
 import numpy as np
 import pytest
-from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_tracking import ALGORITHMS, SIZE, frames
@@ -67,13 +66,7 @@ def update(tracker, frame):
     call=st.integers(0, 5),
     before=st.booleans(),
 )
-@settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
-@pytest.mark.fault(
-    'publishers',
-    'an error in any step of a tracker',
-    happens='the image is skipped; the next one is tracked as if there had been none',
-    lost='the tracks of that image',
-)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_any_step_may_fail(algorithm, frames, shared, step, call, before):
     tracker, other = make(algorithm, shared), make(algorithm, shared)
     kind, name = step
@@ -111,12 +104,6 @@ def test_any_step_may_fail(algorithm, frames, shared, step, call, before):
 
 
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
-@pytest.mark.fault(
-    'files',
-    'embeddings of another model',
-    happens='tracked by motion until the new ones are known',
-    lost='the looks from before',
-)
 def test_looks_of_another_length(algorithm):
     """Of another model, as after a restart with an older state."""
     tracker = make(algorithm, False)

@@ -206,12 +206,6 @@ def test_real_videos(data, campus, name, frames, rate):
     ],
     ids=['missing', 'empty', 'garbage', 'text', 'empty folder'],
 )
-@pytest.mark.fault(
-    'files',
-    'sources that are missing, empty or something else',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_sources_that_cannot_be_read(tmp_path, make, problem):
     path = tmp_path / 'source.mp4'
     make(path)
@@ -223,12 +217,6 @@ def test_sources_that_cannot_be_read(tmp_path, make, problem):
 
 
 @pytest.mark.parametrize('name', ['x' * 300, 'a\0b', '', 'file.txt/video.mp4'])
-@pytest.mark.fault(
-    'files',
-    'names that no file has: too long, or with a NUL',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_names_that_no_file_has(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'file.txt').touch()
@@ -246,12 +234,6 @@ def test_an_image_is_a_short_video(folder, tmp_path):
     assert numbers(read(str(tmp_path / 'images' / 'img5.png'))) == [3]
 
 
-@pytest.mark.fault(
-    'files',
-    'a camera that is not there',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_a_camera_that_is_not_there():
     for number in ('97', '4294967296', '12345678901234567890', '9' * 5000):
         with pytest.raises(SourceError, match=f'camera {number[:500]}.* is not there'):
@@ -260,12 +242,6 @@ def test_a_camera_that_is_not_there():
         VideoSource('²')
 
 
-@pytest.mark.fault(
-    'files',
-    'a damaged image in a folder',
-    happens='refused, with its name',
-    lost='the images after it',
-)
 def test_a_damaged_image_in_a_folder_is_named(folder, tmp_path):
     broken = tmp_path / 'images' / 'img5.png'
     broken.write_bytes(broken.read_bytes()[:20])
@@ -296,12 +272,6 @@ def test_images_of_12_bits_in_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize('content', [None, b'', b'GIF89a nonsense'])
-@pytest.mark.fault(
-    'files',
-    'image files that are missing, damaged or something else',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_images_that_cannot_be_read(tmp_path, content):
     path = tmp_path / 'image.png'
     if content is not None:

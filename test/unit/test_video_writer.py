@@ -105,12 +105,6 @@ def test_without_an_image_there_is_no_video(tmp_path):
         ('out', r'\.mp4 or \.avi'),
     ],
 )
-@pytest.mark.fault(
-    'disks',
-    'videos of kinds and in places that there are not',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_videos_that_cannot_be_written(tmp_path, name, problem):
     with pytest.raises(OutputError, match=problem):
         VideoWriter(tmp_path / name, 10)

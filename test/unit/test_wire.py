@@ -7,7 +7,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.ros.tracker import wire
+from persontrack_ros.core import messages
 from persontrack_ros.ros.tracker.messages import boxes_to_message
 from persontrack_ros.ros.tracker.wire import boxes_to_bytes, known
 
@@ -37,11 +37,11 @@ def test_bytes_and_message_are_the_same(frame, count):
 def test_other_messages_are_found_out(monkeypatch):
     rows = rows_of(np.random.default_rng(0), 4)
     assert known(rows, Header(frame_id='lens'))
-    encapsulation = wire._ENCAPSULATION
+    encapsulation = messages._ENCAPSULATION
     # Big-endian, and nonsense.
     for bytes_ in (b'\x00\x00\x00\x00', b'\x00\x01\x00\x00\xff\xff\xff\xff'):
-        monkeypatch.setattr(wire, '_ENCAPSULATION', bytes_)
+        monkeypatch.setattr(messages, '_ENCAPSULATION', bytes_)
         assert not known(rows, Header(frame_id='lens'))
-    monkeypatch.setattr(wire, '_ENCAPSULATION', encapsulation)
-    monkeypatch.setattr(wire, '_POSE', wire._POSE + bytes(8))
+    monkeypatch.setattr(messages, '_ENCAPSULATION', encapsulation)
+    monkeypatch.setattr(messages, '_POSE', messages._POSE + bytes(8))
     assert not known(rows, Header(frame_id='lens'))

@@ -25,12 +25,6 @@ def stop(worker):
     assert worker.stop(TIMEOUT, lambda: None)
 
 
-@pytest.mark.fault(
-    'subscribers',
-    'a node that is slower than the camera',
-    happens='always the newest image',
-    lost='the images between, counted',
-)
 def test_waiting_items_are_replaced_by_newer_ones():
     done = []
     busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()

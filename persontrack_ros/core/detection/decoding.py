@@ -174,6 +174,7 @@ def _detr(outputs: Outputs) -> tuple[FloatArray, FloatArray]:
     """Return logits and boxes."""
     names = detr_outputs({name: value.shape for name, value in outputs.items()})
     logits, boxes = (outputs[name][0].astype(np.float64) for name in names or ())
+    check_finite(logits, boxes)
     return logits, boxes
 
 

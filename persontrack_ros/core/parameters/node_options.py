@@ -6,6 +6,7 @@ ROS need not be installed to read them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
@@ -29,6 +30,23 @@ NEAREST = 'nearest'
 
 # The parameter of cameras_node; given to its process, it reaches the trackers there, too.
 CAMERAS = 'cameras'
+
+
+def camera_names(text: str) -> list[str]:
+    """
+    Return the names in the parameter `cameras`.
+
+    :raises SettingsError: if there is none, or they are no different names of namespaces.
+    """
+    names = text.split()
+    if not names:
+        raise SettingsError('cameras is empty: name at least one')
+    for name in names:
+        # ROS allows about 250 letters for the name of a topic, in which this is a part.
+        if not re.fullmatch(r'[A-Za-z_]\w{0,99}', name, re.ASCII) or names.count(name) > 1:
+            raise SettingsError(f'cameras: {name[:100]!r} is no name of its own for a namespace')
+    return names
+
 
 # What is judged: name, whether low is bad, default of warn, largest value, when it is bad.
 _JUDGED = (

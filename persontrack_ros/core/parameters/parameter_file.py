@@ -2,14 +2,13 @@
 Parameter files of ROS: YAML, read by the rules of rcl without ROS.
 
 Source: parse.c of rcl_yaml_param_parser and node.cpp of rclpy, which are the same from Humble on.
-What these take by accident (a file without any node, a list of mappings) is refused.
+Nodes, wildcards and types are as there. What rcl alone knows (octal and hexadecimal fractions,
+numbers out of range, a parameter twice with two types) is not; in a node, rcl decides.
 """
 
 from __future__ import annotations
 
-import math
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
@@ -32,11 +31,11 @@ _EXAMPLE = 'write for example "/**: {ros__parameters: {tracker: {max_age: 70}}}"
 _TEXT_TAG = 'tag:yaml.org,2002:str'
 _TRUE = ('y', 'yes', 'true', 'on')
 _FALSE = ('n', 'no', 'false', 'off')
-_NUMBER = re.compile(r'[+-]?(\d|\.\d|inf|nan)[^_]*', re.IGNORECASE | re.ASCII)
-_INTEGER = re.compile(r'([+-]?)(0x[0-9a-f]+|0[0-7]*|[1-9]\d*)', re.IGNORECASE | re.ASCII)
+_INTEGER = re.compile(r'[+-]?(0x[0-9a-f]+|0|[1-9]\d*)', re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(
+    r'[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|\.?inf|\.?nan)', re.IGNORECASE | re.ASCII
+)
 _NAME = re.compile(r'[A-Za-z_]\w*|\*\*?', re.ASCII)
-# Of a parameter that is there twice with values of two types, the first of these counts.
-_TYPES = (bool, int, float, str, list, type(None))
 
 
 def is_foreign(name: str) -> bool:
@@ -59,7 +58,7 @@ class ParameterFile:
         :raises SettingsError: if it cannot be read, or is no parameter file.
         """
         self.path = path
-        self._found: dict[str, dict[str, dict[type, Any]]] = {}
+        self.entries: dict[str, dict[str, Any]] = {}
         try:
             loader = _Loader(read_yaml_text(path, 'parameter file'))
             while loader.check_node():
@@ -74,15 +73,8 @@ class ParameterFile:
         except (ValueError, RecursionError, yaml.YAMLError) as error:
             reason = ' '.join(str(error).split())
             raise SettingsError(f'cannot read the parameter file {path}: {reason}') from error
-        if not self._found:
+        if not self.entries:
             raise SettingsError(f'{path} is no ROS parameter file: no node is in it; {_EXAMPLE}')
-        self.entries = {
-            node: {
-                name: next(values[kind] for kind in _TYPES if kind in values)
-                for name, values in parameters.items()
-            }
-            for node, parameters in self._found.items()
-        }
 
     def applies(self, entry: str, node: str) -> bool:
         """Tell whether an entry is for a node, given by its full name."""
@@ -104,6 +96,11 @@ class ParameterFile:
                 raise self._refusal(key, f'{key.value} follows {_KEY}, which has to be the last')
             previous = key.value
             if key.value != _KEY:
+                if name and '/' in key.value:
+                    # rcl forgets only the last part of it, and misreads the names that follow.
+                    raise self._refusal(
+                        key, f'{key.value} has a / below {name}; write the whole name at the top'
+                    )
                 separator = '/' if name and not name.endswith('/') else ''
                 self._read_nodes(value, name + separator + key.value)
                 continue
@@ -111,16 +108,15 @@ class ParameterFile:
                 raise self._refusal(key, f'no node is named above {_KEY}')
             if not all(_NAME.fullmatch(part) for part in _full_name(name)[1:].split('/')):
                 raise self._refusal(key, f'{name!r} can be the name of no node')
-            self._read_parameters(value, '', self._found.setdefault(name, {}))
+            self._read_parameters(value, '', self.entries.setdefault(name, {}))
 
-    def _read_parameters(self, tree: Any, prefix: str, found: dict[str, dict[type, Any]]) -> None:
+    def _read_parameters(self, tree: Any, prefix: str, found: dict[str, Any]) -> None:
         for key, value in self._pairs(tree, f'{prefix[:-1] or _KEY}: no parameters are in it'):
             name = prefix + key.value
             if isinstance(value, yaml.MappingNode) and value.value:
                 self._read_parameters(value, f'{name}.', found)
                 continue
-            converted = self._value(name, value)
-            found.setdefault(name, {})[type(converted)] = converted
+            found[name] = self._value(name, value)
 
     def _value(self, name: str, tree: Any) -> Any:
         if isinstance(tree, yaml.ScalarNode):
@@ -213,27 +209,8 @@ def _scalar(node: Any) -> Any:
         return text
     if text.lower() in _TRUE + _FALSE and text in (text.lower(), text.title(), text.upper()):
         return text.lower() in _TRUE
-    integer = _INTEGER.fullmatch(text)
-    if integer:
-        sign, digits = integer.groups()
-        octal = digits[0] == '0' and digits[1:].isdecimal()
-        value = int(digits, 8 if octal else 0) * (-1 if sign == '-' else 1)
-        if -(2**63) <= value < 2**63:
-            return value
-    special = re.fullmatch(r'([+-]?)\.(inf|Inf|INF|nan|NaN|NAN)', text)
-    if special:
-        return float(special[1] + special[2])
+    if _INTEGER.fullmatch(text) and -(2**63) <= int(text, 0) < 2**63:
+        return int(text, 0)
     if _NUMBER.fullmatch(text):
-        try:
-            if 'x' in text.lower():
-                number = float.fromhex(text)
-            else:
-                number = float(text)
-                # What is too small for all its digits is, for C, out of range.
-                if abs(number) < sys.float_info.min and re.match('[^eE]*[1-9]', text):
-                    return text
-        except (ValueError, OverflowError):
-            return text
-        if math.isfinite(number) or 'n' in text.lower():
-            return number
+        return float(re.sub('[.](?=[in])', '', text, flags=re.IGNORECASE))
     return text

@@ -268,22 +268,10 @@ class TrackerSettings:
         maximum=3600.0,
         runtime=True,
     )
-    metric: str = _parameter(
-        'cosine',
-        'deep_sort: distance between embeddings, cosine or euclidean.',
-        choices=('cosine', 'euclidean'),
-    )
     max_cosine_distance: float = _parameter(
         0.3,
         'deep_sort: a detection with a larger cosine distance to all embeddings of a track is not '
         'matched to it by appearance.',
-        minimum=0.0,
-        maximum=2.0,
-        runtime=True,
-    )
-    max_euclidean_distance: float = _parameter(
-        0.75,
-        'deep_sort: the same limit where tracker.metric is euclidean, for embeddings of length 1.',
         minimum=0.0,
         maximum=2.0,
         runtime=True,

@@ -40,18 +40,6 @@ def cosine_distance(gallery: Embeddings, embeddings: Embeddings) -> FloatArray:
     return 1.0 - gallery @ embeddings.T
 
 
-def squared_euclidean_distance(gallery: Embeddings, embeddings: Embeddings) -> FloatArray:
-    """Compute the squared Euclidean distance, as :func:`cosine_distance` does the cosine one."""
-    squares = np.sum(gallery**2, axis=1)[:, None] + np.sum(embeddings**2, axis=1)
-    return np.maximum(squares - 2.0 * gallery @ embeddings.T, 0.0)
-
-
-METRICS: dict[str, Callable[[Embeddings, Embeddings], FloatArray]] = {
-    'cosine': cosine_distance,
-    'euclidean': squared_euclidean_distance,
-}
-
-
 class Gallery:
     """The newest embeddings of one track, at most `budget` of them."""
 

@@ -23,7 +23,7 @@ from persontrack_ros.core.geometry import (
     measurements_to_boxes,
 )
 from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.tracking.appearance import METRICS, Embed, Embeddings, Gallery
+from persontrack_ros.core.tracking.appearance import Embed, Embeddings, Gallery, cosine_distance
 from persontrack_ros.core.tracking.association import Association, IndexArray, associate
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, States
 from persontrack_ros.core.tracking.stored import checked, checked_if_known
@@ -253,7 +253,10 @@ class DeepSort:
             level = np.flatnonzero(confirmed & (table.time_since_update == time_since_update))
             cascade.append(
                 associate(
-                    cost[np.ix_(level, unmatched)], self._max_appearance_cost(), level, unmatched
+                    cost[np.ix_(level, unmatched)],
+                    self.settings.max_cosine_distance,
+                    level,
+                    unmatched,
                 )
             )
             unmatched = cascade[-1].unmatched_detections
@@ -270,23 +273,17 @@ class DeepSort:
             last.unmatched_detections,
         )
 
-    def _max_appearance_cost(self) -> float:
-        if self.settings.metric == 'cosine':
-            return self.settings.max_cosine_distance
-        return self.settings.max_euclidean_distance**2
-
     def _appearance_cost(
         self, confirmed: NDArray[np.bool_], measurements: FloatArray, embeddings: Embeddings
     ) -> FloatArray:
         """Smallest appearance distance to each gallery, infinite outside the gate (2.2)."""
         table = self._table
-        distance = METRICS[self.settings.metric]
         cost = np.full((len(table), len(measurements)), np.inf)
         in_gate = table.kalman.squared_mahalanobis(measurements) <= GATING_THRESHOLD
         for row in np.flatnonzero(confirmed & in_gate.any(axis=1)):
             near = np.flatnonzero(in_gate[row])
             gallery = table.galleries[row].embeddings
-            cost[row, near] = distance(gallery, embeddings[near]).min(axis=0)
+            cost[row, near] = cosine_distance(gallery, embeddings[near]).min(axis=0)
         return cost
 
     def _update_matched(

@@ -8,7 +8,6 @@ where there are more cameras than these can serve, each has its turn.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import CAMERAS, DECLARED
+from persontrack_ros.core.parameters.node_options import CAMERAS, DECLARED, camera_names
 from persontrack_ros.core.parameters.settings import Parameter
 from persontrack_ros.core.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Gallery
@@ -52,18 +51,7 @@ class CamerasNode(Node):
         deepen_services(self)
         for problem in declare(self, PARAMETERS, beside=DECLARED).values():
             raise SettingsError(problem)
-        self.names = str(self.get_parameter('cameras').value).split()
-        if not self.names:
-            raise SettingsError('cameras is empty: name at least one')
-        for name in self.names:
-            # ROS allows about 250 letters for the name of a topic, in which this is a part.
-            if (
-                not re.fullmatch(r'[A-Za-z_]\w{0,99}', name, re.ASCII)
-                or self.names.count(name) > 1
-            ):
-                raise SettingsError(
-                    f'cameras: {name[:100]!r} is no name of its own for a namespace'
-                )
+        self.names = camera_names(str(self.get_parameter('cameras').value))
         # At Ctrl-C, rclpy wakes the executors and shuts ROS down only then. An executor that was
         # quicker waits again, and without a timer it would wait for ever.
         self.create_timer(

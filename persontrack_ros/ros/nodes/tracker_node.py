@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Optional
+from collections.abc import Sequence
+from typing import Optional
 
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 
-from persontrack_ros.core.errors import PersontrackError, SettingsError, one_line
+from persontrack_ros.core.errors import PersontrackError, SettingsError
 from persontrack_ros.core.memory import giving_memory_back
 from persontrack_ros.core.parameters.settings import NONE, TF
 from persontrack_ros.core.threads import use_one_thread_beside_inference
@@ -28,6 +28,7 @@ from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.services import Services
 from persontrack_ros.ros.tracker.state import NodeState
+from persontrack_ros.ros.tracker.transitions import Transitions
 from persontrack_ros.ros.tracker.turning_camera import TurningCamera
 from persontrack_ros.ros.tracker.worker import NewestItemWorker, Turns
 
@@ -61,6 +62,7 @@ class TrackerNode(LifecycleNode):
         self._configuration = NodeParameters(self, lambda values: self._state.check_target(values))
         self._state = NodeState(self._configuration)
         self._is_dead = False
+        self._transitions = Transitions(self, self._state)
         self._frames = Frames(self, self._state)
         self._checks = Checks(self, self._state)
         Services(self, self._state, self._wake_executor)
@@ -96,7 +98,7 @@ class TrackerNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up the models, and advertise what they can give."""
-        return self._attempt('configure', self._configure, self._free)
+        return self._transitions.attempt('configure', self._configure, self._free)
 
     def _configure(self) -> None:
         self._unconfigured.restore()
@@ -122,7 +124,7 @@ class TrackerNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start to work."""
-        return self._attempt('activate', self._activate, self._disconnect)
+        return self._transitions.attempt('activate', self._activate, self._disconnect)
 
     def _activate(self) -> None:
         self._inactive.restore()
@@ -139,7 +141,7 @@ class TrackerNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work; the models and tracks stay."""
-        return self._attempt('deactivate', self._deactivate)
+        return self._transitions.attempt('deactivate', self._deactivate)
 
     def _deactivate(self) -> None:
         if not self._stop_worker():
@@ -149,7 +151,7 @@ class TrackerNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the models."""
-        return self._attempt('cleanup', self._cleanup)
+        return self._transitions.attempt('cleanup', self._cleanup)
 
     def _cleanup(self) -> None:
         self._free()
@@ -157,70 +159,23 @@ class TrackerNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work and free the models."""
-        return self._attempt('shutdown', self._shutdown)
+        return self._transitions.attempt('shutdown', self._shutdown)
 
     def _shutdown(self) -> None:
-        self._each('shutdown', self._stop_worker, self._disconnect, self._free)
+        self._transitions.each('shutdown', self._stop_worker, self._disconnect, self._free)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Go back to unconfigured; nothing that :meth:`_attempt` calls gets here."""
-        self._report('a transition ended by an error; the node is unconfigured')
+        """Go back to unconfigured; nothing that is attempted gets here."""
+        self._transitions.report('a transition ended by an error; the node is unconfigured')
         self._shutdown()
         return TransitionCallbackReturn.SUCCESS
-
-    def _attempt(
-        self,
-        transition: str,
-        action: Callable[[], None],
-        undo: Optional[Callable[[], None]] = None,
-    ) -> TransitionCallbackReturn:
-        """
-        Do it, or say why not; the node then is as before.
-
-        :param undo: what takes the first part of an action back; where there is none, the action
-            raises before it has changed anything.
-        """
-        state = self._state
-        try:
-            action()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the node must stay usable
-            problem = f'{transition}: {one_line(error)}'
-            # Whatever fails because of Ctrl-C means nothing.
-            if self.context.ok():
-                self.get_logger().error(problem)
-            if undo is None:
-                state.statistics.erred(problem)
-            else:
-                state.problem = problem
-                self._each(transition, undo)
-            return TransitionCallbackReturn.FAILURE
-        state.problem = ''
-        return TransitionCallbackReturn.SUCCESS
-
-    def _each(self, transition: str, *steps: Callable[[], Any]) -> None:
-        """Take each step, whatever the others raise: what is left over must not be in use."""
-        for step in steps:
-            try:
-                step()
-            except Exception as error:  # noqa: BLE001 - the steps after it are needed as well
-                self._report(f'{transition}: {one_line(error)}; the rest of it is done')
-
-    def _report(self, error: str) -> None:
-        self._state.statistics.erred(error)
-        self._end_logger.error(error)
-
-    @property
-    def _end_logger(self) -> Any:
-        """The logger of the node; after Ctrl-C, one that does not try to publish."""
-        logger = self.get_logger()
-        return logger if self.context.ok() else get_logger(f'{logger.name}.end')
 
     def destroy_node(self) -> None:
         """Stop the work and destroy the node."""
         if not self._stop_worker():
             # Python cannot end while another thread is within OpenVINO.
             problem = f'{name_work(self._state)}; the node does not wait for it any longer'
-            self._end_logger.error(problem)
+            self._transitions.logger.error(problem)
             if isinstance(self.executor, NodeExecutor):
                 self.executor.fail(RuntimeError(problem))
         self._disconnect()
@@ -231,7 +186,9 @@ class TrackerNode(LifecycleNode):
         worker = self._state.worker
         return worker is None or worker.stop(
             _PATIENCE,
-            lambda: self._end_logger.warning(f'waiting for the tracker: {name_work(self._state)}'),
+            lambda: self._transitions.logger.warning(
+                f'waiting for the tracker: {name_work(self._state)}'
+            ),
         )
 
     def _disconnect(self) -> None:
@@ -240,7 +197,7 @@ class TrackerNode(LifecycleNode):
         if state.inputs is None and state.worker is None:
             return
         destroy = [] if state.inputs is None else [state.inputs.destroy]
-        self._each(
+        self._transitions.each(
             'deactivate',
             *(*destroy, self._inactive.restore, state.outputs.clear, self._close_account),
         )
@@ -252,7 +209,7 @@ class TrackerNode(LifecycleNode):
         state.dropped += state.dropped_now + (state.worker.in_work if state.worker else 0)
         state.inputs = state.worker = None
         account = state.account
-        self._end_logger.info(
+        self._transitions.logger.info(
             f'of {account.pop("sent")} images since configure, '
             + ', '.join(f'{number} {fate}' for fate, number in account.items())
         )
@@ -264,8 +221,10 @@ class TrackerNode(LifecycleNode):
         state.enabled, self._configuration.configured = True, False
         outputs, state.outputs = state.outputs, None
         if outputs is not None:
-            self._each('cleanup', outputs.destroy)
-        self._each('cleanup', self._unconfigured.restore, self._camera.forget, self._free_models)
+            self._transitions.each('cleanup', outputs.destroy)
+        self._transitions.each(
+            'cleanup', self._unconfigured.restore, self._camera.forget, self._free_models
+        )
         state.processor = None
 
     def _free_models(self) -> None:

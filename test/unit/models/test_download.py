@@ -165,12 +165,6 @@ def test_the_mirror_can_come_from_the_environment(
         ('503', 'HTTP 503 Service Unavailable'),
     ],
 )
-@pytest.mark.fault(
-    'disks',
-    'downloads that break off, are damaged or something else',
-    happens='one line; nothing is left, and the next attempt works',
-    lost='the time of that',
-)
 def test_a_fault_leaves_nothing_and_the_next_attempt_works(
     fault: str,
     said: str,
@@ -187,23 +181,11 @@ def test_a_fault_leaves_nothing_and_the_next_attempt_works(
     assert main(['models', 'download', DETECTOR, '--mirror', server.url]) == 0
 
 
-@pytest.mark.fault(
-    'files',
-    'a mirror without the model',
-    happens='refused, with the address',
-    lost='nothing',
-)
 def test_a_mirror_without_the_model(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     line = error_of(capsys, 'download', 'person-detection-0201', '--mirror', server.url)
     assert f'{server.url} does not have person-detection-0201 (FP16)' in line
 
 
-@pytest.mark.fault(
-    'files',
-    'a mirror that is not there',
-    happens='refused, with the reason',
-    lost='nothing',
-)
 def test_a_server_that_is_not_there(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     with Server(Path('/')) as gone:
         url = gone.url
@@ -216,12 +198,6 @@ def test_a_mirror_that_is_no_directory(capsys: pytest.CaptureFixture[str]) -> No
     assert 'the mirror /nowhere is neither a directory nor a URL' in line
 
 
-@pytest.mark.fault(
-    'signals',
-    'a download that was killed (kill -9)',
-    happens='its leftovers do no harm',
-    lost='nothing',
-)
 def test_leftovers_of_a_killed_process_do_no_harm(server: Server, cache: Path) -> None:
     folder = cache / DETECTOR / 'FP16'
     folder.mkdir(parents=True)
@@ -232,12 +208,6 @@ def test_leftovers_of_a_killed_process_do_no_harm(server: Server, cache: Path) -
     assert main(['models', 'verify', DETECTOR]) == 0
 
 
-@pytest.mark.fault(
-    'disks',
-    'several processes that install a model at once',
-    happens='it is whole',
-    lost='nothing',
-)
 def test_processes_at_once_do_no_harm(zoo: Path, server: Server, cache: Path) -> None:
     command = [sys.executable, '-m', 'persontrack_ros.cli', 'models', 'download', DETECTOR]
     processes = [subprocess.Popen([*command, '--mirror', server.url]) for _ in range(3)]
@@ -262,12 +232,6 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     subprocess.run(['umount', str(disk)], check=True)
 
 
-@pytest.mark.fault(
-    'disks',
-    'a disk that is full while a model is installed',
-    happens='one line; nothing is left',
-    lost='the model',
-)
 def test_a_full_disk(small_disk: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     line = error_of(capsys, 'download', DETECTOR, '--mirror', server.url)
     assert f'cannot write to {small_disk}' in line
@@ -275,12 +239,6 @@ def test_a_full_disk(small_disk: Path, server: Server, capsys: pytest.CaptureFix
     assert files_of(small_disk) == []
 
 
-@pytest.mark.fault(
-    'disks',
-    'a limit of the size of files while a model is installed',
-    happens='one line; nothing is left',
-    lost='the model',
-)
 def test_a_file_size_limit(models: Path, cache: Path) -> None:
     # What a full disk or a quota does, for users who cannot mount.
     program = (
@@ -297,12 +255,6 @@ def test_a_file_size_limit(models: Path, cache: Path) -> None:
     assert files_of(cache) == []
 
 
-@pytest.mark.fault(
-    'disks',
-    'a cache that is read-only',
-    happens='refused, with what to do',
-    lost='the model',
-)
 def test_a_read_only_cache(
     small_disk: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -322,12 +274,6 @@ def test_a_read_only_cache_that_has_the_model(
     assert 'is already in' in capsys.readouterr().out
 
 
-@pytest.mark.fault(
-    'disks',
-    'an installed model that was damaged',
-    happens='found and replaced',
-    lost='nothing',
-)
 def test_a_damaged_model_is_found_and_replaced(
     models: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -342,12 +288,6 @@ def test_a_damaged_model_is_found_and_replaced(
     assert main(['models', 'verify', DETECTOR]) == 0
 
 
-@pytest.mark.fault(
-    'files',
-    'a missing model',
-    happens='the error names the command that gets it',
-    lost='nothing',
-)
 def test_a_missing_model_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     line = error_of(capsys, 'path', DETECTOR)
     assert f'Run "persontrack models download {DETECTOR}"' in line
@@ -355,11 +295,5 @@ def test_a_missing_model_names_the_command(capsys: pytest.CaptureFixture[str]) -
     assert f'"persontrack models download {DETECTOR} --precision FP32"' in line
 
 
-@pytest.mark.fault(
-    'parameters',
-    'the name of a model that there is not',
-    happens='refused, with those that there are',
-    lost='nothing',
-)
 def test_a_name_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert f'did you mean {DETECTOR}?' in error_of(capsys, 'download', 'person-detektion-0202')

@@ -116,12 +116,6 @@ def test_an_int8_version_is_right_at_every_start(
 
 
 @pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
-@pytest.mark.fault(
-    'files',
-    'an INT8 version that does not agree with its original',
-    happens='refused, with the figures, and not installed',
-    lost='the time of that',
-)
 def test_an_int8_version_that_does_not_agree_is_not_installed(
     models: Path,
     campus: Path,
