@@ -14,9 +14,9 @@ and put into the images of the robot's camera; they are detected, and others wal
 the person and the robot. Exit code 1 where the distance is wrong by more than 0.3 m after the
 first 5 seconds, or where another person is followed.
 
-With --faults, the camera pans, the node is told of the persons, and images, depth, detections, tf or poses stop at
-random moments, or tf is late, or the person is nearer than the camera measures depth. The person
-stands still from then on. Exit code 1 where the robot comes nearer than 0.8 m.
+With --faults, the camera pans, the node gets the detections, and images, depth, detections, tf or
+poses stop at random moments, or tf is late, or the person is nearer than the camera measures
+depth. The person stands still from then on. Exit code 1 where the robot comes nearer than 0.8 m.
 """
 
 from __future__ import annotations
