@@ -151,10 +151,12 @@ class Simulation(Node):
         while len(self._late) > (LATE / TICK if 'late tf' in self.faults else 0):
             self._transforms.sendTransform(self._late.popleft())
         count = len(self.commands)
-        self._clock.publish(Clock(clock=self._now))
-        if not self.until(lambda: len(self.commands) > count, RETRY):
-            raise SystemExit('no command of the controller')
-        return self.commands[-1]
+        # The first one may get lost, too.
+        for _ in range(round(TIMEOUT / RETRY)):
+            self._clock.publish(Clock(clock=self._now))
+            if self.until(lambda: len(self.commands) > count, RETRY):
+                return self.commands[-1]
+        raise SystemExit('no command of the controller')
 
     def sense(self) -> None:
         """Publish what the camera sees, and wait for what comes of it."""
