@@ -9,13 +9,13 @@ import threading
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.errors import ModelError, SourceError
-from persontrack_ros.core.models.runtime import InferenceModel
-from persontrack_ros.core.parameters.settings import Settings, TrackerSettings
+from persontrack_ros.core.base.errors import ModelError, SourceError
+from persontrack_ros.core.config.settings import Settings, TrackerSettings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.runtime import InferenceModel
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.tracking.offline import OfflineTracker
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 FRAMES = 24
 

@@ -19,7 +19,7 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from persontrack_ros.core.errors import SettingsError, SourceError, one_line
+from persontrack_ros.core.base.errors import SettingsError, SourceError, one_line
 from persontrack_ros.ros.compat import (
     SubscriptionEventCallbacks,
     UnsupportedEventTypeError,
