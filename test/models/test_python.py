@@ -36,6 +36,7 @@ def test_what_the_page_shows_happens(campus, models):
     assert result.failed == 0
 
 
+@pytest.mark.slow
 def test_the_five_lines(campus, models, tmp_path):
     code = re.search(r'```python\n(.*?)```', PAGE.read_text(), re.DOTALL)[1]
     video = str(campus)
@@ -325,6 +326,7 @@ print(len(tracker.track(image, next(seconds))))
 """
 
 
+@pytest.mark.slow
 def test_a_fork_is_refused_and_does_not_hang(campus, models):
     # Newer versions of Python warn of it.
     command = [sys.executable, '-W', 'ignore::DeprecationWarning', '-c', FORK, str(campus)]
@@ -351,6 +353,7 @@ if __name__ == '__main__':
 """
 
 
+@pytest.mark.slow
 def test_processes_that_are_spawned(campus, models, tmp_path):
     program = tmp_path / 'program.py'
     program.write_text(SPAWN)
