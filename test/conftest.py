@@ -27,8 +27,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / 'tools'))
 # On a machine that is busy with other things; whoever waits this long has failed.
 TIMEOUT = 1200
 
-# Whether models are given; the fixture `models` gives them to those that come after it.
-PUBLISHED = bool(os.environ.get(SEARCH_VARIABLE))
+# What is given, before tests and the fixture `models` change it.
+GIVEN = {name: os.environ.get(name) for name in ('PERSONTRACK_TEST_DATA', SEARCH_VARIABLE)}
+PUBLISHED = bool(GIVEN[SEARCH_VARIABLE])
 
 Locate = Callable[[str], Path]
 
@@ -48,7 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _directories(variable: str, wanted: str) -> list[Path]:
-    value = os.environ.get(variable)
+    value = GIVEN[variable]
     if not value:
         pytest.skip(f'{wanted} needed: set {variable}')
     return [Path(entry) for entry in value.split(os.pathsep) if entry]

@@ -7,8 +7,8 @@ Let a simulated robot follow a person, and say how well it keeps the distance.
     scripts/env tools/follow_simulation.py --faults 50
 
 The node person_tracker follows the nearest person, and `examples/follow_controller.py` drives the
-robot, whose camera pans. Each step waits for its answers: the simulated time does not depend on
-the machine.
+robot, whose camera pans with --faults. Each step waits for its answers: the simulated time does
+not depend on the machine.
 
 With a video, persons are cut out of it, of a standing camera in front of which people come and go,
 and put into the images of the robot's camera; they are detected, and others walk through between
@@ -63,6 +63,8 @@ FAULT_TIME = 3.0
 LATE = 0.5
 NEAR = 1.7  # metres from which on there is depth while it is `near`
 CLEARANCE = 0.8
+# Seconds until a robot that lost the person is turned to them.
+PATIENCE = 15.0
 
 # Seconds of the real clock until an answer is given up.
 TIMEOUT = 60.0
@@ -227,9 +229,13 @@ def follow_with_faults(node: Simulation, world: World, count: int) -> int:
         if number >= len(FAULTS):
             faults.setdefault(str(random.choice(FAULTS)), random.uniform(0, 1))
         moment = world.walked + random.uniform(1, 6)
+        started = world.time
         while world.walked < moment:
-            # Persons wait for a robot that lost them.
+            # The person waits for a robot that lost them, and then leads it back.
             node.advance(world.distance < 2.5)
+            if world.time - started > PATIENCE:
+                started = world.time
+                world.face()
         since, nearest = world.time, math.inf
         while world.time < since + FAULT_TIME:
             node.faults = {each for each, late in faults.items() if world.time >= since + late}

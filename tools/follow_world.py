@@ -74,7 +74,7 @@ def cut_out(video: str, count: int) -> list[Any]:
 class World:
     """A robot with a camera that pans, by so many radians per second, and persons around it."""
 
-    def __init__(self, persons: list[Person], scale: float = 1.0, pan_rate: float = 0.3) -> None:
+    def __init__(self, persons: list[Person], scale: float = 1.0, pan_rate: float = 0.0) -> None:
         self.time = 0.0
         self.walked = 0.0  # the time of the persons, who may stand still
         self.robot = np.array([0.0, 0.0, 0.0])
@@ -94,6 +94,11 @@ class World:
     def distance(self) -> float:
         """How far the first person is from the robot."""
         return float(np.linalg.norm(self._persons[0].place(self.walked) - self.robot[:2]))
+
+    def face(self) -> None:
+        """Turn the robot to the first person."""
+        x, y = self._persons[0].place(self.walked) - self.robot[:2]
+        self.robot[2] = math.atan2(y, x)
 
     def step(self, command: Twist, walking: bool = True) -> None:
         """Drive, and let the persons walk."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ from persontrack_ros.core.embedding.sameness import sameness
 from persontrack_ros.core.errors import SettingsError, SourceError
 from persontrack_ros.core.geometry import FloatArray
 from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.images.scene import Scene
 from persontrack_ros.core.models.runtime import Runtime
 from persontrack_ros.core.parameters.settings import NONE, DetectorSettings, Settings
 from persontrack_ros.core.tracking import association
@@ -29,6 +31,7 @@ from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.camera_motion import make_camera_motion
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
+from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
 from persontrack_ros.core.video.source import Frame
@@ -39,8 +42,9 @@ STATISTICS_FRAMES = 200
 Search = Future[tuple[Detections, float]]
 
 # The longest time for which the persons found in an image are taken for those in later ones,
-# where nothing changes; nanoseconds.
+# where nothing changes, or which are copies of it; nanoseconds.
 LONGEST_STILL = 1_000_000_000
+LONGEST_COPY = 250_000_000
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,15 @@ class Pipeline:
         self._searched: Optional[int] = None
         self._stillness: Optional[Stillness] = None
         self._applied: Optional[DetectorSettings] = None
+        self._scene = Scene(self._exact)
+        # When the newest image came that was no copy, what was found in it, whether another one is
+        # a copy of it, and what became of it.
+        self._came: Optional[int] = None
+        self._given: Optional[Detections] = None
+        self._copied = False
+        self._result: Optional[Result] = None
+        # Updates of the tracker since the image had nothing in common with the one before.
+        self._since_cut = math.inf
         self.apply(settings)
         self._tracks: list[Track] = []
         self._stamp = 0
@@ -143,11 +156,14 @@ class Pipeline:
         :param stamp: time of the image in nanoseconds.
         :raises SettingsError: if the settings name no detector.
         """
-        if not self._turn(image):
-            return None
-        if not self._still(image, stamp):
-            self._found = self._search(self._own_detector, image)
-        return self._found
+        self._copied = self._is_copy(image, stamp)
+        if not self._copied:
+            self._given = None
+            if self._turn(image):
+                if not self._still(image, stamp):
+                    self._found = self._search(self._own_detector, image)
+                self._given = self._found
+        return self._given
 
     def _search(self, detector: Detector, image: BgrImage) -> Detections:
         detections = detector.detect(image)
@@ -171,7 +187,8 @@ class Pipeline:
         :raises SourceError: of the frames, when those before are processed.
         """
         started = time.perf_counter()
-        for frame, detections, duration in self._detect_ahead(frames):
+        for frame, detections, duration, copied in self._detect_ahead(frames):
+            self._given, self._copied = detections, copied
             result = self.track(detections, frame.image, frame.stamp, duration)
             self._totals.append(time.perf_counter() - started)
             yield frame, result
@@ -179,8 +196,12 @@ class Pipeline:
 
     def _detect_ahead(
         self, frames: Iterable[Frame]
-    ) -> Iterator[tuple[Frame, Optional[Detections], float]]:
-        """Detect persons in some frames at once; return them in order, with the time it took."""
+    ) -> Iterator[tuple[Frame, Optional[Detections], float, bool]]:
+        """
+        Detect persons in some frames at once; return them in order.
+
+        :returns: each with its detections, the time it took, and whether it is a copy.
+        """
         team = self._own_detector.team()
         idle: SimpleQueue[Detector] = SimpleQueue()
         for detector in team:
@@ -194,25 +215,28 @@ class Pipeline:
             finally:
                 idle.put(detector)
 
-        # Each frame with the search that tells who is in it, and whether it was made for it.
-        waiting: deque[tuple[Frame, Optional[Search], bool]] = deque()
+        # Each frame with the search that tells who is in it, whether that was made for it, and
+        # whether it is a copy.
+        waiting: deque[tuple[Frame, Optional[Search], bool, bool]] = deque()
         search: Optional[Search] = None
+        turn = False
 
-        def first() -> tuple[Frame, Optional[Detections], float]:
-            frame, search, own = waiting.popleft()
+        def first() -> tuple[Frame, Optional[Detections], float, bool]:
+            frame, search, own, copied = waiting.popleft()
             detections, duration = search.result() if search else (None, 0.0)
-            return frame, detections, duration if own else 0.0
+            return frame, detections, duration if own else 0.0, copied
 
         # Whom others found stays with them, here and at the end.
-        self._searched = None
+        self._searched = self._came = None
         with ThreadPoolExecutor(len(team)) as pool:
             try:
                 for frame in frames:
-                    turn = self._turn(frame.image)
-                    new = turn and not self._still(frame.image, frame.stamp)
+                    copied = self._is_copy(frame.image, frame.stamp)
+                    turn = turn if copied else self._turn(frame.image)
+                    new = turn and not copied and not self._still(frame.image, frame.stamp)
                     if new:
                         search = pool.submit(detect, frame.image)
-                    waiting.append((frame, search if turn else None, new))
+                    waiting.append((frame, search if turn else None, new, copied))
                     # One more than are worked on, so that nobody waits for the tracker.
                     if len(waiting) > len(team) + 1:
                         yield first()
@@ -222,9 +246,17 @@ class Pipeline:
                     yield first()
                 raise
             finally:
-                self._searched = None
+                self._searched = self._came = None
             while waiting:
                 yield first()
+
+    def _is_copy(self, image: BgrImage, stamp: int) -> bool:
+        """Tell whether the next image is a copy of one that came just before."""
+        copied = self._scene.copied(image)
+        if copied and self._came is not None and 0 < stamp - self._came < LONGEST_COPY:
+            return True
+        self._came = stamp
+        return False
 
     def _turn(self, image: BgrImage) -> bool:
         """Tell whether it is the turn of the next image to have persons detected in it."""
@@ -267,13 +299,25 @@ class Pipeline:
         :param motion: of the camera, as `Tracker.update` takes it, where it is known.
         """
         started = time.perf_counter()
+        if self._copied and self._result is not None and detections is self._given:
+            # No evidence that was not there before.
+            if isinstance(self.tracker, OfflineTracker):
+                self.tracker.repeat()
+            times = StageTimes(detection_time, 0.0, time.perf_counter() - started)
+            return dataclasses.replace(self._result, embedded=0, times=times)
+        cut = image is not None and self._scene.cut(image)
+        if cut:
+            self._tracks, self._since_cut = [], 0
+            if isinstance(self.tracker, OfflineTracker):
+                self.tracker.cut()
         if detections is None:
             self._skipped += 1
             elapsed = max(0, stamp - self._stamp) / 1e9
             tracks = [track.predicted(elapsed, self._skipped) for track in self._tracks]
             nobody = Detections.create([], [])
             times = StageTimes(detection_time, 0.0, time.perf_counter() - started)
-            return Result(tracks, nobody, 0, times)
+            self._result = Result(tracks, nobody, 0, times)
+            return self._result
         embedded = 0
         embedding_time = 0.0
 
@@ -289,11 +333,21 @@ class Pipeline:
 
         if self._motion is not None and image is not None:
             motion = self._motion.follow(image, detections.boxes)
+        settings = self.tracker.settings
+        if cut:
+            # Who is where somebody was before is somebody else: all are looked at.
+            self.tracker.settings = dataclasses.replace(settings, refresh_time=0.0)
+            motion = None
         tracks = self.tracker.update(detections, embed, stamp, motion)
+        self.tracker.settings = settings
+        # Where persons of before the cut would be now, there is nobody.
+        self._since_cut += 1
+        tracks = [track for track in tracks if track.time_since_update < self._since_cut]
         self._tracks, self._stamp, self._skipped = tracks, stamp, 0
         tracking_time = time.perf_counter() - started - embedding_time
         times = StageTimes(detection_time, embedding_time, tracking_time)
-        return Result(tracks, detections, embedded, times)
+        self._result = Result(tracks, detections, embedded, times)
+        return self._result
 
     def apply(self, settings: Settings) -> None:
         """Take over the parameters that can change between two images, the `runtime` ones."""
@@ -301,7 +355,7 @@ class Pipeline:
         if self._detector is not None and detector != self._applied:
             self._detector.set_score_threshold(detector.score_threshold)
             self._stillness = Stillness(self._exact) if detector.skip_still else None
-            self._searched = None
+            self._searched = self._came = None
         self._applied = detector
         self._interval = detector.interval
         tracker = settings.tracker
@@ -322,7 +376,7 @@ class Pipeline:
     def use(self, tracker: Tracker) -> None:
         """Go on with another tracker, or one that was changed; the next image is detected in."""
         self.tracker = tracker
-        self._since = None
+        self._since = self._came = self._result = None
         self._tracks = []
 
     @property

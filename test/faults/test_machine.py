@@ -240,12 +240,6 @@ def test_a_state_that_is_exchanged(tracker, robot, tmp_path):
     robot.track()
 
 
-@pytest.mark.fault(
-    'disks',
-    'shared memory without a free byte',
-    happens='exit code 2 and one line',
-    lost='nothing',
-)
 def test_no_space_in_shared_memory(start_process):
     """In a namespace of its own, where that is allowed."""
     own = ['unshare', '--mount']

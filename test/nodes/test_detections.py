@@ -174,12 +174,6 @@ def test_messages_without_counterpart_are_told_of(models, start, peer, send, pic
     peer.until(lambda: unmatched() >= 3, 'number in the diagnostics')
 
 
-@pytest.mark.fault(
-    'publishers',
-    'detections that come in bursts, and bytes that are none',
-    happens='every message is in the account, as dropped or failed',
-    lost='those messages',
-)
 def test_every_message_is_accounted_for(start, peer, to_message):
     start('tracker_node', input='detections').wait_for('tracking the persons')
     account = peer.collect(DiagnosticArray, '/diagnostics')

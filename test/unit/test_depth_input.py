@@ -92,12 +92,6 @@ def test_what_is_late_up_to_a_second_is_found(camera, image_delay, depth_delay):
     assert camera.play(90, image_delay, depth_delay) == 90
 
 
-@pytest.mark.fault(
-    'publishers',
-    'depth images that come more than 1 s before or after their images',
-    happens='no `tracks_3d`, with the reason in log and diagnostics',
-    lost='3D positions',
-)
 @pytest.mark.parametrize(
     ('image_delay', 'depth_delay', 'reason'),
     [

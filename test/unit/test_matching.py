@@ -80,12 +80,6 @@ def test_a_slow_detector_is_waited_for(rate, delay):
     assert stream.matcher.fault == ''
 
 
-@pytest.mark.fault(
-    'publishers',
-    'detections that come more than 2 s after their images',
-    happens='a warning in log and diagnostics that names the delay',
-    lost='those images',
-)
 def test_a_detector_that_is_too_slow():
     stream = Stream()
     stream.play(30, 200, 3.1)
@@ -137,12 +131,6 @@ def test_messages_as_they_come():
 
 
 @pytest.mark.parametrize('data', [b'', b'\0\1\0\0', b'\0\1\0\0' + bytes(8), bytes(range(200))])
-@pytest.mark.fault(
-    'publishers',
-    'bytes that are no message',
-    happens='counted as failed, with an error in log and diagnostics',
-    lost='those messages',
-)
 def test_bytes_that_are_no_message(data):
     message = Message(Image, data)
     assert isinstance(message.stamp, int)

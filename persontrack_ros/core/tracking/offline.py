@@ -154,6 +154,9 @@ class OfflineTracker:
         self._hits: dict[int, list[_Hit]] = defaultdict(list)
         self._parts: dict[int, list[_Part]] = {}
         self._confirmed: set[int] = set()
+        # The image that each one shows, and those that have nothing in common with the one before.
+        self._shown: list[int] = []
+        self._cuts: list[int] = []
 
     @property
     def next_id(self) -> int:
@@ -194,24 +197,36 @@ class OfflineTracker:
                 )
             if track.state == TrackState.CONFIRMED:
                 self._confirmed.add(track.id)
+        self._shown.append(frame)
         for id_ in self._hits.keys() - {track.id for track in tracks}:
-            self._parts[id_] = _cut(self._hits.pop(id_), id_ in self._confirmed)
+            self._parts[id_] = self._ended(id_, self._hits.pop(id_))
         return visible
+
+    def _ended(self, id_: int, hits: Sequence[_Hit]) -> list[_Part]:
+        return _cut(hits, id_ in self._confirmed, self._cuts)
+
+    def repeat(self) -> None:
+        """Take an image that is a copy of the one before: it has the same tracks."""
+        self._shown.append(len(self._times) - 1)
+
+    def cut(self) -> None:
+        """Note that the next image has nothing in common with the one before."""
+        self._cuts.append(len(self._times))
 
     def finish(self) -> list[list[Track]]:
         """Return the revised tracks of each image; ids count from 1 in the order of appearance."""
-        times = np.array(self._times)
-        open_ = {id_: _cut(hits, id_ in self._confirmed) for id_, hits in self._hits.items()}
+        times, cuts = np.array(self._times), np.array(self._cuts, dtype=np.intp)
+        open_ = {id_: self._ended(id_, hits) for id_, hits in self._hits.items()}
         by_track = {**self._parts, **open_}
         parts = [part for id_ in sorted(by_track) for part in by_track[id_]]
         parts = _join(parts, times, self.settings, self._image_size())
-        persons = [part for part in parts if _is_person(part, times)]
+        persons = [part for part in parts if _is_person(part, times, cuts)]
         persons.sort(key=lambda part: int(part.frames[0]))
         images: list[list[Track]] = [[] for _ in times]
         for id_, part in enumerate(persons, 1):
-            for frame, track in _as_tracks(part, times, id_):
+            for frame, track in _as_tracks(part, times, cuts, id_):
                 images[frame].append(track.scaled(1 / self._factors(frame)))
-        return images
+        return [images[frame] for frame in self._shown]
 
     def _image_size(self) -> Optional[tuple[int, int]]:
         return self._sizes[0] if self._sizes else None
@@ -222,8 +237,8 @@ class OfflineTracker:
         return np.ones(2) if first is None or size is None else np.divide(first, size)
 
 
-def _cut(hits: Sequence[_Hit], confirmed: bool) -> list[_Part]:
-    """Cut a track where it went over to another person."""
+def _cut(hits: Sequence[_Hit], confirmed: bool, scenes: Sequence[int]) -> list[_Part]:
+    """Cut a track where it went over to another person, and where another scene begins."""
     count, width = len(hits), max(len(hit.look) for hit in hits)
     looks = np.array([_padded(hit.look, width) for hit in hits], dtype=np.float32)
     sums = np.concatenate([np.zeros_like(looks[:1]), looks.cumsum(axis=0)])
@@ -239,7 +254,8 @@ def _cut(hits: Sequence[_Hit], confirmed: bool) -> list[_Part]:
         # One exchange is seen from all places near it.
         if all(abs(int(places[place]) - cut) >= CUT_WINDOW for cut in cuts):
             cuts.append(int(places[place]))
-    edges = [0, *sorted(cuts), count]
+    frames = [hit.frame for hit in hits]
+    edges = sorted({0, *cuts, *np.searchsorted(frames, scenes).tolist(), count})
     return [
         _Part(
             np.array([hit.frame for hit in hits[first:last]]),
@@ -374,7 +390,9 @@ def _smooth(part: _Part, times: FloatArray) -> tuple[IndexArray, FloatArray, Flo
     return (frames, *smooth(times[frames], measurements, observed, noise))
 
 
-def _as_tracks(part: _Part, times: FloatArray, id_: int) -> list[tuple[int, Track]]:
+def _as_tracks(
+    part: _Part, times: FloatArray, cuts: IndexArray, id_: int
+) -> list[tuple[int, Track]]:
     """Return the frame and the state of a person wherever they are shown."""
     frames, position, velocity = _smooth(part, times)
     position[:, 2:] = np.maximum(position[:, 2:], MIN_SIZE)
@@ -382,7 +400,7 @@ def _as_tracks(part: _Part, times: FloatArray, id_: int) -> list[tuple[int, Trac
     newest = np.searchsorted(part.frames, frames, side='right') - 1
     since = frames - part.frames[newest]
     tracks = []
-    for row in np.flatnonzero(_shown(part, times)):
+    for row in np.flatnonzero(_shown(part, times, cuts)):
         track = Track(
             id=id_,
             box=boxes[row],
@@ -398,16 +416,23 @@ def _as_tracks(part: _Part, times: FloatArray, id_: int) -> list[tuple[int, Trac
     return tracks
 
 
-def _shown(part: _Part, times: FloatArray) -> NDArray[np.bool_]:
-    """Tell in which frames, from the first to the last, a person is shown: not in long gaps."""
+def _shown(part: _Part, times: FloatArray, cuts: IndexArray) -> NDArray[np.bool_]:
+    """
+    Tell in which frames, from the first to the last, a person is shown.
+
+    That is not in long gaps, and not in those in which another scene begins.
+    """
     frames = np.arange(part.frames[0], part.frames[-1] + 1)
     before = part.frames[np.searchsorted(part.frames, frames, side='right') - 1]
     after = part.frames[np.searchsorted(part.frames, frames)]
-    return times[after] - times[before] <= FILL_TIME
+    scene_before, scene_after = (
+        np.searchsorted(cuts, each, side='right') for each in (before, after)
+    )
+    return (times[after] - times[before] <= FILL_TIME) & (scene_before == scene_after)
 
 
-def _is_person(part: _Part, times: FloatArray) -> bool:
+def _is_person(part: _Part, times: FloatArray, cuts: IndexArray) -> bool:
     """Tell whether a track is one of a person, and not of stray detections."""
     hits = len(part.frames)
-    seen = hits / int(_shown(part, times).sum())
+    seen = hits / int(_shown(part, times, cuts).sum())
     return part.confirmed and hits >= MIN_HITS and seen >= MIN_SEEN
