@@ -17,8 +17,8 @@ setup(
     package_data={
         PACKAGE: ['py.typed'],
         f'{PACKAGE}.bags': ['vision_msgs/type_hashes.json', 'vision_msgs/msg/*.msg'],
-        f'{PACKAGE}.core.models': ['*.yaml'],
-        f'{PACKAGE}.core.presence': ['*.html'],
+        f'{PACKAGE}.core.inference': ['*.yaml'],
+        f'{PACKAGE}.core.report': ['*.html'],
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),

@@ -14,20 +14,20 @@ from typing import Any, NamedTuple, NoReturn, Optional, Union
 import openvino as ov
 from numpy.typing import NDArray
 
-from persontrack_ros.core.embedding.likeness import Likeness, compare
-from persontrack_ros.core.errors import ImageError, ModelError, SettingsError, SourceError
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images.conversion import as_bgr
-from persontrack_ros.core.models.devices import kinds
-from persontrack_ros.core.models.runtime import check_process
-from persontrack_ros.core.parameters.settings import Settings, Value
+from persontrack_ros.core.base.errors import ImageError, ModelError, SettingsError, SourceError
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.timeline import SECOND
+from persontrack_ros.core.config.settings import Settings, Value
+from persontrack_ros.core.inference.devices import kinds
+from persontrack_ros.core.inference.likeness import Likeness, compare
+from persontrack_ros.core.inference.runtime import check_process
+from persontrack_ros.core.inference.threads import keep_after_fork
+from persontrack_ros.core.media.conversion import as_bgr
+from persontrack_ros.core.media.partial import Partial
+from persontrack_ros.core.media.source import VideoSource
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.threads import keep_after_fork
-from persontrack_ros.core.timeline import SECOND
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.video.partial import Partial
-from persontrack_ros.core.video.source import VideoSource
 
 Source = Union[str, 'PathLike[str]', int]
 

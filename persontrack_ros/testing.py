@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Union
 import pytest
 
 from persontrack_ros.bags.compare import Comparison, TrackedFrames, read_tracks
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
 from persontrack_ros.core.evaluation.scores import Scores
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.messages import message_to_tracks, stamp_to_nanoseconds
 
 __all__ = ['Replay', 'replay']
 

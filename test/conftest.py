@@ -14,11 +14,11 @@ import pytest
 import stand_ins
 
 from persontrack_ros.cli.defaults import with_default_models
-from persontrack_ros.core.errors import DownloadError
+from persontrack_ros.core.base.errors import DownloadError
+from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.models.files import SEARCH_VARIABLE
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.video import sample as sample_video
+from persontrack_ros.core.inference.files import SEARCH_VARIABLE
+from persontrack_ros.core.media import sample as sample_video
 
 pytest_plugins = ['persontrack_ros.testing']
 
@@ -211,8 +211,9 @@ def persons(
     rows = read_mot(request.getfixturevalue('vtest_tracks'))
     folder = tmp_path_factory.mktemp('persons') / 'PETS09-S2L1'
     (folder / 'gt').mkdir(parents=True)
-    ones = np.ones((len(rows), 3))
-    np.savetxt(folder / 'gt' / 'gt.txt', np.hstack([rows[:, :6], ones]), '%g', ',')
+    # As in MOT15, which the real one is of.
+    rest = np.tile([1, -1, -1, -1], (len(rows), 1))
+    np.savetxt(folder / 'gt' / 'gt.txt', np.hstack([rows[:, :6], rest]), '%g', ',')
     return folder
 
 

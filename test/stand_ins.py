@@ -12,11 +12,11 @@ import numpy as np
 import openvino as ov
 import yaml
 
-from persontrack_ros.core.embedding.embedder import COLOR
-from persontrack_ros.core.files.fetching import Facts
-from persontrack_ros.core.models.catalogue import DEFAULT_DETECTOR, DEFAULT_REID, catalogue
-from persontrack_ros.core.models.files import find_model
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.base.fetching import Facts
+from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.inference.catalogue import DEFAULT_DETECTOR, DEFAULT_REID, catalogue
+from persontrack_ros.core.inference.embedder import COLOR
+from persontrack_ros.core.inference.files import find_model
 
 SMALL_DETECTOR = 'person-detection-0200'
 SMALL_REID = 'person-reidentification-retail-0288'

@@ -21,7 +21,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 
 _TIMEOUT = 60.0
 _WARM_UP = 3.0

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from persontrack_ros.benchmark.reference_tracker import ReferenceTracker
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.threads import use_one_thread_beside_inference
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.config.settings import TrackerSettings
+from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.appearance import Embeddings, normalise
 from persontrack_ros.core.tracking.tracker import make_tracker
 

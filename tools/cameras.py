@@ -31,8 +31,8 @@ from persontrack_ros.benchmark.measure import (
     percentiles,
 )
 from persontrack_ros.cli.options import positive
-from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.base.errors import PersontrackError
+from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.tools.benchmark import alone
 from persontrack_ros.ros.tools.node_process import NodeProcess

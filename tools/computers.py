@@ -40,8 +40,8 @@ from cameras import RATE, SIZE
 from persontrack_ros.benchmark.measure import cpu_time, percentiles
 from persontrack_ros.benchmark.report import machine
 from persontrack_ros.cli.options import count, positive
-from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.files.interrupt import SIGNALS, Interrupt
+from persontrack_ros.core.base.errors import PersontrackError
+from persontrack_ros.core.base.interrupt import SIGNALS, Interrupt
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 WAYS = ('raw', 'compressed', 'detections', 'tracks')

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from geometry_msgs.msg import Twist
 
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.media.source import VideoSource
 
 # Seconds of a step of the robot and the persons.
 TICK = 0.05

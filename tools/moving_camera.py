@@ -28,11 +28,15 @@ import numpy as np
 from scenes import cell, disturbed, score
 
 from persontrack_ros.cli.detect import record_frames
+from persontrack_ros.core.base.geometry import (
+    FloatArray,
+    boxes_to_measurements,
+    measurements_to_boxes,
+)
+from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.geometry import FloatArray, boxes_to_measurements, measurements_to_boxes
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.video.source import Frame, VideoSource
+from persontrack_ros.core.media.source import Frame, VideoSource
 
 WINDOW = (640, 480)
 # Of the picture in the window, by what the window shows.

@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 
 from persontrack_ros.cli.sample_video import sample_video_with_progress
+from persontrack_ros.core.base.output import write_image
+from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.drawing import Trails, draw
-from persontrack_ros.core.files.output import write_image
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.presence.writer import ReportWriter
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.report.writer import ReportWriter
 
 DOCS = Path(__file__).parents[1] / 'docs'
 # The image that is shown, and the seconds of its trails.

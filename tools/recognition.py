@@ -27,16 +27,16 @@ from scenes import cell, disturbed
 from scipy.optimize import linear_sum_assignment
 
 from persontrack_ros.cli.detect import record_frames
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.embedding.sameness import PERCENTS, sameness
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.geometry import FloatArray, iou
+from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
-from persontrack_ros.core.geometry import FloatArray, iou
-from persontrack_ros.core.parameters.settings import Settings, TrackerSettings
+from persontrack_ros.core.inference.sameness import PERCENTS, sameness
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.gallery import clear
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 MODELS = (
     'person-reidentification-retail-0287',

@@ -13,11 +13,11 @@ from unittest import mock
 import numpy as np
 
 from persontrack_ros.core import tracking
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.parameters.settings import TrackerSettings
 
 SETTING = 'tracker.'
 

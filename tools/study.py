@@ -24,7 +24,7 @@ import numpy as np
 from scenes import Scene, cell, disturbed, parse_arguments, score
 from tqdm import tqdm
 
-from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.tracking import persistent, stages, table
 from persontrack_ros.core.tracking.kalman_filter import DEEP_SORT_NOISE, Noise, Stds
 

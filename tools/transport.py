@@ -28,10 +28,10 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from persontrack_ros.benchmark.measure import images_of, percentiles
 from persontrack_ros.cli.options import positive
-from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.memory import keep_freed_memory
+from persontrack_ros.core.base.errors import PersontrackError
+from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.ros.discovery import Introduction
+from persontrack_ros.ros.memory import keep_freed_memory
 from persontrack_ros.ros.shared_memory import FOLDER
 from persontrack_ros.ros.tools.benchmark import Camera, alone, running
 

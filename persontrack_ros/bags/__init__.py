@@ -4,7 +4,7 @@ Bags of ROS 2, read and written without ROS.
 All of it is built on the libraries mcap and rosbags, which the other commands do without.
 """
 
-from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.base.errors import OutputError
 
 try:
     import mcap as mcap

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from persontrack_ros.bags.types import CAMERA_INFO, new
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.files.reading import load_yaml
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.reading import load_yaml
 
 _MATRICES = {
     'k': ('camera_matrix', (3, 3)),

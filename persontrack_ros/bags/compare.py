@@ -12,15 +12,15 @@ import numpy as np
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.track import ImageTopic
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE, TRACKS, deserialise, stamp_of
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
+from persontrack_ros.core.base.output import write_image
 from persontrack_ros.core.evaluation.comparison import Difference, Frames, compare, rename_like
 from persontrack_ros.core.evaluation.comparison_picture import draw_differences
 from persontrack_ros.core.evaluation.mot import GroundTruth, read_mot
 from persontrack_ros.core.evaluation.scores import Scores, evaluate
-from persontrack_ros.core.files.output import write_image
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.messages import message_to_tracks, stamp_to_nanoseconds
 
 # Number of frames in a picture.
 _DRAWN = 3

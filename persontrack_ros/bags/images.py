@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE, new
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images.encodings import SampleRange, decode_image, image_to_bgr
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.media.encodings import SampleRange, decode_image, image_to_bgr
 
 FORMATS = ('png', 'jpeg')
 

@@ -36,7 +36,7 @@ from rosbags.interfaces import (
 
 from persontrack_ros.bags.compression import unpack
 from persontrack_ros.bags.types import is_type_name, parse_qos
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError
 
 # The reason why topics of ROS 1 are left out.
 ROS1 = 'those of ROS 1'

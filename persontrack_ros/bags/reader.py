@@ -18,9 +18,9 @@ from persontrack_ros.bags.compression import ZSTD_MAGIC, unpack, unpack_file
 from persontrack_ros.bags.mcap_file import ROS1, McapFile
 from persontrack_ros.bags.sqlite_file import SqliteFile
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.files.reading import load_yaml
-from persontrack_ros.core.report import warn
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.reading import load_yaml
+from persontrack_ros.core.base.warning import warn
 
 # Where both kinds of files are, rosbag2 itself takes what the metadata names.
 STORAGES = {'.mcap': 'mcap', '.db3': 'sqlite3'}

@@ -9,7 +9,7 @@ from persontrack_ros.bags.camera_info import CameraInfo
 from persontrack_ros.bags.images import make_compressed_image, make_image
 from persontrack_ros.bags.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, make_header, serialise
 from persontrack_ros.bags.writer import BagWriter
-from persontrack_ros.core.video.source import Frame
+from persontrack_ros.core.media.source import Frame
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader
 
 from persontrack_ros.bags.types import is_type_name
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError
 
 
 class SqliteFile:

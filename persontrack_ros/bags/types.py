@@ -19,7 +19,7 @@ from rosbags.typesys import (
 )
 from rosbags.typesys.store import Typestore
 
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'

@@ -18,9 +18,9 @@ from rosbags.rosbag2.storage_mcap import McapWriter
 
 from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.bags.types import TYPES, define
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.files.output import temporary_name
-from persontrack_ros.core.report import warn
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.output import temporary_name
+from persontrack_ros.core.base.warning import warn
 
 # The newest version that Humble reads too; it differs from 9 in how QoS is written down.
 _VERSION: Literal[8] = 8

@@ -11,8 +11,8 @@ from typing import Optional, TypeVar
 
 import numpy as np
 
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 # Times in a summary are told in milliseconds.
 _MILLI = 1e3

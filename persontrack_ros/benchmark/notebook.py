@@ -18,8 +18,8 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from persontrack_ros.benchmark.reference_tracker import ReferenceTracker
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.images import BgrImage
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.pipeline import StageTimes
 
 SCORE_THRESHOLD = 0.5

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from persontrack_ros.benchmark.variants import OFFLINE
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.files.output import write_file
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.output import write_file
 
 _COLOURS = {
     'detection': '#4477aa',

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from persontrack_ros.benchmark.measure import percentiles, spread
 from persontrack_ros.benchmark.variants import BOUND, DEFAULT, NOTEBOOK, settings_of
 from persontrack_ros.benchmark.worker import Chunk, Worker
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.config.settings import Settings
 
 # Frames that are not measured: OpenVINO allocates, the tracker finds its first persons.
 WARM_UP = 20

@@ -16,7 +16,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.base.geometry import FloatArray
 
 MAX_IOU_DISTANCE = 0.7
 MAX_AGE = 70

@@ -14,9 +14,9 @@ import openvino as ov
 
 from persontrack_ros.benchmark.measure import CAMERA_RATE
 from persontrack_ros.benchmark.variants import BOUND, DEFAULT
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import NONE, Settings
+from persontrack_ros.core.config.settings import NONE, Settings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.runtime import Runtime
 
 # What is told of a run in which others work more than this (cores), or times vary more.
 _OTHERS = 0.1

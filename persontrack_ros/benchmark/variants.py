@@ -7,15 +7,15 @@ from time import perf_counter
 from typing import Any, Optional, Protocol, Union
 
 from persontrack_ros.benchmark.notebook import Notebook
-from persontrack_ros.core.embedding.embedder import QUEUED
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.models.files import find_model
-from persontrack_ros.core.models.profile import DetectorProfile, Profile, read_profile
-from persontrack_ros.core.models.runtime import InferenceModel, Runtime, infer_all
-from persontrack_ros.core.parameters.settings import DetectorSettings, ReidSettings, Settings
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.config.settings import DetectorSettings, ReidSettings, Settings
+from persontrack_ros.core.inference.embedder import QUEUED
+from persontrack_ros.core.inference.files import find_model
+from persontrack_ros.core.inference.profile import DetectorProfile, Profile, read_profile
+from persontrack_ros.core.inference.runtime import InferenceModel, Runtime, infer_all
+from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
+from persontrack_ros.core.media.source import Frame
 from persontrack_ros.core.pipeline import Pipeline, StageTimes
-from persontrack_ros.core.threads import use_one_thread_beside_inference
-from persontrack_ros.core.video.source import Frame
 
 NOTEBOOK = 'notebook'
 BOUND = 'bound'

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import IO, Any, Optional, cast
 
 from persontrack_ros.benchmark.measure import Usage, paced, peak_memory
-from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.base.errors import PersontrackError
 
 # Of OpenBLAS, OpenVINO and the scheduler, to come to rest after another process has worked.
 _REST = 0.1
@@ -119,8 +119,8 @@ def main() -> int:
     """Load the variant and process as many frames as each line of the input says."""
     # Here and not above: the notebook's threads must not depend on what its parent imports.
     from persontrack_ros.benchmark.variants import make_variant
-    from persontrack_ros.core.parameters.settings import Settings
-    from persontrack_ros.core.video.source import Frame, SourceOptions, VideoSource
+    from persontrack_ros.core.config.settings import Settings
+    from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource
 
     name, values, video, width, height = sys.argv[1:]
     options = SourceOptions(loop=True, width=int(width), height=int(height))

@@ -22,8 +22,8 @@ from persontrack_ros.cli import (
     track,
 )
 from persontrack_ros.cli.files import check_files
-from persontrack_ros.core.errors import PersontrackError, without_passwords
-from persontrack_ros.core.threads import use_one_thread_beside_inference
+from persontrack_ros.core.base.errors import PersontrackError, without_passwords
+from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 
 COMMANDS = (
     run,

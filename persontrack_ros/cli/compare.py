@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from persontrack_ros.cli.options import add_settings_options, settings_from
-from persontrack_ros.core.embedding.likeness import compare
-from persontrack_ros.core.video.folder import read_image
+from persontrack_ros.core.inference.likeness import compare
+from persontrack_ros.core.media.folder import read_image
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

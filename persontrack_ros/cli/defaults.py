@@ -6,17 +6,17 @@ import os
 import sys
 
 from persontrack_ros.cli.models import install_with_progress
-from persontrack_ros.core.embedding.embedder import COLOR
-from persontrack_ros.core.errors import DownloadError, ModelError
-from persontrack_ros.core.models.catalogue import (
+from persontrack_ros.core.base.errors import DownloadError, ModelError
+from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.inference.catalogue import (
     DEFAULT_DETECTOR,
     DEFAULT_REID,
     EMBEDDED_DETECTOR,
     catalogue,
 )
-from persontrack_ros.core.models.download import MIRROR_VARIABLE
-from persontrack_ros.core.models.files import find_model
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.inference.download import MIRROR_VARIABLE
+from persontrack_ros.core.inference.embedder import COLOR
+from persontrack_ros.core.inference.files import find_model
 
 
 def with_default_models(settings: Settings) -> Settings:

@@ -11,18 +11,18 @@ import numpy as np
 from tqdm import tqdm
 
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.detection.ignore import make_mask
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.embedding.embedder import make_embedder
-from persontrack_ros.core.embedding.sameness import sameness
-from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.embedder import make_embedder
+from persontrack_ros.core.inference.ignore import make_mask
+from persontrack_ros.core.inference.runtime import Runtime
+from persontrack_ros.core.inference.sameness import sameness
+from persontrack_ros.core.media.partial import Partial
+from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource
 from persontrack_ros.core.tracking.camera_motion import make_camera_motion
-from persontrack_ros.core.video.partial import Partial
-from persontrack_ros.core.video.source import Frame, SourceOptions, VideoSource
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

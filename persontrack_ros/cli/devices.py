@@ -24,8 +24,8 @@ def execute(options: argparse.Namespace) -> int:
     # Only here: importing OpenVINO takes a moment, which other commands may do without.
     import openvino as ov
 
-    from persontrack_ros.core.models.devices import choose, describe, effective, kinds
-    from persontrack_ros.core.models.devices import options as properties
+    from persontrack_ros.core.inference.devices import choose, describe, effective, kinds
+    from persontrack_ros.core.inference.devices import options as properties
 
     settings = settings_from(options)
     core = ov.Core()

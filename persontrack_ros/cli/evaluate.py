@@ -19,20 +19,20 @@ from persontrack_ros.cli.options import (
     add_settings_options,
     settings_from,
 )
-from persontrack_ros.core.detection.ignore import make_mask
-from persontrack_ros.core.errors import OutputError, SettingsError, SourceError
+from persontrack_ros.core.base.errors import OutputError, SettingsError, SourceError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.output import check_outputs, write_image
+from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.baseline import BASELINES, BUFFERS, track_with_baseline
 from persontrack_ros.core.evaluation.failures import MAX_SWITCHES, contact_sheet, plot
 from persontrack_ros.core.evaluation.mot import BENCHMARKS, GroundTruth, read_mot
 from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
 from persontrack_ros.core.evaluation.scores import Scores, evaluate, follow, switches
-from persontrack_ros.core.files.output import check_outputs, write_image
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.inference.ignore import make_mask
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.tracking.offline import OfflineTracker, make_offline_tracker
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
 
 COLUMNS = {
     'HOTA': 'hota',

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from persontrack_ros.core.files.output import check_outputs
-from persontrack_ros.core.video.folder import IMAGE_SUFFIXES
+from persontrack_ros.core.base.output import check_outputs
+from persontrack_ros.core.media.folder import IMAGE_SUFFIXES
 
 # Files that are read of a folder: of a MOTChallenge sequence, and of a bag.
 _READ = ('gt/gt.txt', 'det/det.txt', 'seqinfo.ini', 'metadata.yaml')

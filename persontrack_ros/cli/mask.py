@@ -10,18 +10,18 @@ import numpy as np
 import yaml
 
 from persontrack_ros.cli.options import SOURCE, count
-from persontrack_ros.core.detection.ignore import (
+from persontrack_ros.core.base.errors import OutputError, SourceError
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.output import write_file
+from persontrack_ros.core.drawing import shade
+from persontrack_ros.core.inference.ignore import (
     POLYGON_SUFFIXES,
     IgnoreMask,
     Polygons,
     read_polygons,
 )
-from persontrack_ros.core.drawing import shade
-from persontrack_ros.core.errors import OutputError, SourceError
-from persontrack_ros.core.files.output import write_file
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
-from persontrack_ros.core.video.window import QUIT, Window
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
+from persontrack_ros.core.media.window import QUIT, Window
 
 _ENTER = '\r'
 _BACKSPACE = '\b'

@@ -10,9 +10,9 @@ from typing import Optional
 from tqdm import tqdm
 
 from persontrack_ros.cli.options import positive
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.models.catalogue import (
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.config.settings import DetectorSettings
+from persontrack_ros.core.inference.catalogue import (
     DEFAULT_DETECTOR,
     DEFAULT_PRECISION,
     DEFAULT_REID,
@@ -20,22 +20,22 @@ from persontrack_ros.core.models.catalogue import (
     Entry,
     catalogue,
 )
-from persontrack_ros.core.models.download import MIRROR_VARIABLE, install
-from persontrack_ros.core.models.files import (
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.download import MIRROR_VARIABLE, install
+from persontrack_ros.core.inference.files import (
     check_release,
     default_precision,
     find_entry,
     find_model,
     published_precision,
 )
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import DetectorSettings
-from persontrack_ros.core.quantization import (
+from persontrack_ros.core.inference.quantize import (
     find_crops,
     quantize_detector,
     quantize_reid,
     sample_images,
 )
+from persontrack_ros.core.inference.runtime import Runtime
 
 DEFAULTS = (DEFAULT_DETECTOR, DEFAULT_REID)
 PRECISIONS = ('FP32', 'FP16', 'FP16-INT8', QUANTIZED)

@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.files.reading import parse_yaml
-from persontrack_ros.core.parameters.parameter_file import DEFAULT_NODE, read_settings
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.report import warn
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.reading import parse_yaml
+from persontrack_ros.core.base.warning import warn
+from persontrack_ros.core.config.parameter_file import DEFAULT_NODE, read_settings
+from persontrack_ros.core.config.settings import Settings
 
 SOURCE = (
     'video file, folder of images, number of a camera or path of its device, or URL of a stream '

@@ -19,20 +19,20 @@ from persontrack_ros.cli.options import (
     count,
     settings_from,
 )
-from persontrack_ros.core.detection.ignore import IgnoreMask
+from persontrack_ros.core.base.errors import SettingsError, SourceError
+from persontrack_ros.core.base.interrupt import Interrupt
+from persontrack_ros.core.config.settings import DrawingSettings
 from persontrack_ros.core.drawing import Trails, draw
-from persontrack_ros.core.errors import SettingsError, SourceError
 from persontrack_ros.core.evaluation.mot import MotWriter
-from persontrack_ros.core.files.interrupt import Interrupt
-from persontrack_ros.core.parameters.settings import DrawingSettings
+from persontrack_ros.core.inference.ignore import IgnoreMask
+from persontrack_ros.core.media.partial import Partial
+from persontrack_ros.core.media.source import SourceOptions, VideoSource, is_camera
+from persontrack_ros.core.media.window import Window
+from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.presence.writer import ReportWriter
+from persontrack_ros.core.report.writer import ReportWriter
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.video.partial import Partial
-from persontrack_ros.core.video.source import SourceOptions, VideoSource, is_camera
-from persontrack_ros.core.video.window import Window
-from persontrack_ros.core.video.writer import VideoWriter
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from persontrack_ros.core.video.sample import FACTS, NAME, sample_video
+from persontrack_ros.core.media.sample import FACTS, NAME, sample_video
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,11 +15,11 @@ from persontrack_ros.cli.options import (
     add_settings_options,
     settings_from,
 )
-from persontrack_ros.core.detection.ignore import make_mask
+from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.evaluation.recording import Recording, track
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.presence.writer import ReportWriter
+from persontrack_ros.core.inference.ignore import make_mask
+from persontrack_ros.core.report.writer import ReportWriter
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.detection.ignore import IgnoreMask
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.parameters.settings import DrawingSettings
-from persontrack_ros.core.timeline import SECOND
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.timeline import SECOND
+from persontrack_ros.core.config.settings import DrawingSettings
+from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.tracking.track import Track
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX

@@ -14,18 +14,19 @@ from typing import Optional
 
 import numpy as np
 
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.detection.ignore import make_mask
-from persontrack_ros.core.detection.stillness import Stillness
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.embedding.embedder import make_embedder
-from persontrack_ros.core.embedding.sameness import sameness
-from persontrack_ros.core.errors import SettingsError, SourceError
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images.scene import Scene
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import NONE, DetectorSettings, Settings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import SettingsError, SourceError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.config.settings import NONE, DetectorSettings, Settings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.embedder import make_embedder
+from persontrack_ros.core.inference.ignore import make_mask
+from persontrack_ros.core.inference.runtime import Runtime
+from persontrack_ros.core.inference.sameness import sameness
+from persontrack_ros.core.inference.stillness import Stillness
+from persontrack_ros.core.media.scene import Scene
+from persontrack_ros.core.media.source import Frame
 from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
@@ -34,7 +35,6 @@ from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
-from persontrack_ros.core.video.source import Frame
 
 STATISTICS_FRAMES = 200
 

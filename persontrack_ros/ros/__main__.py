@@ -13,8 +13,8 @@ import signal
 import sys
 import threading
 
-from persontrack_ros.core.errors import PersontrackError, one_line
-from persontrack_ros.core.memory import keep_freed_memory
+from persontrack_ros.core.base.errors import PersontrackError, one_line
+from persontrack_ros.ros.memory import keep_freed_memory
 from persontrack_ros.ros.shared_memory import check_space
 
 

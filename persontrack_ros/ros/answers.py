@@ -11,7 +11,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 from persontrack_ros.ros.discovery import Introduction, publishers_of
 
 # How long one image may take before the publisher goes on without its tracks, in seconds.

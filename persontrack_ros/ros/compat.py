@@ -23,7 +23,7 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 __all__ = ['SubscriptionEventCallbacks', 'UnsupportedEventTypeError']
-from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.base.errors import SettingsError
 
 Check = Callable[[Sequence[rclpy.Parameter]], SetParametersResult]
 Take = Callable[[Sequence[rclpy.Parameter]], None]

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.base.errors import PersontrackError
 
 # The ports of higher domains are among those that Linux gives to anybody (from 32768 on).
 _DOMAINS = range(1, 102)

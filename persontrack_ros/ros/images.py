@@ -1,7 +1,7 @@
 """
 Conversion between ``sensor_msgs/msg/Image`` and BGR arrays.
 
-The usual encodings are converted by :mod:`persontrack_ros.core.images.encodings`, because
+The usual encodings are converted by :mod:`persontrack_ros.core.media.encodings`, because
 cv_bridge from apt does not import beside a NumPy 2 installed by pip; it is asked only for those
 that are left.
 """
@@ -15,9 +15,10 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.images import BgrImage, encodings
-from persontrack_ros.core.images.encodings import SampleRange, UnknownEncodingError, describe
+from persontrack_ros.core.base.errors import ImageError
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.media import encodings
+from persontrack_ros.core.media.encodings import SampleRange, UnknownEncodingError, describe
 
 
 def image_to_bgr(message: Image, samples: Optional[SampleRange] = None) -> BgrImage:
@@ -26,7 +27,7 @@ def image_to_bgr(message: Image, samples: Optional[SampleRange] = None) -> BgrIm
 
     :param message: an image in one of the usual encodings, or one that cv_bridge converts.
     :param samples: of the stream, for 16-bit samples; by default, the image is one of its own.
-    :returns: see :func:`persontrack_ros.core.images.encodings.image_to_bgr`.
+    :returns: see :func:`persontrack_ros.core.media.encodings.image_to_bgr`.
     :raises ImageError: if the image has no pixels, its step or data are too small for its size,
         or its encoding is not known.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS
+from persontrack_ros.core.config.node_options import PUBLISHER_PARAMETERS
 
 
 @dataclass(frozen=True)

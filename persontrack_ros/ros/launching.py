@@ -27,9 +27,9 @@ from launch_ros.substitutions import ExecutableInPackage
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from launch import Action, LaunchContext
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS, camera_names
-from persontrack_ros.core.parameters.settings import Parameter, Value
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.node_options import PUBLISHER_PARAMETERS, camera_names
+from persontrack_ros.core.config.settings import Parameter, Value
 from persontrack_ros.ros.launch_arguments import Argument
 
 # Whoever has set one of them has a profile of their own. Fast DDS 2 (up to Jazzy) reads the first

@@ -1,4 +1,4 @@
-"""ROS parameters from the declarations in :mod:`persontrack_ros.core.parameters.settings`."""
+"""ROS parameters from the declarations in :mod:`persontrack_ros.core.config.settings`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rcl_interfaces.msg import (
 )
 from rclpy.node import Node
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import (
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.node_options import (
     CAMERAS,
     DECLARED,
     Configuration,
     target_id,
 )
-from persontrack_ros.core.parameters.parameter_file import is_foreign
-from persontrack_ros.core.parameters.settings import REPLACED, Parameter, no_such_parameter
+from persontrack_ros.core.config.parameter_file import is_foreign
+from persontrack_ros.core.config.settings import REPLACED, Parameter, no_such_parameter
 from persontrack_ros.ros.compat import on_parameters_set, overrides
 
 

@@ -27,8 +27,8 @@ from rclpy.signals import install_signal_handlers
 from rclpy.task import Future, Task
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from persontrack_ros.core.errors import PersontrackError, one_line
-from persontrack_ros.core.parameters.parameter_file import ParameterFile
+from persontrack_ros.core.base.errors import PersontrackError, one_line
+from persontrack_ros.core.config.parameter_file import ParameterFile
 from persontrack_ros.ros.compat import init
 from persontrack_ros.ros.shared_memory import (
     FOLDER,

@@ -17,7 +17,7 @@ import re
 import time
 from pathlib import Path
 
-from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.base.errors import SettingsError
 
 FOLDER = Path('/dev/shm')  # noqa: S108 - it is this one that Fast DDS uses
 # Fast DDS 2 and 3.

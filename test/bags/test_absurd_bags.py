@@ -13,7 +13,7 @@ from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.track import ImageTopic
 from persontrack_ros.bags.types import define
 from persontrack_ros.bags.writer import BagWriter
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError
 
 bounded = settings(
     max_examples=60,

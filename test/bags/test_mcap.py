@@ -17,7 +17,7 @@ from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.track import ImageTopic
 from persontrack_ros.bags.types import COMPRESSED_IMAGE
 from persontrack_ros.bags.writer import BagWriter
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError
 
 LINE = '=' * 80
 DEFINITION = f"""std_msgs/Header header

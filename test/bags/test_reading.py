@@ -12,7 +12,7 @@ from rosbags.rosbag2 import CompressionMode
 
 from persontrack_ros.bags.reader import BagReader, is_bag
 from persontrack_ros.bags.types import TYPES, define
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError
 
 MODES = [
     ('mcap', CompressionMode.NONE),

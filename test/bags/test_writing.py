@@ -21,10 +21,10 @@ from persontrack_ros.bags.record import ImageRecorder, RecordOptions
 from persontrack_ros.bags.track import BagImage, ImageTopic, TracksRecorder
 from persontrack_ros.bags.types import TRACKS, TYPES, deserialise
 from persontrack_ros.bags.writer import BagWriter, check_output
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.messages import message_to_tracks, stamp_to_nanoseconds
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
+from persontrack_ros.core.media.source import Frame
 from persontrack_ros.core.tracking.track import Track, TrackState
-from persontrack_ros.core.video.source import Frame
 
 HASHES = json.loads((files('persontrack_ros.bags') / 'vision_msgs/type_hashes.json').read_text())
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 # On a machine that is busy with other things; whoever waits this long has failed.
 TIMEOUT = 1200

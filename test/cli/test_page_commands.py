@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = [

@@ -18,7 +18,7 @@ from rcl_interfaces.srv import (
 )
 from std_srvs.srv import SetBool, Trigger
 
-from persontrack_ros.core.parameters.node_options import DECLARED
+from persontrack_ros.core.config.node_options import DECLARED
 
 
 @pytest.fixture(scope='module')

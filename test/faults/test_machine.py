@@ -17,7 +17,7 @@ from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.core.timeline import SECOND
+from persontrack_ros.core.base.timeline import SECOND
 
 
 @pytest.fixture(scope='module')

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.embedding.embedder import ModelEmbedder
+from persontrack_ros.core.config.settings import InferenceSettings, Settings
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import InferenceSettings, Settings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.embedder import ModelEmbedder
+from persontrack_ros.core.inference.runtime import Runtime
 
 STEP = 20
 

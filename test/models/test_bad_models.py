@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.embedding.embedder import ModelEmbedder
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.files.fetching import Facts
-from persontrack_ros.core.models.catalogue import Release, catalogue
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.base.fetching import Facts
+from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.inference.catalogue import Release, catalogue
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.embedder import ModelEmbedder
+from persontrack_ros.core.inference.runtime import Runtime
 
 DETECTOR = 'person-detection-0202'
 REID = 'person-reidentification-retail-0287'

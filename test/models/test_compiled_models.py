@@ -9,9 +9,9 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import DetectorSettings, InferenceSettings
+from persontrack_ros.core.config.settings import DetectorSettings, InferenceSettings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.runtime import Runtime
 
 # The smallest one.
 SETTINGS = DetectorSettings(model='person-detection-0200', device='CPU')

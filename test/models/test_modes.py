@@ -9,12 +9,13 @@ import threading
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.errors import ModelError, SourceError
-from persontrack_ros.core.models.runtime import InferenceModel
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.base.errors import ModelError, SourceError
+from persontrack_ros.core.config.settings import Settings, TrackerSettings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.runtime import InferenceModel
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.tracking.offline import OfflineTracker
 
 FRAMES = 24
 
@@ -325,3 +326,37 @@ def test_the_cache_is_the_users(start, tmp_path):
     assert not cache.exists()
     start('auto', XDG_CACHE_HOME=str(cache))
     assert len(list(cache.glob('persontrack_ros/compiled/*.blob'))) == 2
+
+
+def test_copies_are_no_new_evidence(models, frames):
+    """Each image twice has the tracks of each once, also ahead and offline."""
+    shown = frames[:8]
+    twice = [
+        dataclasses.replace(frame, stamp=frame.stamp + delay)
+        for frame in shown
+        for delay in (0, 10_000_000)
+    ]
+    expected = [line for result in run(shown) for line in [as_text([result])] * 2]
+    assert [as_text([result]) for result in run(twice)] == expected
+    ahead = Pipeline(Settings(), pipelined=True).process_all(iter(twice))
+    assert [as_text([result]) for _, result in ahead] == expected
+    pipeline = Pipeline(Settings())
+    pipeline.tracker = OfflineTracker(TrackerSettings())
+    for frame in twice:
+        pipeline.process(frame.image, frame.stamp)
+    images = pipeline.tracker.finish()
+    assert len(images) == len(twice)
+    assert all(one is other for one, other in zip(images[::2], images[1::2]))
+
+
+def test_nobody_is_predicted_after_a_cut(models, frames):
+    """Persons who stand on their heads are not detected."""
+    shown = [
+        dataclasses.replace(frame, image=np.ascontiguousarray(frame.image[::-1]))
+        if number >= 8
+        else frame
+        for number, frame in enumerate(frames[:12])
+    ]
+    results = run(shown)
+    assert results[7].tracks
+    assert not any(track.detection is None for result in results[8:] for track in result.tracks)

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection.detector import Detector
+from persontrack_ros.core.base.geometry import iou
+from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.geometry import iou
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.tracking.association import associate
 
 

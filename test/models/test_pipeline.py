@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.parameters.settings import Settings
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline
 
 PERIOD = 100_000_000

@@ -17,15 +17,15 @@ import pytest
 
 import persontrack_ros
 from persontrack_ros import PersonTracker, api
-from persontrack_ros.core.errors import (
+from persontrack_ros.core.base.errors import (
     ImageError,
     ModelError,
     PersontrackError,
     SettingsError,
     SourceError,
 )
-from persontrack_ros.core.video.partial import Partial
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.media.partial import Partial
+from persontrack_ros.core.media.source import VideoSource
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'python.md'
 
@@ -291,7 +291,7 @@ FORK = """
 import os, sys, threading, time
 import numpy as np
 from persontrack_ros import PersonTracker, devices
-from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.base.errors import PersontrackError
 
 image = np.zeros((48, 64, 3), np.uint8)
 seconds = iter(range(10**9))
@@ -361,11 +361,11 @@ import multiprocessing
 import sys
 
 def work(video):
-    from persontrack_ros import PersonTracker
+    from persontrack_ros import PersonTracker, api
     return next(PersonTracker().watch(video)).number
 
 if __name__ == '__main__':
-    from persontrack_ros import PersonTracker
+    from persontrack_ros import PersonTracker, api
     tracker = PersonTracker()
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         print(pool.map_async(work, sys.argv[1:]).get(300))

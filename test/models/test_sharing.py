@@ -13,9 +13,9 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from persontrack_ros.core.geometry import iou
-from persontrack_ros.core.models import runtime
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.base.geometry import iou
+from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.inference import runtime
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.tracker import make_tracker

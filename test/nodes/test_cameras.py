@@ -8,7 +8,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import GetParameters
 
-from persontrack_ros.core.files.fetching import locked
+from persontrack_ros.core.base.fetching import locked
 
 PARAMETERS = """\
 /**:

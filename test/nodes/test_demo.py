@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.media.source import VideoSource
 
 FRAMES = 60
 TIMEOUT = 1200

@@ -12,8 +12,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from persontrack_ros.core.geometry import as_boxes, iou
-from persontrack_ros.core.messages import message_to_tracks
+from persontrack_ros.core.base.geometry import as_boxes, iou
+from persontrack_ros.core.base.messages import message_to_tracks
 
 
 def boxes(message):

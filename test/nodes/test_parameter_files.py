@@ -10,8 +10,8 @@ from rcl_interfaces.msg import ParameterType
 from rclpy.context import Context
 from rclpy.node import Node
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.parameter_file import ParameterFile, read_settings
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.parameter_file import ParameterFile, read_settings
 from persontrack_ros.ros import compat
 
 NAMESPACES = ['', '/robot', '/a/b']

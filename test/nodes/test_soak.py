@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import soak
 
-from persontrack_ros.core.parameters.settings import Settings
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 
 def rows(count, **last):

@@ -12,7 +12,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from persontrack_ros.core.errors import ImageError
+from persontrack_ros.core.base.errors import ImageError
 from persontrack_ros.ros.tracker.transforms import Transforms
 
 pytestmark = pytest.mark.skipif(

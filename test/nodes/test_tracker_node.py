@@ -10,9 +10,9 @@ import pytest
 from rcl_interfaces.msg import ParameterType
 from sensor_msgs.msg import Image
 
+from persontrack_ros.core.config.node_options import NODE_PARAMETERS
+from persontrack_ros.core.config.settings import PARAMETERS
 from persontrack_ros.core.drawing import track_color
-from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS
-from persontrack_ros.core.parameters.settings import PARAMETERS
 from persontrack_ros.ros.images import image_to_bgr
 
 
@@ -62,8 +62,8 @@ def test_every_field_of_the_message(peer, pictures, to_message):
 
 def test_boxes_are_centre_and_size_in_pixels(peer, pictures, to_message, persons):
     """Against the ground truth, whose boxes are left, top, width, height."""
+    from persontrack_ros.core.base.geometry import as_boxes, iou
     from persontrack_ros.core.evaluation.mot import read_ground_truth
-    from persontrack_ros.core.geometry import as_boxes, iou
 
     rows = read_ground_truth(persons)
     truth = as_boxes(rows[rows[:, 0] == 8, 2:6])

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
-from persontrack_ros.core.images.encodings import decode_image
-from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.video.writer import VideoWriter
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
+from persontrack_ros.core.media.encodings import decode_image
+from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.ros.images import image_to_bgr
 
 FRAMES = 6

@@ -13,13 +13,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from persontrack_ros.core.errors import ModelError, SourceError
+from persontrack_ros.core.base.errors import ModelError, SourceError
+from persontrack_ros.core.base.reading import load_yaml, parse_yaml
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation import recording as recording_module
 from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
 from persontrack_ros.core.evaluation.recording import Recording, track
-from persontrack_ros.core.files.reading import load_yaml, parse_yaml
-from persontrack_ros.core.models.profile import DetectorProfile, read_profile
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.inference.profile import DetectorProfile, read_profile
 
 ANCHORS = 'a0: &a0 [x, x]\n' + ''.join(
     f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]\n' for n in range(1, 12)

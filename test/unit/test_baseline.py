@@ -6,8 +6,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.evaluation.baseline import BASELINES, track_with_baseline
 from persontrack_ros.core.evaluation.recording import Recording
 

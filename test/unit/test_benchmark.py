@@ -29,10 +29,10 @@ from persontrack_ros.benchmark.reference_tracker import ReferenceTracker
 from persontrack_ros.benchmark.report import noise
 from persontrack_ros.benchmark.variants import settings_of
 from persontrack_ros.benchmark.worker import Chunk
-from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.base.errors import PersontrackError
+from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.evaluation.recording import Recording, track
-from persontrack_ros.core.parameters.settings import Settings, TrackerSettings
 
 
 def assert_the_loops_give(expected, recording, max_cosine_distance):

@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.calibration import Camera
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import SettingsError, SourceError
+from persontrack_ros.core.base.calibration import Camera
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import SettingsError, SourceError
+from persontrack_ros.core.base.geometry import boxes_to_measurements
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
-from persontrack_ros.core.geometry import boxes_to_measurements
-from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.camera_motion import (
     CameraMotion,
     make_camera_motion,

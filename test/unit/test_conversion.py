@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.images.conversion import MAX_SIDE, as_bgr
+from persontrack_ros.core.base.errors import ImageError
+from persontrack_ros.core.media.conversion import MAX_SIDE, as_bgr
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 IMAGE[0, 0] = 255

@@ -19,13 +19,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.errors import DownloadError, ModelError
-from persontrack_ros.core.geometry import iou
-from persontrack_ros.core.models.catalogue import catalogue
-from persontrack_ros.core.models.download import install
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import DetectorSettings
+from persontrack_ros.core.base.errors import DownloadError, ModelError
+from persontrack_ros.core.base.geometry import iou
+from persontrack_ros.core.config.settings import DetectorSettings
+from persontrack_ros.core.inference.catalogue import catalogue
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.download import install
+from persontrack_ros.core.inference.runtime import Runtime
 
 opset = ov.opset13
 

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.evaluation.recording import Recording, track
-from persontrack_ros.core.parameters.settings import TrackerSettings
 from persontrack_ros.core.tracking.track import TrackState
 from persontrack_ros.core.tracking.tracker import make_tracker
 

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.images.encodings import depth_to_metres, image_to_depth
-from persontrack_ros.core.space.depth import Locator, Scene
+from persontrack_ros.core.base.errors import ImageError
+from persontrack_ros.core.media.encodings import depth_to_metres, image_to_depth
 from persontrack_ros.core.tracking.track import Track, TrackState
+from persontrack_ros.core.tracks3d.depth import Locator, Scene
 
 SIZE = (640, 480)
 FOCAL = 525.0

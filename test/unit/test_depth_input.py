@@ -8,7 +8,7 @@ import pytest
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.ros.tracker import depth_input
 from persontrack_ros.ros.tracker.depth_input import DepthInput
 from persontrack_ros.ros.tracker.input_topic import Message

@@ -10,10 +10,10 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from persontrack_ros.core.embedding.embedder import make_embedder
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import ReidSettings, Settings
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.config.settings import ReidSettings, Settings
+from persontrack_ros.core.inference.embedder import make_embedder
+from persontrack_ros.core.inference.runtime import Runtime
 from persontrack_ros.core.pipeline import Pipeline
 
 Locate = Callable[[str], Path]

@@ -16,10 +16,10 @@ import openvino as ov
 import pytest
 import yaml
 
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import DetectorSettings
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.config.settings import DetectorSettings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.runtime import Runtime
 
 opset = ov.opset13
 

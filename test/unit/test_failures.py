@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.failures import SIDE, contact_sheet, plot
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import Switch, evaluate, follow, switches
-from persontrack_ros.core.parameters.settings import TrackerSettings
 
 # Person 7 is followed as 1, missed, and followed as 2; person 8 always as 3; 4 is nobody.
 TRUTH = np.array(

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.node_options import NEAREST, Configuration
 from persontrack_ros.core.drawing import draw
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import NEAREST, Configuration
-from persontrack_ros.core.space.following import Follower, Heading, TargetStatus
 from persontrack_ros.core.tracking.track import Track, TrackState
+from persontrack_ros.core.tracks3d.following import Follower, Heading, TargetStatus
 
 SECOND = 10**9
 PATIENCE = 10.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.parameter_file import read_settings
-from persontrack_ros.core.parameters.settings import REPLACED, Settings, TrackerSettings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.parameter_file import read_settings
+from persontrack_ros.core.config.settings import REPLACED, Settings, TrackerSettings
 from persontrack_ros.core.tracking import gallery as module
 from persontrack_ros.core.tracking.appearance import SAME_PERSON
 from persontrack_ros.core.tracking.gallery import Camera, Gallery

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from persontrack_ros.core.geometry import (
+from persontrack_ros.core.base.geometry import (
     as_boxes,
     boxes_to_measurements,
     iou,

@@ -12,14 +12,14 @@ import yaml
 
 from persontrack_ros.cli import mask as command
 from persontrack_ros.cli.commands import main
-from persontrack_ros.core.detection.ignore import IgnoreMask, read_polygons
-from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.node_options import Configuration
 from persontrack_ros.core.drawing import draw
-from persontrack_ros.core.errors import SettingsError
 from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.parameters.node_options import Configuration
-from persontrack_ros.core.video.window import ESCAPE
+from persontrack_ros.core.inference.ignore import IgnoreMask, read_polygons
+from persontrack_ros.core.media.window import ESCAPE
 
 LEFT_HALF = {'left': [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
 

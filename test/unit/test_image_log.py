@@ -12,7 +12,7 @@ pytest.importorskip('rclpy')
 from rclpy.logging import LoggingSeverity
 from std_msgs.msg import Header
 
-from persontrack_ros.core.detections import Detections
+from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.ros.tracker.image_log import ImageLog
 
 

@@ -20,8 +20,8 @@ from PIL import Image as PilImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.images.encodings import SampleRange, decode_image
+from persontrack_ros.core.base.errors import ImageError
+from persontrack_ros.core.media.encodings import SampleRange, decode_image
 from persontrack_ros.ros.images import bgr_to_image, image_to_bgr
 
 BLUE, GREEN, RED = 0, 1, 2

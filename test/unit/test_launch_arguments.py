@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS
+from persontrack_ros.core.config.node_options import NODE_PARAMETERS
 from persontrack_ros.ros.launch_arguments import CAMERAS, TRACKER, VIDEO
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 import numpy as np
 import pytest
 
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.video import live
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.media import live
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 FRAMES = 50
 # Whoever waits this long has failed.
@@ -224,7 +224,7 @@ def test_who_waits_for_an_image_can_be_stopped(videos):
 
 
 def test_a_server_that_stalls_is_given_up(videos, monkeypatch):
-    from persontrack_ros.core.video import media
+    from persontrack_ros.core.media import media
 
     monkeypatch.setattr(media, 'TIMEOUT', (5.0, 0.3))
     content = (videos / 'video.ts').read_bytes()

@@ -12,8 +12,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.messages import message_to_detections, stamp_to_nanoseconds
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.messages import message_to_detections, stamp_to_nanoseconds
 from persontrack_ros.ros.tracker import stamp_matcher
 from persontrack_ros.ros.tracker.input_topic import Message
 from persontrack_ros.ros.tracker.stamp_matcher import StampMatcher

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 FRAMES = 24
 TEST = '-f lavfi -i testsrc2=size=322x240:rate=25'

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.models.files import find_model
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.inference.files import find_model
 
 NAME = 'person-detection-0202'
 

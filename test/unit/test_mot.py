@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import OutputError, SourceError
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import OutputError, SourceError
 from persontrack_ros.core.evaluation.mot import (
     GroundTruth,
     MotWriter,

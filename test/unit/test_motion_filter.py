@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from persontrack_ros.core.space.depth import MAX_AGE, Box3D, Scene
-from persontrack_ros.core.space.frames import Pose
-from persontrack_ros.core.space.motion_filter import MotionFilter
+from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Scene
+from persontrack_ros.core.tracks3d.frames import Pose
+from persontrack_ros.core.tracks3d.motion_filter import MotionFilter
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 300.0
 INFO = SimpleNamespace(

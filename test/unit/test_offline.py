@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from test_tracking import SECOND, SIZE, frames, looks_of
 from test_tracking_accuracy import DATA, recording_of, scores_of
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.kalman_filter import DEEP_SORT_NOISE
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.smoother import smooth

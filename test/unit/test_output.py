@@ -14,12 +14,12 @@ import pytest
 from persontrack_ros.bags.types import IMAGE
 from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.cli import commands
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.output import OutputFile, write_file, write_image
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.files.output import OutputFile, write_file, write_image
-from persontrack_ros.core.video.writer import VideoWriter
+from persontrack_ros.core.media.writer import VideoWriter
 
 
 def write_slowly(path):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.parameter_file import ParameterFile, read_settings
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.parameter_file import ParameterFile, read_settings
+from persontrack_ros.core.config.settings import Settings
 
 
 @pytest.fixture

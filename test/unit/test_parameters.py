@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS, PUBLISHER_PARAMETERS
-from persontrack_ros.core.parameters.parameter_file import read_settings
-from persontrack_ros.core.parameters.settings import PARAMETERS, Settings
+from persontrack_ros.core.config.node_options import NODE_PARAMETERS, PUBLISHER_PARAMETERS
+from persontrack_ros.core.config.parameter_file import read_settings
+from persontrack_ros.core.config.settings import PARAMETERS, Settings
 from persontrack_ros.ros.nodes.cameras_node import PARAMETERS as CAMERAS_PARAMETERS
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ import traceback
 import pytest
 from test_live import answering, refusal, serving, videos, whole  # noqa: F401 - a fixture
 
-from persontrack_ros.core.errors import SourceError, one_line, without_passwords
-from persontrack_ros.core.video import live
-from persontrack_ros.core.video.source import VideoSource
+from persontrack_ros.core.base.errors import SourceError, one_line, without_passwords
+from persontrack_ros.core.media import live
+from persontrack_ros.core.media.source import VideoSource
 
 LOGIN = 'admin:geheim'
 

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.presence import writer
-from persontrack_ros.core.presence.observations import Observations
-from persontrack_ros.core.presence.page import PICTURES, make_page
-from persontrack_ros.core.presence.writer import ReportWriter
+from persontrack_ros.core.report import writer
+from persontrack_ros.core.report.observations import Observations
+from persontrack_ros.core.report.page import PICTURES, make_page
+from persontrack_ros.core.report.writer import ReportWriter
 
 SECOND = 1_000_000_000
 BOX = np.array([[100.0, 50.0, 40.0, 100.0]])

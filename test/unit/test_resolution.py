@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_tracking import ALGORITHMS, SECOND, looks_of
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.camera_motion import CameraMotion
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.state import load_tracker, save_tracker

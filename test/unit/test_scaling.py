@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.images.scaling import scale
+from persontrack_ros.core.base.errors import ImageError
+from persontrack_ros.core.base.scaling import scale
 
 
 @pytest.mark.parametrize('interpolation', [cv2.INTER_LINEAR, cv2.INTER_AREA])

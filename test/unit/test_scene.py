@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.images.scene import Scene
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.media.scene import Scene
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 
 def picture(seed):

@@ -7,9 +7,9 @@ import threading
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import OutputError, SourceError
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import OutputError, SourceError
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.ros.tracker import session as session_module
 from persontrack_ros.ros.tracker.session import Session

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.settings import PARAMETERS, Settings
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.settings import PARAMETERS, Settings
 
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 RANGED = [p.name for p in PARAMETERS if p.minimum is not None]

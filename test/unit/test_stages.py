@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from persontrack_ros.core.geometry import boxes_to_measurements
+from persontrack_ros.core.base.geometry import boxes_to_measurements
 from persontrack_ros.core.tracking.kalman_filter import States
 from persontrack_ros.core.tracking.leaving import leaving, note_drift
 from persontrack_ros.core.tracking.persistent import WALKING

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import NODE_PARAMETERS, check_options
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.node_options import NODE_PARAMETERS, check_options
 from persontrack_ros.ros.tracker import statistics
 from persontrack_ros.ros.tracker.checks import Level, judge
 from persontrack_ros.ros.tracker.statistics import ERROR_TIME, RATE_WINDOW, Statistics

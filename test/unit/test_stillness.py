@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection.stillness import LEAST_SAMPLES, Stillness
+from persontrack_ros.core.inference.stillness import LEAST_SAMPLES, Stillness
 
 SIZE = (240, 320)
 

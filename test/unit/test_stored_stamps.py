@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.recording import Recording, track
-from persontrack_ros.core.parameters.settings import TrackerSettings
 
 SECOND = 10**9
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_tracking import ALGORITHMS, SECOND, step
 
-from persontrack_ros.core.errors import OutputError, SourceError
-from persontrack_ros.core.files.arrays import read_arrays
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.base.arrays import read_arrays
+from persontrack_ros.core.base.errors import OutputError, SourceError
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking import state as state_module
 from persontrack_ros.core.tracking.gallery import Camera, Gallery, Person, Views
 from persontrack_ros.core.tracking.state import load_tracker, save_tracker

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from persontrack_ros.core.timeline import Timeline
+from persontrack_ros.core.base.timeline import Timeline
 
 SECOND = 10**9
 

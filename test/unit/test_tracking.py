@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import OutputError, SourceError
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import OutputError, SourceError
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import normalise
 from persontrack_ros.core.tracking.state import load_tracker, save_tracker
 from persontrack_ros.core.tracking.track import TrackState

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
-from persontrack_ros.core.parameters.settings import TrackerSettings
 
 DATA = os.environ.get('PERSONTRACK_TEST_DATA')
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_tracking import ALGORITHMS, SIZE, frames
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking import deep_sort, kalman_filter, persistent, stages
 from persontrack_ros.core.tracking import tracker as trackers
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.video.folder import read_image
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
-from persontrack_ros.core.video.writer import VideoWriter
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.media.folder import read_image
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
+from persontrack_ros.core.media.writer import VideoWriter
 
 FRAMES = 8
 RATE = 25.0

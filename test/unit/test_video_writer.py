@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.video.source import VideoSource
-from persontrack_ros.core.video.writer import VideoWriter
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.media.source import VideoSource
+from persontrack_ros.core.media.writer import VideoWriter
 
 
 def picture(number, height=48, width=64):

@@ -7,7 +7,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.core import messages
+from persontrack_ros.core.base import messages
 from persontrack_ros.ros.tracker.messages import boxes_to_message
 from persontrack_ros.ros.tracker.wire import boxes_to_bytes, known
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from persontrack_ros.cli.bag.options import add_force_option, add_image_topic_option
 from persontrack_ros.cli.options import count
-from persontrack_ros.core.errors import SettingsError
+from persontrack_ros.core.base.errors import SettingsError
 
 # Those of persontrack_ros.core.evaluation.scores.Scores that a comparison may demand.
 _SCORES = ('hota', 'idf1', 'mota')

@@ -16,11 +16,11 @@ from persontrack_ros.cli.options import (
     count,
     settings_from,
 )
+from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.evaluation.mot import MotWriter
-from persontrack_ros.core.files.interrupt import Interrupt
+from persontrack_ros.core.media.partial import Partial
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.presence.writer import ReportWriter
-from persontrack_ros.core.video.partial import Partial
+from persontrack_ros.core.report.writer import ReportWriter
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

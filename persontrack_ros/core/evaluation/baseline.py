@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from persontrack_ros.core.errors import OutputError
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.timeline import SECOND
 
 # For how many frames at 30 per second a lost person is waited for: the default, and twice that.
 BUFFERS = (30, 60)

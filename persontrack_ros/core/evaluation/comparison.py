@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from persontrack_ros.core.geometry import FloatArray, as_boxes, iou
+from persontrack_ros.core.base.geometry import FloatArray, as_boxes, iou
 
 Boxes = Mapping[int, FloatArray]
 Frames = Mapping[int, Boxes]

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.drawing import label, track_color
 from persontrack_ros.core.evaluation.comparison import Boxes, Difference, Frames
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.images import BgrImage
 
 _GREY = (128, 128, 128)
 _WHITE = (255, 255, 255)

@@ -10,12 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.output import write_file
 from persontrack_ros.core.drawing import label, track_color
-from persontrack_ros.core.errors import OutputError
 from persontrack_ros.core.evaluation.scores import Switch
-from persontrack_ros.core.files.output import write_file
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.images import BgrImage
 
 # Pictures of id switches: their side in pixels, what they show in heights of the person, how many
 # switches stand side by side, and how many there are at most.

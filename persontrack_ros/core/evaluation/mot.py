@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.geometry import FloatArray, iou
+from persontrack_ros.core.base.output import OutputFile
+from persontrack_ros.core.base.reading import read_bytes
+from persontrack_ros.core.base.warning import warn
 from persontrack_ros.core.evaluation.scores import MIN_IOU
-from persontrack_ros.core.files.output import OutputFile
-from persontrack_ros.core.files.reading import read_bytes
-from persontrack_ros.core.geometry import FloatArray, iou
-from persontrack_ros.core.report import warn
 
 # More than a day at 30 images per second: every number up to the last one costs time and memory.
 MAX_FRAMES = 3_000_000

@@ -20,23 +20,23 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.detection.ignore import IgnoreMask
-from persontrack_ros.core.detections import SMALLEST, Detections
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.arrays import read_arrays
+from persontrack_ros.core.base.detections import SMALLEST, Detections
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.output import OutputFile
+from persontrack_ros.core.base.timeline import SECOND, Timeline
+from persontrack_ros.core.base.warning import warn
+from persontrack_ros.core.config.node_options import JUMP_THRESHOLD
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import MAX_FRAMES, SequenceInfo, read_detections
-from persontrack_ros.core.files.arrays import read_arrays
-from persontrack_ros.core.files.output import OutputFile
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.parameters.node_options import JUMP_THRESHOLD
-from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.report import warn
-from persontrack_ros.core.timeline import SECOND, Timeline
+from persontrack_ros.core.inference.ignore import IgnoreMask
+from persontrack_ros.core.media.source import DEFAULT_RATE
 from persontrack_ros.core.tracking.appearance import SAME_PERSON, Embeddings, normalise
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import make_tracker
-from persontrack_ros.core.video.source import DEFAULT_RATE
 
 # Where stored stamps do not tell it: the frame rate of most video files.
 ASSUMED_RATE = 25.0

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.geometry import FloatArray, iou
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.geometry import FloatArray, iou
 
 # TrackEval takes off what the arithmetic may be wrong by.
 MIN_IOU = 0.5 - np.finfo(np.float64).eps

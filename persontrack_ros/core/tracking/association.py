@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.base.geometry import FloatArray
 
 IndexArray = NDArray[np.intp]
 

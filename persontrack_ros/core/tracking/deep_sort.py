@@ -15,14 +15,14 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.geometry import (
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.geometry import (
     FloatArray,
     boxes_to_measurements,
     iou,
     measurements_to_boxes,
 )
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed, Embeddings, Gallery, cosine_distance
 from persontrack_ros.core.tracking.association import Association, IndexArray, associate
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, States

@@ -19,10 +19,10 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.geometry import FloatArray, coverage
-from persontrack_ros.core.parameters.settings import TrackerSettings
-from persontrack_ros.core.timeline import SECOND
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.geometry import FloatArray, coverage
+from persontrack_ros.core.base.timeline import SECOND
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import (
     SAME_PERSON,
     Embed,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.tracking.stored import checked
 
 # What is known of each track, and the names it is stored under.

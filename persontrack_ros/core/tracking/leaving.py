@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.tracking.table import Table
 
 # Lost for so long within this part of the image's larger side from its border means gone, if on

@@ -19,10 +19,14 @@ from typing import NamedTuple, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.geometry import FloatArray, boxes_to_measurements, measurements_to_boxes
-from persontrack_ros.core.parameters.settings import Settings, TrackerSettings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.geometry import (
+    FloatArray,
+    boxes_to_measurements,
+    measurements_to_boxes,
+)
+from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.tracking.appearance import (
     Embed,
     Embeddings,

@@ -14,9 +14,9 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.geometry import FloatArray, boxes_to_measurements, coverage
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.geometry import FloatArray, boxes_to_measurements, coverage
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed, Embeddings, known, normalise
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, Noise, States

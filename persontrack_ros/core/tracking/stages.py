@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.geometry import FloatArray, pairwise_iou
+from persontrack_ros.core.base.geometry import FloatArray, pairwise_iou
 from persontrack_ros.core.tracking.appearance import Embeddings, cosine_distance, known
 from persontrack_ros.core.tracking.association import (
     Association,

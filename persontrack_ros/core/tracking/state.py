@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.errors import OutputError, SourceError, one_line
-from persontrack_ros.core.files.arrays import read_arrays
-from persontrack_ros.core.files.output import OutputFile
+from persontrack_ros.core.base.arrays import read_arrays
+from persontrack_ros.core.base.errors import OutputError, SourceError, one_line
+from persontrack_ros.core.base.output import OutputFile
 from persontrack_ros.core.tracking.tracker import Tracker
 
 FORMAT = 'persontrack state 4'

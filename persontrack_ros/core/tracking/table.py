@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.geometry import FloatArray, measurements_to_boxes
+from persontrack_ros.core.base.geometry import FloatArray, measurements_to_boxes
 from persontrack_ros.core.tracking.appearance import Embeddings, known
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import States

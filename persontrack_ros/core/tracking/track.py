@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.geometry import FloatArray
+from persontrack_ros.core.base.geometry import FloatArray
 
 # Index of the detection of a track without one, in arrays of integers.
 NO_DETECTION = -1

@@ -7,10 +7,10 @@ from typing import Any, Optional, Protocol, Union
 
 from numpy.typing import NDArray
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.parameters.settings import NONE, TrackerSettings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.config.settings import NONE, TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.deep_sort import DeepSort
 from persontrack_ros.core.tracking.gallery import Camera, Gallery, GalleryTracker

@@ -17,10 +17,10 @@ import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import CAMERAS, DECLARED, camera_names
-from persontrack_ros.core.parameters.settings import Parameter
-from persontrack_ros.core.threads import use_one_thread_beside_inference
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.node_options import CAMERAS, DECLARED, camera_names
+from persontrack_ros.core.config.settings import Parameter
+from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.ros.nodes.tracker_node import TrackerNode, run
 from persontrack_ros.ros.parameters import declare

@@ -11,12 +11,12 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 
-from persontrack_ros.core.errors import PersontrackError, SettingsError
-from persontrack_ros.core.memory import giving_memory_back
-from persontrack_ros.core.parameters.settings import NONE, TF
-from persontrack_ros.core.threads import use_one_thread_beside_inference
-from persontrack_ros.core.timeline import FORWARD_JUMP
+from persontrack_ros.core.base.errors import PersontrackError, SettingsError
+from persontrack_ros.core.base.timeline import FORWARD_JUMP
+from persontrack_ros.core.config.settings import NONE, TF
+from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
+from persontrack_ros.ros.memory import giving_memory_back
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import NodeExecutor, deepen_services, ros, until_shutdown
 from persontrack_ros.ros.tracker.checks import Checks, name_work

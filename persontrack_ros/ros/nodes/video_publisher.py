@@ -15,10 +15,10 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.parameters.node_options import PUBLISHER_PARAMETERS
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
+from persontrack_ros.core.config.node_options import PUBLISHER_PARAMETERS
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.ros.answers import TrackerAnswers
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.parameters import declare

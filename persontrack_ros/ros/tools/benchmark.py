@@ -39,14 +39,14 @@ from persontrack_ros.benchmark.measure import (
     percentiles,
 )
 from persontrack_ros.benchmark.worker import Worker
-from persontrack_ros.core.errors import PersontrackError
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.memory import keep_freed_memory
-from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.video.source import SourceOptions, VideoSource
+from persontrack_ros.core.base.errors import PersontrackError
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.ros.compat import local_discovery
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.images import bgr_to_image
+from persontrack_ros.ros.memory import keep_freed_memory
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 SIZES = ((640, 480), (768, 576), (1920, 1080))

@@ -27,15 +27,15 @@ from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.files import read_by
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.cli.sample_video import sample_video_with_progress
-from persontrack_ros.core.errors import OutputError, PersontrackError
+from persontrack_ros.core.base.errors import OutputError, PersontrackError
+from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
+from persontrack_ros.core.base.output import check_outputs
+from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.mot import MotWriter
-from persontrack_ros.core.files.output import check_outputs
-from persontrack_ros.core.messages import message_to_tracks, stamp_to_nanoseconds
-from persontrack_ros.core.parameters.settings import Settings
+from persontrack_ros.core.media.source import VideoSource
+from persontrack_ros.core.media.window import Window
+from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.video.source import VideoSource
-from persontrack_ros.core.video.window import Window
-from persontrack_ros.core.video.writer import VideoWriter
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.tools.node_process import NodeProcess

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Optional
 
-from persontrack_ros.core.parameters.node_arguments import node_arguments
+from persontrack_ros.core.config.node_arguments import node_arguments
 
 _STOP_TIMEOUT = 10.0
 

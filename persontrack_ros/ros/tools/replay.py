@@ -20,7 +20,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.bags.reader import is_bag
-from persontrack_ros.core.errors import PersontrackError
+from persontrack_ros.core.base.errors import PersontrackError
 from persontrack_ros.ros.compat import local_discovery
 from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.nodes.video_publisher import VideoPublisher

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from persontrack_ros.core.errors import one_line
+from persontrack_ros.core.base.errors import one_line
 from persontrack_ros.ros.discovery import publishers_of
 from persontrack_ros.ros.shared_memory import FOLDER, free
 from persontrack_ros.ros.tracker.inputs import Frame

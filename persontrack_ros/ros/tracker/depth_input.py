@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 
 from sensor_msgs.msg import CameraInfo, Image
 
-from persontrack_ros.core.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.ros.tracker.input_topic import Message
 
 # Seconds for which depth images are kept for images that come later, and images wait for depth;

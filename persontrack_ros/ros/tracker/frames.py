@@ -8,7 +8,7 @@ from functools import partial
 
 from rclpy.node import Node
 
-from persontrack_ros.core.errors import one_line
+from persontrack_ros.core.base.errors import one_line
 from persontrack_ros.ros.tracker.checks import name_frame, name_publishers
 from persontrack_ros.ros.tracker.image_log import ImageLog
 from persontrack_ros.ros.tracker.inputs import Frame

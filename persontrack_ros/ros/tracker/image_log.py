@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 
-from persontrack_ros.core.messages import stamp_to_nanoseconds
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 from persontrack_ros.ros.tracker.inputs import Frame
 from persontrack_ros.ros.tracker.processing import FrameResult
 

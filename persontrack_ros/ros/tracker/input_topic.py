@@ -19,7 +19,7 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from persontrack_ros.core.errors import SettingsError, SourceError, one_line
+from persontrack_ros.core.base.errors import SettingsError, SourceError, one_line
 from persontrack_ros.ros.compat import (
     SubscriptionEventCallbacks,
     UnsupportedEventTypeError,
@@ -125,9 +125,12 @@ class InputTopic:
         self._generation = 0
         self._newest: Optional[Subscription] = None
         self._former: Optional[Subscription] = None
-        # Stamps that came over the former subscription, while there are two.
         self._queue = QUEUE
+        # Stamps that came over the former subscription, while there are two.
         self._twice: deque[int] = deque(maxlen=QUEUE)
+        # Whether the newest subscription has replaced one just now: what it reports as lost came
+        # over that one.
+        self._just_replaced = False
         self._received = 0
         self._lost_in_transport = 0
         self._warned = False
@@ -215,6 +218,7 @@ class InputTopic:
         if self._former is not None:
             self._node.destroy_subscription(self._former)
         self._former, self._newest = self._newest, None
+        self._just_replaced = self._former is not None
         self._generation += 1
         create = partial(
             self._node.create_subscription,
@@ -244,9 +248,11 @@ class InputTopic:
     def _on_message(self, generation: int, data: bytes) -> None:
         self.heard = time.monotonic()
         is_former = generation != self._generation
-        if self._former is not None and not is_former:
-            self._node.destroy_subscription(self._former)
-            self._former = None
+        if not is_former:
+            self._just_replaced = self._former is not None
+            if self._former is not None:
+                self._node.destroy_subscription(self._former)
+                self._former = None
         self._take(self._waiting(is_former, data))
         if len(data) * self._queue > MEMORY:
             self._queue = max(1, MEMORY // len(data))
@@ -270,7 +276,7 @@ class InputTopic:
             yield message
 
     def _on_lost(self, generation: int, event: Any) -> None:
-        if generation != self._generation:
+        if generation != self._generation or self._just_replaced:
             return
         self.lost += event.total_count_change
         self._lost_in_transport += event.total_count_change

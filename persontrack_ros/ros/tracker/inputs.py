@@ -14,9 +14,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images.encodings import SampleRange, decode_image
-from persontrack_ros.core.parameters.node_options import DETECTIONS, IMAGE
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
+from persontrack_ros.core.media.encodings import SampleRange, decode_image
 from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.tracker import depth_input, stamp_matcher
 from persontrack_ros.ros.tracker.depth_input import Depth, DepthInput

@@ -11,7 +11,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from persontrack_ros.core.drawing import track_color
-from persontrack_ros.core.space.depth import Box3D
+from persontrack_ros.core.tracks3d.depth import Box3D
 from persontrack_ros.ros.tracker.messages import orientation
 
 BOXES = 'boxes'

@@ -19,11 +19,11 @@ from vision_msgs.msg import (
     ObjectHypothesisWithPose,
 )
 
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.messages import CLASS_ID
-from persontrack_ros.core.space.depth import Box3D
-from persontrack_ros.core.space.motion_filter import Motion
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.messages import CLASS_ID
 from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracks3d.depth import Box3D
+from persontrack_ros.core.tracks3d.motion_filter import Motion
 
 # Variance of what is not known: which way a person is turned, in square radians.
 UNKNOWN = 1e6

@@ -16,13 +16,13 @@ from std_msgs.msg import Header, String
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
+from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
+from persontrack_ros.core.config.settings import NONE, DrawingSettings, Settings
 from persontrack_ros.core.drawing import Trails, draw
-from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.parameters.node_options import DETECTIONS, IMAGE
-from persontrack_ros.core.parameters.settings import NONE, DrawingSettings, Settings
-from persontrack_ros.core.space.following import Target
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracks3d.following import Target
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.tracker.messages import boxes_to_message, tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult

@@ -14,17 +14,17 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 from std_msgs.msg import Header
 
-from persontrack_ros.core.detection.ignore import IgnoreMask
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.embedding.sameness import sameness
-from persontrack_ros.core.geometry import FloatArray, iou
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.images.encodings import SampleRange
-from persontrack_ros.core.messages import Classes, message_to_detections
-from persontrack_ros.core.parameters.node_options import ANY_CLASS, DETECTIONS
-from persontrack_ros.core.parameters.settings import NONE, TF, Settings, TrackerSettings
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.geometry import FloatArray, iou
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.messages import Classes, message_to_detections
+from persontrack_ros.core.base.timeline import Moment, Timeline
+from persontrack_ros.core.config.node_options import ANY_CLASS, DETECTIONS
+from persontrack_ros.core.config.settings import NONE, TF, Settings, TrackerSettings
+from persontrack_ros.core.inference.ignore import IgnoreMask
+from persontrack_ros.core.inference.sameness import sameness
+from persontrack_ros.core.media.encodings import SampleRange
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline, StageTimes
-from persontrack_ros.core.timeline import Moment, Timeline
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import Tracker, make_tracker

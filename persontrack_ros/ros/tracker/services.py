@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
-from persontrack_ros.core.errors import PersontrackError, SettingsError
+from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.ros.process import SERVICE_QOS
 from persontrack_ros.ros.tracker.state import NodeState
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from persontrack_ros.core.errors import OutputError
-from persontrack_ros.core.parameters.settings import TrackerSettings
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.state import load_tracker, save_state
 from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
 

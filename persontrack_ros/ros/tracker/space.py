@@ -17,14 +17,14 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 
-from persontrack_ros.core.detections import Detections
-from persontrack_ros.core.errors import one_line
-from persontrack_ros.core.space.depth import MAX_AGE, Box3D, Locator, Scene
-from persontrack_ros.core.space.following import Follower, Heading, Target, TargetStatus
-from persontrack_ros.core.space.frames import Pose
-from persontrack_ros.core.space.motion_filter import Motion, MotionFilter
-from persontrack_ros.core.timeline import SECOND
+from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import one_line
+from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Locator, Scene
+from persontrack_ros.core.tracks3d.following import Follower, Heading, Target, TargetStatus
+from persontrack_ros.core.tracks3d.frames import Pose
+from persontrack_ros.core.tracks3d.motion_filter import Motion, MotionFilter
 from persontrack_ros.ros.tracker.depth_input import Depth
 from persontrack_ros.ros.tracker.markers import Markers
 from persontrack_ros.ros.tracker.messages import boxes_3d_to_message

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from persontrack_ros.core.errors import SettingsError
-from persontrack_ros.core.parameters.node_options import target_id
-from persontrack_ros.core.parameters.settings import NONE
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.config.node_options import target_id
+from persontrack_ros.core.config.settings import NONE
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.tracker.inputs import Frame, Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs

@@ -18,9 +18,9 @@ from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
 
-from persontrack_ros.core.errors import ImageError, SettingsError
-from persontrack_ros.core.messages import stamp_to_nanoseconds
-from persontrack_ros.core.space.frames import Pose
+from persontrack_ros.core.base.errors import ImageError, SettingsError
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
+from persontrack_ros.core.tracks3d.frames import Pose
 
 try:
     from tf2_ros import Buffer, TransformException, TransformListener

@@ -9,7 +9,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
-from persontrack_ros.core.errors import one_line
+from persontrack_ros.core.base.errors import one_line
 from persontrack_ros.ros.tracker.state import NodeState
 
 

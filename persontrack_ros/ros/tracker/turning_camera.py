@@ -10,12 +10,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from persontrack_ros.core.calibration import Camera
-from persontrack_ros.core.errors import ImageError
-from persontrack_ros.core.geometry import FloatArray
-from persontrack_ros.core.images import BgrImage
-from persontrack_ros.core.space.frames import Pose
+from persontrack_ros.core.base.calibration import Camera
+from persontrack_ros.core.base.errors import ImageError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.tracking.camera_motion import rotation_to_motion
+from persontrack_ros.core.tracks3d.frames import Pose
 from persontrack_ros.ros.tracker.transforms import Transforms
 
 # Seconds that an image whose persons are detected waits for its transform.

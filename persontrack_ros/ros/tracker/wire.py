@@ -8,7 +8,7 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.core.messages import Row, boxes_to_bytes
+from persontrack_ros.core.base.messages import Row, boxes_to_bytes
 from persontrack_ros.ros.tracker.messages import boxes_to_message
 
 

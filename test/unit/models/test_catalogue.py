@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from persontrack_ros.core.models.catalogue import catalogue
+from persontrack_ros.core.inference.catalogue import catalogue
 
 
 def test_every_published_file_is_in_the_catalogue(data: Callable[[str], Path]) -> None:

@@ -6,9 +6,9 @@ import openvino as ov
 import pytest
 
 from persontrack_ros.cli.commands import main
-from persontrack_ros.core.errors import ModelError
-from persontrack_ros.core.models.devices import choose, effective, kinds, options
-from persontrack_ros.core.parameters.settings import InferenceSettings
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.config.settings import InferenceSettings
+from persontrack_ros.core.inference.devices import choose, effective, kinds, options
 
 ROBOT = {'CPU': 'CPU'}
 LAPTOP = {'CPU': 'CPU', 'GPU': 'integrated GPU', 'NPU': 'NPU'}

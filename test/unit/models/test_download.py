@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from persontrack_ros.cli.commands import main
-from persontrack_ros.core.files import fetching
+from persontrack_ros.core.base import fetching
 
 DETECTOR = 'person-detection-0202'
 REID = 'person-reidentification-retail-0287'

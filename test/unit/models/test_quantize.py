@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from persontrack_ros.cli.commands import main
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.embedding.embedder import ModelEmbedder
-from persontrack_ros.core.errors import SourceError
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import (
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.config.settings import (
     DetectorSettings,
     InferenceSettings,
     ReidSettings,
 )
-from persontrack_ros.core.quantization import sample_images
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.embedder import ModelEmbedder
+from persontrack_ros.core.inference.quantize import sample_images
+from persontrack_ros.core.inference.runtime import Runtime
 
 
 def write_video(path: Path, count: int) -> str:

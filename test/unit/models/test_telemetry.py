@@ -9,7 +9,7 @@ from pathlib import Path
 
 PROGRAM = """
 import sys
-import persontrack_ros.core.models.runtime
+import persontrack_ros.core.inference.runtime
 assert 'openvino.tools.ovc' in sys.modules
 sys.exit('openvino_telemetry.main' in sys.modules)
 """

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from persontrack_ros.core.detection.detector import Detector
-from persontrack_ros.core.embedding.embedder import make_embedder
-from persontrack_ros.core.models.runtime import Runtime
-from persontrack_ros.core.parameters.settings import DetectorSettings, ReidSettings
+from persontrack_ros.core.config.settings import DetectorSettings, ReidSettings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.embedder import make_embedder
+from persontrack_ros.core.inference.runtime import Runtime
 
 FLOAT, INT32 = 1, 3  # of tensorflow.DataType
 

@@ -1,0 +1,1 @@
+"""What all share: errors, geometry, detections, files, time and messages."""

@@ -1,0 +1,113 @@
+"""
+Calibrations of cameras: which way the pixels of an image look.
+
+Directions are in the optical frame of the camera (REP 103): x to the right, y down, z forward.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from persontrack_ros.core.base.errors import ImageError
+from persontrack_ros.core.base.geometry import FloatArray
+
+# Largest relative difference of the aspect ratios of pictures that show the same.
+_ASPECT_TOLERANCE = 0.03
+
+_PROJECT = {'equidistant': cv2.fisheye.projectPoints}
+
+_UNDISTORT = {
+    '': cv2.undistortPoints,
+    'plumb_bob': cv2.undistortPoints,
+    'rational_polynomial': cv2.undistortPoints,
+    'equidistant': cv2.fisheye.undistortPoints,
+}
+
+# How many coefficients OpenCV takes.
+_LENGTHS = {'': (4, 5, 8, 12, 14), 'equidistant': (4,)}
+
+
+class Camera:
+    """Which way the pixels of an image look."""
+
+    def __init__(self, info: Any, image_size: tuple[int, int]) -> None:
+        """
+        Take a calibration.
+
+        :param info: a ``sensor_msgs/msg/CameraInfo`` (REP 104), of the unrectified image: its K
+            and D are used. Binning and scaling follow from the size of the image.
+        :param image_size: width and height of the image that boxes are of.
+        :raises ImageError: if it says nothing of the camera, has an unknown distortion model or
+            coefficients that do not fit it, or is of images of another shape.
+        """
+        self._matrix = np.array(info.k, dtype=np.float64).reshape(3, 3)
+        self._distortion = np.array(info.d, dtype=np.float64)
+        if not (self._matrix[0, 0] > 0 and self._matrix[1, 1] > 0):
+            raise ImageError('the camera_info is that of a camera which is not calibrated: K is 0')
+        if info.distortion_model not in _UNDISTORT:
+            raise ImageError(
+                f'the camera_info has the distortion model {info.distortion_model!r}; expected '
+                + ', '.join(filter(None, _UNDISTORT))
+            )
+        if not (np.isfinite(self._matrix).all() and np.isfinite(self._distortion).all()):
+            raise ImageError('the camera_info has infinite numbers, or none, in K or D')
+        lengths = _LENGTHS.get(info.distortion_model, _LENGTHS[''])
+        if self._distortion.any() and len(self._distortion) not in lengths:
+            raise ImageError(
+                f'the camera_info has {len(self._distortion)} numbers in D; expected '
+                + ', '.join(map(str, lengths))
+            )
+        self._undistort = _UNDISTORT[info.distortion_model]
+        self._project = _PROJECT.get(info.distortion_model, cv2.projectPoints)
+        region = info.roi
+        # 0 means everything.
+        size = (region.width or info.width, region.height or info.height)
+        self._offset = np.array([region.x_offset, region.y_offset])
+        self._scale = picture_scale('camera_info', size, image_size) if all(size) else np.ones(2)
+
+    def rays(self, points: FloatArray) -> FloatArray:
+        """
+        Return x / z and y / z of what points of the image show.
+
+        :param points: shape ``(N, 2)``, 0 being the left and upper edge of the first pixel.
+        :returns: shape ``(N, 2)``.
+        """
+        # K counts from the middle of the first pixel.
+        pixels = self._offset + points * self._scale - 0.5
+        if not self._distortion.any():
+            focal, middle = self._matrix[[0, 1], [0, 1]], self._matrix[:2, 2]
+            return (pixels - middle) / focal
+        return self._undistort(pixels[:, None], self._matrix, self._distortion)[:, 0]
+
+    def project(self, directions: FloatArray) -> FloatArray:
+        """
+        Return the points of the image that show what is in directions, the inverse of `rays`.
+
+        :param directions: shape ``(N, 3)``, in the optical frame; z is positive.
+        :returns: shape ``(N, 2)``.
+        """
+        nowhere = np.zeros(3)
+        pixels, _ = self._project(
+            directions[:, None], nowhere, nowhere, self._matrix, self._distortion
+        )
+        return (pixels[:, 0] + 0.5 - self._offset) / self._scale
+
+
+def picture_scale(what: str, size: tuple[int, ...], image_size: tuple[int, int]) -> FloatArray:
+    """
+    Return how many pixels of another picture a pixel of the image is wide and high.
+
+    :param what: the other picture, for the error.
+    :param size: its width and height.
+    :raises ImageError: if the two have different shapes.
+    """
+    scale = np.array(size) / image_size
+    if abs(scale[0] / scale[1] - 1) > _ASPECT_TOLERANCE:
+        raise ImageError(
+            f'the {what} of {size[0]}x{size[1]} pixels shows something else than the image of '
+            f'{image_size[0]}x{image_size[1]}: depth has to be registered to the image'
+        )
+    return scale

@@ -1,0 +1,1 @@
+"""Parameters: names, types, defaults, and the files that set them."""

@@ -1,0 +1,393 @@
+"""
+The parameters of the tracker: the one place that declares their names, defaults and ranges.
+
+The node's ROS parameters, the YAML file, the command line and the tables in docs/nodes are all
+made from, or checked against, what stands here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional, Union, cast
+
+from persontrack_ros.core.base.errors import SettingsError
+
+Value = Union[bool, int, float, str]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """
+    Declaration of one parameter.
+
+    :ivar name: dotted name, for example ``tracker.max_age``.
+    :ivar default: its type is the type of the parameter.
+    :ivar minimum: smallest allowed number, included.
+    :ivar maximum: largest allowed number, included.
+    :ivar choices: allowed texts; empty where any text is.
+    :ivar runtime: whether it can change while the tracker runs.
+    """
+
+    name: str
+    default: Value
+    description: str
+    minimum: Optional[float] = None
+    maximum: Optional[float] = None
+    choices: tuple[str, ...] = ()
+    runtime: bool = False
+
+    @property
+    def type(self) -> type:
+        """The Python type of the value."""
+        return type(self.default)
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words; empty where all are allowed."""
+        if self.choices:
+            return ', '.join(self.choices)
+        if self.minimum is not None and self.maximum is not None:
+            return f'{self.minimum:.10g} to {self.maximum:.10g}'
+        return ''
+
+    def check(self, value: Any) -> Value:
+        """
+        Return the value, an integer converted where a float or a text is wanted.
+
+        YAML takes the text 0 (a camera, or a class) and the number 5 of 5.0 for integers.
+
+        :raises SettingsError: if it has another type or lies outside the range.
+        """
+        if type(value) is int and self.type in (float, str):
+            try:
+                value = self.type(value)
+            except (OverflowError, ValueError) as error:
+                raise SettingsError(f'{self.name}: the number is too large') from error
+        if type(value) is not self.type:
+            names = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'a text'}
+            raise SettingsError(f'{self.name}: {value!r} is not {names[self.type]}')
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingsError(f'{self.name}: {value} is not a finite number')
+        if self.choices and value not in self.choices:
+            raise SettingsError(f'{self.name}: {value!r} is not one of {self.allowed}')
+        if isinstance(value, (int, float)) and (
+            (self.minimum is not None and value < self.minimum)
+            or (self.maximum is not None and value > self.maximum)
+        ):
+            raise SettingsError(f'{self.name}: {value} is not in the range {self.allowed}')
+        # A text may be empty where that is the default, and then means that there is none.
+        if self.type is str and not value and self.default:
+            raise SettingsError(f'{self.name}: must not be empty')
+        return cast(Value, value)
+
+
+# Parameters of earlier versions, all replaced by `tracker.remember`.
+REPLACED = ('tracker.max_lost_time', 'tracker.forget_at_border', 'reid.shared_gallery')
+
+
+def no_such_parameter(name: str, known: Iterable[str]) -> str:
+    """Say that a parameter does not exist, and which one is meant."""
+    if name in REPLACED:
+        return (
+            f'{name}: no such parameter any more; set tracker.remember, the seconds for which who '
+            'left is known again (0: who comes back gets a new id)'
+        )
+    names = list(known)
+    near = [each for each in names if each.endswith(f'.{name}')]
+    near = near or difflib.get_close_matches(name, names, n=1)
+    return f'{name}: no such parameter' + (f'; did you mean {" or ".join(near)}?' if near else '')
+
+
+def _parameter(default: Any, description: str, **options: Any) -> Any:
+    """Declare a field of a settings class; its parameter is named after class and field."""
+    return field(default=default, metadata={'description': description, **options})
+
+
+# The value of `detector.model`, `reid.model` and `tracker.algorithm` that leaves this stage out.
+NONE = 'none'
+
+# Other values of `tracker.camera_motion`.
+AFFINE = 'affine'
+TF = 'tf'
+
+_PRECISIONS = ('FP32', 'FP16', 'FP16-INT8', 'INT8')
+_DEVICE = (
+    'OpenVINO device: AUTO, CPU, GPU, NPU or one of several as GPU.0; '
+    'AUTO takes the best one there is, AUTO:NPU,CPU the first of these that there is; see '
+    '`persontrack devices`.'
+)
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """Parameters ``detector.*``."""
+
+    model: str = _parameter(
+        'person-detection-0202',
+        'Person detection model: a name that `persontrack models list` shows, a path, or none '
+        '(the node then tracks the detections of another one, see input).',
+    )
+    precision: str = _parameter(
+        'FP16',
+        'Precision of the weights, the folder the model is taken from.',
+        choices=_PRECISIONS,
+    )
+    device: str = _parameter('AUTO', _DEVICE)
+    score_threshold: float = _parameter(
+        0.0,
+        'Detections below this confidence are ignored; 0 takes the threshold of the model, which '
+        'is 0.5 for the default one.',
+        minimum=0.0,
+        maximum=1.0,
+        runtime=True,
+    )
+    interval: int = _parameter(
+        1,
+        'Persons are detected in every so many images, 1 for all; in those between, the tracks '
+        'are published as predicted, which costs next to nothing.',
+        minimum=1,
+        maximum=100,
+        runtime=True,
+    )
+    skip_still: bool = _parameter(
+        False,
+        'Where nothing changed in the image, the persons found last are taken again, for a second '
+        'at most; for cameras that stand still.',
+        runtime=True,
+    )
+    ignore: str = _parameter(
+        '',
+        'Image file (white there), or polygons in a YAML file that `persontrack mask` makes: who '
+        'stands in these areas of the image is not detected; empty: everybody is.',
+    )
+
+
+@dataclass(frozen=True)
+class ReidSettings:
+    """Parameters ``reid.*``."""
+
+    model: str = _parameter(
+        'person-reidentification-retail-0287',
+        'Re-identification model: a name that `persontrack models list` shows, a path, color '
+        '(colours of the clothes, without a model) or none (motion alone).',
+    )
+    precision: str = _parameter(
+        'FP16',
+        'Precision of the weights, the folder the model is taken from.',
+        choices=_PRECISIONS,
+    )
+    device: str = _parameter('AUTO', _DEVICE)
+    every_frame: bool = _parameter(
+        False,
+        'Compute the embedding of every person in every image, not only where somebody is near or '
+        'tracker.refresh_time is over; about half as fast.',
+        runtime=True,
+    )
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """Parameters ``inference.*``, of all models."""
+
+    hint: str = _parameter(
+        'auto',
+        'What OpenVINO makes fast: latency, one image, or throughput, many; auto is throughput '
+        'for re-identification and where `persontrack run` reads a file, latency otherwise.',
+        choices=('auto', 'latency', 'throughput'),
+    )
+    threads: int = _parameter(
+        0,
+        'Threads of a CPU for each model; 0 takes what suits the hint, all cores.',
+        minimum=0,
+        maximum=1024,
+    )
+    streams: int = _parameter(
+        0,
+        'Images that a CPU or GPU works on at once; 0 takes what suits the hint.',
+        minimum=0,
+        maximum=1024,
+    )
+    precision: str = _parameter(
+        'auto',
+        'Arithmetic: auto is what the device is fastest with, bf16 on newer CPUs and f16 on GPUs; '
+        'f32 gives the same tracks on every CPU.',
+        choices=('auto', 'f32', 'f16', 'bf16'),
+    )
+    cache_dir: str = _parameter(
+        'auto',
+        'Directory of compiled models, which shorten the next start; auto is one in the cache of '
+        'the user, none keeps nothing.',
+    )
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """
+    Parameters ``tracker.*``.
+
+    Those that only one of the algorithms has name it at the start of their description.
+    """
+
+    algorithm: str = _parameter(
+        'persistent',
+        'Tracking algorithm: persistent keeps identities best; deep_sort is the one of the paper; '
+        'none: the node only detects.',
+        choices=('persistent', 'deep_sort', NONE),
+    )
+    camera_motion: str = _parameter(
+        'none',
+        'affine: shift, rotation and zoom of a moving camera are estimated from the background, '
+        'which takes 1 to 3 ms per image; tf: the camera turns in target_frame as tf says (in the '
+        'node alone); none: the camera stands still.',
+        choices=('none', AFFINE, TF),
+    )
+    n_init: int = _parameter(
+        3,
+        'A track is confirmed, and published, from this number of detections in a row on; '
+        'persistent confirms some earlier.',
+        minimum=1,
+        maximum=1000,
+        runtime=True,
+    )
+    remember: float = _parameter(
+        0.0,
+        'persistent: so long after leaving, a person is known again by their looks, and keeps the '
+        'id, in all cameras of a cameras_node; 0: who comes back gets a new id; seconds.',
+        minimum=0.0,
+        maximum=86400.0,
+    )
+    refresh_time: float = _parameter(
+        5.0,
+        'persistent: the embedding of a person whom nobody comes near is renewed after this time; '
+        'seconds.',
+        minimum=0.0,
+        maximum=3600.0,
+        runtime=True,
+    )
+    max_cosine_distance: float = _parameter(
+        0.3,
+        'deep_sort: a detection with a larger cosine distance to all embeddings of a track is not '
+        'matched to it by appearance.',
+        minimum=0.0,
+        maximum=2.0,
+        runtime=True,
+    )
+    max_iou_distance: float = _parameter(
+        0.7,
+        'deep_sort: a detection is matched to a track by overlap where 1 - IoU is at most this.',
+        minimum=0.0,
+        maximum=1.0,
+        runtime=True,
+    )
+    max_age: int = _parameter(
+        70,
+        'deep_sort: a confirmed track is deleted after more than this number of frames without a '
+        'detection.',
+        minimum=1,
+        maximum=100000,
+        runtime=True,
+    )
+    nn_budget: int = _parameter(
+        100,
+        'deep_sort: number of newest embeddings each track keeps.',
+        minimum=1,
+        maximum=10000,
+    )
+
+
+@dataclass(frozen=True)
+class DrawingSettings:
+    """Parameters ``drawing.*``: the annotated image."""
+
+    speed: bool = _parameter(
+        True,
+        'Write the mean processing time and the images per second into the corner.',
+        runtime=True,
+    )
+    scores: bool = _parameter(
+        False,
+        'Write the score of the newest detection beside the id of each person.',
+        runtime=True,
+    )
+    scale: float = _parameter(
+        1.0,
+        'Size of text and lines, relative to what suits the image.',
+        minimum=0.25,
+        maximum=4.0,
+        runtime=True,
+    )
+    trails: float = _parameter(
+        0.0,
+        'Draw where the feet of each person were in the last so many seconds; 0: not.',
+        minimum=0.0,
+        maximum=60.0,
+        runtime=True,
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All parameters of the tracker."""
+
+    detector: DetectorSettings = DetectorSettings()
+    reid: ReidSettings = ReidSettings()
+    inference: InferenceSettings = InferenceSettings()
+    tracker: TrackerSettings = TrackerSettings()
+    drawing: DrawingSettings = DrawingSettings()
+
+    def __post_init__(self) -> None:
+        """
+        Check every value.
+
+        :raises SettingsError: naming the first parameter that is wrong, or where two contradict.
+        """
+        for parameter in PARAMETERS:
+            group, name = parameter.name.split('.')
+            settings = getattr(self, group)
+            object.__setattr__(settings, name, parameter.check(getattr(settings, name)))
+        if self.tracker.remember and self.reid.model == NONE:
+            raise SettingsError('tracker.remember knows persons by their looks: set reid.model')
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], base: Optional[Settings] = None) -> Settings:
+        """
+        Make settings from values by dotted name; the others stay as in `base`, or the defaults.
+
+        :raises SettingsError: if a name is unknown or a value is not allowed.
+        """
+        base = base or cls()
+        changes: dict[str, dict[str, Any]] = {group.name: {} for group in _GROUPS}
+        known = [parameter.name for parameter in PARAMETERS]
+        for name, value in values.items():
+            if name not in known:
+                raise SettingsError(no_such_parameter(name, known))
+            group, leaf = name.split('.')
+            changes[group][leaf] = value
+        return cls(
+            **{
+                group: dataclasses.replace(getattr(base, group), **change)
+                for group, change in changes.items()
+            }
+        )
+
+    def values(self) -> dict[str, Value]:
+        """Return all values by dotted name."""
+        return {
+            parameter.name: getattr(getattr(self, parameter.name.split('.')[0]), leaf)
+            for parameter in PARAMETERS
+            for leaf in [parameter.name.split('.')[1]]
+        }
+
+
+# Any: mypy cannot know that all fields have defaults.
+_GROUPS: Any = dataclasses.fields(Settings)
+
+PARAMETERS: tuple[Parameter, ...] = tuple(
+    Parameter(name=f'{group.name}.{leaf.name}', default=leaf.default, **leaf.metadata)
+    for group in _GROUPS
+    for leaf in cast(Any, dataclasses.fields(type(group.default)))
+)

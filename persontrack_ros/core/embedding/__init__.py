@@ -1,1 +1,0 @@
-"""How persons look: embeddings, and whether two are of the same person."""

@@ -1,0 +1,1 @@
+"""Models: finding, downloading, compiling; detection and embedding."""

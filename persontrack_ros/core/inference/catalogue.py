@@ -1,0 +1,104 @@
+"""The models this package knows by name; ``catalogue.yaml`` holds the table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import yaml
+
+from persontrack_ros.core.base.fetching import Facts
+
+DEFAULT_DETECTOR = 'person-detection-0202'
+DEFAULT_REID = 'person-reidentification-retail-0287'
+DEFAULT_PRECISION = 'FP16'
+EMBEDDED_DETECTOR = 'yolox-nano'
+
+# What `persontrack models quantize` makes; nobody publishes it, so there is nothing to verify.
+QUANTIZED = 'INT8'
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """
+    A Python package that carries a file.
+
+    :ivar requirement: what pip calls it, with its version.
+    :ivar sha256: hash of the wheel.
+    :ivar member: path of the file in it.
+    """
+
+    requirement: str
+    sha256: str
+    member: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """
+    One published set of files of a model in one precision.
+
+    :ivar files: size and hash by file name; the one to load stands last.
+    :ivar url: where they are, ending in a slash; empty where a wheel carries them.
+    """
+
+    name: str
+    files: Mapping[str, Facts]
+    url: str = ''
+    wheel: Optional[Wheel] = None
+
+    @property
+    def size(self) -> int:
+        """Size of all files, in bytes."""
+        return sum(facts.size for facts in self.files.values())
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    One model.
+
+    :ivar kind: ``detector`` or ``reid``.
+    :ivar about: what it is good for, in a line.
+    :ivar profile: how images are made and read, see :mod:`persontrack_ros.core.inference.profile`.
+    :ivar releases: by precision, the newest first.
+    """
+
+    name: str
+    kind: str
+    licence: str
+    about: str
+    profile: Mapping[str, Any]
+    releases: Mapping[str, tuple[Release, ...]]
+
+
+@functools.lru_cache(maxsize=1)
+def catalogue() -> Mapping[str, Entry]:
+    """Return all models by name."""
+    table = yaml.safe_load(Path(__file__).with_name('catalogue.yaml').read_text())
+    return {
+        name: Entry(
+            name=name,
+            kind=row['kind'],
+            licence=row['licence'],
+            about=row['about'],
+            profile=row.get('profile', {}),
+            releases={
+                precision: tuple(_release(name, release) for release in releases)
+                for precision, releases in row['files'].items()
+            },
+        )
+        for name, row in table.items()
+    }
+
+
+def _release(model: str, row: Mapping[str, Any]) -> Release:
+    return Release(
+        name=row['release'],
+        files={model + key: Facts(**value) for key, value in row.items() if key[0] == '.'},
+        url=row.get('url', ''),
+        wheel=Wheel(**row['wheel']) if 'wheel' in row else None,
+    )

@@ -1,0 +1,226 @@
+"""Person detection."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from persontrack_ros.core.base.detections import SMALLEST, Detections
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.scaling import scale
+from persontrack_ros.core.config.settings import DetectorSettings
+from persontrack_ros.core.inference.decoding import DECODERS, suppress
+from persontrack_ros.core.inference.files import find_model
+from persontrack_ros.core.inference.profile import DetectorProfile, read_profile
+from persontrack_ros.core.inference.runtime import Runtime, describe_outputs, output_shapes
+
+_FULL_HD = 1920 * 1080 * 3
+# What YOLO models are trained with around images of another shape.
+GREY = 114
+
+
+class Detector:
+    """
+    Finds persons with any model that a :class:`DetectorProfile` describes.
+
+    Threads that share one take turns.
+
+    :ivar size: height and width of the model's input.
+    """
+
+    def __init__(
+        self, settings: DetectorSettings, runtime: Runtime, pipelined: bool = False
+    ) -> None:
+        """
+        Load, compile and warm up the model.
+
+        :param pipelined: whether several images are to be worked on at once, see :meth:`team`.
+        :raises ModelError: if it is missing, damaged or of another kind.
+        """
+        path = self._path = find_model(settings.model, settings.precision)
+        profile = read_profile(path, DetectorProfile)
+        # The zoo's kind of model needs no profile: there is nothing to choose in it.
+        self._profile = profile or DetectorProfile()
+        self._exact = runtime.exact
+        model = runtime.read(path, self._profile)
+        self._model = runtime.compile(model, path, self._profile, settings.device, pipelined)
+        self.size = (self._model.images.shape[1], self._model.images.shape[2])
+        self._fit = Fit(self._profile.fit, (0, 0), self.size)
+        self._lock = threading.Lock()
+        shapes = output_shapes(model)
+        if self._profile.decoder == 'yolov8':
+            # Exported with non-maximum suppression, or made without the need for it.
+            end = DECODERS['yolo_nms'].accepts(shapes, self._profile, self.size)
+            self._profile = replace(self._profile, decoder='yolo_nms' if end else 'yolov8')
+        self._decoder = DECODERS[self._profile.decoder]
+        if not self._decoder.accepts(shapes, self._profile, self.size):
+            raise ModelError(_wrong_outputs(path, model, self._profile, self.size, bool(profile)))
+        corners, scores = self._infer()
+        impossible = None
+        if not ((scores >= 0).all() and (scores <= 1.001).all()):
+            impossible = 'scores'
+        elif _elsewhere(corners, scores >= self.own_score_threshold, max(self.size)):
+            impossible = 'boxes (pixels instead of parts of the image, or the other way round)'
+        if impossible:
+            raise ModelError(
+                f'{path} gives impossible {impossible}: its weights are damaged, or it is not '
+                f'described by decoder {self._profile.decoder} and coordinates '
+                f'{self._profile.coordinates}, see docs/models.md'
+            )
+        self.set_score_threshold(settings.score_threshold)
+
+    @property
+    def device(self) -> str:
+        """The device it runs on."""
+        return self._model.device
+
+    @property
+    def instructions(self) -> str:
+        """What most of it is computed with, see :attr:`InferenceModel.instructions`."""
+        return self._model.instructions
+
+    @property
+    def own_score_threshold(self) -> float:
+        """The threshold that suits the model."""
+        return self._profile.score_threshold
+
+    def set_score_threshold(self, threshold: float) -> None:
+        """Set the score below which detections are left out; 0 means the model's own."""
+        self._score_threshold = threshold or self.own_score_threshold
+
+    def detect(self, image: BgrImage) -> Detections:
+        """
+        Find persons.
+
+        :param image: uint8 BGR of any size, shape ``(height, width, 3)``.
+        :returns: detections above the score threshold, best first, without embeddings; boxes in
+            pixels of the image, as the model gives them: they may reach a little beyond it.
+        :raises ModelError: if the model gives a NaN or an infinity.
+        """
+        height, width = image.shape[:2]
+        with self._lock:
+            if self._fit.image != (height, width):
+                self._fit = Fit(self._profile.fit, (height, width), self.size)
+                self._model.images[:] = GREY
+            fit = self._fit
+            fit.draw(image, self._model.images[0], self._exact)
+            corners, scores = self._infer()
+        keep = np.flatnonzero(
+            (scores >= self._score_threshold) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
+        )
+        if self._decoder.overlapping:
+            order = suppress(corners[keep], scores[keep], self._profile.nms_threshold)
+        else:
+            order = np.argsort(-scores[keep], kind='stable')
+        corners = fit.to_image(corners[keep[order]])
+        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        seen = (boxes[:, 2:] >= SMALLEST).all(axis=1)
+        return Detections.create(
+            boxes[seen], np.minimum(scores[keep[order]][seen], 1.0), image_size=(width, height)
+        )
+
+    def team(self) -> list[Detector]:
+        """Return this detector and as many copies, to work beside it, as can usefully do so."""
+        team = [self]
+        for model in self._model.team()[1:]:
+            other = copy.copy(self)
+            other._model = model
+            other._fit = Fit(self._profile.fit, (0, 0), self.size)
+            other._lock = threading.Lock()
+            team.append(other)
+        return team
+
+    def _infer(self) -> tuple[FloatArray, FloatArray]:
+        try:
+            return self._decoder.decode(self._model.infer(), self._profile, self.size)
+        except ModelError as error:
+            raise ModelError(f'{self._path} {error}') from error
+
+
+@dataclass(frozen=True)
+class Fit:
+    """
+    Where the image lies in the input of a model.
+
+    :ivar how: a `fit` of :class:`DetectorProfile`.
+    :ivar image: height and width of the image.
+    :ivar size: height and width of the input.
+    """
+
+    how: str
+    image: tuple[int, int]
+    size: tuple[int, int]
+
+    @property
+    def inner(self) -> tuple[int, int]:
+        """Height and width of the image in the input, at least 1."""
+        if self.how == 'stretch':
+            return self.size
+        scale = min(self.size[0] / self.image[0], self.size[1] / self.image[1])
+        height, width = (max(1, round(side * scale)) for side in self.image)
+        return height, width
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Top and left of the image in the input."""
+        if self.how != 'letterbox':
+            return 0, 0
+        return (self.size[0] - self.inner[0]) // 2, (self.size[1] - self.inner[1]) // 2
+
+    def draw(self, image: BgrImage, target: BgrImage, exact: bool = False) -> None:
+        """Write the image to its place in the input; `exact` as in :func:`scale`."""
+        (top, left), (height, width) = self.corner, self.inner
+        window = target[top : top + height, left : left + width]
+        # Averaging costs more, but pixels skipped by plain interpolation of a large frame alias.
+        interpolation = cv2.INTER_AREA if image.size > _FULL_HD else cv2.INTER_LINEAR
+        scale(image, window, exact, interpolation)
+
+    def to_image(self, corners: FloatArray) -> FloatArray:
+        """Convert ``[left, top, right, bottom]`` from pixels of the input to the image's."""
+        (top, left), (height, width) = self.corner, self.inner
+        scale = [self.image[1] / width, self.image[0] / height] * 2
+        return (corners - [left, top, left, top]) * scale
+
+
+def _elsewhere(corners: FloatArray, persons: NDArray[np.bool_], side: int) -> bool:
+    """Tell whether the boxes of persons, or all without one, cannot be in pixels of the input."""
+    corners = corners[persons] if persons.any() else corners
+    corners = corners[(corners[:, 2:] > corners[:, :2]).all(axis=1)]
+    reach = np.abs(corners).max(axis=1, initial=0)
+    return bool(len(reach)) and not 2 < np.median(reach) < 8 * side
+
+
+def _wrong_outputs(
+    path: Path, model: ov.Model, profile: DetectorProfile, size: tuple[int, int], told: bool
+) -> str:
+    """Say what a model has and what was expected, and which decoders would fit."""
+    shapes = output_shapes(model)
+    fitting = [
+        name for name, decoder in DECODERS.items() if decoder.accepts(shapes, profile, size)
+    ]
+    has = f'{path} has the outputs {describe_outputs(model)}'
+    if told:
+        text = (
+            f'{has}; expected {DECODERS[profile.decoder].expected} '
+            f'(decoder {profile.decoder}, person_class {profile.person_class})'
+        )
+        return text + (f'; the decoder may be {" or ".join(fitting)}' if fitting else '')
+    if fitting:
+        return (
+            f'{has}, as those of the decoder {" or ".join(fitting)}: describe the model in '
+            f'{path.with_suffix(".yaml")}, see docs/models.md'
+        )
+    return (
+        f'{path} is no person detector that can be used: its outputs are '
+        f'{describe_outputs(model)}, expected one of: '
+        + '; '.join(f'{decoder.expected} ({name})' for name, decoder in DECODERS.items())
+    )

@@ -1,0 +1,161 @@
+"""
+Which device a model runs on, and how.
+
+OpenVINO's own AUTO is not used: it costs half a millisecond per image, fails for AUTO:GPU,CPU
+where one of the two is missing, and does not say what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.config.settings import InferenceSettings
+
+# What AUTO prefers. NPUs come last: they are frugal, but slow at these models and know few of
+# their operations.
+_PREFERENCES = {
+    'discrete GPU': 'a discrete GPU is the fastest',
+    'integrated GPU': 'there is no discrete GPU, and a GPU leaves the CPU to others',
+    'CPU': 'there is no GPU',
+    'NPU': 'there is nothing else',
+}
+
+# The arithmetic that a device can have, and the properties that say how fast it will be.
+_NUMBERS = ('FP32', 'FP16', 'BF16', 'INT8')
+_TELLING = (
+    'PERFORMANCE_HINT',
+    'INFERENCE_PRECISION_HINT',
+    'INFERENCE_NUM_THREADS',
+    'NUM_STREAMS',
+    'ENABLE_CPU_PINNING',
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """
+    A device.
+
+    :ivar device: its name.
+    :ivar reason: why it was chosen, in words.
+    """
+
+    device: str
+    reason: str
+
+
+def kinds(core: ov.Core) -> dict[str, str]:
+    """Return the devices that there are, with their kind: CPU, NPU, discrete or integrated GPU."""
+    found = {}
+    for name in core.available_devices:
+        kind = name.split('.')[0]
+        if kind == 'GPU':
+            discrete = core.get_property(name, 'DEVICE_TYPE') == ov.properties.device.Type.DISCRETE
+            kind = f'{"discrete" if discrete else "integrated"} GPU'
+        found[name] = kind
+    return found
+
+
+def choose(wanted: str, available: Mapping[str, str]) -> Choice:
+    """
+    Choose a device.
+
+    :param wanted: AUTO, AUTO with a list, or the name of a device, with or without its number.
+    :param available: what :func:`kinds` returned.
+    :raises ModelError: if there is no such device.
+    """
+    mode, _, names = wanted.partition(':')
+    if mode != 'AUTO':
+        if not all(_matching(name, available) for name in (names or mode).split(',')):
+            raise _missing(wanted, available)
+        return Choice(wanted, f'{wanted} is asked for')
+    if not names:
+        for kind, reason in _PREFERENCES.items():
+            for name in available:
+                if available[name] == kind:
+                    return Choice(name, reason)
+    for name in names.split(','):
+        if _matching(name, available):
+            return Choice(name, f'{name} is the first of {names} that there is')
+    raise _missing(wanted, available)
+
+
+def options(device: str, settings: InferenceSettings, parallel: bool) -> dict[str, Any]:
+    """
+    Return the properties to compile a model with.
+
+    :param parallel: whether several images are worked on at once, unless the settings say else.
+    """
+    throughput = settings.hint == 'throughput' or (settings.hint == 'auto' and parallel)
+    properties: dict[str, Any] = {'PERFORMANCE_HINT': 'THROUGHPUT' if throughput else 'LATENCY'}
+    kind = device.split('.')[0]
+    if kind == 'CPU':
+        # A pinned thread waits for whatever else runs on its core, and two models are pinned to
+        # the same ones.
+        properties['ENABLE_CPU_PINNING'] = False
+        if settings.threads:
+            properties['INFERENCE_NUM_THREADS'] = settings.threads
+    if kind == 'GPU' and throughput:
+        # It would wait for images that never come, to fill a batch.
+        properties['ALLOW_AUTO_BATCHING'] = False
+    if kind in ('CPU', 'GPU'):
+        if settings.streams:
+            properties['NUM_STREAMS'] = settings.streams
+        if settings.precision != 'auto':
+            properties['INFERENCE_PRECISION_HINT'] = settings.precision
+    return properties
+
+
+def describe(core: ov.Core, device: str) -> str:
+    """Return the name of a device that its maker gave it, and what it computes in."""
+    capabilities = core.get_property(device, 'OPTIMIZATION_CAPABILITIES')
+    kinds_of_numbers = [each for each in capabilities if each in _NUMBERS]
+    return f'{core.get_property(device, "FULL_DEVICE_NAME")} ({", ".join(kinds_of_numbers)})'
+
+
+def processor(core: ov.Core, device: str) -> str:
+    """Return what tells the kind of processor behind a device from others, as far as is known."""
+    if device != 'CPU':
+        return describe(core, device) if device in core.available_devices else device
+    # The same name may stand for processors with other instructions, above all in clouds.
+    with suppress(OSError):
+        for line in Path('/proc/cpuinfo').read_text().splitlines():
+            if line.startswith(('flags', 'Features')):
+                return f'{describe(core, device)} {" ".join(sorted(line.split()))}'
+    return describe(core, device)
+
+
+def effective(core: ov.Core, device: str, properties: Mapping[str, Any]) -> dict[str, str]:
+    """
+    Return what a model compiled with some properties gets, also what they leave to OpenVINO.
+
+    :returns: the properties that say how fast it will be, as far as the device has them.
+    """
+    value = ov.opset13.parameter([1, 3, 8, 8], ov.Type.f32)
+    model = ov.Model([ov.opset13.relu(value)], [value])
+    compiled = core.compile_model(model, device, dict(properties))
+    known = compiled.get_property('SUPPORTED_PROPERTIES')
+    return {name: _in_words(compiled.get_property(name)) for name in _TELLING if name in known}
+
+
+def _in_words(value: Any) -> str:
+    return (
+        value.get_type_name() if isinstance(value, ov.Type) else getattr(value, 'name', str(value))
+    )
+
+
+def _matching(name: str, available: Mapping[str, str]) -> bool:
+    return name in available or name in (each.split('.')[0] for each in available)
+
+
+def _missing(wanted: str, available: Mapping[str, str]) -> ModelError:
+    return ModelError(
+        f'device {wanted} is not available; this machine has AUTO, {", ".join(available)}'
+    )

@@ -1,0 +1,217 @@
+"""Where the files of models are, and whether they are what was published."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from pathlib import Path
+
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.base.fetching import CHUNK, cache_directory
+from persontrack_ros.core.inference.catalogue import QUANTIZED, Entry, Release, catalogue
+
+SEARCH_VARIABLE = 'PERSONTRACK_MODEL_PATH'
+
+# What OpenVINO reads: its own IR, ONNX, TensorFlow Lite, TensorFlow. A TensorFlow SavedModel is a
+# folder.
+SUFFIXES = ('.xml', '.onnx', '.tflite', '.pb')
+# How `yolo export format=openvino` names its folders.
+_EXPORTED = '_openvino_model'
+_GIT_LFS = b'version https://git-lfs.github.com/spec/'
+
+
+def installation_directory() -> Path:
+    """Return where downloaded and quantized models are put."""
+    return cache_directory() / 'models'
+
+
+def search_path() -> list[Path]:
+    """Return the directories that models are looked up in, in order."""
+    named = os.environ.get(SEARCH_VARIABLE, '').split(os.pathsep)
+    return [Path(entry).expanduser() for entry in named if entry] + [installation_directory()]
+
+
+def is_path(model: str) -> bool:
+    """Tell the path of a model from its name."""
+    return '/' in model or model.endswith((*SUFFIXES, _EXPORTED))
+
+
+def find_model(model: str, precision: str) -> Path:
+    """
+    Find the file to load.
+
+    :param model: name of a model, or the path of its file or of the folder that has it alone.
+    :param precision: folder of the weights, for example FP16; not used with a path.
+    :raises ModelError: if there is no such file; the text says what to do.
+    """
+    if is_path(model):
+        path = Path(model).expanduser()
+        if not path.exists():
+            raise ModelError(f'no model file {path}')
+        return _file_in(path) if path.is_dir() else path
+    entry = catalogue().get(model)
+    if entry:
+        precision = published_precision(entry, precision)
+    folders = [
+        directory / publisher / model / precision
+        for directory in search_path()
+        for publisher in ('intel', '')
+    ]
+    for folder in folders:
+        for suffix in SUFFIXES:
+            path = folder / f'{model}{suffix}'
+            if path.is_file():
+                return path
+    looked = f'Looked in {", ".join(map(str, folders))}'
+    if entry is None:
+        raise ModelError(f'{_unknown(model)}. {looked}')
+    command = f'download {model}'
+    if precision == QUANTIZED:
+        command = f'quantize {model} --calibration VIDEO'
+    elif precision != default_precision(entry):
+        command += f' --precision {precision}'
+    raise ModelError(
+        f'the model {model} ({precision}) is not installed. Run "persontrack models {command}", '
+        f'or set {SEARCH_VARIABLE} to a directory that has it. {looked}'
+    )
+
+
+def _file_in(folder: Path) -> Path:
+    """Return the model of an exported folder; a SavedModel is a folder itself."""
+    if (folder / 'saved_model.pb').is_file():
+        return folder
+    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
+    if len(files) != 1:
+        names = ', '.join(file.name for file in files) or 'none'
+        raise ModelError(
+            f'{folder} is no folder of one model ({", ".join(SUFFIXES)}); it has {names}'
+        )
+    return files[0]
+
+
+def check_contents(path: Path) -> str:
+    """
+    See whether a model's files are what they should be, where that is known.
+
+    :param path: the file to load.
+    :returns: the hash of the files.
+    :raises ModelError: if a file is missing, the pointer of Git LFS to one, or not as published.
+    """
+    files = [path]
+    if path.suffix == '.xml':
+        files.append(path.with_suffix('.bin'))
+        if not files[1].is_file():
+            raise ModelError(f'{path} has no weights: {path.stem}.bin is missing beside it')
+    if path.is_dir():
+        files = sorted(file for file in path.rglob('*') if file.is_file())
+    digest = hashlib.sha384()
+    for file in files:
+        if not file.is_file():
+            raise ModelError(f'{file} is no regular file')
+        with file.open('rb') as stream:
+            chunk = stream.read(CHUNK)
+            if chunk.startswith(_GIT_LFS):
+                raise ModelError(
+                    f'{file} is not a model, but the pointer of Git LFS to it: run `git lfs pull` '
+                    'in the repository that it is from'
+                )
+            while chunk:
+                digest.update(chunk)
+                chunk = stream.read(CHUNK)
+    entry = catalogue().get(path.stem)
+    precision = path.parent.name
+    if not entry or precision not in entry.releases or path.parent.parent.name != entry.name:
+        return digest.hexdigest()
+    releases = entry.releases[precision]
+    try:
+        check_release(path.parent, releases)
+    except ModelError as error:
+        if not any(_is_from(path.parent, release) for release in releases):
+            return digest.hexdigest()
+        raise ModelError(
+            f'{error}. Run "persontrack models download {entry.name} --precision {precision}", or '
+            'give a changed model another name'
+        ) from error
+    return digest.hexdigest()
+
+
+def _is_from(folder: Path, release: Release) -> bool:
+    """Tell whether files were those of a release; there are others than the catalogue has."""
+    sizes = {name: (folder / name).stat().st_size for name in release.files}
+    return all(sizes[name] == facts.size for name, facts in release.files.items()) or any(
+        facts.match(folder / name) for name, facts in release.files.items()
+    )
+
+
+def find_entry(model: str) -> Entry:
+    """
+    Return what the catalogue says of a model.
+
+    :raises ModelError: if it has no such model.
+    """
+    entry = catalogue().get(model)
+    if entry is None:
+        raise ModelError(_unknown(model))
+    return entry
+
+
+def _unknown(model: str) -> str:
+    near = difflib.get_close_matches(model, catalogue(), n=1)
+    return (
+        f'there is no model called {model}'
+        + (f'; did you mean {near[0]}?' if near else ';')
+        + ' "persontrack models list" shows those with a name; others are given by the path of '
+        f'their file ({", ".join(SUFFIXES)})'
+    )
+
+
+def default_precision(entry: Entry) -> str:
+    """Return the precision to use where none is asked for."""
+    return 'FP16' if 'FP16' in entry.releases else next(iter(entry.releases))
+
+
+def published_precision(entry: Entry, precision: str) -> str:
+    """
+    Return the precision to use where one is asked for.
+
+    A model that exists in one precision only is used in that one, so that it needs no setting.
+
+    :raises ModelError: if the model is not published in it.
+    """
+    if len(entry.releases) == 1 and precision != QUANTIZED:
+        return default_precision(entry)
+    if precision not in (*entry.releases, QUANTIZED):
+        raise ModelError(
+            f'there is no {precision} of {entry.name}; there are {", ".join(entry.releases)}'
+        )
+    return precision
+
+
+def check_release(folder: Path, releases: tuple[Release, ...], ending: str = '') -> Release:
+    """
+    Find out which release the files in a folder are.
+
+    :param ending: what follows the names of the files there.
+    :raises ModelError: if they are none; the text says what is wrong with them.
+    """
+    for release in releases:
+        if all(facts.match(folder / (name + ending)) for name, facts in release.files.items()):
+            return release
+    for name in releases[0].files:
+        path = folder / (name + ending)
+        expected = {release.files[name].size for release in releases}
+        if not path.is_file():
+            raise ModelError(f'{folder / name} is missing')
+        size = path.stat().st_size
+        if size not in expected:
+            sizes = ' or '.join(map(str, sorted(expected)))
+            raise ModelError(
+                f'{folder / name} is not a published file: it has {size} bytes, expected {sizes}'
+            )
+        if not any(release.files[name].match(path) for release in releases):
+            raise ModelError(
+                f'{folder / name} is not a published file: its SHA-384 differs; it is damaged or '
+                'was changed'
+            )
+    raise ModelError(f'the files in {folder} are of different releases')

@@ -1,0 +1,358 @@
+"""OpenVINO models: reading them and compiling them for a device."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Optional, Union
+from weakref import WeakValueDictionary
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.base.fetching import cache_directory
+from persontrack_ros.core.config.settings import InferenceSettings
+from persontrack_ros.core.inference.cache import FAILURES, compile_model
+from persontrack_ros.core.inference.devices import choose, kinds, options
+from persontrack_ros.core.inference.exports import MASK, SIZES, describe, shapes_of
+from persontrack_ros.core.inference.files import SUFFIXES, check_contents
+from persontrack_ros.core.inference.profile import Profile
+from persontrack_ros.core.inference.threads import keep_after_fork
+
+_logger = logging.getLogger(__name__)
+
+# What is compiled in the same way is compiled once in a process, and shared for as long as
+# somebody uses it. The key: contents of the file, profile, device and options.
+_compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
+_compiling: dict[tuple[Any, ...], threading.Lock] = {}
+
+# The process that loaded models first; 0: none yet.
+_process = 0
+
+
+def check_process() -> None:
+    """
+    Make sure that models were not loaded before this process was made by fork.
+
+    OpenVINO's threads end with a fork, and its locks stay as they are: the child would wait for
+    ever.
+
+    :raises ModelError: if they were.
+    """
+    if _process not in (0, os.getpid()):
+        raise ModelError(
+            'this process was made by fork from one that has loaded models, and OpenVINO does not '
+            'work in it: start it with multiprocessing.get_context("spawn"), or load models only '
+            'after the fork'
+        )
+
+
+class Runtime:
+    """
+    OpenVINO as this package uses it: uint8 BGR images in, arrays out.
+
+    Several in one process share what they compile.
+    """
+
+    def __init__(self, settings: InferenceSettings = InferenceSettings()) -> None:
+        """
+        Load OpenVINO's device plug-ins lazily; nothing is compiled yet.
+
+        :raises ModelError: in a child made by fork, see :func:`check_process`.
+        """
+        global _process
+        check_process()
+        _process = os.getpid()
+        self._core = ov.Core()
+        self._settings = settings
+        self._choosing = threading.Lock()
+        self._chosen: dict[str, str] = {}
+        self._contents: dict[Path, str] = {}
+        self._directory = self._find_cache()
+
+    def _find_cache(self) -> Optional[Path]:
+        """Return where compiled models are kept; None if nowhere, which costs time only."""
+        if self._settings.cache_dir == 'none':
+            return None
+        directory = Path(self._settings.cache_dir).expanduser()
+        if self._settings.cache_dir == 'auto':
+            directory = cache_directory() / 'compiled'
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=directory):
+                pass
+        except OSError as error:
+            _logger.warning(
+                'compiled models are not kept, which makes each start longer: cannot write to %s: '
+                '%s',
+                directory,
+                error.strerror,
+            )
+            return None
+        return directory
+
+    @property
+    def exact(self) -> bool:
+        """Whether results should be the same on processors of all kinds."""
+        return self._settings.precision == 'f32'
+
+    @cached_property
+    def _devices(self) -> dict[str, str]:
+        return kinds(self._core)
+
+    def _choose(self, wanted: str) -> str:
+        """Return the device that is used, and tell once where it is not the first one named."""
+        with self._choosing:
+            if wanted not in self._chosen:
+                choice = choose(wanted, self._devices)
+                self._chosen[wanted] = choice.device
+                if wanted.startswith('AUTO:') and not wanted.startswith(f'AUTO:{choice.device}'):
+                    _logger.warning('%s: %s', wanted, choice.reason)
+            return self._chosen[wanted]
+
+    def read(self, path: Path, profile: Profile) -> ov.Model:
+        """
+        Read a model that has one image as input.
+
+        :returns: the model for one image of a fixed size.
+        :raises ModelError: if the file is damaged or holds another kind of model.
+        """
+        try:
+            self._contents[path] = check_contents(path)
+        except OSError as error:
+            raise ModelError(f'cannot read the model {path}: {error.strerror}') from error
+        try:
+            model = self._core.read_model(path)
+        except FAILURES as error:
+            raise ModelError(
+                f'cannot read the model {path}: {_reason(error)}. Expected a file that OpenVINO '
+                f'reads ({", ".join(SUFFIXES)})'
+            ) from error
+        image = ov.PartialShape([3 if axis == 'C' else -1 for axis in profile.layout])
+        beside = {SIZES, MASK}
+        shapes = [each.partial_shape for each in model.inputs if not each.names & beside]
+        if len(shapes) != 1 or not shapes[0].compatible(image):
+            raise ModelError(
+                f'{path} has the inputs {describe(shapes_of(model.inputs)) or "none"}; expected '
+                f'one image of the layout {profile.layout} with 3 channels'
+            )
+        (shape,) = shapes
+        sides = [shape[profile.layout.index(axis)] for axis in 'HW']
+        if profile.size is None and any(side.is_dynamic for side in sides):
+            raise ModelError(
+                f'{path} takes images of any size ({shape}): write the one to use, as "size: '
+                f'[height, width]", into {path.with_suffix(".yaml").name} beside it'
+            )
+        size = profile.size or [side.get_length() for side in sides]
+        _set_constants(model, size[1], size[0])
+        lengths = dict(zip('NCHW', (1, 3, *size)))
+        shape = [lengths[axis] for axis in profile.layout]
+        if model.input().partial_shape != ov.PartialShape(shape):
+            try:
+                model.reshape(shape)
+            except FAILURES as error:
+                raise ModelError(
+                    f'{path} cannot work with images of the shape {shape}: {_reason(error)}'
+                ) from error
+        return model
+
+    def compile(
+        self,
+        model: ov.Model,
+        path: Path,
+        profile: Profile,
+        device: str,
+        parallel: bool = False,
+    ) -> InferenceModel:
+        """
+        Compile what :meth:`read` returned for a device.
+
+        :param path: of the model; it is also named in errors.
+        :param parallel: whether several images are to be worked on at once.
+        :returns: the model with a request and buffers of its own, for one thread at a time.
+        :raises ModelError: if the device is not there or the weights are damaged.
+        """
+        device = self._choose(device)
+        hints = options(device, self._settings, parallel)
+        key = (self._contents[path], profile, device, frozenset(hints.items()))
+        try:
+            with _compiling.setdefault(key, threading.Lock()):
+                compiled = _compiled.get(key)
+                if compiled is None:
+                    compiled = self._compile(model, path, profile, device, hints)
+                    _compiled[key] = compiled
+            return InferenceModel(compiled)
+        except FAILURES as error:
+            raise ModelError(
+                f'cannot compile the model {path} for {device}: {_reason(error)}'
+            ) from error
+
+    def _compile(
+        self,
+        model: ov.Model,
+        path: Path,
+        profile: Profile,
+        device: str,
+        hints: Mapping[str, Any],
+    ) -> ov.CompiledModel:
+        # Pre-processing inside the model: layout and type change run vectorised with the rest of
+        # the graph, and a uint8 image is a quarter of the floats that would be copied otherwise.
+        steps = ov.preprocess.PrePostProcessor(model.clone())
+        tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout('NHWC'))
+        tensor.set_color_format(ov.preprocess.ColorFormat.BGR)
+        steps.input().model().set_layout(ov.Layout(profile.layout))
+        if profile.color == 'RGB':
+            steps.input().preprocess().convert_color(ov.preprocess.ColorFormat.RGB)
+        if profile.mean != 0 or profile.scale != 1:
+            arithmetic = steps.input().preprocess().convert_element_type(ov.Type.f32)
+            arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
+            arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
+        identity = (self._contents[path], list(model.input().shape), profile)
+        return compile_model(self._core, steps.build(), device, hints, self._directory, identity)
+
+
+class InferenceModel:
+    """
+    A compiled model with one request and one input buffer that is written in place.
+
+    :ivar images: the input, uint8 BGR of shape ``(1, height, width, 3)``.
+    :ivar device: what it really runs on, where AUTO or several were asked for.
+    """
+
+    def __init__(self, compiled: ov.CompiledModel) -> None:
+        """Allocate the buffers."""
+        self._compiled = compiled
+        self._request = compiled.create_infer_request()
+        self._names = list(output_shapes(compiled))
+        keep_after_fork(self._request)
+        keep_after_fork(compiled)
+        self.images: NDArray[np.uint8] = np.zeros(tuple(compiled.input().shape), dtype=np.uint8)
+        self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
+        # AUTO puts one that only helps out at the start into brackets.
+        self.device = ', '.join(compiled.get_property('EXECUTION_DEVICES')).strip('()')
+
+    @property
+    def instructions(self) -> str:
+        """
+        What most convolutions are computed with, as ``avx2_f32``.
+
+        From the name of OpenVINO's kernel, as ``brgconv_avx2_1x1_f32`` of a CPU; where it names no
+        set of instructions, as on a GPU, the kernel itself.
+        """
+        kernels = Counter(
+            node.get_rt_info()['primitiveType'].astype(str)
+            for node in self._compiled.get_runtime_model().get_ops()
+            if node.get_rt_info()['layerType'].astype(str) == 'Convolution'
+        )
+        ((kernel, _),) = kernels.most_common(1) or [('unknown', 0)]
+        parts = kernel.split('_')
+        known = [part for part in parts if part.startswith(('sse', 'avx', 'amx', 'vnni', 'core'))]
+        return '_'.join([*known, parts[-1]]) if known else kernel
+
+    def team(self, times: int = 1) -> list[InferenceModel]:
+        """
+        Return this and others of its kind, together as many as can usefully work at once.
+
+        :param times: that many times more; what cannot work at once waits within the device.
+        """
+        count = times * int(self._compiled.get_property('OPTIMAL_NUMBER_OF_INFER_REQUESTS'))
+        return [self, *(InferenceModel(self._compiled) for _ in range(count - 1))]
+
+    def infer(self) -> dict[str, NDArray[np.float32]]:
+        """
+        Run the model on :attr:`images`.
+
+        :returns: the outputs by name; valid until the next call.
+        """
+        check_process()
+        # On this thread: another one takes 0.3 ms to wake up.
+        self._request.infer()
+        return self._outputs()
+
+    def start(self) -> None:
+        """Begin to run the model on :attr:`images`, which must stay as they are until the end."""
+        check_process()
+        self._request.start_async()
+
+    def finish(self) -> dict[str, NDArray[np.float32]]:
+        """Wait until what was begun is done; return the outputs as :meth:`infer` does."""
+        self._request.wait()
+        return self._outputs()
+
+    def _outputs(self) -> dict[str, NDArray[np.float32]]:
+        return {
+            name: self._request.get_output_tensor(index).data
+            for index, name in enumerate(self._names)
+        }
+
+
+def infer_all(
+    team: Sequence[InferenceModel], count: int, fill: Callable[[int, NDArray[np.uint8]], Any]
+) -> Iterator[dict[str, NDArray[np.float32]]]:
+    """
+    Run a model on some images, as many at once as the team has members.
+
+    :param fill: writes an image, by its index, to an input.
+    :returns: the outputs of each image, in order; valid until the next.
+    """
+    running: deque[InferenceModel] = deque()
+    for index in range(count):
+        if len(running) == len(team):
+            yield running[0].finish()
+            running.rotate(-1)
+        else:
+            running.append(team[index])
+        fill(index, running[-1].images[0])
+        running[-1].start()
+    for member in running:
+        yield member.finish()
+
+
+def output_shapes(model: Union[ov.Model, ov.CompiledModel]) -> dict[str, list[Optional[int]]]:
+    """Return the shapes of a model's outputs by name; None is a length that varies."""
+    return shapes_of(model.outputs)
+
+
+def describe_outputs(model: ov.Model) -> str:
+    """Return the outputs of a model in words, for errors."""
+    return describe(output_shapes(model))
+
+
+def _set_constants(model: ov.Model, width: int, height: int) -> None:
+    """
+    Give constants to the inputs that exporters of DETRs make beside the image.
+
+    The size that boxes are measured in is that of the input; all of the image is seen.
+    """
+    for parameter in model.get_parameters():
+        shape = parameter.get_partial_shape()
+        values: Optional[NDArray[Any]] = None
+        if SIZES in parameter.output(0).names and shape.compatible(ov.PartialShape([1, 2])):
+            values = np.array([[width, height]])
+        elif MASK in parameter.output(0).names and shape.rank == ov.Dimension(3):
+            sides = zip(list(shape)[1:], (height, width))
+            values = np.ones([1, *(n if s.is_dynamic else s.get_length() for s, n in sides)])
+        if values is not None:
+            kind = parameter.get_element_type().to_dtype()
+            constant = ov.opset13.constant(values.astype(kind))
+            parameter.output(0).replace(constant.output(0))
+            model.remove_parameter(parameter)
+
+
+def _reason(error: Exception) -> str:
+    """Pick the telling line of an OpenVINO error, whose first ones name its source files."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [
+        line
+        for line in lines
+        if line and not line.startswith(('Exception from', 'Check ', 'src/', '['))
+    ]
+    return (telling or lines or ['unknown error'])[-1]

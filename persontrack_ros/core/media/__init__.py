@@ -1,0 +1,1 @@
+"""Images and videos: reading, converting, showing, writing."""

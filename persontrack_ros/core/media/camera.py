@@ -1,0 +1,60 @@
+"""Cameras of this computer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.opencv import silence
+from persontrack_ros.core.media.reader import Image
+
+# OpenCV takes numbers of 32 bits.
+_MOST_DIGITS = 9
+
+
+class Camera:
+    """A webcam or another device of Video4Linux."""
+
+    ends = False
+    frame_count = 0
+
+    def __init__(self, device: str) -> None:
+        """
+        Open a camera.
+
+        :param device: its number, or the path of its device.
+        :raises SourceError: if it is not there, in use, or no camera.
+        """
+        silence()
+        if not device.isdecimal():
+            self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+        elif len(device) <= _MOST_DIGITS:
+            self._capture = cv2.VideoCapture(int(device))
+        else:
+            self._capture = cv2.VideoCapture()
+        if not self._capture.isOpened():
+            raise SourceError(
+                f'camera {device} is not there or in use, or is no camera; see ls /dev/video*'
+            )
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        # Some report 0, nan or absurd rates.
+        self.rate = rate if 0 < rate <= 1000 else 0.0
+
+    def __iter__(self) -> Iterator[Image]:
+        """Read images for as long as the camera gives some."""
+        number = 0
+        while True:
+            read, image = self._capture.read()
+            if not read:
+                return
+            number += 1
+            yield number, None, image
+
+    def check(self) -> None:
+        """Nobody knows how many there should have been."""
+
+    def close(self) -> None:
+        """Release the camera."""
+        self._capture.release()

@@ -1,0 +1,146 @@
+"""Sources for which one waits: cameras, and streams from a server."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Union
+
+from persontrack_ros.core.base.errors import SourceError, without_passwords
+from persontrack_ros.core.media.reader import Image, Reader
+
+# Seconds before a stream that broke is opened again: doubled each time, up to the second.
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+
+# How long after a signal at most the end of the source is noticed.
+_POLL = 0.1
+
+_logger = logging.getLogger(__name__)
+
+
+class LiveReader:
+    """
+    Reads a source on a thread of its own, so that who waits for it can be told to end.
+
+    What breaks is opened again, with a pause that grows, until :meth:`close`. A file on a server
+    goes on then where it broke.
+    """
+
+    def __init__(
+        self, name: str, open_reader: Callable[[], Reader], stopped: Callable[[], bool]
+    ) -> None:
+        """
+        Open the source.
+
+        :param name: of the source, for the log.
+        :param open_reader: opens it; is called again when it breaks.
+        :param stopped: whether to end the iteration; is asked by who waits for an image.
+        :raises SourceError: if it cannot be opened.
+        """
+        self._name = without_passwords(name)
+        self._open = open_reader
+        self._stopped = stopped
+        self._stop = threading.Event()
+        self._items: queue.Queue[Union[Reader, Image, Exception, None]] = queue.Queue(1)
+        self._thread = threading.Thread(target=self._run, name='source', daemon=True)
+        self._thread.start()
+        opened = self._next()
+        if opened is None:
+            raise SourceError(f'it was ended before {name} was open')
+        assert not isinstance(opened, tuple)
+        self.rate = opened.rate
+        self.ends = opened.ends
+        self.frame_count = opened.frame_count
+
+    def __iter__(self) -> Iterator[Image]:
+        """
+        Return the images until the source ends or is stopped; their time is that of a file, or
+        of their arrival in seconds since 1970.
+
+        :raises SourceError: if a file is damaged.
+        """
+        while True:
+            item = self._next()
+            if item is None:
+                return
+            assert isinstance(item, tuple)
+            yield item
+
+    def check(self) -> None:
+        """Nothing is missing: what was is read again."""
+
+    def close(self) -> None:
+        """End the thread; where a server or driver keeps it, it ends by itself later."""
+        self._stop.set()
+        self._thread.join(10 * _POLL)
+
+    def _next(self) -> Union[Reader, Image, None]:
+        while not (self._stop.is_set() or self._stopped()):
+            try:
+                item = self._items.get(timeout=_POLL)
+            except queue.Empty:
+                continue
+            if isinstance(item, Exception):
+                raise item
+            return item
+        return None
+
+    def _put(self, item: Union[Reader, Image, Exception, None]) -> None:
+        while not self._stop.is_set():
+            try:
+                self._items.put(item, timeout=_POLL)
+                break
+            except queue.Full:
+                continue
+
+    def _run(self) -> None:
+        try:
+            self._read()
+        except Exception as error:  # noqa: BLE001 - it is for who waits
+            self._put(error)
+
+    def _read(self) -> None:
+        pause = FIRST_PAUSE
+        known = False
+        last = -1.0
+        number = 0
+        broken = -1
+        while not self._stop.is_set():
+            reader = None
+            try:
+                with closing(self._open()) as reader:
+                    if not known:
+                        self._put(reader)
+                        known = True
+                    for position, seconds, image in reader:
+                        if reader.ends:
+                            here = position if seconds is None else seconds
+                            if here <= last:
+                                continue
+                            last, number = here, position
+                        else:
+                            number, seconds = number + 1, time.time()
+                        pause = FIRST_PAUSE
+                        self._put((number, seconds, image))
+                        if self._stop.is_set():
+                            return
+                    reader.check()
+                    if reader.ends:
+                        self._put(None)
+                        return
+                problem = f'{self._name} gives no more images'
+            except SourceError as error:
+                # A file that breaks twice at the same image is damaged, not its connection.
+                if not known or (reader and reader.ends and number == broken):
+                    raise
+                if reader:
+                    broken = number
+                problem = str(error)
+            _logger.warning('%s; trying again in %g s', problem, pause)
+            self._stop.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)

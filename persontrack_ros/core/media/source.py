@@ -1,0 +1,217 @@
+"""Images from a video file, a folder of images, a camera or a stream."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Optional
+
+import cv2
+
+from persontrack_ros.core.base.errors import SourceError, without_passwords
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.media.camera import Camera
+from persontrack_ros.core.media.folder import ImageFolder
+from persontrack_ros.core.media.live import LiveReader
+from persontrack_ros.core.media.reader import Reader
+
+_logger = logging.getLogger(__name__)
+
+# For sources that do not say how fast they are: folders of images, raw streams, some cameras.
+DEFAULT_RATE = 10.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    One image of a source.
+
+    :ivar number: counted from 1 over the images of the source, from the first that is not
+        skipped on; damaged ones, which are not delivered, have a number too.
+    :ivar stamp: the source's own time in nanoseconds, strictly increasing; of a camera or live
+        stream, the system's time since 1970.
+    :ivar image: uint8 BGR, shape ``(height, width, 3)``.
+    """
+
+    number: int
+    stamp: int
+    image: BgrImage
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """
+    What to do with the images of a source.
+
+    :ivar flip: mirror them left to right.
+    :ivar skip_frames: number of first images to leave out.
+    :ivar max_frames: deliver at most this number; 0 means all.
+    :ivar width: scale to this width in pixels; 0 keeps the size.
+    :ivar height: scale to this height; 0 with a width keeps the aspect ratio, and likewise.
+    :ivar loop: start again at the end (files and folders); the stamps go on.
+    """
+
+    flip: bool = False
+    skip_frames: int = 0
+    max_frames: int = 0
+    width: int = 0
+    height: int = 0
+    loop: bool = False
+
+
+def _never() -> bool:
+    return False
+
+
+class VideoSource:
+    """
+    Delivers the images of a source, each once; iterate over it to read them.
+
+    A context manager: leaving it releases file, camera or connection.
+
+    :ivar name: the source, as it was named, without passwords.
+    :ivar is_live: whether it sets the pace itself, as a camera or a live stream.
+    :ivar rate: images per second.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        options: SourceOptions = SourceOptions(),
+        stopped: Callable[[], bool] = _never,
+    ) -> None:
+        """
+        Open a source.
+
+        :param source: path of a video file or of a folder of images (in the order of the numbers
+            in their names), number of a camera or path of its device, or URL of a stream.
+        :param stopped: whether to end the iteration; is asked often, also while it waits for an
+            image of a camera or stream.
+        :raises SourceError: if it does not exist or cannot be decoded.
+        """
+        self.name = without_passwords(source)
+        self._source = source
+        self._options = options
+        self._stopped = stopped
+        self._reader = _open(source, stopped)
+        self.is_live = not self._reader.ends
+        self.rate = self._reader.rate or DEFAULT_RATE
+
+    @property
+    def frame_count(self) -> Optional[int]:
+        """How many images there will be, as far as the source tells; None where it does not."""
+        if self.is_live or self._options.loop:
+            return self._options.max_frames or None
+        left = self._reader.frame_count - self._options.skip_frames
+        if left <= 0:
+            return None
+        return min(left, self._options.max_frames or left)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """
+        Read the images.
+
+        :raises SourceError: if an image of a folder cannot be decoded, or there is none; at the
+            end, when all others were delivered, if images are damaged or missing.
+        """
+        options = self._options
+        delivered = False
+        for position, stamp, image in self._stamped():
+            number = position - options.skip_frames
+            if number > options.max_frames > 0:
+                break
+            if number > 0:
+                delivered = True
+                yield Frame(number, stamp, self._arrange(image))
+            if self._stopped() or number == options.max_frames > 0:
+                break
+        if not delivered and not self._stopped():
+            after = f' after the first {options.skip_frames}' if options.skip_frames else ''
+            raise SourceError(f'no image can be read from {self.name}{after}')
+
+    def close(self) -> None:
+        """Release file, camera or connection."""
+        self._reader.close()
+
+    def __enter__(self) -> VideoSource:
+        """Return the source."""
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        """Close the source."""
+        self.close()
+
+    def _stamped(self) -> Iterator[tuple[int, int, BgrImage]]:
+        """Give each image a number and a strictly increasing time stamp, over all rounds."""
+        period = round(1e9 / self.rate)
+        start = position = 0
+        complained = False
+        while True:
+            stamp = start - period
+            first = position
+            for number, seconds, image in self._reader:
+                # Raw streams have no times of their own, and broken files have some twice.
+                told = stamp if seconds is None else start + round(seconds * 1e9)
+                stamp = told if told > stamp else stamp + period
+                position = first + number
+                yield position, stamp, image
+            try:
+                self._reader.check()
+            except SourceError as error:
+                if not self._options.loop or position == first:
+                    raise
+                if not complained:
+                    _logger.warning('%s', error)
+                complained = True
+            if not self._options.loop or position == first or self._stopped():
+                return
+            start = stamp + period
+            self._reader.close()
+            self._reader = _open(self._source, self._stopped)
+
+    def _arrange(self, image: BgrImage) -> BgrImage:
+        width, height = self._options.width, self._options.height
+        if width or height:
+            width = width or max(1, round(image.shape[1] * height / image.shape[0]))
+            height = height or max(1, round(image.shape[0] * width / image.shape[1]))
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        return cv2.flip(image, 1) if self._options.flip else image
+
+
+def is_camera(source: str) -> bool:
+    """Tell a camera by its number or the path of its device, which may have any name."""
+    return source.isdecimal() or stat.S_ISCHR(_mode(source))
+
+
+def _mode(path: str) -> int:
+    """Return what kind of file a path names, links followed; 0 where it names none."""
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError):
+        return 0
+
+
+def _open(source: str, stopped: Callable[[], bool]) -> Reader:
+    if is_camera(source):
+        return LiveReader(f'camera {source}', lambda: Camera(source), stopped)
+    if stat.S_ISDIR(_mode(source)):
+        return ImageFolder(Path(source))
+    # Only here: a node that gets its images from a topic needs no PyAV.
+    from persontrack_ros.core.media.media import Media
+
+    if re.match(r'[a-z][a-z0-9+.-]*://', source, re.IGNORECASE):
+        return LiveReader(source, lambda: Media(source), stopped)
+    if not stat.S_ISREG(_mode(source)):
+        raise SourceError(f'no such video, folder or camera: {source}')
+    return Media(source)

@@ -1,0 +1,144 @@
+"""Videos written from images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Optional
+
+import av
+import cv2
+from av.video.stream import VideoStream
+
+from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.output import OutputFile
+
+# The usual rates are divisors of it, and MPEG-4 allows no more than 65535.
+_CLOCK = 60_000
+# An .avi file gets an empty place for each image that its rate has more; FFmpeg allows 1024.
+_MOST_EMPTY = 1000
+
+
+class _Kind(NamedTuple):
+    container: str
+    codec: str
+    pixels: str
+    quality: int  # the quantizer: from 2, the best, to 31
+    any_time: bool
+
+
+_KINDS = {
+    '.mp4': _Kind('mp4', 'mpeg4', 'yuv420p', 5, True),
+    '.mov': _Kind('mov', 'mpeg4', 'yuv420p', 5, True),
+    '.mkv': _Kind('matroska', 'mpeg4', 'yuv420p', 5, True),
+    '.avi': _Kind('avi', 'mjpeg', 'yuvj420p', 4, False),
+}
+
+
+class VideoWriter:
+    """
+    Writes images to a video file, each at its own time.
+
+    A context manager; leaving it completes the file. If there was an error or no image, there is
+    none. The first image decides the size.
+    """
+
+    def __init__(self, path: Path, rate: float) -> None:
+        """
+        Create a file.
+
+        :param path: its suffix says of which kind: .mp4, .mov, .mkv or .avi.
+        :param rate: images per second; in an .avi file, images move to the next place of this
+            rate that is free.
+        :raises OutputError: if the directory does not exist, the suffix is unknown, or the file
+            cannot be written.
+        """
+        if not path.parent.is_dir():
+            raise OutputError(f'cannot write {path}: there is no directory {path.parent}')
+        kind = _KINDS.get(path.suffix.lower())
+        if kind is None:
+            raise OutputError(
+                f'cannot write the video {path}: the name has to end in .mp4 or .avi'
+            )
+        self._kind = kind
+        self._rate = Fraction(rate).limit_denominator(1001)
+        self._tick = Fraction(1, _CLOCK) if kind.any_time else 1 / self._rate
+        self._path = path
+        self._file = OutputFile(path)
+        self._container: Optional[av.container.OutputContainer] = None
+        self._start = 0
+        self._last = -1
+        self._image: Optional[BgrImage] = None
+
+    def write(self, image: BgrImage, stamp: int) -> None:
+        """
+        Append one image.
+
+        :param stamp: its time in nanoseconds, later than that of the one before.
+        :raises OutputError: if the file cannot be written.
+        """
+        with self._errors():
+            if self._image is None:
+                self._open(image)
+                self._start = stamp
+            elif image.shape != self._image.shape:
+                image = cv2.resize(image, (self._image.shape[1], self._image.shape[0]))
+            ticks = max(round((stamp - self._start) / 1_000_000_000 / self._tick), self._last + 1)
+            if self._image is not None and not self._kind.any_time:
+                while ticks - self._last > _MOST_EMPTY:
+                    self._encode(self._image, self._last + _MOST_EMPTY)
+            self._encode(image, ticks)
+        self._image = image
+
+    def _open(self, image: BgrImage) -> None:
+        self._container = av.open(self._file, 'w', format=self._kind.container)
+        stream = self._container.add_stream(self._kind.codec, rate=self._rate)
+        assert isinstance(stream, VideoStream)
+        stream.height, stream.width = image.shape[:2]
+        stream.pix_fmt = self._kind.pixels
+        stream.time_base = stream.codec_context.time_base = self._tick
+        stream.options = {'flags': '+qscale', 'global_quality': str(118 * self._kind.quality)}
+        self._stream = stream
+
+    def _encode(self, image: BgrImage, ticks: int) -> None:
+        assert self._container is not None
+        frame = av.VideoFrame.from_ndarray(image, 'bgr24')
+        frame.time_base = self._tick
+        frame.pts = self._last = ticks
+        self._container.mux(self._stream.encode(frame))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise OutputError(f'cannot write the video {self._path}: {error.strerror}') from error
+
+    def __enter__(self) -> VideoWriter:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        """Complete the file, or leave none."""
+        try:
+            if self._container is not None:
+                with self._errors():
+                    self._container.mux(self._stream.encode(None))
+                    self._container.close()
+                if kind is None:
+                    self._file.commit()
+        except OutputError:
+            # Of what failed before, it would fail here again.
+            if kind is None:
+                raise
+        finally:
+            self._file.discard()

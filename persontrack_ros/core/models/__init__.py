@@ -1,1 +1,0 @@
-"""Models: which there are, where their files come from, and running them with OpenVINO."""

@@ -1,1 +1,0 @@
-"""The parameters: what they are called, allow and default to, and files of them."""

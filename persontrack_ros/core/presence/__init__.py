@@ -1,1 +1,0 @@
-"""A page for people: who was there from when to when."""

@@ -1,0 +1,184 @@
+"""What a report remembers of each image: little enough for hours of video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Optional
+
+import cv2
+import numpy as np
+
+from persontrack_ros.core.base.geometry import FloatArray, iou, pixel_rectangles
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.base.timeline import SECOND
+
+# Who was away for longer, in seconds, came again.
+AWAY = 1.0
+
+# Height of the picture of a person and width of that of the scene, in pixels, and their quality.
+PICTURE_HEIGHT = 144
+SCENE_WIDTH = 960
+QUALITY = 80
+
+# A picture is replaced by one that is so many times better.
+_BETTER = 1.3
+
+# The way of a person is told by points this far apart, as a part of the image, and by so many at
+# most: then each second one is left out.
+_STEP = 0.01
+_POINTS = 200
+
+# The number of persons is told for so many equal times at most, of a second at first.
+_BINS = 600
+
+
+@dataclass
+class Person:
+    """
+    What is known of one person.
+
+    :ivar visits: from when to when they were there, in seconds.
+    :ivar ways: of each visit, the points of their feet, as parts of width and height.
+    :ivar picture: the best one of them, as JPEG; None where there is none.
+    """
+
+    visits: list[tuple[float, float]] = field(default_factory=list)
+    ways: list[list[tuple[float, float]]] = field(default_factory=list)
+    picture: Optional[bytes] = None
+    value: float = 0.0
+
+    @property
+    def present(self) -> float:
+        """How long they were there, in seconds."""
+        return sum(last - first for first, last in self.visits)
+
+    def stand(self, time: float, foot: tuple[float, float]) -> None:
+        """Take note of where they are."""
+        if self.visits and time - self.visits[-1][1] <= AWAY:
+            self.visits[-1] = (self.visits[-1][0], time)
+        else:
+            self.visits.append((time, time))
+            self.ways.append([])
+        way = self.ways[-1]
+        if not way or np.hypot(way[-1][0] - foot[0], way[-1][1] - foot[1]) >= _STEP:
+            way.append(foot)
+        if len(way) > _POINTS:
+            self.ways[-1] = way[::2]
+
+
+class Observations:
+    """
+    Who was where and when.
+
+    :ivar persons: by id.
+    :ivar start: time of the first image, in nanoseconds.
+    :ivar duration: from the first image to the last one, in seconds.
+    :ivar images: number of images.
+    :ivar size: width and height of the images, where they are known.
+    :ivar scene: the image with the fewest persons, as JPEG; None where there are no images.
+    """
+
+    def __init__(self, size: Optional[tuple[int, int]] = None) -> None:
+        """
+        Begin without an image.
+
+        :param size: width and height of the images, where none is shown.
+        """
+        self.persons: dict[int, Person] = {}
+        self.start = 0
+        self.duration = 0.0
+        self.images = 0
+        self.most = 0
+        self.size = size
+        self.scene: Optional[bytes] = None
+        self._fewest = 0
+        self._offset = 0
+        self._bin = 1.0
+        self._counts: list[int] = []
+
+    @property
+    def counts(self) -> tuple[float, list[int]]:
+        """Of how many seconds each is, and how many persons were there at most in each of them."""
+        return self._bin, self._counts
+
+    def add(
+        self,
+        stamp: int,
+        ids: Sequence[int],
+        boxes: FloatArray,
+        scores: Sequence[float],
+        image: Optional[BgrImage] = None,
+    ) -> None:
+        """
+        Take note of the persons in the next image.
+
+        :param stamp: its time in nanoseconds; where it goes back, time goes on nevertheless.
+        :param boxes: ``[left, top, width, height]`` of each, shape ``(N, 4)``.
+        :param scores: confidence of each; 0 of those who are not detected in it, but predicted.
+        :param image: uint8 BGR, shape ``(height, width, 3)``; None where there is none.
+        """
+        time = self._time(stamp)
+        self.images += 1
+        self.most = max(self.most, len(ids))
+        self._count(time, len(ids))
+        if image is not None:
+            self.size = (image.shape[1], image.shape[0])
+            self._show(image, len(ids))
+            self._portray(image, ids, boxes, scores)
+        if self.size is None:
+            # Of a recording that does not tell it: what all boxes need.
+            width, height = (boxes[:, :2] + boxes[:, 2:]).max(axis=0, initial=1.0)
+            self.size = (int(width), int(height))
+        for id_, (left, top, width, height) in zip(ids, boxes.tolist()):
+            foot = ((left + width / 2) / self.size[0], (top + height) / self.size[1])
+            self.persons.setdefault(id_, Person()).stand(time, foot)
+
+    def _time(self, stamp: int) -> float:
+        """Return the time since the first image, which never goes back."""
+        if not self.images:
+            self.start = stamp
+        time = (stamp - self.start + self._offset) / SECOND
+        if time < self.duration:
+            self._offset += round((self.duration - time + AWAY) * SECOND)
+            time = self.duration + AWAY
+        self.duration = time
+        return time
+
+    def _count(self, time: float, number: int) -> None:
+        while time >= self._bin * _BINS:
+            self._bin *= 2
+            pairs = zip(self._counts[::2], [*self._counts[1::2], 0])
+            self._counts = [max(pair) for pair in pairs]
+        index = int(time / self._bin)
+        self._counts += [0] * (index + 1 - len(self._counts))
+        self._counts[index] = max(self._counts[index], number)
+
+    def _show(self, image: BgrImage, number: int) -> None:
+        if self.scene is None or number < self._fewest:
+            self._fewest = number
+            self.scene = _encode(image, min(1.0, SCENE_WIDTH / image.shape[1]))
+
+    def _portray(
+        self, image: BgrImage, ids: Sequence[int], boxes: FloatArray, scores: Sequence[float]
+    ) -> None:
+        """Keep the best picture of each: large, clear, whole, and with nobody else in it."""
+        height, width = image.shape[:2]
+        corners = pixel_rectangles(boxes, width, height)
+        overlaps = iou(boxes, boxes) - np.eye(len(boxes))
+        areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+        whole = areas / np.maximum(boxes[:, 2] * boxes[:, 3], 1.0)
+        clear = np.array(scores) * (1 - overlaps.max(axis=1, initial=0.0))
+        values = areas * np.minimum(whole, 1.0) ** 4 * clear**2
+        for id_, (left, top, right, bottom), value in zip(ids, corners, values):
+            person = self.persons.setdefault(id_, Person())
+            if value > _BETTER * person.value:
+                person.value = float(value)
+                crop = image[top:bottom, left:right]
+                person.picture = _encode(crop, min(1.0, PICTURE_HEIGHT / crop.shape[0]))
+
+
+def _encode(image: BgrImage, scale: float) -> bytes:
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    return cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()

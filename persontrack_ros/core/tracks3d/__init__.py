@@ -1,0 +1,1 @@
+"""3D positions of tracks, their motion, and the target to follow."""
