@@ -19,8 +19,8 @@ from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.config.settings import Settings, Value
 from persontrack_ros.core.inference.devices import kinds
-from persontrack_ros.core.inference.likeness import Likeness, compare
 from persontrack_ros.core.inference.runtime import check_process
+from persontrack_ros.core.inference.similarity import Similarity, compare
 from persontrack_ros.core.inference.threads import keep_after_fork
 from persontrack_ros.core.media.conversion import as_bgr
 from persontrack_ros.core.media.partial import Partial
@@ -168,7 +168,7 @@ class PersonTracker:
                 yield Seen(frame.number, frame.stamp / SECOND, frame.image, tracks)
         results.check()
 
-    def compare(self, image_a: NDArray[Any], image_b: NDArray[Any]) -> Likeness:
+    def compare(self, image_a: NDArray[Any], image_b: NDArray[Any]) -> Similarity:
         """
         Tell whether two pictures, each cut to one person, show the same one.
 

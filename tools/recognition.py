@@ -33,7 +33,7 @@ from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
-from persontrack_ros.core.inference.sameness import PERCENTS, sameness
+from persontrack_ros.core.inference.same_person import PERCENTS, same_person
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.gallery import clear
@@ -183,7 +183,7 @@ def main() -> None:
     curves = []
     percentiles = []
     for model in MODELS:
-        limit = sameness(model).limit
+        limit = same_person(model).threshold
         every = dict(variants(options.video, model, truth, options.cache))
         for name, pairs in every.items():
             forgotten, _, _ = measure(pairs, limit, 0.0)
