@@ -157,12 +157,12 @@ def distances(recording: Recording, truth: FloatArray) -> tuple[FloatArray, Floa
     """Return cosine distances between looks of one person, and of two."""
     every = visits(recording, truth)
     one, two = [], []
-    for index, (person, looks) in enumerate(every):
+    for index, (person, embeddings) in enumerate(every):
         # Two seconds apart, at ten images a second.
-        apart = looks[:: 2 * EVERY]
+        apart = embeddings[:: 2 * EVERY]
         one.append((1 - apart @ apart.T)[np.triu_indices(len(apart), 1)])
         for other, others in every[index + 1 :]:
-            pairs = (1 - looks[::EVERY] @ others[::EVERY].T).ravel()
+            pairs = (1 - embeddings[::EVERY] @ others[::EVERY].T).ravel()
             (one if person == other else two).append(pairs)
     return np.concatenate(one), np.concatenate(two)
 

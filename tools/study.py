@@ -59,7 +59,7 @@ def _cascade(matching: Any, tracks: Any, pairs: Any, found: Any) -> None:
 def _start_sure(*arguments: Any) -> Any:
     """Start tracks with looks that count as the mean of many."""
     tracks = _start(*arguments)
-    tracks.look_counts *= 1000
+    tracks.embedding_counts *= 1000
     return tracks
 
 
