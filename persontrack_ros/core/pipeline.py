@@ -273,7 +273,7 @@ class Pipeline:
         """Tell whether the persons found last are those in the next image: nothing changed."""
         if self._stillness is None:
             return False
-        still = self._stillness.look(image)
+        still = self._stillness.is_still(image)
         if still and self._searched is not None and 0 < stamp - self._searched < LONGEST_STILL:
             return True
         self._stillness.searched()

@@ -7,7 +7,7 @@ import pytest
 
 from persontrack_ros.core.base.geometry import boxes_to_measurements
 from persontrack_ros.core.tracking.kalman_filter import States
-from persontrack_ros.core.tracking.leaving import leaving, note_drift
+from persontrack_ros.core.tracking.leaving import leaving, record_drift
 from persontrack_ros.core.tracking.persistent import WALKING
 from persontrack_ros.core.tracking.stages import (
     MAX_RIVALS,
@@ -181,9 +181,9 @@ def test_the_drift_is_the_mean_over_the_last_second():
     table = table_of((300, 200, 40, 100), (100, 200, 40, 100))
     table.misses[1] = 1
     for _ in range(40):
-        note_drift(table, np.full((2, 2), [3.0, -1.0]), 0.1)
+        record_drift(table, np.full((2, 2), [3.0, -1.0]), 0.1)
     # Of who is not seen, it stays.
     np.testing.assert_allclose(table.drifts, [[30, -10], [0, 0]], rtol=0.05)
     for _ in range(10):
-        note_drift(table, np.zeros((2, 2)), 0.1)
+        record_drift(table, np.zeros((2, 2)), 0.1)
     np.testing.assert_allclose(table.drifts[0], np.array([30, -10]) / np.e, rtol=0.05)

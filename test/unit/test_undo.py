@@ -33,7 +33,10 @@ def methods(kind):
 STEPS = [
     *methods(persistent.Persistent),
     *methods(stages.Matching),
-    *((persistent, name) for name in ('leaving', 'note_drift', 'near', 'unambiguous', 'match')),
+    *(
+        (persistent, name)
+        for name in ('leaving', 'record_drift', 'candidate_pairs', 'unambiguous', 'match')
+    ),
     *((stages, name) for name in ('by_everything', 'by_overlap', 'by_appearance')),
     (persistent, 'reunite'),
     *methods(deep_sort.DeepSort),

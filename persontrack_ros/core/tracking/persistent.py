@@ -20,7 +20,7 @@ from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed, Embeddings, known, normalise
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, Noise, States
-from persontrack_ros.core.tracking.leaving import at_border, leaving, note_drift
+from persontrack_ros.core.tracking.leaving import at_border, leaving, record_drift
 from persontrack_ros.core.tracking.stages import (
     Detected,
     Matching,
@@ -245,7 +245,7 @@ class Persistent:
         moved = table.kalman.move(motion)
         shift = moved.position[:, :2] - table.kalman.position[:, :2]
         table.kalman = moved
-        note_drift(table, shift, elapsed)
+        record_drift(table, shift, elapsed)
 
     def _predict(self, elapsed: float) -> None:
         table = self._table
