@@ -1,5 +1,5 @@
 """
-Who is who: the ids that are published, and persons who are known again by their looks.
+The ids that are published, and persons who are re-identified by their embeddings.
 
 A tracker knows its tracks by numbers of its own, and is right about who is who while it sees
 them. Here a person gets an id when they are published for the first time: a new one or, with
@@ -30,21 +30,21 @@ from persontrack_ros.core.tracking.stored import checked
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.undo import undone_by_errors
 
-# Nobody else who is known may look as much like somebody new, by this part of that distance.
+# No other known person may be as similar to a new person, by this part of that distance.
 MARGIN = 0.1
 
-# A look is clear where nobody else covers more than this part of the box, and it is within the
-# image: half a person looks like many.
+# An embedding is clear where no other person covers more than this part of the box, and the box is
+# within the image: half a person resembles many.
 CLEAR_COVERAGE = 0.15
 
-# Somebody new who may be known is published after so many clear looks, or after this time in
-# seconds in any case: the first look alone is often of somebody half in view.
-ENOUGH_LOOKS = 3
+# A new person who may be known is published after so many clear embeddings, or after this time in
+# seconds in any case: the first embedding alone is often of a person half in view.
+ENOUGH_EMBEDDINGS = 3
 ENOUGH_TIME = 0.25
 LONGEST_TIME = 1.0
 
-# Clear looks at a track follow each other after this time, in seconds, when there are enough.
-LOOK_PERIOD = 1.0
+# Clear embeddings of a track follow each other after this time, in seconds, when there are enough.
+EMBED_PERIOD = 1.0
 
 # Looks that are nearer than this part of the distance of one person to each other are one view.
 VIEW_DISTANCE = 0.45
@@ -63,32 +63,32 @@ class _Sight:
     What was seen of a track.
 
     :ivar since: stamp of the first image in which it was visible.
-    :ivar clear: clear looks; of a track with an id, those since it was last near somebody, hidden
-        or at the border, after which it may have gone over to another person.
-    :ivar other: looks that are not clear, of a track without an id.
-    :ivar looked_at: stamp of the last clear look.
+    :ivar clear: clear embeddings; of a track with an id, those since it was last near another
+        person, hidden or at the border, after which it may have gone over to another one.
+    :ivar other: embeddings that are not clear, of a track without an id.
+    :ivar embedded_at: stamp of the last clear embedding.
     """
 
     since: int
     clear: tuple[Embeddings, ...] = ()
     other: tuple[Embeddings, ...] = ()
-    looked_at: int = 0
+    embedded_at: int = 0
 
     @property
-    def look(self) -> Optional[Embeddings]:
-        """The direction of the mean of the clear looks, or of the others; shape (D,)."""
-        looks = self.clear or self.other
-        return normalise(np.sum(looks, axis=0, keepdims=True))[0] if looks else None
+    def embedding(self) -> Optional[Embeddings]:
+        """The direction of the mean of the clear embeddings, or of the others; shape (D,)."""
+        embeddings = self.clear or self.other
+        return normalise(np.sum(embeddings, axis=0, keepdims=True))[0] if embeddings else None
 
     def is_known(self, distances: Sequence[float], limit: float, stamp: int) -> bool:
         """
         Tell whether enough was seen to say who this is.
 
-        :param distances: of the looks to those who may have come back.
+        :param distances: of the embeddings to those who may have come back.
         :param limit: up to which they are of one person.
         """
         waited = (stamp - self.since) / SECOND
-        enough = len(self.clear) >= ENOUGH_LOOKS and waited >= ENOUGH_TIME
+        enough = len(self.clear) >= ENOUGH_EMBEDDINGS and waited >= ENOUGH_TIME
         in_doubt = limit < min(distances, default=math.inf) < DOUBT * limit
         return (enough and not in_doubt) or waited >= LONGEST_TIME
 
@@ -130,25 +130,27 @@ class GalleryTracker:
         motion: Optional[FloatArray] = None,
     ) -> list[Track]:
         """Advance to the next image, see :meth:`Tracker.update`."""
-        looks: dict[int, Embeddings] = {}
+        embeddings: dict[int, Embeddings] = {}
 
         def embed_and_keep(indices: IndexArray) -> Embeddings:
             vectors = embed(indices)
-            looks.update(zip(indices[known(vectors)].tolist(), vectors[known(vectors)]))
+            embeddings.update(zip(indices[known(vectors)].tolist(), vectors[known(vectors)]))
             return vectors
 
         with undone_by_errors(self, self._tracker):
             visible = self._tracker.update(detections, embed_and_keep, stamp, motion)
             alive = self._tracker.ids
             self._ids = {local: id_ for local, id_ in self._ids.items() if local in alive}
-            looked: set[int] = set()
+            embedded: set[int] = set()
             if self.settings.remember > 0:
-                looked = self._look(visible, detections, embed_and_keep, looks, stamp)
+                embedded = self._embed_visible(
+                    visible, detections, embed_and_keep, embeddings, stamp
+                )
             with self._camera.gallery.lock:
                 if self._era == self._camera.era:
                     self._decide([each for each in visible if each.id not in self._ids], stamp)
                     if self.settings.remember > 0:
-                        self._tell(visible, looked, stamp)
+                        self._add_to_gallery(visible, embedded, stamp)
             return self._renamed(visible)
 
     def reset(self, first_id: int = 1) -> None:
@@ -226,52 +228,56 @@ class GalleryTracker:
                 person.cameras.add(self._camera)
         self._ids, self._sights = {local: ids[id_] for local, id_ in pairs.tolist()}, {}
 
-    def _look(
+    def _embed_visible(
         self,
         visible: Sequence[Track],
         detections: Detections,
         embed: Embed,
-        looks: Mapping[int, Embeddings],
+        embeddings: Mapping[int, Embeddings],
         stamp: int,
     ) -> set[int]:
         """
-        Take what was seen of the visible tracks, and look where that is too little.
+        Take what was seen of the visible tracks, and embed those of which that is too little.
 
-        :param embed: adds to the looks.
-        :param looks: at detections, by index.
-        :returns: the tracks at which there was a clear look.
+        :param embed: adds to the embeddings.
+        :param embeddings: of detections, by index.
+        :returns: the tracks of which there is a new clear embedding.
         """
         unhindered = clear(detections)
         sights = {each.id: self._sights.get(each.id, _Sight(stamp)) for each in visible}
 
         def is_due(track: Track) -> bool:
-            if track.detection is None or track.detection in looks:
+            if track.detection is None or track.detection in embeddings:
                 return False
             if track.id not in self._ids:
                 return True
             sight = sights[track.id]
-            late = stamp - sight.looked_at >= LOOK_PERIOD * SECOND
-            return bool(unhindered[track.detection]) and (len(sight.clear) < ENOUGH_LOOKS or late)
+            late = stamp - sight.embedded_at >= EMBED_PERIOD * SECOND
+            return bool(unhindered[track.detection]) and (
+                len(sight.clear) < ENOUGH_EMBEDDINGS or late
+            )
 
         wanted = [track.detection for track in visible if is_due(track)]
         if wanted:
             embed(np.array(wanted, dtype=np.intp))
-        looked = set()
+        embedded = set()
         for track in visible:
             sight, known_ = sights[track.id], track.id in self._ids
-            look = None if track.detection is None else looks.get(track.detection)
+            embedding = None if track.detection is None else embeddings.get(track.detection)
             if track.detection is None or not unhindered[track.detection]:
-                other = sight.other if known_ or look is None else (*sight.other, look)
+                other = sight.other if known_ or embedding is None else (*sight.other, embedding)
                 sight = replace(sight, clear=() if known_ else sight.clear, other=other)
-            elif look is not None:
-                looked.add(track.id)
-                sight = replace(sight, clear=(*sight.clear, look)[-MEMORY:], looked_at=stamp)
+            elif embedding is not None:
+                embedded.add(track.id)
+                sight = replace(
+                    sight, clear=(*sight.clear, embedding)[-MEMORY:], embedded_at=stamp
+                )
             sights[track.id] = sight
         self._sights = sights
-        return looked
+        return embedded
 
     def _decide(self, tracks: Sequence[Track], stamp: int) -> None:
-        """Give new tracks the ids of persons who look like them, or new ones."""
+        """Give new tracks the ids of the persons whose embeddings match, or new ones."""
         gallery = self._camera.gallery
         taken = set(self._ids.values())
         oldest = stamp - self.settings.remember * SECOND
@@ -284,8 +290,12 @@ class GalleryTracker:
         ready, seen, rows = [], [], []
         for track in tracks:
             sight = self._sights.get(track.id) or _Sight(stamp)
-            look = sight.look if free else None
-            row = [] if look is None else [gallery.persons[id_].distance(look) for id_ in free]
+            embedding = sight.embedding if free else None
+            row = (
+                []
+                if embedding is None
+                else [gallery.persons[id_].distance(embedding) for id_ in free]
+            )
             if not free or sight.is_known(row, self._camera.same_person, stamp):
                 ready.append(track.id)
                 if row:
@@ -308,8 +318,8 @@ class GalleryTracker:
                 gallery.next_id += 1
         self._ids = ids
 
-    def _tell(self, visible: Sequence[Track], looked: set[int], stamp: int) -> None:
-        """Let the gallery know who was seen, and what they look like once that is sure."""
+    def _add_to_gallery(self, visible: Sequence[Track], embedded: set[int], stamp: int) -> None:
+        """Add the embeddings of visible persons to the gallery, once the id is sure."""
         persons = self._camera.gallery.persons
         for track in visible:
             if track.id not in self._ids:
@@ -317,22 +327,22 @@ class GalleryTracker:
             person = persons.pop(self._ids[track.id], None) or Person()
             person.cameras.add(self._camera)
             person.seen_at = stamp
-            clear = self._sights[track.id].clear if track.id in looked else ()
-            # Until it is sure that the track has not strayed, looks wait.
-            for look in clear[-1:] if len(clear) > ENOUGH_LOOKS else clear:
-                if len(clear) >= ENOUGH_LOOKS or not person.views:
-                    self._add(person, look)
+            clear = self._sights[track.id].clear if track.id in embedded else ()
+            # Until it is sure that the track has not gone over to another person, embeddings wait.
+            for embedding in clear[-1:] if len(clear) > ENOUGH_EMBEDDINGS else clear:
+                if len(clear) >= ENOUGH_EMBEDDINGS or not person.views:
+                    self._add(person, embedding)
             persons[self._ids[track.id]] = person
         for id_ in list(persons)[: max(0, len(persons) - MAX_PERSONS)]:
             del persons[id_]
 
-    def _add(self, person: Person, look: Embeddings) -> None:
+    def _add(self, person: Person, embedding: Embeddings) -> None:
         limit = self._camera.same_person
         views = person.views.get(self._camera)
-        if views is None or views.means.shape[1] != len(look):
-            person.views[self._camera] = Views(look[None], np.ones(1, dtype=np.int64))
-        elif views.distance(look) <= DOUBT * limit:
-            person.views[self._camera] = views.seen(look, VIEW_DISTANCE * limit)
+        if views is None or views.means.shape[1] != len(embedding):
+            person.views[self._camera] = Views(embedding[None], np.ones(1, dtype=np.int64))
+        elif views.distance(embedding) <= DOUBT * limit:
+            person.views[self._camera] = views.seen(embedding, VIEW_DISTANCE * limit)
 
     def _renamed(self, tracks: Sequence[Track]) -> list[Track]:
         """Return the tracks that have an id, in the order of these."""
