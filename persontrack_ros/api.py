@@ -53,7 +53,7 @@ class Seen(NamedTuple):
 
 class PersonTracker:
     """
-    Finds persons in images and tells who they are by an id that stays with each.
+    Tracks the persons in images; each keeps one id.
 
     Threads that share one take turns. A process that is made by fork afterwards cannot use it.
     """
@@ -85,7 +85,7 @@ class PersonTracker:
         )
         self._pipeline = Pipeline(self._settings)
         self._lock = threading.RLock()
-        # Weak: a video that nobody can go on with is at its end.
+        # Weak: a video without a reference to it is at its end.
         self._watch: Callable[[], Optional[_Watch]] = lambda: None
         self._stamp: Optional[int] = None
 
@@ -170,10 +170,10 @@ class PersonTracker:
 
     def compare(self, image_a: NDArray[Any], image_b: NDArray[Any]) -> Likeness:
         """
-        Tell whether two pictures, each cut to one person, show the same one.
+        Compare two images, each cut to one person, for whether they show the same one.
 
         :param image_a: as for :meth:`track`.
-        :param image_b: likewise, of any size.
+        :param image_b: as for :meth:`track`, of any size.
         :raises ImageError: if one of them is something else.
         :raises SettingsError: if ``reid.model`` is none.
         :raises ModelError: in a process that was made by fork.
