@@ -159,13 +159,16 @@ class PersonTracker:
                 if frames.is_live:
                     raise SourceError(f'{source} has no end, which offline needs')
                 results = Partial(self._pipeline.process_all(frames))
-                for _ in results:
-                    pass
+                numbers = [frame.number for frame, _ in results]
         finally:
             self._pipeline.use(online)
+        images = dict(zip(numbers, tracker.finish()))
         with VideoSource(str(source)) as frames:
-            for frame, tracks in zip(Partial(frames), tracker.finish()):
-                yield FrameResult(frame.number, frame.stamp / SECOND, frame.image, tracks)
+            for frame in Partial(frames):
+                # Which images are damaged may be others than before.
+                if frame.number in images:
+                    tracks = images[frame.number]
+                    yield FrameResult(frame.number, frame.stamp / SECOND, frame.image, tracks)
         results.check()
 
     def compare(self, image_a: NDArray[Any], image_b: NDArray[Any]) -> Similarity:

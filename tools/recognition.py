@@ -36,7 +36,7 @@ from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.inference.same_person import PERCENTS, same_person
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.gallery import clear
+from persontrack_ros.core.tracking.gallery_tracker import clear
 
 MODELS = (
     'person-reidentification-retail-0287',

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import persontrack_ros
-from persontrack_ros import PersonTracker
+from persontrack_ros import PersonTracker, api
 from persontrack_ros.core.base.errors import (
     ImageError,
     ModelError,
@@ -197,6 +197,27 @@ def test_offline_gives_what_can_be_read(tracker, campus, tmp_path):
     assert images(offline=True) == online
 
 
+def test_offline_keeps_images_and_tracks_together(tracker, campus, monkeypatch):
+    """Decoders on several threads do not leave out the same damaged images each time."""
+    expected = {seen.number: seen for seen in tracker.watch(campus, offline=True)}
+    left_out = [{4}, {2, 9}]
+
+    class Damaged(VideoSource):
+        def __iter__(self):
+            missing = left_out.pop(0)
+            return (frame for frame in super().__iter__() if frame.number not in missing)
+
+    monkeypatch.setattr(api, 'VideoSource', Damaged)
+    found = {seen.number: seen for seen in tracker.watch(campus, offline=True)}
+    assert found.keys() == expected.keys() - {2, 4, 9}
+    for number, seen in found.items():
+        boxes, right = (
+            np.array([one.box for one in each.tracks]) for each in (seen, expected[number])
+        )
+        assert boxes.shape == right.shape
+        np.testing.assert_allclose(boxes, right, atol=3)
+
+
 def test_threads_take_turns(tracker, frames):
     """One tracker for both: who comes too late with an image is told so, and no more."""
     clock = count()
@@ -340,11 +361,11 @@ import multiprocessing
 import sys
 
 def work(video):
-    from persontrack_ros import PersonTracker
+    from persontrack_ros import PersonTracker, api
     return next(PersonTracker().watch(video)).number
 
 if __name__ == '__main__':
-    from persontrack_ros import PersonTracker
+    from persontrack_ros import PersonTracker, api
     tracker = PersonTracker()
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         print(pool.map_async(work, sys.argv[1:]).get(300))

@@ -9,7 +9,7 @@ from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.config.parameter_file import read_settings
 from persontrack_ros.core.config.settings import REPLACED, Settings, TrackerSettings
-from persontrack_ros.core.tracking import gallery as module
+from persontrack_ros.core.tracking import gallery_tracker as module
 from persontrack_ros.core.tracking.appearance import SAME_PERSON
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.state import load_tracker, save_tracker

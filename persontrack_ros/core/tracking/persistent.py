@@ -31,11 +31,8 @@ from persontrack_ros.core.tracking.stages import (
 )
 from persontrack_ros.core.tracking.stored import checked, checked_if_known
 from persontrack_ros.core.tracking.table import Table
-from persontrack_ros.core.tracking.track import NO_DETECTION, Track, TrackState, make_tracks
+from persontrack_ros.core.tracking.track import NO_DETECTION, Track
 from persontrack_ros.core.tracking.undo import undone_by_errors
-
-# By whether a track is confirmed.
-_STATES = (TrackState.TENTATIVE, TrackState.CONFIRMED)
 
 # How people walk and how detectors err: maximum likelihood of detections that were assigned to
 # ground truth, over four detectors and eight sequences. Time in seconds.
@@ -202,7 +199,7 @@ class Persistent:
     @property
     def tracks(self) -> list[Track]:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
-        return self._as_tracks(np.arange(len(self._table)), self._table.boxes)
+        return self._table.as_tracks(np.arange(len(self._table)), self._table.boxes)
 
     @property
     def ids(self) -> set[int]:
@@ -396,18 +393,4 @@ class Persistent:
                 near, far = at_border(boxes, detections.image_size)
                 missed &= ~(near | far).any(axis=1)
             visible[rows] = covered.any(axis=1) | missed[rows]
-        return self._as_tracks(np.flatnonzero(visible), boxes)
-
-    def _as_tracks(self, rows: IndexArray, boxes: FloatArray) -> list[Track]:
-        table = self._table
-        return make_tracks(
-            table.ids[rows],
-            boxes[rows],
-            table.kalman.velocity[rows, :2],
-            table.scores[rows],
-            [_STATES[confirmed] for confirmed in table.confirmed[rows].tolist()],
-            table.ages[rows],
-            table.hits[rows],
-            table.misses[rows],
-            table.detections[rows],
-        )
+        return table.as_tracks(np.flatnonzero(visible), boxes)

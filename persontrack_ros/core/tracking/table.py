@@ -13,6 +13,10 @@ from persontrack_ros.core.base.geometry import FloatArray, measurements_to_boxes
 from persontrack_ros.core.tracking.appearance import Embeddings, known
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import States
+from persontrack_ros.core.tracking.track import Track, TrackState, make_tracks
+
+# By whether a track is confirmed.
+_STATES = (TrackState.TENTATIVE, TrackState.CONFIRMED)
 
 
 @dataclass
@@ -102,3 +106,21 @@ class Table:
 
     def _arrays(self) -> list[NDArray[Any]]:
         return [getattr(self, each.name) for each in dataclasses.fields(self)[1:]]
+
+    def as_tracks(self, rows: IndexArray, boxes: FloatArray) -> list[Track]:
+        """
+        Return some of the tracks.
+
+        :param boxes: of all.
+        """
+        return make_tracks(
+            self.ids[rows],
+            boxes[rows],
+            self.kalman.velocity[rows, :2],
+            self.scores[rows],
+            [_STATES[confirmed] for confirmed in self.confirmed[rows].tolist()],
+            self.ages[rows],
+            self.hits[rows],
+            self.misses[rows],
+            self.detections[rows],
+        )
