@@ -1,5 +1,5 @@
 """
-The ids that are published, and persons who are re-identified by their embeddings.
+Who is who: the ids that are published, and persons who are known again by their looks.
 
 A tracker knows its tracks by numbers of its own, and is right about who is who while it sees
 them. Here a person gets an id when they are published for the first time: a new one or, with
@@ -30,20 +30,20 @@ from persontrack_ros.core.tracking.stored import checked
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.undo import undone_by_errors
 
-# No other known person may be as similar to a new person, by this part of that distance.
+# Nobody else who is known may look as much like somebody new, by this part of that distance.
 MARGIN = 0.1
 
-# An embedding is clear where no other person covers more than this part of the box, and the box is
-# within the image: half a person resembles many.
+# A look is clear where nobody else covers more than this part of the box, and it is within the
+# image: half a person looks like many.
 CLEAR_COVERAGE = 0.15
 
-# A new person who may be known is published after so many clear embeddings, or after this time in
-# seconds in any case: the first embedding alone is often of a person half in view.
+# Somebody new who may be known is published after so many clear looks, or after this time in
+# seconds in any case: the first look alone is often of somebody half in view.
 ENOUGH_EMBEDDINGS = 3
 ENOUGH_TIME = 0.25
 LONGEST_TIME = 1.0
 
-# Clear embeddings of a track follow each other after this time, in seconds, when there are enough.
+# Clear looks at a track follow each other after this time, in seconds, when there are enough.
 EMBED_PERIOD = 1.0
 
 # Looks that are nearer than this part of the distance of one person to each other are one view.
@@ -58,15 +58,15 @@ MAX_PERSONS = 300
 
 
 @dataclass(frozen=True)
-class _Sight:
+class _Evidence:
     """
     What was seen of a track.
 
     :ivar since: stamp of the first image in which it was visible.
-    :ivar clear: clear embeddings; of a track with an id, those since it was last near another
-        person, hidden or at the border, after which it may have gone over to another one.
-    :ivar other: embeddings that are not clear, of a track without an id.
-    :ivar embedded_at: stamp of the last clear embedding.
+    :ivar clear: clear looks; of a track with an id, those since it was last near somebody, hidden
+        or at the border, after which it may have gone over to another person.
+    :ivar other: looks that are not clear, of a track without an id.
+    :ivar embedded_at: stamp of the last clear look.
     """
 
     since: int
@@ -76,7 +76,7 @@ class _Sight:
 
     @property
     def embedding(self) -> Optional[Embeddings]:
-        """The direction of the mean of the clear embeddings, or of the others; shape (D,)."""
+        """The direction of the mean of the clear looks, or of the others; shape (D,)."""
         embeddings = self.clear or self.other
         return normalise(np.sum(embeddings, axis=0, keepdims=True))[0] if embeddings else None
 
@@ -84,7 +84,7 @@ class _Sight:
         """
         Tell whether enough was seen to say who this is.
 
-        :param distances: of the embeddings to those who may have come back.
+        :param distances: of the looks to those who may have come back.
         :param limit: up to which they are of one person.
         """
         waited = (stamp - self.since) / SECOND
@@ -106,7 +106,7 @@ class GalleryTracker:
         self._camera = camera
         self._era = camera.era
         self._ids: dict[int, int] = {}
-        self._sights: dict[int, _Sight] = {}
+        self._evidence: dict[int, _Evidence] = {}
 
     @property
     def settings(self) -> TrackerSettings:
@@ -143,14 +143,12 @@ class GalleryTracker:
             self._ids = {local: id_ for local, id_ in self._ids.items() if local in alive}
             embedded: set[int] = set()
             if self.settings.remember > 0:
-                embedded = self._embed_visible(
-                    visible, detections, embed_and_keep, embeddings, stamp
-                )
+                embedded = self._embed(visible, detections, embed_and_keep, embeddings, stamp)
             with self._camera.gallery.lock:
                 if self._era == self._camera.era:
                     self._decide([each for each in visible if each.id not in self._ids], stamp)
                     if self.settings.remember > 0:
-                        self._add_to_gallery(visible, embedded, stamp)
+                        self._remember(visible, embedded, stamp)
             return self._renamed(visible)
 
     def reset(self, first_id: int = 1) -> None:
@@ -161,7 +159,7 @@ class GalleryTracker:
             too, and is the next one if no other camera knows anybody.
         """
         self._tracker.reset()
-        self._ids, self._sights = {}, {}
+        self._ids, self._evidence = {}, {}
         if first_id == 1:
             self._camera.forget()
         with self._camera.gallery.lock:
@@ -226,9 +224,9 @@ class GalleryTracker:
                     views = Views(means[end - size : end], counts[end - size : end])
                     person.views[self._camera] = views
                 person.cameras.add(self._camera)
-        self._ids, self._sights = {local: ids[id_] for local, id_ in pairs.tolist()}, {}
+        self._ids, self._evidence = {local: ids[id_] for local, id_ in pairs.tolist()}, {}
 
-    def _embed_visible(
+    def _embed(
         self,
         visible: Sequence[Track],
         detections: Detections,
@@ -237,24 +235,24 @@ class GalleryTracker:
         stamp: int,
     ) -> set[int]:
         """
-        Take what was seen of the visible tracks, and embed those of which that is too little.
+        Take what was seen of the visible tracks, and look where that is too little.
 
-        :param embed: adds to the embeddings.
-        :param embeddings: of detections, by index.
-        :returns: the tracks of which there is a new clear embedding.
+        :param embed: adds to the looks.
+        :param embeddings: at detections, by index.
+        :returns: the tracks at which there was a clear look.
         """
         unhindered = clear(detections)
-        sights = {each.id: self._sights.get(each.id, _Sight(stamp)) for each in visible}
+        sights = {each.id: self._evidence.get(each.id, _Evidence(stamp)) for each in visible}
 
         def is_due(track: Track) -> bool:
             if track.detection is None or track.detection in embeddings:
                 return False
             if track.id not in self._ids:
                 return True
-            sight = sights[track.id]
-            late = stamp - sight.embedded_at >= EMBED_PERIOD * SECOND
+            evidence = sights[track.id]
+            late = stamp - evidence.embedded_at >= EMBED_PERIOD * SECOND
             return bool(unhindered[track.detection]) and (
-                len(sight.clear) < ENOUGH_EMBEDDINGS or late
+                len(evidence.clear) < ENOUGH_EMBEDDINGS or late
             )
 
         wanted = [track.detection for track in visible if is_due(track)]
@@ -262,22 +260,24 @@ class GalleryTracker:
             embed(np.array(wanted, dtype=np.intp))
         embedded = set()
         for track in visible:
-            sight, known_ = sights[track.id], track.id in self._ids
+            evidence, known_ = sights[track.id], track.id in self._ids
             embedding = None if track.detection is None else embeddings.get(track.detection)
             if track.detection is None or not unhindered[track.detection]:
-                other = sight.other if known_ or embedding is None else (*sight.other, embedding)
-                sight = replace(sight, clear=() if known_ else sight.clear, other=other)
+                other = (
+                    evidence.other if known_ or embedding is None else (*evidence.other, embedding)
+                )
+                evidence = replace(evidence, clear=() if known_ else evidence.clear, other=other)
             elif embedding is not None:
                 embedded.add(track.id)
-                sight = replace(
-                    sight, clear=(*sight.clear, embedding)[-MEMORY:], embedded_at=stamp
+                evidence = replace(
+                    evidence, clear=(*evidence.clear, embedding)[-MEMORY:], embedded_at=stamp
                 )
-            sights[track.id] = sight
-        self._sights = sights
+            sights[track.id] = evidence
+        self._evidence = sights
         return embedded
 
     def _decide(self, tracks: Sequence[Track], stamp: int) -> None:
-        """Give new tracks the ids of the persons whose embeddings match, or new ones."""
+        """Give new tracks the ids of persons who look like them, or new ones."""
         gallery = self._camera.gallery
         taken = set(self._ids.values())
         oldest = stamp - self.settings.remember * SECOND
@@ -289,14 +289,14 @@ class GalleryTracker:
         ids = dict(self._ids)
         ready, seen, rows = [], [], []
         for track in tracks:
-            sight = self._sights.get(track.id) or _Sight(stamp)
-            embedding = sight.embedding if free else None
+            evidence = self._evidence.get(track.id) or _Evidence(stamp)
+            embedding = evidence.embedding if free else None
             row = (
                 []
                 if embedding is None
                 else [gallery.persons[id_].distance(embedding) for id_ in free]
             )
-            if not free or sight.is_known(row, self._camera.same_person, stamp):
+            if not free or evidence.is_known(row, self._camera.same_person, stamp):
                 ready.append(track.id)
                 if row:
                     seen.append(track.id)
@@ -318,8 +318,8 @@ class GalleryTracker:
                 gallery.next_id += 1
         self._ids = ids
 
-    def _add_to_gallery(self, visible: Sequence[Track], embedded: set[int], stamp: int) -> None:
-        """Add the embeddings of visible persons to the gallery, once the id is sure."""
+    def _remember(self, visible: Sequence[Track], embedded: set[int], stamp: int) -> None:
+        """Let the gallery know who was seen, and what they look like once that is sure."""
         persons = self._camera.gallery.persons
         for track in visible:
             if track.id not in self._ids:
@@ -327,8 +327,8 @@ class GalleryTracker:
             person = persons.pop(self._ids[track.id], None) or Person()
             person.cameras.add(self._camera)
             person.seen_at = stamp
-            clear = self._sights[track.id].clear if track.id in embedded else ()
-            # Until it is sure that the track has not gone over to another person, embeddings wait.
+            clear = self._evidence[track.id].clear if track.id in embedded else ()
+            # Until it is sure that the track has not strayed, looks wait.
             for embedding in clear[-1:] if len(clear) > ENOUGH_EMBEDDINGS else clear:
                 if len(clear) >= ENOUGH_EMBEDDINGS or not person.views:
                     self._add(person, embedding)

@@ -28,11 +28,11 @@ from persontrack_ros.core.tracking.smoother import smooth
 from persontrack_ros.core.tracking.stages import REACH
 from persontrack_ros.core.tracking.track import Track, TrackState
 
-# A track is cut where the mean embeddings of so many detections before and after are so far apart.
+# A track is cut where the mean looks of so many detections before and after are so far apart.
 CUT_WINDOW = 10
 CUT_DISTANCE = 0.4
 
-# Parts are joined up to this cosine distance of their mean embeddings.
+# Parts are joined up to this cosine distance of their mean looks.
 JOIN_DISTANCE = 0.45
 
 # What the motion counts, against the cosine distance, where it is as bad as can be.
@@ -63,7 +63,7 @@ class Part:
     :ivar boxes: in pixels of the first image, shape ``(N, 4)``.
     :ivar scores: shape ``(N,)``.
     :ivar detections: indices within the frames, shape ``(N,)``.
-    :ivar embedding: sum of the embeddings, shape ``(D,)``; zero if none is known.
+    :ivar embedding: sum of the looks, shape ``(D,)``; zero if none is known.
     :ivar confirmed: whether the online tracker was sure that this is a person.
     """
 
@@ -102,18 +102,18 @@ def cut(hits: Sequence[Hit], confirmed: bool, scenes: Sequence[int]) -> list[Par
     count, width = len(hits), max(len(hit.embedding) for hit in hits)
     embeddings = np.array([_padded(hit.embedding, width) for hit in hits], dtype=np.float32)
     sums = np.concatenate([np.zeros_like(embeddings[:1]), embeddings.cumsum(axis=0)])
-    places = np.arange(1, count)
-    before = normalise(sums[places] - sums[np.maximum(places - CUT_WINDOW, 0)])
-    after = normalise(sums[np.minimum(places + CUT_WINDOW, count)] - sums[places])
+    indices = np.arange(1, count)
+    before = normalise(sums[indices] - sums[np.maximum(indices - CUT_WINDOW, 0)])
+    after = normalise(sums[np.minimum(indices + CUT_WINDOW, count)] - sums[indices])
     change = 1 - np.sum(before * after, axis=1)
     change[~(known(before) & known(after))] = 0.0
     cuts: list[int] = []
-    for place in np.argsort(-change, kind='stable'):
-        if change[place] <= CUT_DISTANCE:
+    for index in np.argsort(-change, kind='stable'):
+        if change[index] <= CUT_DISTANCE:
             break
         # One exchange is seen from all places near it.
-        if all(abs(int(places[place]) - other) >= CUT_WINDOW for other in cuts):
-            cuts.append(int(places[place]))
+        if all(abs(int(indices[index]) - other) >= CUT_WINDOW for other in cuts):
+            cuts.append(int(indices[index]))
     frames = [hit.frame for hit in hits]
     edges = sorted({0, *cuts, *np.searchsorted(frames, scenes).tolist(), count})
     return [
@@ -196,7 +196,7 @@ def _join_costs(
         leaving = _leaving(last[0], last[1], image_size)
     # In the order in which they begin, those that may follow another one are a range.
     order = np.argsort(begins, kind='stable')
-    begins, looks_after = begins[order], embeddings[order]
+    begins, embeddings_after = begins[order], embeddings[order]
     position, velocity = first[0][order], first[1][order]
     starts = np.searchsorted(begins, ends, side='right')
     longest = max(LOST_TIME, settings.remember) + LEEWAY
@@ -206,7 +206,7 @@ def _join_costs(
         after = slice(starts[row], stops[row])
         if not embeddings[row].any() or after.start >= after.stop:
             continue
-        distance = 1.0 - looks_after[after] @ embeddings[row]
+        distance = 1.0 - embeddings_after[after] @ embeddings[row]
         gap = times[begins[after]] - times[ends[row]]
         forth = last[0, row, :2] + gap[:, None] * last[1, row, :2]
         back = position[after, :2] - gap[:, None] * velocity[after, :2]
@@ -219,7 +219,7 @@ def _join_costs(
         if leaving[row]:
             possible &= gap <= EXIT_TIME
         possible |= gap <= settings.remember
-        possible &= known(looks_after[after]) & (distance <= JOIN_DISTANCE)
+        possible &= known(embeddings_after[after]) & (distance <= JOIN_DISTANCE)
         cost = distance + MOTION_WEIGHT * np.minimum(apart / REACH, 1)
         found.append((cost[possible], np.full(possible.sum(), row), order[after][possible]))
     if not found:
