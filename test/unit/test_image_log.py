@@ -71,8 +71,6 @@ def test_missing_since_the_frame_before(write):
     assert write({}, dropped=3, unmatched=0).endswith('; since the one before: 3 dropped')
     line = write({}, dropped=4, unmatched=2)
     assert line.endswith('; since the one before: 1 dropped, 2 unmatched')
-        '; since the one before: 1 dropped, 2 unmatched'
-    )
     assert 'since' not in write({}, dropped=4, unmatched=2)
     # The counts begin anew with each activation.
     assert write({}, dropped=1, unmatched=0).endswith('; since the one before: 1 dropped')
