@@ -258,7 +258,7 @@ def wrong_states(path):
         with path.open('wb') as file:
             np.savez(file, **{**arrays, **change})
         yield words
-    del arrays['looks']
+    del arrays['embeddings']
     with path.open('wb') as file:
         np.savez(file, **arrays)
     yield 'damaged'
