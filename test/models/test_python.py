@@ -30,6 +30,7 @@ from persontrack_ros.core.media.source import VideoSource
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'python.md'
 
 
+@pytest.mark.slow
 def test_what_the_page_shows_happens(campus, models):
     result = doctest.testfile(str(PAGE), module_relative=False, globs={'video': str(campus)})
     assert result.attempted > 12
@@ -66,6 +67,7 @@ def test_to_import_it_costs_nothing():
     assert done.stdout.strip() == '[]'
 
 
+@pytest.mark.slow
 def test_each_video_begins_anew(campus, models):
     tracker = PersonTracker(reid={'model': 'color'})
 
@@ -85,6 +87,7 @@ def test_a_source_that_cannot_be_read(models):
         next(PersonTracker().watch('missing.mp4'))
 
 
+@pytest.mark.slow
 def test_two_persons(campus, models):
     tracker = PersonTracker()
     *_, seen = tracker.watch(campus)

@@ -114,6 +114,7 @@ def test_archives_that_announce_much(content, words, tmp_path):
 
 @given(data=st.data())
 @settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
 def test_damaged_files(data, tmp_path_factory):
     path = tmp_path_factory.mktemp('damaged') / 'state.npz'
     tracker = make('persistent')
