@@ -91,11 +91,11 @@ def test_two_persons(campus, models):
     for person in seen.tracks[:2]:
         left, top, width, height = np.maximum(person.box, 0).astype(int)
         pictures.append(seen.image[top : top + height, left : left + width])
-    assert tracker.compare(pictures[0], pictures[0]).similarity == pytest.approx(1, abs=1e-3)
-    likeness = tracker.compare(*pictures)
-    assert not likeness.same
-    assert likeness.similarity < likeness.limit
-    assert 'of pairs of one person' in likeness.sure
+    assert tracker.compare(pictures[0], pictures[0]).cosine == pytest.approx(1, abs=1e-3)
+    similarity = tracker.compare(*pictures)
+    assert not similarity.same
+    assert similarity.cosine < similarity.threshold
+    assert 'of pairs of one person' in similarity.certainty
 
 
 @pytest.fixture(scope='module')
@@ -137,9 +137,9 @@ def test_arrays_of_other_types_give_the_same(tracker, frames):
     for other in (image / 255, image.astype(np.uint16) * 257, np.dstack([image, image[..., 0]])):
         assert boxes(other) == expected
     assert len(boxes(image[..., 1])) > 2
-    similarity = tracker.compare(image[50:200, :90], image[50:200, 100:190]).similarity
+    similarity = tracker.compare(image[50:200, :90], image[50:200, 100:190]).cosine
     halves = (image[50:200, :90] / 255, image[50:200, 100:190] / 255)
-    assert tracker.compare(*halves).similarity == pytest.approx(similarity, abs=1e-6)
+    assert tracker.compare(*halves).cosine == pytest.approx(similarity, abs=1e-6)
     with pytest.raises(ImageError, match='image_b has the type float64 with values from'):
         tracker.compare(image, image * 1.0)
 
