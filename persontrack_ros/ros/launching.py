@@ -83,7 +83,7 @@ def description(file: str, arguments: Sequence[Argument], *makers: Make) -> Laun
 
 
 def _is_launched(file: Path) -> bool:
-    """Tell whether the command names this file, by its path or as `ros2 launch PACKAGE FILE`."""
+    """Return whether the command names this file, by its path or as `ros2 launch PACKAGE FILE`."""
     words = sys.argv[1:]
     return file.resolve() in (Path(word).resolve() for word in words) or any(
         words[at : at + 2] == ['persontrack_ros', file.name] for at in range(len(words))
@@ -228,7 +228,7 @@ def _parse(parameter: Parameter, text: str) -> Value:
     if parameter.type is bool:
         value = text.lower() == 'true'
     else:
-        with suppress(ValueError):  # the check says it
+        with suppress(ValueError):  # the check reports it
             value = parameter.type(text)
     return parameter.check(value)
 
