@@ -162,11 +162,11 @@ def test_lost_images_are_told_of_once(models, data, start, peer, monkeypatch):
         loop=True,
     )
     told = (
-        r'WARN.*\d+ of \d+ messages of /image_raw got lost on the way.*'
+        r'WARN.*\d+ of \d+ messages of /image_raw were missed in transport.*'
         r'with the DDS configuration of this package.*docs/middleware\.md'
     )
     process.wait_for(told)
     lines = len(process.lines)
     for _ in range(50):
         peer.spin_once()
-    assert not [line for line in process.lines[lines:] if 'got lost' in line]
+    assert not [line for line in process.lines[lines:] if 'missed in transport' in line]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Optional
 
 from rcl_interfaces.msg import ParameterDescriptor
@@ -39,8 +39,8 @@ _RELIABILITIES = {
     'best_effort': ReliabilityPolicy.BEST_EFFORT,
     'system_default': ReliabilityPolicy.SYSTEM_DEFAULT,
 }
-# A warning needs so many lost messages, and one in so many.
-_LOSSES = 10
+# A warning needs so many missed messages, and one in so many.
+_MANY = 10
 _RARE = 100
 # Encapsulation and stamp, with which each message that has a header begins.
 _STAMP_END = 12
@@ -90,15 +90,13 @@ class InputTopic:
     Subscribes to a topic, reliably unless a publisher offers less.
 
     A publisher that does not fit makes the middleware report it; then, and once a second, the
-    publishers are looked at, and if one offers less than is requested, a new subscription replaces
-    the former one. It requests more again when nobody publishes, so that no message is lost by
-    that. The parameter ``qos_overrides.TOPIC.subscription.reliability`` decides instead where it
-    is set.
+    publishers are checked, and if one offers less than is requested, a new subscription replaces
+    the former one. It requests more again when nobody publishes: no message is missed by that. The
+    parameter ``qos_overrides.TOPIC.subscription.reliability`` decides instead where it is set.
 
     :ivar name: full name.
     :ivar heard: when the last message came, or the subscription was made (`time.monotonic`).
-    :ivar lost: number of messages that the middleware reported as lost, or that still waited at
-        the end.
+    :ivar missed: number of messages that were missed in transport, or still waited at the end.
     """
 
     def __init__(
@@ -123,14 +121,15 @@ class InputTopic:
         self._take = take
         self._latched = latched
         self._subscription: Optional[Subscription] = None
-        # Callbacks of the subscription so far; None where it is the first one of the topic.
-        self._heard_since: Optional[int] = None
+        # Messages until the reports of a new subscription count: before, what it has missed came
+        # over the former one.
+        self._grace = 0
         self._received = 0
-        self._lost_in_transport = 0
+        self._missed = 0
         self._warned = False
         self.name = node.resolve_topic_name(topic)
         self.heard = time.monotonic()
-        self.lost = 0
+        self.missed = 0
         self._override = self._declare_reliability()
         self.adapt()
 
@@ -156,7 +155,7 @@ class InputTopic:
         )
 
     def adapt(self) -> None:
-        """Look what the publishers offer, and subscribe anew if they offer less than requested."""
+        """Check what the publishers offer; subscribe anew if one offers less than requested."""
         publishers = self._publishers()
         if self._subscription is not None and publishers:
             now = self._subscription.qos_profile
@@ -177,9 +176,9 @@ class InputTopic:
         return describe(self._publishers())
 
     def destroy(self) -> None:
-        """End the subscription; messages that still wait are lost."""
+        """End the subscription; messages that still wait count as missed."""
         if self._subscription is not None:
-            self.lost += sum(1 for _ in take_waiting(self._subscription))
+            self.missed += sum(1 for _ in islice(take_waiting(self._subscription), QUEUE))
             self._end()
 
     @property
@@ -236,24 +235,23 @@ class InputTopic:
             )
         except UnsupportedEventTypeError:
             self._node.get_logger().info(
-                f'the middleware does not report lost messages of {self.name}'
+                f'the middleware does not report messages of {self.name} missed in transport'
             )
             self._subscription = create()
 
     def _end(self) -> None:
         self._node.destroy_subscription(self._subscription)
-        self._subscription, self._heard_since = None, 0
+        self._subscription, self._grace = None, 2
 
     def _on_message(self, data: bytes) -> None:
         self.heard = time.monotonic()
-        if self._heard_since is not None:
-            self._heard_since += 1
+        self._grace = max(0, self._grace - 1)
         self._take(self._waiting(data))
 
     def _waiting(self, *first: bytes) -> Iterator[Message]:
         """Yield a message and those that wait behind it, one by one, as they can be large."""
         size = 0
-        for data in chain(first, take_waiting(self._subscription)):
+        for data in chain(first, islice(take_waiting(self._subscription), QUEUE)):
             self._received += 1
             yield Message(self._kind, data)
             size += len(data)
@@ -262,27 +260,26 @@ class InputTopic:
                 return
 
     def _start_over(self) -> None:
-        """Give up what waits: it would take more and more memory."""
+        """Discard what waits: it would take more and more memory."""
         now = self._subscription.qos_profile
         self._end()
         self._subscribe(now.reliability, now.durability)
         self._node.get_logger().warning(
             f'more messages of {self.name} come than this computer can take, and some of them are '
-            'in no count; let the publisher send fewer or smaller ones',
+            'not counted; let the publisher send fewer or smaller ones',
             throttle_duration_sec=60.0,
         )
 
     def _on_lost(self, event: Any) -> None:
-        # A new subscription misses what came over the one before it.
-        if self._heard_since is not None and self._heard_since < 2:
+        if self._grace:
             return
-        self.lost += event.total_count_change
-        self._lost_in_transport += event.total_count_change
-        lost, sent = self._lost_in_transport, self._lost_in_transport + self._received
-        if not self._warned and lost >= max(_LOSSES, self._received / _RARE):
+        self.missed += event.total_count_change
+        self._missed += event.total_count_change
+        missed, sent = self._missed, self._missed + self._received
+        if not self._warned and missed >= max(_MANY, self._received / _RARE):
             self._warned = True
             self._node.get_logger().warning(
-                f'{lost} of {sent} messages of {self.name} got lost on the way. Start the '
+                f'{missed} of {sent} messages of {self.name} were missed in transport. Start the '
                 'publisher with the DDS configuration of this package, let it publish reliably, '
                 'or use compressed images: docs/middleware.md'
             )
