@@ -32,8 +32,8 @@ from persontrack_ros.core.config.node_options import PUBLISHER_PARAMETERS, camer
 from persontrack_ros.core.config.settings import Parameter, Value
 from persontrack_ros.ros.launch_arguments import Argument
 
-# Whoever has set one of them has a profile of their own. Fast DDS 2 (up to Jazzy) reads the first
-# one, Fast DDS 3 the second.
+# If one of them is set, the user has a profile of their own. Fast DDS 2 (up to Jazzy) reads the
+# first one, Fast DDS 3 the second.
 _PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 # What launch itself understands, whatever file it launches, and what actions of launch_ros leave.
@@ -222,7 +222,7 @@ def _parse(parameter: Parameter, text: str) -> Value:
     if parameter.type is bool:
         value = text.lower() == 'true'
     else:
-        with suppress(ValueError):  # the check says it
+        with suppress(ValueError):  # the check reports it
             value = parameter.type(text)
     return parameter.check(value)
 
@@ -256,11 +256,11 @@ def _check_rviz(context: LaunchContext) -> None:
 
 def _check_names(context: LaunchContext, file: str, arguments: Sequence[Argument]) -> None:
     """
-    Look for arguments that the file does not have.
+    Check that the file has all arguments that it was given.
 
     A file that is launched itself gets what the user wrote. One that is included by another one
-    also gets all arguments and configurations of that one, and cannot tell which are meant for it:
-    of these, it warns of those that look like one of its own, mistyped, which is not given.
+    also gets all arguments and configurations of that one, without a mark of which are meant for
+    it: a warning names those that resemble an argument of this file that is not given.
 
     :raises SettingsError: if the file is launched itself, and there are such arguments.
     """
@@ -280,7 +280,7 @@ def _check_names(context: LaunchContext, file: str, arguments: Sequence[Argument
 
 
 def _is_launched(file: Path) -> bool:
-    """Tell whether the command names this file, by its path or as `ros2 launch PACKAGE FILE`."""
+    """Return whether the command names this file, by its path or as `ros2 launch PACKAGE FILE`."""
     words = sys.argv[1:]
     return file.resolve() in (Path(word).resolve() for word in words) or any(
         words[at : at + 2] == ['persontrack_ros', file.name] for at in range(len(words))

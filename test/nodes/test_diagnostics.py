@@ -54,7 +54,7 @@ def test_what_it_tells(models, start, peer, pictures, to_message):
     assert diagnostics.newest.hardware_id == '/person_tracker'
     assert float(told['rate (1/s)']) > 0
     assert 0 < float(told['latency p50 (ms)']) <= float(told['latency p99 (ms)'])
-    assert int(told['people now']) == len(answer.detections)
+    assert int(told['persons now']) == len(answer.detections)
     assert int(told['ids so far']) >= len(answer.detections)
     # AUTO is no device.
     assert told['detector device'].split('.')[0] in ('CPU', 'GPU', 'NPU')
@@ -139,7 +139,7 @@ def test_silence_without_a_publisher(models, start, peer):
         reid__model='none',
         diagnostics__silence_warn=1.0,
     )
-    process.wait_for('WARN.*nothing came over /nowhere for .*nobody publishes it')
+    process.wait_for('WARN.*nothing came over /nowhere for .*no node publishes it')
 
 
 def test_a_failed_configuration_is_an_error(models, start, peer):

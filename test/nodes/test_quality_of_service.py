@@ -172,7 +172,7 @@ def test_lost_images_are_told_of_once(models, data, start, peer, monkeypatch):
         loop=True,
     )
     told = (
-        r'WARN.*\d+ of \d+ messages of /image_raw got lost on the way.*'
+        r'WARN.*\d+ of \d+ messages of /image_raw were missed in transport.*'
         r'with the DDS configuration of this package.*docs/middleware\.md'
     )
     process.wait_for(told)

@@ -95,7 +95,7 @@ class BagMessages(Node):
                 return False
             message = bytes(serialise(image))
         if topic.id == self._images.id:
-            self._tracker.ask(message, stamp_of(data))
+            self._tracker.publish(message, stamp_of(data))
             return True
         self._outputs[topic.id].publish(message)
         return False

@@ -39,8 +39,8 @@ _RELIABILITIES = {
     'best_effort': ReliabilityPolicy.BEST_EFFORT,
     'system_default': ReliabilityPolicy.SYSTEM_DEFAULT,
 }
-# A warning needs so many lost messages, and one in so many.
-_LOSSES = 10
+# A warning needs so many missed messages, and one in so many.
+_MANY = 10
 _RARE = 100
 # Encapsulation and stamp, with which each message that has a header begins.
 _STAMP_END = 12
@@ -90,15 +90,14 @@ class InputTopic:
     Subscribes to a topic, reliably unless a publisher offers less.
 
     A publisher that does not fit makes the middleware report it; then, and once a second, the
-    publishers are looked at, and if they offer less or more than before, a new subscription
-    replaces the former one when its first message has come, so that none is lost in between. So
+    publishers are checked, and if they offer less or more than before, a new subscription
+    replaces the former one when its first message has come, so that none is missed in between. So
     does one with a shorter queue if messages turn out to be large. The
     parameter ``qos_overrides.TOPIC.subscription.reliability`` decides instead where it is set.
 
     :ivar name: full name.
     :ivar heard: when the last message came, or the subscription was made (`time.monotonic`).
-    :ivar lost: number of messages that the middleware reported as lost, or that still waited at
-        the end.
+    :ivar missed: number of messages that were missed in transport, or still waited at the end.
     """
 
     def __init__(
@@ -128,15 +127,15 @@ class InputTopic:
         self._queue = QUEUE
         # Stamps that came over the former subscription, while there are two.
         self._twice: deque[int] = deque(maxlen=QUEUE)
-        # Whether the newest subscription has replaced one just now: what it reports as lost came
+        # Whether the newest subscription has replaced one just now: what it reports as missed came
         # over that one.
         self._just_replaced = False
         self._received = 0
-        self._lost_in_transport = 0
+        self._missed = 0
         self._warned = False
         self.name = node.resolve_topic_name(topic)
         self.heard = time.monotonic()
-        self.lost = 0
+        self.missed = 0
         self._override = self._declare_reliability()
         self.adapt()
 
@@ -160,7 +159,7 @@ class InputTopic:
         )
 
     def adapt(self) -> None:
-        """Look what the publishers offer, and subscribe anew if that is not what is requested."""
+        """Check what the publishers offer, and subscribe anew if that is not what is requested."""
         publishers = self._publishers()
         reliability = self._override
         if reliability is None:
@@ -180,10 +179,10 @@ class InputTopic:
         return describe(self._publishers())
 
     def destroy(self) -> None:
-        """End the subscription; messages that still wait are lost."""
+        """End the subscription; messages that still wait count as missed."""
         oldest = self._former or self._newest
         if oldest is not None:
-            self.lost += sum(1 for _ in take_waiting(oldest))
+            self.missed += sum(1 for _ in take_waiting(oldest))
         for subscription in (self._former, self._newest):
             if subscription is not None:
                 self._node.destroy_subscription(subscription)
@@ -241,7 +240,7 @@ class InputTopic:
             )
         except UnsupportedEventTypeError:
             self._node.get_logger().info(
-                f'the middleware does not report lost messages of {self.name}'
+                f'the middleware does not report messages of {self.name} missed in transport'
             )
             self._newest = create()
 
@@ -278,13 +277,13 @@ class InputTopic:
     def _on_lost(self, generation: int, event: Any) -> None:
         if generation != self._generation or self._just_replaced:
             return
-        self.lost += event.total_count_change
-        self._lost_in_transport += event.total_count_change
-        lost, sent = self._lost_in_transport, self._lost_in_transport + self._received
-        if not self._warned and lost >= max(_LOSSES, self._received / _RARE):
+        self.missed += event.total_count_change
+        self._missed += event.total_count_change
+        missed, sent = self._missed, self._missed + self._received
+        if not self._warned and missed >= max(_MANY, self._received / _RARE):
             self._warned = True
             self._node.get_logger().warning(
-                f'{lost} of {sent} messages of {self.name} got lost on the way. Start the '
+                f'{missed} of {sent} messages of {self.name} were missed in transport. Start the '
                 'publisher with the DDS configuration of this package, let it publish reliably, '
                 'or use compressed images: docs/middleware.md'
             )

@@ -28,7 +28,7 @@ from persontrack_ros.ros.tracker.worker import NewestItemWorker
 @dataclass(frozen=True)
 class Frame:
     """
-    What belongs to one moment.
+    The messages of one moment.
 
     :ivar received: when it was complete, by the clock of `time.monotonic`.
     :ivar messages: by name, `image` and `detections`, or one of them.
@@ -52,7 +52,11 @@ class Frame:
 
     @property
     def detections(self) -> Optional[Detection2DArray]:
-        """The detections of another node, likewise."""
+        """
+        The detections of another node, if there are any.
+
+        :raises SourceError: if the message is damaged.
+        """
         return self._content('detections')
 
     @property
@@ -62,7 +66,7 @@ class Frame:
 
     @property
     def stamp(self) -> int:
-        """That of the header, in nanoseconds."""
+        """The stamp of the header, in nanoseconds."""
         return next(iter(self.messages.values())).stamp
 
     def decode(self, max_megapixels: float, samples: SampleRange) -> Optional[BgrImage]:
@@ -96,7 +100,7 @@ class Inputs:
         self._matcher: Optional[StampMatcher] = None
         self._depth: Optional[DepthInput] = None
         self._info: Optional[CameraInfo] = None
-        self._replaced = 0
+        self._dropped = 0
         self.topics: dict[str, InputTopic] = {}
 
     def subscribe(
@@ -105,7 +109,7 @@ class Inputs:
         """
         Make the subscriptions; if that fails, those that were made wait for :meth:`destroy`.
 
-        :param worker: gets what belongs together.
+        :param worker: gets the frames.
         :param calibrated: whether frames need a calibration, though not depth.
         """
         self._worker = worker
@@ -113,7 +117,7 @@ class Inputs:
         if options['input'] != DETECTIONS:
             topic = self._node.resolve_topic_name('image_raw')
             if options['image_transport'] == 'compressed':
-                # As image_transport does: who remaps the image remaps all of its transports.
+                # As in image_transport: a remapping of the image applies to all of its transports.
                 kinds['image'] = (CompressedImage, f'{topic}/compressed')
             else:
                 kinds['image'] = (Image, topic)
@@ -166,10 +170,10 @@ class Inputs:
         return sum(each.unmatched for each in (self._matcher, self._depth) if each is not None)
 
     @property
-    def lost(self) -> int:
-        """Number of frames that never came to the worker, as far as that is known."""
+    def dropped(self) -> int:
+        """Number of frames that were dropped, or missed in transport, before the worker."""
         frames = [self.topics[name] for name in ('image', 'detections') if name in self.topics]
-        return self._replaced + (frames[0].lost if frames else 0)
+        return self._dropped + (frames[0].missed if frames else 0)
 
     def destroy(self) -> None:
         """End the subscriptions."""
@@ -183,7 +187,7 @@ class Inputs:
     def _take_newest(self, name: str, messages: Iterable[Message]) -> None:
         newest = None
         for message in messages:
-            self._replaced += newest is not None
+            self._dropped += newest is not None
             newest = message
         if newest is not None:
             self._submit({name: newest})

@@ -37,16 +37,16 @@ _WARNING_PERIOD = 5.0
 
 class Outputs:
     """
-    Publishes what the configuration of the node can give.
+    Publishes the results of frames on the topics of this configuration.
 
-    Plain publishers, made and destroyed with the state of the node: what a worker still has in
-    hand at deactivation is published rather than lost with a warning.
+    Plain publishers, made and destroyed with the state of the node: the frame in work at
+    deactivation is still published.
 
-    :ivar transforms: what tf tells, where a parameter asks for it.
+    :ivar transforms: of the camera, if a parameter needs tf.
     """
 
     def __init__(self, node: Node) -> None:
-        """Advertise nothing yet."""
+        """Begin without publishers."""
         self._node = node
         self._publishers: dict[str, Publisher] = {}
         self._space: Optional[Space] = None
@@ -112,7 +112,7 @@ class Outputs:
     def publish_rest(
         self, result: FrameResult, drawing: DrawingSettings, options: Mapping[str, Any]
     ) -> None:
-        """Publish everything else that somebody subscribes to."""
+        """Publish all other topics that have a subscription."""
         header = result.header
         if result.detections is not None and self._wanted('detections'):
             scores = result.detections.scores.tolist()
@@ -171,7 +171,7 @@ class Outputs:
 
     @property
     def target(self) -> Optional[Target]:
-        """Who is followed; None where nobody is to be."""
+        """The target and its status; None if no target is set."""
         return None if self._space is None else self._space.target
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""The services of the node; each answers soon, whatever the worker is computing."""
+"""The services of the node; each answers at once, also while the worker computes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Services:
         """
         Offer the services.
 
-        :param wake: called on any thread when the executor has to look for what is done.
+        :param wake: called on any thread when the executor has new results to pass on.
         """
         self._node = node
         self._state = state

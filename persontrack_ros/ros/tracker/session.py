@@ -1,4 +1,4 @@
-"""The tracker of one image stream, as seen from the worker and from services."""
+"""The tracker of one stream, which the worker and services share."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ PATIENCE = 5.0
 
 class Session:
     """
-    Lets services answer, whatever the worker is computing.
+    Lets services answer while the worker computes.
 
-    They never touch the tracker that the worker has in hand: they replace it by another one, or
+    Services never touch the tracker while the worker uses it: they replace it by another one, or
     take its state between two frames.
     """
 
     def __init__(
         self, tracker: Tracker, make: Callable[[TrackerSettings], Tracker] = make_tracker
     ) -> None:
-        """Begin with a tracker that nobody else uses; `make` makes others like it."""
+        """Begin with a tracker of its own; `make` makes others with the same gallery."""
         self._lock = threading.Lock()
         self._make = make
         self.replace(tracker)
@@ -50,7 +50,7 @@ class Session:
 
     @contextmanager
     def in_hand(self) -> Iterator[Tracker]:
-        """Yield the tracker to advance it to the next frame; nobody takes its state meanwhile."""
+        """Yield the tracker for the next frame; no service takes its state meanwhile."""
         with self._lock:
             tracker, in_hand = self._tracker, self._in_hand
         with in_hand:
@@ -61,7 +61,7 @@ class Session:
         Publish the tracks of a frame, unless the tracker was replaced meanwhile.
 
         :returns: whether they were published. If not, the frame is to be tracked by the new one:
-            no old id is published once the service that did away with it has answered.
+            no old id is published after the service that removed it has answered.
         """
         with self._lock:
             if tracker is not self._tracker:
