@@ -261,12 +261,13 @@ def test_who_is_in_front_after_a_moment_out_of_sight(rate, speed, distance):
 
     def see(number, nearer=0.0):
         now = number / rate
-        box = measured(3.0 + speed * now - nearer)
-        return motions.update([1], {1: box}, round(now * 1e9))
+        boxes = {} if nearer is None else {1: measured(3.0 + speed * now - nearer)}
+        return motions.update([1], boxes, round(now * 1e9))
 
     for number in range(2 * rate):
         assert see(number)
     hidden = 2 * rate + 3 * rate // 10
+    assert not any(see(number, None) for number in range(2 * rate, hidden))
     assert not any(see(number, distance) for number in range(hidden, hidden + rate // 2))
     assert see(hidden + rate // 2)
 
