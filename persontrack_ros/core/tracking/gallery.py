@@ -1,5 +1,5 @@
 """
-The persons whom the cameras of one process know by their looks, and the ids that they have.
+The persons that the cameras of one process know by their embeddings, and their ids.
 
 An id is given to a person when they are published for the first time: 1, 2, 3, ... in the order of
 appearance. Several cameras can share what they know.
@@ -21,32 +21,32 @@ from persontrack_ros.core.tracking.appearance import SAME_PERSON, Embeddings, no
 # Views of a person that are kept.
 MAX_VIEWS = 8
 
-# A view is the mean of all its looks, and of about so many new ones later.
+# A view is the mean of all its embeddings, and of about so many new ones later.
 MEMORY = 20
 
 
 @dataclass
 class Views:
     """
-    What a person looks like, from several sides.
+    The appearance of a person, from several sides.
 
     :ivar means: the views, of length 1, shape ``(N, D)``.
-    :ivar counts: looks in each, shape ``(N,)``.
+    :ivar counts: embeddings in each, shape ``(N,)``.
     """
 
     means: Embeddings
     counts: NDArray[np.int64]
 
-    def seen(self, look: Embeddings, same: float) -> Views:
-        """Return the views after another look ``(D,)``, the same as a view up to a distance."""
-        distance = 1 - self.means @ look
+    def seen(self, embedding: Embeddings, same: float) -> Views:
+        """Return the views after another embedding ``(D,)``, part of a view up to a distance."""
+        distance = 1 - self.means @ embedding
         nearest = int(distance.argmin())
         if distance[nearest] > same:
-            means = np.concatenate([self.means, look[None]])
+            means = np.concatenate([self.means, embedding[None]])
             counts = np.append(self.counts, 1)
             return Views(means, counts)._thinned()
         means, counts = self.means.copy(), self.counts.copy()
-        means[nearest] = normalise((means[nearest] * counts[nearest] + look)[None])[0]
+        means[nearest] = normalise((means[nearest] * counts[nearest] + embedding)[None])[0]
         counts[nearest] = min(counts[nearest] + 1, MEMORY)
         return Views(means, counts)
 
@@ -62,12 +62,12 @@ class Views:
         counts[one] = min(int(weights.sum()), MEMORY)
         return Views(np.delete(means, other, 0), np.delete(counts, other))
 
-    def distance(self, look: Embeddings) -> float:
-        """Return how different a look ``(D,)`` is from the nearest view: a cosine distance."""
-        if self.means.shape[1] != len(look):
+    def distance(self, embedding: Embeddings) -> float:
+        """Return the cosine distance of an embedding ``(D,)`` to the nearest view."""
+        if self.means.shape[1] != len(embedding):
             # Of another model, or of none.
             return math.inf
-        return float((1 - self.means @ look).min())
+        return float((1 - self.means @ embedding).min())
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Person:
     Somebody who was seen.
 
     :ivar cameras: those that saw them.
-    :ivar views: from those that had a clear look at them.
+    :ivar views: from those that had a clear embedding of them.
     :ivar seen_at: stamp of the newest image of them, in nanoseconds.
     """
 
@@ -84,9 +84,9 @@ class Person:
     views: dict[Camera, Views] = field(default_factory=dict)
     seen_at: int = 0
 
-    def distance(self, look: Embeddings) -> float:
-        """Return how different a look is, from the camera from where it is least."""
-        return min((views.distance(look) for views in self.views.values()), default=math.inf)
+    def distance(self, embedding: Embeddings) -> float:
+        """Return how different an embedding is, from the camera from where it is least."""
+        return min((views.distance(embedding) for views in self.views.values()), default=math.inf)
 
 
 class Gallery:
@@ -137,7 +137,7 @@ class Camera:
         """
         Take part.
 
-        :param same_person: cosine distance up to which two looks are of one person.
+        :param same_person: cosine distance up to which two embeddings are of one person.
         """
         self.gallery = gallery
         self.same_person = same_person

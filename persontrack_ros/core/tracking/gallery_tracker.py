@@ -39,12 +39,12 @@ CLEAR_COVERAGE = 0.15
 
 # Somebody new who may be known is published after so many clear looks, or after this time in
 # seconds in any case: the first look alone is often of somebody half in view.
-ENOUGH_LOOKS = 3
+ENOUGH_EMBEDDINGS = 3
 ENOUGH_TIME = 0.25
 LONGEST_TIME = 1.0
 
 # Clear looks at a track follow each other after this time, in seconds, when there are enough.
-LOOK_PERIOD = 1.0
+EMBED_PERIOD = 1.0
 
 # Looks that are nearer than this part of the distance of one person to each other are one view.
 VIEW_DISTANCE = 0.45
@@ -58,7 +58,7 @@ MAX_PERSONS = 300
 
 
 @dataclass(frozen=True)
-class _Sight:
+class _Evidence:
     """
     What was seen of a track.
 
@@ -66,19 +66,19 @@ class _Sight:
     :ivar clear: clear looks; of a track with an id, those since it was last near somebody, hidden
         or at the border, after which it may have gone over to another person.
     :ivar other: looks that are not clear, of a track without an id.
-    :ivar looked_at: stamp of the last clear look.
+    :ivar embedded_at: stamp of the last clear look.
     """
 
     since: int
     clear: tuple[Embeddings, ...] = ()
     other: tuple[Embeddings, ...] = ()
-    looked_at: int = 0
+    embedded_at: int = 0
 
     @property
-    def look(self) -> Optional[Embeddings]:
+    def embedding(self) -> Optional[Embeddings]:
         """The direction of the mean of the clear looks, or of the others; shape (D,)."""
-        looks = self.clear or self.other
-        return normalise(np.sum(looks, axis=0, keepdims=True))[0] if looks else None
+        embeddings = self.clear or self.other
+        return normalise(np.sum(embeddings, axis=0, keepdims=True))[0] if embeddings else None
 
     def is_known(self, distances: Sequence[float], limit: float, stamp: int) -> bool:
         """
@@ -88,7 +88,7 @@ class _Sight:
         :param limit: up to which they are of one person.
         """
         waited = (stamp - self.since) / SECOND
-        enough = len(self.clear) >= ENOUGH_LOOKS and waited >= ENOUGH_TIME
+        enough = len(self.clear) >= ENOUGH_EMBEDDINGS and waited >= ENOUGH_TIME
         in_doubt = limit < min(distances, default=math.inf) < DOUBT * limit
         return (enough and not in_doubt) or waited >= LONGEST_TIME
 
@@ -106,7 +106,7 @@ class GalleryTracker:
         self._camera = camera
         self._era = camera.era
         self._ids: dict[int, int] = {}
-        self._sights: dict[int, _Sight] = {}
+        self._evidence: dict[int, _Evidence] = {}
 
     @property
     def settings(self) -> TrackerSettings:
@@ -130,25 +130,25 @@ class GalleryTracker:
         motion: Optional[FloatArray] = None,
     ) -> list[Track]:
         """Advance to the next image, see :meth:`Tracker.update`."""
-        looks: dict[int, Embeddings] = {}
+        embeddings: dict[int, Embeddings] = {}
 
         def embed_and_keep(indices: IndexArray) -> Embeddings:
             vectors = embed(indices)
-            looks.update(zip(indices[known(vectors)].tolist(), vectors[known(vectors)]))
+            embeddings.update(zip(indices[known(vectors)].tolist(), vectors[known(vectors)]))
             return vectors
 
         with undone_by_errors(self, self._tracker):
             visible = self._tracker.update(detections, embed_and_keep, stamp, motion)
             alive = self._tracker.ids
             self._ids = {local: id_ for local, id_ in self._ids.items() if local in alive}
-            looked: set[int] = set()
+            embedded: set[int] = set()
             if self.settings.remember > 0:
-                looked = self._look(visible, detections, embed_and_keep, looks, stamp)
+                embedded = self._embed(visible, detections, embed_and_keep, embeddings, stamp)
             with self._camera.gallery.lock:
                 if self._era == self._camera.era:
                     self._decide([each for each in visible if each.id not in self._ids], stamp)
                     if self.settings.remember > 0:
-                        self._tell(visible, looked, stamp)
+                        self._remember(visible, embedded, stamp)
             return self._renamed(visible)
 
     def reset(self, first_id: int = 1) -> None:
@@ -159,7 +159,7 @@ class GalleryTracker:
             too, and is the next one if no other camera knows anybody.
         """
         self._tracker.reset()
-        self._ids, self._sights = {}, {}
+        self._ids, self._evidence = {}, {}
         if first_id == 1:
             self._camera.forget()
         with self._camera.gallery.lock:
@@ -224,51 +224,57 @@ class GalleryTracker:
                     views = Views(means[end - size : end], counts[end - size : end])
                     person.views[self._camera] = views
                 person.cameras.add(self._camera)
-        self._ids, self._sights = {local: ids[id_] for local, id_ in pairs.tolist()}, {}
+        self._ids, self._evidence = {local: ids[id_] for local, id_ in pairs.tolist()}, {}
 
-    def _look(
+    def _embed(
         self,
         visible: Sequence[Track],
         detections: Detections,
         embed: Embed,
-        looks: Mapping[int, Embeddings],
+        embeddings: Mapping[int, Embeddings],
         stamp: int,
     ) -> set[int]:
         """
         Take what was seen of the visible tracks, and look where that is too little.
 
         :param embed: adds to the looks.
-        :param looks: at detections, by index.
+        :param embeddings: at detections, by index.
         :returns: the tracks at which there was a clear look.
         """
         unhindered = clear(detections)
-        sights = {each.id: self._sights.get(each.id, _Sight(stamp)) for each in visible}
+        sights = {each.id: self._evidence.get(each.id, _Evidence(stamp)) for each in visible}
 
         def is_due(track: Track) -> bool:
-            if track.detection is None or track.detection in looks:
+            if track.detection is None or track.detection in embeddings:
                 return False
             if track.id not in self._ids:
                 return True
-            sight = sights[track.id]
-            late = stamp - sight.looked_at >= LOOK_PERIOD * SECOND
-            return bool(unhindered[track.detection]) and (len(sight.clear) < ENOUGH_LOOKS or late)
+            evidence = sights[track.id]
+            late = stamp - evidence.embedded_at >= EMBED_PERIOD * SECOND
+            return bool(unhindered[track.detection]) and (
+                len(evidence.clear) < ENOUGH_EMBEDDINGS or late
+            )
 
         wanted = [track.detection for track in visible if is_due(track)]
         if wanted:
             embed(np.array(wanted, dtype=np.intp))
-        looked = set()
+        embedded = set()
         for track in visible:
-            sight, known_ = sights[track.id], track.id in self._ids
-            look = None if track.detection is None else looks.get(track.detection)
+            evidence, known_ = sights[track.id], track.id in self._ids
+            embedding = None if track.detection is None else embeddings.get(track.detection)
             if track.detection is None or not unhindered[track.detection]:
-                other = sight.other if known_ or look is None else (*sight.other, look)
-                sight = replace(sight, clear=() if known_ else sight.clear, other=other)
-            elif look is not None:
-                looked.add(track.id)
-                sight = replace(sight, clear=(*sight.clear, look)[-MEMORY:], looked_at=stamp)
-            sights[track.id] = sight
-        self._sights = sights
-        return looked
+                other = (
+                    evidence.other if known_ or embedding is None else (*evidence.other, embedding)
+                )
+                evidence = replace(evidence, clear=() if known_ else evidence.clear, other=other)
+            elif embedding is not None:
+                embedded.add(track.id)
+                evidence = replace(
+                    evidence, clear=(*evidence.clear, embedding)[-MEMORY:], embedded_at=stamp
+                )
+            sights[track.id] = evidence
+        self._evidence = sights
+        return embedded
 
     def _decide(self, tracks: Sequence[Track], stamp: int) -> None:
         """Give new tracks the ids of persons who look like them, or new ones."""
@@ -283,10 +289,14 @@ class GalleryTracker:
         ids = dict(self._ids)
         ready, seen, rows = [], [], []
         for track in tracks:
-            sight = self._sights.get(track.id) or _Sight(stamp)
-            look = sight.look if free else None
-            row = [] if look is None else [gallery.persons[id_].distance(look) for id_ in free]
-            if not free or sight.is_known(row, self._camera.same_person, stamp):
+            evidence = self._evidence.get(track.id) or _Evidence(stamp)
+            embedding = evidence.embedding if free else None
+            row = (
+                []
+                if embedding is None
+                else [gallery.persons[id_].distance(embedding) for id_ in free]
+            )
+            if not free or evidence.is_known(row, self._camera.same_person, stamp):
                 ready.append(track.id)
                 if row:
                     seen.append(track.id)
@@ -308,7 +318,7 @@ class GalleryTracker:
                 gallery.next_id += 1
         self._ids = ids
 
-    def _tell(self, visible: Sequence[Track], looked: set[int], stamp: int) -> None:
+    def _remember(self, visible: Sequence[Track], embedded: set[int], stamp: int) -> None:
         """Let the gallery know who was seen, and what they look like once that is sure."""
         persons = self._camera.gallery.persons
         for track in visible:
@@ -317,22 +327,22 @@ class GalleryTracker:
             person = persons.pop(self._ids[track.id], None) or Person()
             person.cameras.add(self._camera)
             person.seen_at = stamp
-            clear = self._sights[track.id].clear if track.id in looked else ()
+            clear = self._evidence[track.id].clear if track.id in embedded else ()
             # Until it is sure that the track has not strayed, looks wait.
-            for look in clear[-1:] if len(clear) > ENOUGH_LOOKS else clear:
-                if len(clear) >= ENOUGH_LOOKS or not person.views:
-                    self._add(person, look)
+            for embedding in clear[-1:] if len(clear) > ENOUGH_EMBEDDINGS else clear:
+                if len(clear) >= ENOUGH_EMBEDDINGS or not person.views:
+                    self._add(person, embedding)
             persons[self._ids[track.id]] = person
         for id_ in list(persons)[: max(0, len(persons) - MAX_PERSONS)]:
             del persons[id_]
 
-    def _add(self, person: Person, look: Embeddings) -> None:
+    def _add(self, person: Person, embedding: Embeddings) -> None:
         limit = self._camera.same_person
         views = person.views.get(self._camera)
-        if views is None or views.means.shape[1] != len(look):
-            person.views[self._camera] = Views(look[None], np.ones(1, dtype=np.int64))
-        elif views.distance(look) <= DOUBT * limit:
-            person.views[self._camera] = views.seen(look, VIEW_DISTANCE * limit)
+        if views is None or views.means.shape[1] != len(embedding):
+            person.views[self._camera] = Views(embedding[None], np.ones(1, dtype=np.int64))
+        elif views.distance(embedding) <= DOUBT * limit:
+            person.views[self._camera] = views.seen(embedding, VIEW_DISTANCE * limit)
 
     def _renamed(self, tracks: Sequence[Track]) -> list[Track]:
         """Return the tracks that have an id, in the order of these."""

@@ -1,9 +1,9 @@
 """
 Tracking with the whole video at hand.
 
-An online tracker says which detections belong together. Its tracks are cut where the looks change
-or the person was lost for long, joined anew by looks and motion, cleared of what was no person,
-and smoothed, which also fills the gaps. docs/tracking.md says what all of it gains.
+An online tracker says which detections belong together. Its tracks are cut where the embeddings
+change or the person was lost for long, joined anew by embeddings and motion, cleared of what was
+no person, and smoothed, which also fills the gaps. docs/tracking.md says what all of it gains.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class OfflineTracker:
     """
     Collects a video as a :class:`~persontrack_ros.core.tracking.tracker.Tracker`, then revises it.
 
-    All detections are embedded; looks are kept until the track ends. There is no state to store:
-    what it knows is the video.
+    All detections are embedded; embeddings are kept until the track ends. There is no state to
+    store: what it knows is the video.
     """
 
     def __init__(self, settings: TrackerSettings) -> None:
@@ -96,11 +96,11 @@ class OfflineTracker:
         motion: Optional[FloatArray] = None,
     ) -> list[Track]:
         """Advance to the next image; returns what the online tracker knows so far."""
-        looks = embed(np.arange(len(detections)))
+        embeddings = embed(np.arange(len(detections)))
         # Where time jumped, it is not known how long it was.
         elapsed = LONGEST_STEP if self._stamp is None else (stamp - self._stamp) / 1e9
         self._stamp = stamp
-        visible = self._online.update(detections, looks.__getitem__, stamp, motion)
+        visible = self._online.update(detections, embeddings.__getitem__, stamp, motion)
         frame = len(self._times)
         step = min(max(0.0, elapsed), LONGEST_STEP)
         self._times.append(self._times[-1] + step if self._times else 0.0)
@@ -111,9 +111,9 @@ class OfflineTracker:
             row = track.detection
             if row is not None:
                 score = float(detections.scores[row])
-                # Not a view, which would keep the looks of all.
+                # Not a view, which would keep the embeddings of all.
                 self._hits[track.id].append(
-                    Hit(frame, boxes[row].copy(), score, row, looks[row].copy())
+                    Hit(frame, boxes[row].copy(), score, row, embeddings[row].copy())
                 )
             if track.state == TrackState.CONFIRMED:
                 self._confirmed.add(track.id)

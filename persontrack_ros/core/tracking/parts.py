@@ -63,7 +63,7 @@ class Part:
     :ivar boxes: in pixels of the first image, shape ``(N, 4)``.
     :ivar scores: shape ``(N,)``.
     :ivar detections: indices within the frames, shape ``(N,)``.
-    :ivar look: sum of the looks, shape ``(D,)``; zero if none is known.
+    :ivar embedding: sum of the looks, shape ``(D,)``; zero if none is known.
     :ivar confirmed: whether the online tracker was sure that this is a person.
     """
 
@@ -71,18 +71,18 @@ class Part:
     boxes: FloatArray
     scores: FloatArray
     detections: IndexArray
-    look: Embeddings
+    embedding: Embeddings
     confirmed: bool
 
     def followed_by(self, other: Part) -> Part:
         """Return both as one."""
-        width = max(len(self.look), len(other.look))
+        width = max(len(self.embedding), len(other.embedding))
         return Part(
             np.concatenate([self.frames, other.frames]),
             np.concatenate([self.boxes, other.boxes]),
             np.concatenate([self.scores, other.scores]),
             np.concatenate([self.detections, other.detections]),
-            _padded(self.look, width) + _padded(other.look, width),
+            _padded(self.embedding, width) + _padded(other.embedding, width),
             self.confirmed or other.confirmed,
         )
 
@@ -94,26 +94,26 @@ class Hit(NamedTuple):
     box: FloatArray
     score: float
     detection: int
-    look: Embeddings
+    embedding: Embeddings
 
 
 def cut(hits: Sequence[Hit], confirmed: bool, scenes: Sequence[int]) -> list[Part]:
     """Cut a track where it went over to another person, and where another scene begins."""
-    count, width = len(hits), max(len(hit.look) for hit in hits)
-    looks = np.array([_padded(hit.look, width) for hit in hits], dtype=np.float32)
-    sums = np.concatenate([np.zeros_like(looks[:1]), looks.cumsum(axis=0)])
-    places = np.arange(1, count)
-    before = normalise(sums[places] - sums[np.maximum(places - CUT_WINDOW, 0)])
-    after = normalise(sums[np.minimum(places + CUT_WINDOW, count)] - sums[places])
+    count, width = len(hits), max(len(hit.embedding) for hit in hits)
+    embeddings = np.array([_padded(hit.embedding, width) for hit in hits], dtype=np.float32)
+    sums = np.concatenate([np.zeros_like(embeddings[:1]), embeddings.cumsum(axis=0)])
+    indices = np.arange(1, count)
+    before = normalise(sums[indices] - sums[np.maximum(indices - CUT_WINDOW, 0)])
+    after = normalise(sums[np.minimum(indices + CUT_WINDOW, count)] - sums[indices])
     change = 1 - np.sum(before * after, axis=1)
     change[~(known(before) & known(after))] = 0.0
     cuts: list[int] = []
-    for place in np.argsort(-change, kind='stable'):
-        if change[place] <= CUT_DISTANCE:
+    for index in np.argsort(-change, kind='stable'):
+        if change[index] <= CUT_DISTANCE:
             break
         # One exchange is seen from all places near it.
-        if all(abs(int(places[place]) - other) >= CUT_WINDOW for other in cuts):
-            cuts.append(int(places[place]))
+        if all(abs(int(indices[index]) - other) >= CUT_WINDOW for other in cuts):
+            cuts.append(int(indices[index]))
     frames = [hit.frame for hit in hits]
     edges = sorted({0, *cuts, *np.searchsorted(frames, scenes).tolist(), count})
     return [
@@ -122,15 +122,15 @@ def cut(hits: Sequence[Hit], confirmed: bool, scenes: Sequence[int]) -> list[Par
             np.array([hit.box for hit in hits[first:last]]),
             np.array([hit.score for hit in hits[first:last]]),
             np.array([hit.detection for hit in hits[first:last]]),
-            looks[first:last].sum(axis=0),
+            embeddings[first:last].sum(axis=0),
             confirmed,
         )
         for first, last in itertools.pairwise(edges)
     ]
 
 
-def _padded(look: Embeddings, width: int) -> Embeddings:
-    return np.pad(look, (0, width - len(look)))
+def _padded(embedding: Embeddings, width: int) -> Embeddings:
+    return np.pad(embedding, (0, width - len(embedding)))
 
 
 def join(
@@ -187,8 +187,8 @@ def _join_costs(
     :returns: the costs, shape ``(P,)``; the indices of the chains before, and those of the chains
         after.
     """
-    width = max(len(chain.part.look) for chain in chains)
-    looks = normalise(np.array([_padded(chain.part.look, width) for chain in chains]))
+    width = max(len(chain.part.embedding) for chain in chains)
+    embeddings = normalise(np.array([_padded(chain.part.embedding, width) for chain in chains]))
     begins, ends = (np.array([chain.part.frames[i] for chain in chains]) for i in (0, -1))
     first, last = np.moveaxis(np.array([chain.ends for chain in chains]), 0, 2)
     leaving = np.zeros(len(chains), dtype=bool)
@@ -196,7 +196,7 @@ def _join_costs(
         leaving = _leaving(last[0], last[1], image_size)
     # In the order in which they begin, those that may follow another one are a range.
     order = np.argsort(begins, kind='stable')
-    begins, looks_after = begins[order], looks[order]
+    begins, embeddings_after = begins[order], embeddings[order]
     position, velocity = first[0][order], first[1][order]
     starts = np.searchsorted(begins, ends, side='right')
     longest = max(LOST_TIME, settings.remember) + LEEWAY
@@ -204,9 +204,9 @@ def _join_costs(
     found = []
     for row in range(len(chains)):
         after = slice(starts[row], stops[row])
-        if not looks[row].any() or after.start >= after.stop:
+        if not embeddings[row].any() or after.start >= after.stop:
             continue
-        distance = 1.0 - looks_after[after] @ looks[row]
+        distance = 1.0 - embeddings_after[after] @ embeddings[row]
         gap = times[begins[after]] - times[ends[row]]
         forth = last[0, row, :2] + gap[:, None] * last[1, row, :2]
         back = position[after, :2] - gap[:, None] * velocity[after, :2]
@@ -219,7 +219,7 @@ def _join_costs(
         if leaving[row]:
             possible &= gap <= EXIT_TIME
         possible |= gap <= settings.remember
-        possible &= known(looks_after[after]) & (distance <= JOIN_DISTANCE)
+        possible &= known(embeddings_after[after]) & (distance <= JOIN_DISTANCE)
         cost = distance + MOTION_WEIGHT * np.minimum(apart / REACH, 1)
         found.append((cost[possible], np.full(possible.sum(), row), order[after][possible]))
     if not found:
