@@ -196,7 +196,8 @@ class InferenceSettings:
     hint: str = _parameter(
         'auto',
         'Optimize OpenVINO for the latency of one image or the throughput of many; auto: '
-        'throughput for re-identification and where `persontrack run` reads a file, latency otherwise.',
+        'throughput for re-identification and where `persontrack run` reads a file, latency '
+        'otherwise.',
         choices=('auto', 'latency', 'throughput'),
     )
     threads: int = _parameter(
