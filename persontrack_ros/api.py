@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import numbers
 import threading
 import weakref
@@ -210,7 +211,7 @@ class _Watch(Iterator[Seen]):
     @property
     def unfinished(self) -> bool:
         """Whether there may be another image."""
-        return self._images.gi_frame is not None
+        return inspect.getgeneratorstate(self._images) != inspect.GEN_CLOSED
 
     def __next__(self) -> Seen:
         check_process()
@@ -230,10 +231,10 @@ class _Watch(Iterator[Seen]):
 
 def _nanoseconds(seconds: Any) -> int:
     """Return a time in nanoseconds; ImageError if it is none."""
-    if not isinstance(seconds, numbers.Real) or isinstance(seconds, bool):
+    if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real):
         raise ImageError(f'seconds is {seconds!r}, expected a number')
     # What is not a number is not less, either.
-    if not abs(seconds) < MAX_SECONDS:
+    if not seconds < MAX_SECONDS or seconds <= -MAX_SECONDS:
         raise ImageError('seconds is infinite, not a number, or too large: is it in nanoseconds?')
     return round(float(seconds) * SECOND)
 

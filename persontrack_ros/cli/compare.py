@@ -28,8 +28,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
-    images = [read_image(path) for path in (options.image_a, options.image_b)]
-    likeness = compare(*images, settings)
+    image_a, image_b = (read_image(path) for path in (options.image_a, options.image_b))
+    likeness = compare(image_a, image_b, settings)
     verdict = 'same person' if likeness.same else 'different persons'
     print(
         f'cosine similarity {likeness.similarity:.3f}: {verdict} (same from {likeness.limit:.3f} '

@@ -142,8 +142,9 @@ class InputTopic:
     @property
     def is_latched(self) -> bool:
         """Whether a message has come from publishers that need not send another one."""
-        durability = self._newest.qos_profile.durability
-        return self._received > 0 and durability == DurabilityPolicy.TRANSIENT_LOCAL
+        if self._newest is None or not self._received:
+            return False
+        return bool(self._newest.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
     @property
     def fault(self) -> str:
@@ -253,7 +254,7 @@ class InputTopic:
                 self._node.destroy_subscription(self._former)
                 self._former = None
         self._take(self._waiting(is_former, data))
-        if len(data) * self._queue > MEMORY:
+        if self._newest is not None and len(data) * self._queue > MEMORY:
             self._queue = max(1, MEMORY // len(data))
             now = self._newest.qos_profile
             self._subscribe(now.reliability, now.durability)
