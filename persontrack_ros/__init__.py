@@ -4,9 +4,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from persontrack_ros.api import Likeness, PersonTracker, Seen, Track, devices
+    from persontrack_ros.api import FrameResult, PersonTracker, Similarity, Track, devices
 
-__all__ = ['Likeness', 'PersonTracker', 'Seen', 'Track', 'devices']
+__all__ = ['FrameResult', 'PersonTracker', 'Similarity', 'Track', 'devices']
 
 # Importing openvino tells Google Analytics of it, where openvino_telemetry is installed: a robot's
 # node should tell nobody. OpenVINO and NNCF do without where it cannot be imported.

@@ -20,8 +20,8 @@ from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.config.settings import Settings, Value
 from persontrack_ros.core.inference.devices import kinds
-from persontrack_ros.core.inference.likeness import Likeness, compare
 from persontrack_ros.core.inference.runtime import check_process
+from persontrack_ros.core.inference.similarity import Similarity, compare
 from persontrack_ros.core.inference.threads import keep_after_fork
 from persontrack_ros.core.media.conversion import as_bgr
 from persontrack_ros.core.media.partial import Partial
@@ -36,7 +36,7 @@ Source = Union[str, 'PathLike[str]', int]
 MAX_SECONDS = 9e9
 
 
-class Seen(NamedTuple):
+class FrameResult(NamedTuple):
     """
     One image and the persons in it.
 
@@ -119,7 +119,7 @@ class PersonTracker:
             self._stamp = stamp
             return self._pipeline.process(pixels, stamp).tracks
 
-    def watch(self, source: Source, offline: bool = False) -> Iterator[Seen]:
+    def watch(self, source: Source, offline: bool = False) -> Iterator[FrameResult]:
         """
         Track the persons in a video, from its start on; those of earlier images are forgotten.
 
@@ -145,13 +145,13 @@ class PersonTracker:
             self._watch = weakref.ref(watch)
             return watch
 
-    def _track_online(self, source: Source) -> Generator[Seen, None, None]:
+    def _track_online(self, source: Source) -> Generator[FrameResult, None, None]:
         with VideoSource(str(source)) as frames:
             for frame, result in self._pipeline.process_all(frames):
                 self._stamp = frame.stamp
-                yield Seen(frame.number, frame.stamp / SECOND, frame.image, result.tracks)
+                yield FrameResult(frame.number, frame.stamp / SECOND, frame.image, result.tracks)
 
-    def _track_offline(self, source: Source) -> Generator[Seen, None, None]:
+    def _track_offline(self, source: Source) -> Generator[FrameResult, None, None]:
         tracker = make_offline_tracker(self._settings)
         online = self._pipeline.tracker
         self._pipeline.use(tracker)
@@ -160,16 +160,19 @@ class PersonTracker:
                 if frames.is_live:
                     raise SourceError(f'{source} has no end, which offline needs')
                 results = Partial(self._pipeline.process_all(frames))
-                for _ in results:
-                    pass
+                numbers = [frame.number for frame, _ in results]
         finally:
             self._pipeline.use(online)
+        images = dict(zip(numbers, tracker.finish()))
         with VideoSource(str(source)) as frames:
-            for frame, tracks in zip(Partial(frames), tracker.finish()):
-                yield Seen(frame.number, frame.stamp / SECOND, frame.image, tracks)
+            for frame in Partial(frames):
+                # Which images are damaged may be others than before.
+                if frame.number in images:
+                    tracks = images[frame.number]
+                    yield FrameResult(frame.number, frame.stamp / SECOND, frame.image, tracks)
         results.check()
 
-    def compare(self, image_a: NDArray[Any], image_b: NDArray[Any]) -> Likeness:
+    def compare(self, image_a: NDArray[Any], image_b: NDArray[Any]) -> Similarity:
         """
         Compare two images, each cut to one person, for whether they show the same one.
 
@@ -200,10 +203,12 @@ class PersonTracker:
         raise ModelError('a PersonTracker cannot be copied or pickled: make one in each process')
 
 
-class _Watch(Iterator[Seen]):
+class _Watch(Iterator[FrameResult]):
     """The images of a video; those who share it, and the tracker, take turns."""
 
-    def __init__(self, lock: AbstractContextManager[Any], images: Generator[Seen, None, None]):
+    def __init__(
+        self, lock: AbstractContextManager[Any], images: Generator[FrameResult, None, None]
+    ):
         self._lock = lock
         self._images = images
         self._ended = False
@@ -213,7 +218,7 @@ class _Watch(Iterator[Seen]):
         """Whether there may be another image."""
         return inspect.getgeneratorstate(self._images) != inspect.GEN_CLOSED
 
-    def __next__(self) -> Seen:
+    def __next__(self) -> FrameResult:
         check_process()
         with self._lock:
             if self._ended:

@@ -83,6 +83,6 @@ def _histograms() -> ov.Model:
     shares = op.relu(op.subtract(np.float32(1), away))
     shares = op.reduce_mean(op.reshape(shares, [1, 3 * 8 * 8, 8 * 32], False), [2])
     # Their mean is taken away, as persons would be too much alike, and they become 256 numbers.
-    looks = op.subtract(op.sqrt(shares), np.float32(1 / 8**0.5))
+    embeddings = op.subtract(op.sqrt(shares), np.float32(1 / 8**0.5))
     basis = np.random.default_rng(0).normal(size=(3 * 8 * 8, 256)).astype(np.float32)
-    return ov.Model([op.matmul(looks, basis, False, False)], [image])
+    return ov.Model([op.matmul(embeddings, basis, False, False)], [image])

@@ -43,7 +43,7 @@ class Crowd:
         self._random = np.random.default_rng(0)
         self._place = self._random.uniform(0, 100 * np.sqrt(count), (count, 2))
         self._velocity = self._random.uniform(-3, 3, (count, 2))
-        self._looks = self._random.normal(size=(count, DIMENSION)).astype(np.float32)
+        self._embeddings = self._random.normal(size=(count, DIMENSION)).astype(np.float32)
 
     def step(self) -> tuple[FloatArray, Embeddings]:
         """Return the boxes and embeddings of the next frame."""
@@ -51,8 +51,8 @@ class Crowd:
         boxes = np.empty((len(self._place), 4))
         boxes[:, :2] = self._place + self._random.normal(size=self._place.shape)
         boxes[:, 2:] = 40, 100
-        noise = 0.3 * self._random.normal(size=self._looks.shape).astype(np.float32)
-        return boxes, normalise(self._looks + noise)
+        noise = 0.3 * self._random.normal(size=self._embeddings.shape).astype(np.float32)
+        return boxes, normalise(self._embeddings + noise)
 
 
 def trackers() -> dict[str, Step]:
@@ -69,11 +69,11 @@ def trackers() -> dict[str, Step]:
 def _stepper(tracker: Any) -> Step:
     stamp = 0
 
-    def step(boxes: FloatArray, looks: Embeddings) -> object:
+    def step(boxes: FloatArray, embeddings: Embeddings) -> object:
         nonlocal stamp
         stamp += _PERIOD
         detections = Detections(boxes, np.full(len(boxes), 0.95))
-        return tracker.update(detections, lambda indices: looks[indices], stamp)
+        return tracker.update(detections, lambda indices: embeddings[indices], stamp)
 
     return step
 
@@ -88,9 +88,9 @@ def measure(frames: int, counts: Sequence[int] = COUNTS) -> dict[int, dict[str, 
         for turn in range(1 + ceil(frames / _ROUND)):
             images = [crowd.step() for _ in range(_ROUND)]
             for name, step in steps.items():
-                for boxes, looks in images:
+                for boxes, embeddings in images:
                     started = time.perf_counter()
-                    step(boxes, looks)
+                    step(boxes, embeddings)
                     # The first round is not measured.
                     if turn:
                         times[name].append(time.perf_counter() - started)

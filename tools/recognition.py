@@ -33,10 +33,10 @@ from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
-from persontrack_ros.core.inference.sameness import PERCENTS, sameness
+from persontrack_ros.core.inference.same_person import PERCENTS, same_person
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.gallery import clear
+from persontrack_ros.core.tracking.gallery_tracker import clear
 
 MODELS = (
     'person-reidentification-retail-0287',
@@ -157,12 +157,12 @@ def distances(recording: Recording, truth: FloatArray) -> tuple[FloatArray, Floa
     """Return cosine distances between looks of one person, and of two."""
     every = visits(recording, truth)
     one, two = [], []
-    for index, (person, looks) in enumerate(every):
+    for index, (person, embeddings) in enumerate(every):
         # Two seconds apart, at ten images a second.
-        apart = looks[:: 2 * EVERY]
+        apart = embeddings[:: 2 * EVERY]
         one.append((1 - apart @ apart.T)[np.triu_indices(len(apart), 1)])
         for other, others in every[index + 1 :]:
-            pairs = (1 - looks[::EVERY] @ others[::EVERY].T).ravel()
+            pairs = (1 - embeddings[::EVERY] @ others[::EVERY].T).ravel()
             (one if person == other else two).append(pairs)
     return np.concatenate(one), np.concatenate(two)
 
@@ -183,7 +183,7 @@ def main() -> None:
     curves = []
     percentiles = []
     for model in MODELS:
-        limit = sameness(model).limit
+        limit = same_person(model).threshold
         every = dict(variants(options.video, model, truth, options.cache))
         for name, pairs in every.items():
             forgotten, _, _ = measure(pairs, limit, 0.0)

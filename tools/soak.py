@@ -128,7 +128,7 @@ class Camera(Guest):
         self._enable = self.node.create_client(SetBool, f'{TRACKER}/enable')
         self._introduction = Introduction(self.node, TRACKER)
         self._sent: dict[int, float] = {}
-        self._told: list[dict[str, str]] = []
+        self._reported: list[dict[str, str]] = []
         self.latencies: list[float] = []
         self.ids: set[str] = set()
         self.published = 0
@@ -140,7 +140,7 @@ class Camera(Guest):
         self.ids.update(each.id for each in message.detections)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        self._told += [{each.key: each.value for each in one.values} for one in message.status]
+        self._reported += [{each.key: each.value for each in one.values} for one in message.status]
 
     def until(self, condition: Callable[[], Any], what: str) -> None:
         """
@@ -180,11 +180,12 @@ class Camera(Guest):
     def account(self) -> dict[str, int]:
         """Return what the tracker says became of all images, when it is done with them."""
         # What comes first may have been on its way.
-        told = len(self._told) + 1
+        reported = len(self._reported) + 1
         self.until(
-            lambda: len(self._told) > told and self._told[-1]['in work'] == '0', 'the diagnostics'
+            lambda: len(self._reported) > reported and self._reported[-1]['in work'] == '0',
+            'the diagnostics',
         )
-        return {fate: int(self._told[-1][fate]) for fate in ('sent', *FATES)}
+        return {fate: int(self._reported[-1][fate]) for fate in ('sent', *FATES)}
 
 
 def spectator() -> Guest:

@@ -44,7 +44,7 @@ def _times(stds: Stds, factor: float) -> Stds:
     return tuple(factor * std for std in stds)  # type: ignore[return-value]
 
 
-def _nobody_leaves(tracks: Any, *_: Any) -> Any:
+def _none_leave(tracks: Any, *_: Any) -> Any:
     """Take nobody at the border for gone."""
     return np.zeros(len(tracks), dtype=bool)
 
@@ -59,7 +59,7 @@ def _cascade(matching: Any, tracks: Any, pairs: Any, found: Any) -> None:
 def _start_sure(*arguments: Any) -> Any:
     """Start tracks with looks that count as the mean of many."""
     tracks = _start(*arguments)
-    tracks.look_counts *= 1000
+    tracks.embedding_counts *= 1000
     return tracks
 
 
@@ -84,7 +84,7 @@ IDEAS: dict[str, dict[str, Any]] = {
     'lazy re-identification': {'tracker.refresh_time': 0.0},
     'lost persons of unknown looks are given up': {'persistent.UNKNOWN_TIME': math.inf},
     'and sooner where persons come nearer': {'persistent.NEARING': math.inf},
-    'exit rule': {'persistent.leaving': _nobody_leaves},
+    'exit rule': {'persistent.leaving': _none_leave},
     'who is covered is shown': {'persistent.COVERED_PART': ALWAYS},
     'who is missed is shown': {'persistent.MISSED_TIME': NEVER},
     'one clear detection to confirm': {'persistent.CLEAR_SCORE': 0.0},

@@ -178,22 +178,22 @@ class ReferenceTracker:
         measurements: FloatArray,
         embeddings: NDArray[Any],
     ) -> FloatArray:
-        looks = np.array([embeddings[column] for column in columns])
+        embeddings = np.array([embeddings[column] for column in columns])
         wanted = np.asarray([measurements[column] for column in columns])
         cost = np.zeros((len(rows), len(columns)))
         for index, row in enumerate(rows):
-            cost[index] = _cosine_distance(np.asarray(self._persons[row].gallery), looks)
+            cost[index] = _cosine_distance(np.asarray(self._persons[row].gallery), embeddings)
         for index, row in enumerate(rows):
             distance = self._persons[row].squared_mahalanobis(wanted)
             cost[index, distance > _GATE] = _NEVER
         return cost
 
 
-def _cosine_distance(gallery: NDArray[Any], looks: NDArray[Any]) -> FloatArray:
+def _cosine_distance(gallery: NDArray[Any], embeddings: NDArray[Any]) -> FloatArray:
     """Return the smallest distance of each of the looks to the gallery."""
     gallery = gallery / np.linalg.norm(gallery, axis=1, keepdims=True)
-    looks = looks / np.linalg.norm(looks, axis=1, keepdims=True)
-    return (1.0 - np.dot(gallery, looks.T)).min(axis=0)
+    embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return (1.0 - np.dot(gallery, embeddings.T)).min(axis=0)
 
 
 def _iou(box: FloatArray, others: FloatArray) -> FloatArray:

@@ -70,16 +70,16 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return 2
     except BrokenPipeError:
         # The reader of our output, `head` for example, has seen enough.
-        _say_no_more()
+        _silence()
         return 0
     except OSError as error:
         # All that is read and written has errors of its own, but for what is printed.
-        _say_no_more()
+        _silence()
         where = error.filename or 'standard output'
         print(f'persontrack: error: {where}: {error.strerror}', file=sys.stderr)
         return 2
 
 
-def _say_no_more() -> None:
+def _silence() -> None:
     """Keep Python from failing at its end with what is left to be printed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from persontrack_ros.cli.options import add_settings_options, settings_from
-from persontrack_ros.core.inference.likeness import compare
+from persontrack_ros.core.inference.similarity import compare
 from persontrack_ros.core.media.folder import read_image
 
 
@@ -29,10 +29,10 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
     image_a, image_b = (read_image(path) for path in (options.image_a, options.image_b))
-    likeness = compare(image_a, image_b, settings)
-    verdict = 'same person' if likeness.same else 'different persons'
+    similarity = compare(image_a, image_b, settings)
+    verdict = 'same person' if similarity.same else 'different persons'
     print(
-        f'cosine similarity {likeness.similarity:.3f}: {verdict} (same from {likeness.limit:.3f} '
-        f'on); {likeness.sure}'
+        f'cosine similarity {similarity.cosine:.3f}: {verdict} (threshold '
+        f'{similarity.threshold:.3f}); {similarity.certainty}'
     )
     return 0

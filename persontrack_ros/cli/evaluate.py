@@ -142,7 +142,7 @@ def execute(options: argparse.Namespace) -> int:
         elif not options.detections and options.video:
             rows = _track_video(path, settings, every, options.offline)
         else:
-            recording = Recording.load(path, options.rate).seen_through(mask)
+            recording = Recording.load(path, options.rate).masked(mask)
             recordings.append(recording)
             threshold = settings.detector.score_threshold
             rows = track(recording, settings.tracker, threshold, every, options.offline)

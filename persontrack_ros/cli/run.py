@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Optional
@@ -144,9 +145,9 @@ def execute(options: argparse.Namespace) -> int:
             if interrupt.requested:
                 progress.write('stopped')
             if offline:
-                images = offline.finish()
-                ids.update(track.id for tracks in images for track in tracks)
-                for number, tracks in zip(numbers, images):
+                images = dict(zip(numbers, offline.finish()))
+                ids.update(track.id for tracks in images.values() for track in tracks)
+                for number, tracks in images.items():
                     if mot:
                         mot.write(number, ((t.id, t.box, t.score) for t in tracks))
                 if video or window or report:
@@ -169,7 +170,7 @@ def execute(options: argparse.Namespace) -> int:
 def _draw_again(
     source: str,
     source_options: SourceOptions,
-    images: list[list[Track]],
+    images: Mapping[int, list[Track]],
     drawing: DrawingSettings,
     mask: Optional[IgnoreMask],
     video: Optional[VideoWriter],
@@ -177,7 +178,7 @@ def _draw_again(
     window: Optional[Window],
 ) -> None:
     """
-    Read the source a second time and show the tracks of each image.
+    Read the source a second time and show the tracks of each image, by its number.
 
     :raises SourceError: if it has fewer images than before.
     """
@@ -187,7 +188,10 @@ def _draw_again(
     interrupt = Interrupt()
     with interrupt, VideoSource(source, source_options, lambda: interrupt.requested) as again:
         # Of what is damaged in it, it was told the first time.
-        for frame, tracks in zip(Partial(again), images):
+        for frame in Partial(again):
+            # Which images are damaged may be others than before.
+            if (tracks := images.get(frame.number)) is None:
+                continue
             if report:
                 report.add(frame.stamp, tracks, frame.image)
             drawn += 1

@@ -45,7 +45,7 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
     recording = Recording.load(options.detections, options.rate)
-    recording = recording.seen_through(make_mask(settings.detector))
+    recording = recording.masked(make_mask(settings.detector))
     threshold = settings.detector.score_threshold
     with ExitStack() as stack:
         writer = stack.enter_context(MotWriter(options.output))

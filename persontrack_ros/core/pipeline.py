@@ -23,7 +23,7 @@ from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.embedder import make_embedder
 from persontrack_ros.core.inference.ignore import make_mask
 from persontrack_ros.core.inference.runtime import Runtime
-from persontrack_ros.core.inference.sameness import sameness
+from persontrack_ros.core.inference.same_person import same_person
 from persontrack_ros.core.inference.stillness import Stillness
 from persontrack_ros.core.media.scene import Scene
 from persontrack_ros.core.media.source import Frame
@@ -107,7 +107,7 @@ class Pipeline:
                 self._detector = Detector(settings.detector, runtime, pipelined)
             self._embedder = embedder.result()
             preparation.result()
-        camera = Camera(Gallery(), sameness(settings.reid.model).limit)
+        camera = Camera(Gallery(), same_person(settings.reid.model).threshold)
         self.tracker: Tracker = make_tracker(settings.tracker, camera)
         self._motion = make_camera_motion(settings.tracker, runtime.exact)
         self._exact = runtime.exact
@@ -273,7 +273,7 @@ class Pipeline:
         """Tell whether the persons found last are those in the next image: nothing changed."""
         if self._stillness is None:
             return False
-        still = self._stillness.look(image)
+        still = self._stillness.is_still(image)
         if still and self._searched is not None and 0 < stamp - self._searched < LONGEST_STILL:
             return True
         self._stillness.searched()

@@ -276,7 +276,7 @@ def test_compare(persontrack, crops):
     ):
         done = persontrack('compare', *pair)
         assert done.returncode == 0, done.stderr
-        pattern = r'cosine similarity (-?[\d.]+): (.*) \(same from 0\.550 on\); of .*\n'
+        pattern = r'cosine similarity (-?[\d.]+): (.*) \(threshold 0\.550\); of .*\n'
         similarity, said = re.fullmatch(pattern, done.stdout).groups()
         assert said == verdict
         assert (float(similarity) >= 0.7) == (verdict == 'same person')
@@ -287,19 +287,19 @@ def test_compare(persontrack, crops):
     ('model', 'limit'), [('person-reidentification-retail-0287', '0.550'), ('color', '0.800')]
 )
 def test_compare_takes_the_limit_of_the_model(persontrack, crops, model, limit):
-    """And says how many pairs of one and of two persons are less and more alike than these."""
+    """And says how many pairs of one and of two persons are less and more similar than these."""
     first, second = persons_seen_in(crops, 1)[:2]
     done = persontrack(
         'compare', crops[first, 1], crops[second, 1], '--set', f'reid.model={model}'
     )
     assert re.search(
-        rf'different persons \(same from {limit} on\); of pairs of one person, .* are less alike; '
-        'of pairs of two persons, .* are more alike',
+        rf'different persons \(threshold {limit}\); of pairs of one person, .* are less similar; '
+        'of pairs of two persons, .* are more similar',
         done.stdout,
     )
     same = persontrack('compare', crops[first, 1], crops[first, 1], '--set', f'reid.model={model}')
     assert ': same person' in same.stdout
-    assert 'of pairs of two persons, fewer than 1 % are more alike' in same.stdout
+    assert 'of pairs of two persons, fewer than 1 % are more similar' in same.stdout
 
 
 def test_show_without_a_display(persontrack, video):

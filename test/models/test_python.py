@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import persontrack_ros
-from persontrack_ros import PersonTracker
+from persontrack_ros import PersonTracker, api
 from persontrack_ros.core.base.errors import (
     ImageError,
     ModelError,
@@ -91,11 +91,11 @@ def test_two_persons(campus, models):
     for person in seen.tracks[:2]:
         left, top, width, height = np.maximum(person.box, 0).astype(int)
         pictures.append(seen.image[top : top + height, left : left + width])
-    assert tracker.compare(pictures[0], pictures[0]).similarity == pytest.approx(1, abs=1e-3)
-    likeness = tracker.compare(*pictures)
-    assert not likeness.same
-    assert likeness.similarity < likeness.limit
-    assert 'of pairs of one person' in likeness.sure
+    assert tracker.compare(pictures[0], pictures[0]).cosine == pytest.approx(1, abs=1e-3)
+    similarity = tracker.compare(*pictures)
+    assert not similarity.same
+    assert similarity.cosine < similarity.threshold
+    assert 'of pairs of one person' in similarity.certainty
 
 
 @pytest.fixture(scope='module')
@@ -137,9 +137,9 @@ def test_arrays_of_other_types_give_the_same(tracker, frames):
     for other in (image / 255, image.astype(np.uint16) * 257, np.dstack([image, image[..., 0]])):
         assert boxes(other) == expected
     assert len(boxes(image[..., 1])) > 2
-    similarity = tracker.compare(image[50:200, :90], image[50:200, 100:190]).similarity
+    similarity = tracker.compare(image[50:200, :90], image[50:200, 100:190]).cosine
     halves = (image[50:200, :90] / 255, image[50:200, 100:190] / 255)
-    assert tracker.compare(*halves).similarity == pytest.approx(similarity, abs=1e-6)
+    assert tracker.compare(*halves).cosine == pytest.approx(similarity, abs=1e-6)
     with pytest.raises(ImageError, match='image_b is float64 with values from'):
         tracker.compare(image, image * 1.0)
 
@@ -195,6 +195,27 @@ def test_offline_gives_what_can_be_read(tracker, campus, tmp_path):
     online = images(offline=False)
     assert 20 < len(online) < 71
     assert images(offline=True) == online
+
+
+def test_offline_keeps_images_and_tracks_together(tracker, campus, monkeypatch):
+    """Decoders on several threads do not leave out the same damaged images each time."""
+    expected = {seen.number: seen for seen in tracker.watch(campus, offline=True)}
+    left_out = [{4}, {2, 9}]
+
+    class Damaged(VideoSource):
+        def __iter__(self):
+            missing = left_out.pop(0)
+            return (frame for frame in super().__iter__() if frame.number not in missing)
+
+    monkeypatch.setattr(api, 'VideoSource', Damaged)
+    found = {seen.number: seen for seen in tracker.watch(campus, offline=True)}
+    assert found.keys() == expected.keys() - {2, 4, 9}
+    for number, seen in found.items():
+        boxes, right = (
+            np.array([one.box for one in each.tracks]) for each in (seen, expected[number])
+        )
+        assert boxes.shape == right.shape
+        np.testing.assert_allclose(boxes, right, atol=3)
 
 
 def test_threads_take_turns(tracker, frames):
@@ -340,11 +361,11 @@ import multiprocessing
 import sys
 
 def work(video):
-    from persontrack_ros import PersonTracker
+    from persontrack_ros import PersonTracker, api
     return next(PersonTracker().watch(video)).number
 
 if __name__ == '__main__':
-    from persontrack_ros import PersonTracker
+    from persontrack_ros import PersonTracker, api
     tracker = PersonTracker()
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         print(pool.map_async(work, sys.argv[1:]).get(300))

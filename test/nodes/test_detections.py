@@ -54,11 +54,11 @@ def test_detector_and_tracker_apart_do_what_one_node_does(
     """Three nodes see the same images; what the second one detects, the third one tracks."""
     reliable = ['-p', 'qos_overrides./image_raw.subscription.reliability:=reliable']
     shared = [*reliable, '-r', 'image_raw:=/image_raw', '-r', 'detections:=/a/detections']
-    looks = {'reid__model': 'color', 'tracker__n_init': 1}
-    start('tracker_node', *reliable, **looks)
+    embeddings = {'reid__model': 'color', 'tracker__n_init': 1}
+    start('tracker_node', *reliable, **embeddings)
     start('tracker_node', *shared, '-r', '__ns:=/a', tracker__algorithm='none')
     tracks_others = {'input': 'image+detections', 'detector__model': 'none'}
-    start('tracker_node', *shared, '-r', '__ns:=/b', **tracks_others, **looks)
+    start('tracker_node', *shared, '-r', '__ns:=/b', **tracks_others, **embeddings)
     peer.until(lambda: peer.images.get_subscription_count() == 3, 'three nodes')
     detections = peer.collect(Detection2DArray, '/a/detections', '/a/person_tracker')
     apart = peer.collect(Detection2DArray, '/b/tracks', '/b/person_tracker')

@@ -145,8 +145,8 @@ def test_persons_are_compared(page, request):
     page = request.getfixturevalue(page)
     assert page.picture('cut', 'jpeg').shape == (250, 300, 3)
     same, other = (
-        re.fullmatch(r'(a and \w): (.*) \(similarity (\S+), limit (\S+)\)', line).groups()
-        for line in page.text('likeness').splitlines()
+        re.fullmatch(r'(a and \w): (.*) \(similarity (\S+), threshold (\S+)\)', line).groups()
+        for line in page.text('similarity').splitlines()
     )
     assert same[:2] == ('a and b', 'the same person')
     assert other[:2] == ('a and c', 'two persons')

@@ -141,7 +141,7 @@ def mutated(data, content):
     return bytes(changed)
 
 
-def assert_told(action, kind=SourceError):
+def assert_reported(action, kind=SourceError):
     """Call; any error has to be one of ours, on one line."""
     try:
         return action()
@@ -160,9 +160,9 @@ def test_mutated_recordings(tmp_path, data):
         path.write_bytes(recording(**changes))
     else:
         path.write_bytes(mutated(data, recording()))
-    found = assert_told(lambda: Recording.load(path))
+    found = assert_reported(lambda: Recording.load(path))
     if found and len(found.stamps) < 1000:
-        assert_told(lambda: track(found, TrackerSettings(), 0.0))
+        assert_reported(lambda: track(found, TrackerSettings(), 0.0))
 
 
 MOT = b'frame,id,x,y,w,h,score\n' + b''.join(
@@ -181,7 +181,7 @@ def test_mutated_mot_files(tmp_path, data):
     sequence = b'[Sequence]\nframeRate=25\nseqLength=5\nimWidth=640\nimHeight=480\n'
     (tmp_path / 'seqinfo.ini').write_bytes(mutated(data, sequence))
     for read in (read_mot, read_ground_truth, Recording.load):
-        assert_told(lambda read=read: read(path))
+        assert_reported(lambda read=read: read(path))
 
 
 @bounded
@@ -193,7 +193,7 @@ def test_mutated_profiles(tmp_path, data):
         (tmp_path / name).unlink(missing_ok=True)
         if data.draw(st.booleans()):
             (tmp_path / name).write_bytes(mutated(data, content))
-    assert_told(lambda: read_profile(tmp_path / 'x.xml', DetectorProfile), ModelError)
+    assert_reported(lambda: read_profile(tmp_path / 'x.xml', DetectorProfile), ModelError)
 
 
 VALUES = st.recursive(
@@ -215,7 +215,7 @@ def test_any_values_in_profiles(tmp_path, data):
     for each in ('x.yaml', 'metadata.yaml'):
         (tmp_path / each).unlink(missing_ok=True)
     (tmp_path / name).write_text(yaml.safe_dump(content))
-    assert_told(lambda: read_profile(tmp_path / 'x.xml', DetectorProfile), ModelError)
+    assert_reported(lambda: read_profile(tmp_path / 'x.xml', DetectorProfile), ModelError)
 
 
 @bounded

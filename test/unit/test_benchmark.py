@@ -123,8 +123,8 @@ def test_every_tracker_follows_the_whole_crowd():
     crowd = Crowd(20)
     steps = trackers()
     for _ in range(6):
-        boxes, looks = crowd.step()
-        found = {name: len(step(boxes, looks)) for name, step in steps.items()}
+        boxes, embeddings = crowd.step()
+        found = {name: len(step(boxes, embeddings)) for name, step in steps.items()}
     assert found == dict.fromkeys(steps, 20)
 
 

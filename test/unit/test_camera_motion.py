@@ -237,14 +237,14 @@ def test_who_is_cut_off_by_the_camera_has_not_left(data):
 def test_the_exit_rule_asks_who_moved(own, forgotten):
     """The camera turns by 30 pixels per second; the person walks by itself, or hardly."""
     tracker = make_tracker(TrackerSettings())
-    looks = np.eye(2, dtype=np.float32)[:1]
+    embeddings = np.eye(2, dtype=np.float32)[:1]
     turn = np.array([[1.0, 0.0, -3.0], [0.0, 1.0, 0.0]])
     left = 200.0
     for frame in range(120):
         left += own / 10 - 3
         there = [[left, 200, 40, 100]] if left > 0 else []
         found = Detections.create(there, [0.95] * len(there), image_size=WINDOW)
-        tracker.update(found, looks.__getitem__, frame * 10**8, turn)
+        tracker.update(found, embeddings.__getitem__, frame * 10**8, turn)
         if left < -60:
             break
     assert (tracker.tracks == []) == forgotten
@@ -254,7 +254,7 @@ def test_the_exit_rule_asks_who_moved(own, forgotten):
 def test_the_exit_rule_asks_how_far_who_is_hidden_went(own, rests, gone):
     """The camera turned by 30 pixels per second; the person, still within the image, is hidden."""
     tracker = make_tracker(TrackerSettings())
-    looks = np.eye(2, dtype=np.float32)[:1]
+    embeddings = np.eye(2, dtype=np.float32)[:1]
     left = 60 - 6 * (own - 30)
     for frame in range(120):
         hidden = frame >= 60
@@ -262,7 +262,7 @@ def test_the_exit_rule_asks_how_far_who_is_hidden_went(own, rests, gone):
         there = [] if hidden else [[left, 200, 40, 100]]
         found = Detections.create(there, [0.95] * len(there), image_size=WINDOW)
         turn = np.array([[1.0, 0.0, -3.0 * turning], [0.0, 1.0, 0.0]])
-        tracker.update(found, looks.__getitem__, frame * 10**8, turn)
+        tracker.update(found, embeddings.__getitem__, frame * 10**8, turn)
         left += own / 10 - 3
     assert (tracker.tracks == []) == gone
 
@@ -273,8 +273,8 @@ def test_a_recording_keeps_the_motion(tmp_path, every):
     boxes = [[20 if frame < 30 else 420, 200, 40, 100] for frame in range(60)]
     boxes = boxes[:30] + boxes[40:]
     frames = np.array([frame + 1 for frame in range(60) if not 30 <= frame < 40])
-    looks = np.zeros((50, 4), dtype=np.float32)
-    detections = Detections.create(boxes, np.full(50, 0.95), looks, WINDOW)
+    embeddings = np.zeros((50, 4), dtype=np.float32)
+    detections = Detections.create(boxes, np.full(50, 0.95), embeddings, WINDOW)
     shift, rest = np.array([[1.0, 0.0, 40.0], [0.0, 1.0, 0.0]]), np.eye(2, 3)
     motions = np.array([np.full((2, 3), np.nan)] + [rest] * 29 + [shift] * 10 + [rest] * 20)
     stamps = np.arange(60) * 10**8

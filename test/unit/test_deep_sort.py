@@ -50,12 +50,12 @@ class Scene:
     def show(self, *persons, scores=None):
         """Show persons, each (left, looks); return the visible tracks by id."""
         boxes = [[left, 100, 40, 100] for left, _ in persons]
-        looks = np.array([p for _, p in persons], dtype=np.float32).reshape(-1, 16)
+        embeddings = np.array([p for _, p in persons], dtype=np.float32).reshape(-1, 16)
         scores = [0.9] * len(persons) if scores is None else scores
         self.frame += 1
         tracks = self.tracker.update(
             Detections.create(boxes, scores),
-            lambda indices: looks[indices],
+            lambda indices: embeddings[indices],
             self.frame * PERIOD,
         )
         return {one.id: one for one in tracks}

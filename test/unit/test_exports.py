@@ -164,7 +164,7 @@ def test_yolo_without_need_of_suppression(tmp_path: Path, metadata: Any, classes
 
 @pytest.mark.parametrize('classes', [1, 80, 365])
 def test_yolo(tmp_path: Path, classes: int) -> None:
-    values = np.zeros((1, 4 + classes, 84), np.float32)
+    values = np.zeros((1, 4 + classes, 100), np.float32)
     values[0, :5, 3] = [32, 32, 12.8, 16, 0.9]
     folder = save(tmp_path / 'x', {'o': values}, metadata={'names': names(classes)})
     assert find(folder) == EXPECTED
@@ -175,6 +175,56 @@ def test_other_shapes_of_yolo_are_refused(tmp_path: Path, shape: tuple[int, ...]
     folder = save(tmp_path / 'x', {'o': np.zeros(shape)}, metadata={'names': names(3)})
     with pytest.raises(ModelError, match=r'\[1, 7, N\] is of YOLO, \[1, N, 7\] of RT-DETR'):
         find(folder)
+
+
+def test_a_square_output_needs_the_name_of_the_model(tmp_path: Path) -> None:
+    """300 rows and 296 classes: nothing but the description tells which axis is which."""
+    for name, decoder in (('RT-DETR-l', True), ('YOLO11n', False), (None, None)):
+        about = {'description': f'Ultralytics {name} model trained on my.yaml'} if name else {}
+        values = rows(296)
+        if not decoder:
+            values[0, 7, :4] = [32, 32, 12.8, 16]
+            values = values.transpose(0, 2, 1)
+        metadata = {'names': names(296), **about}
+        folder = save(tmp_path / f'{name}', {'o': values}, metadata=metadata)
+        if name:
+            assert find(folder) == EXPECTED
+        else:
+            with pytest.raises(ModelError, match='not clear by metadata'):
+                find(folder)
+
+
+@pytest.mark.parametrize('turned', [False, True])
+def test_boxes_that_cannot_be_in_the_image(tmp_path: Path, turned: bool) -> None:
+    """Another kind of output of the same shape, told by its boxes before the first image."""
+    values = np.zeros((1, 84, 300), np.float32)
+    # Parts of the image where pixels are expected, and the other way round.
+    values[0, :5, 3] = [*np.array(BOX) * (64 if turned else 1), 0.9]
+    outputs = {'o': values.transpose(0, 2, 1) if turned else values}
+    folder = save(tmp_path / 'x', outputs, metadata={'names': names(80)})
+    with pytest.raises(ModelError, match='impossible boxes'):
+        find(folder)
+
+
+def test_yolov5_is_as_wide_as_it_has_classes(tmp_path: Path) -> None:
+    values = np.zeros((1, 84, 8), np.float32)
+    values[0, 3, :6] = [32, 32, 12.8, 16, 1, 0.9]
+    for classes in (3, 80):
+        folder = save(tmp_path / f'{classes}', {'o': values})
+        metadata = {'stride': 32, 'names': names(classes)}
+        (folder / 'metadata.yaml').write_text(yaml.safe_dump(metadata))
+        if classes == 3:
+            assert find(folder) == EXPECTED
+        else:
+            with pytest.raises(ModelError, match=r'\[1, N, 85\] is of YOLOv5'):
+                find(folder)
+
+
+def test_of_several_classes_of_persons_one_is_tracked(tmp_path: Path, caplog: Any) -> None:
+    """As those of VisDrone."""
+    classes = {0: 'pedestrian', 1: 'people', 2: 'car'}
+    assert find(save(tmp_path / 'x', {'o': rows(3)}, metadata={'names': classes})) == EXPECTED
+    assert 'only number 0 (pedestrian) is tracked' in caplog.text
 
 
 def of_authors() -> dict[str, np.ndarray]:
@@ -352,6 +402,7 @@ def test_what_a_detr_sees(tmp_path: Path, columns: int, files: Any, expected: An
         ({'a': np.zeros((1, 300, 80)), 'b': np.zeros((1, 300, 4))}, None),
         (of_authors(), {'orig_target_sizes': [1, 2], 'im_shape': [1, 2]}),
         ({'logits': np.zeros((1, 1000))}, None),
+        ({'logits': np.zeros((1, 100, 92)), 'pred_boxes': np.zeros((1, 50, 4))}, None),
     ],
 )
 def test_what_is_not_known_is_refused(tmp_path: Path, outputs: Any, extras: Any) -> None:

@@ -9,7 +9,7 @@ from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.config.parameter_file import read_settings
 from persontrack_ros.core.config.settings import REPLACED, Settings, TrackerSettings
-from persontrack_ros.core.tracking import gallery as module
+from persontrack_ros.core.tracking import gallery_tracker as module
 from persontrack_ros.core.tracking.appearance import SAME_PERSON
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.state import load_tracker, save_tracker
@@ -36,7 +36,7 @@ class View:
         """Show persons (looks, place) for some images; return the ids by place."""
         boxes = [[*place, 60.0, 160.0] for _, place in persons]
         detections = Detections.create(boxes, np.full(len(persons), 0.95), image_size=SIZE)
-        vectors = np.array([looks for looks, _ in persons], dtype=np.float32)
+        vectors = np.array([embedding for embedding, _ in persons], dtype=np.float32)
         for _ in range(images):
             self.stamp += PERIOD
             tracks = self.tracker.update(
@@ -58,7 +58,7 @@ class View:
             )
 
 
-def looks(person, distance=0.0):
+def embedding(person, distance=0.0):
     """Return the looks of a person, at a cosine distance from the usual ones."""
     vector = np.zeros(DIMENSION)
     vector[person], vector[-1] = 1 - distance, np.sqrt(1 - (1 - distance) ** 2)
@@ -72,12 +72,16 @@ def gallery():
 
 def test_the_same_person_has_the_same_id_in_both_cameras(gallery):
     front, rear = View(gallery), View(gallery)
-    ids = front.see((looks(0), LEFT), (looks(1), RIGHT), images=5)
+    ids = front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=5)
     assert sorted(ids.values()) == [1, 2]
-    seen = rear.see((looks(1, 0.2), LEFT), (looks(2), RIGHT), (looks(0, 0.1), FAR), images=WAIT)
+    seen = rear.see(
+        (embedding(1, 0.2), LEFT), (embedding(2), RIGHT), (embedding(0, 0.1), FAR), images=WAIT
+    )
     assert seen == {LEFT: ids[RIGHT], RIGHT: 3, FAR: ids[LEFT]}
     # Somebody whom only the other one has seen.
-    assert front.see((looks(0), LEFT), (looks(1), RIGHT), (looks(2), FAR), images=WAIT) == {
+    assert front.see(
+        (embedding(0), LEFT), (embedding(1), RIGHT), (embedding(2), FAR), images=WAIT
+    ) == {
         **ids,
         FAR: 3,
     }
@@ -86,24 +90,30 @@ def test_the_same_person_has_the_same_id_in_both_cameras(gallery):
 @pytest.mark.parametrize(('further', 'expected'), [(-0.02, 1), (0.02, 2)])
 def test_those_who_look_otherwise_have_ids_of_their_own(gallery, further, expected):
     front, rear = View(gallery), View(gallery)
-    front.see((looks(0), LEFT), images=3)
-    assert rear.see((looks(0, SAME_PERSON + further), LEFT), images=LONG) == {LEFT: expected}
+    front.see((embedding(0), LEFT), images=3)
+    assert rear.see((embedding(0, SAME_PERSON + further), LEFT), images=LONG) == {LEFT: expected}
 
 
 def test_nobody_shares_an_id_in_one_camera(gallery):
     """Twins: the one who looks more alike is the person known."""
     front, rear = View(gallery), View(gallery)
-    front.see((looks(0), LEFT), images=3)
+    front.see((embedding(0), LEFT), images=3)
     seen = rear.see(
-        (looks(0, 0.2), LEFT), (looks(0, 0.1), RIGHT), (looks(0, 0.15), FAR), images=WAIT
+        (embedding(0, 0.2), LEFT),
+        (embedding(0, 0.1), RIGHT),
+        (embedding(0, 0.15), FAR),
+        images=WAIT,
     )
     assert seen[RIGHT] == 1
     assert sorted(seen.values()) == [1, 2, 3]
     # Nor with one who is hidden for a moment.
-    seen = rear.see((looks(0, 0.2), LEFT), (looks(0, 0.15), FAR), images=3)
+    seen = rear.see((embedding(0, 0.2), LEFT), (embedding(0, 0.15), FAR), images=3)
     elsewhere = (560.0, 20.0)
     again = rear.see(
-        (looks(0, 0.2), LEFT), (looks(0, 0.15), FAR), (looks(0), elsewhere), images=LONG
+        (embedding(0, 0.2), LEFT),
+        (embedding(0, 0.15), FAR),
+        (embedding(0), elsewhere),
+        images=LONG,
     )
     assert len(set(again.values())) == 3
 
@@ -111,35 +121,38 @@ def test_nobody_shares_an_id_in_one_camera(gallery):
 def test_the_id_of_a_track_never_changes(gallery):
     """Whatever a person comes to look like, and whoever else is seen."""
     front, rear = View(gallery), View(gallery)
-    front.see((looks(0), LEFT), images=3)
-    assert rear.see((looks(1), LEFT), images=WAIT) == {LEFT: 2}
+    front.see((embedding(0), LEFT), images=3)
+    assert rear.see((embedding(1), LEFT), images=WAIT) == {LEFT: 2}
     for distance in np.linspace(1.0, 0.0, 30):
-        assert rear.see((looks(0, distance), LEFT)) == {LEFT: 2}
-        assert front.see((looks(0), LEFT), (looks(1), RIGHT))[LEFT] == 1
+        assert rear.see((embedding(0, distance), LEFT)) == {LEFT: 2}
+        assert front.see((embedding(0), LEFT), (embedding(1), RIGHT))[LEFT] == 1
 
 
 def test_who_comes_back_is_known_again(gallery):
     front = View(gallery)
-    front.see((looks(0), LEFT), (looks(1), RIGHT), images=3)
+    front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=3)
     front.pause(10.0)
-    assert front.see((looks(1, 0.1), FAR), (looks(2), LEFT), images=WAIT) == {FAR: 2, LEFT: 3}
+    assert front.see((embedding(1, 0.1), FAR), (embedding(2), LEFT), images=WAIT) == {
+        FAR: 2,
+        LEFT: 3,
+    }
 
 
 def test_who_is_away_for_too_long_is_forgotten(gallery):
     front = View(gallery, remember=9.0)
-    front.see((looks(0), LEFT), images=3)
+    front.see((embedding(0), LEFT), images=3)
     front.pause(10.0)
     # Nobody else can have come back: there is nothing to wait for.
-    assert front.see((looks(0), LEFT)) == {LEFT: 2}
+    assert front.see((embedding(0), LEFT)) == {LEFT: 2}
 
 
 def test_somebody_new_is_looked_at_before_they_are_named(gallery):
     """As long as it may be somebody who left; else there is nothing to wait for."""
     front = View(gallery)
-    assert front.see((looks(0), LEFT)) == {LEFT: 1}
-    assert front.see((looks(0), LEFT), (looks(1), RIGHT)) == {LEFT: 1, RIGHT: 2}
-    front.see((looks(0), LEFT), images=100)
-    named = [front.see((looks(0), LEFT), (looks(2), FAR)) for _ in range(WAIT)]
+    assert front.see((embedding(0), LEFT)) == {LEFT: 1}
+    assert front.see((embedding(0), LEFT), (embedding(1), RIGHT)) == {LEFT: 1, RIGHT: 2}
+    front.see((embedding(0), LEFT), images=100)
+    named = [front.see((embedding(0), LEFT), (embedding(2), FAR)) for _ in range(WAIT)]
     assert [FAR in each for each in named] == [False] * (WAIT - 1) + [True]
     assert named[-1] == {LEFT: 1, FAR: 3}
 
@@ -148,17 +161,17 @@ def test_several_views_of_a_person_are_kept(gallery):
     """From in front and from behind, as different as two persons: either is this person."""
     front = View(gallery)
     for distance in np.linspace(0, 1, 20):
-        front.see((looks(0, distance), LEFT), images=11)
+        front.see((embedding(0, distance), LEFT), images=11)
     for distance in (0.0, 1.0):
         front.pause(10.0)
-        assert front.see((looks(0, distance), FAR), images=WAIT) == {FAR: 1}
+        assert front.see((embedding(0, distance), FAR), images=WAIT) == {FAR: 1}
 
 
 def test_without_remembering_ids_count_the_persons_that_were_published(gallery):
     """Who is seen once, and never confirmed, takes no number."""
     front = View(gallery, remember=0.0, n_init=3)
     boxes = [[100.0, 200.0, 60.0, 160.0], [400.0, 200.0, 60.0, 160.0]]
-    vectors = np.array([looks(0), looks(1)], dtype=np.float32)
+    vectors = np.array([embedding(0), embedding(1)], dtype=np.float32)
     ids = []
     for frame in range(20):
         # The second person comes for one image, and later for good.
@@ -184,7 +197,7 @@ def test_without_looks_ids_are_new(gallery):
 
 def test_looks_of_another_model_are_not_compared(gallery):
     front, rear = View(gallery), View(gallery)
-    front.see((looks(0), LEFT), images=3)
+    front.see((embedding(0), LEFT), images=3)
     detections = Detections.create([[*LEFT, 60.0, 160.0]], [0.95], image_size=SIZE)
     other = np.ones((1, 8), dtype=np.float32) / np.sqrt(8)
     for frame in range(WAIT):
@@ -194,53 +207,53 @@ def test_looks_of_another_model_are_not_compared(gallery):
 
 def test_a_reset_forgets_what_only_this_camera_knows(gallery):
     front, rear = View(gallery), View(gallery)
-    front.see((looks(0), LEFT), (looks(1), RIGHT), images=3)
-    rear.see((looks(1), LEFT), images=WAIT)
+    front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=3)
+    rear.see((embedding(1), LEFT), images=WAIT)
     old, front.tracker = front.tracker, make_tracker(front.settings, front.camera)
     front.tracker.reset()
     # What the worker still had in hand changes nothing.
     front.tracker, new = old, front.tracker
-    front.see((looks(0), LEFT), images=1)
+    front.see((embedding(0), LEFT), images=1)
     front.tracker = new
-    seen = front.see((looks(0), LEFT), (looks(1), RIGHT), images=WAIT)
+    seen = front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=WAIT)
     assert seen == {LEFT: 3, RIGHT: 2}
     for view in (front, rear):
         view.tracker.reset()
-    assert rear.see((looks(5), LEFT)) == {LEFT: 1}
+    assert rear.see((embedding(5), LEFT)) == {LEFT: 1}
 
 
 def test_a_reset_leaves_others_their_ids_before_they_are_seen_clearly(gallery):
     """At the border, there is no clear look; yet the id is given."""
     front, rear = View(gallery), View(gallery)
-    assert rear.see((looks(0), (0.0, 200.0))) == {(0.0, 200.0): 1}
+    assert rear.see((embedding(0), (0.0, 200.0))) == {(0.0, 200.0): 1}
     front.tracker.reset()
     front.stamp = rear.stamp
-    assert front.see((looks(1), LEFT), images=LONG) == {LEFT: 2}
+    assert front.see((embedding(1), LEFT), images=LONG) == {LEFT: 2}
 
 
 def test_time_that_goes_back_forgets_nobody(gallery):
     front = View(gallery)
-    front.see((looks(0), LEFT), (looks(1), RIGHT), images=3)
+    front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=3)
     tracker = make_tracker(front.settings, front.camera)
     tracker.reset(front.tracker.next_id)
     front.tracker = tracker
-    seen = front.see((looks(2), LEFT), (looks(1), RIGHT), images=WAIT)
+    seen = front.see((embedding(2), LEFT), (embedding(1), RIGHT), images=WAIT)
     assert seen == {LEFT: 3, RIGHT: 2}
 
 
 def test_state(gallery, tmp_path):
     """The tracks, and who has left: from another camera, too."""
     front, rear = View(gallery), View(gallery)
-    front.see((looks(0), LEFT), (looks(3), FAR), images=3)
-    ids = rear.see((looks(0), LEFT), (looks(1), RIGHT), images=WAIT)
+    front.see((embedding(0), LEFT), (embedding(3), FAR), images=3)
+    ids = rear.see((embedding(0), LEFT), (embedding(1), RIGHT), images=WAIT)
     assert ids == {LEFT: 1, RIGHT: 3}
     save_tracker(rear.tracker, tmp_path / 'state.npz')
     later = View(Gallery())
     load_tracker(later.tracker, tmp_path / 'state.npz')
     later.stamp = rear.stamp
-    here = [(looks(0), LEFT), (looks(1), RIGHT)]
+    here = [(embedding(0), LEFT), (embedding(1), RIGHT)]
     assert later.see(*here) == {LEFT: 1, RIGHT: 3}
-    away = (looks(3), (250.0, 20.0)), (looks(2), FAR)
+    away = (embedding(3), (250.0, 20.0)), (embedding(2), FAR)
     again = later.see(*here, *away, images=WAIT)
     assert again == {LEFT: 1, RIGHT: 3, (250.0, 20.0): 2, FAR: 4}
 
@@ -248,60 +261,63 @@ def test_state(gallery, tmp_path):
 def test_ids_of_a_state_that_others_have_meanwhile_are_given_anew(gallery, tmp_path):
     """Of another run of the process: whom cameras see now are other persons."""
     front, rear = View(gallery), View(gallery)
-    front.see((looks(0), LEFT), (looks(1), RIGHT), images=3)
-    assert rear.see((looks(1), LEFT), (looks(2), FAR), images=WAIT) == {LEFT: 2, FAR: 3}
+    front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=3)
+    assert rear.see((embedding(1), LEFT), (embedding(2), FAR), images=WAIT) == {LEFT: 2, FAR: 3}
     save_tracker(front.tracker, tmp_path / 'front.npz')
     save_tracker(rear.tracker, tmp_path / 'rear.npz')
     later = Gallery()
     front, rear = View(later), View(later)
-    assert rear.see((looks(7), LEFT), images=WAIT) == {LEFT: 1}
+    assert rear.see((embedding(7), LEFT), images=WAIT) == {LEFT: 1}
     load_tracker(front.tracker, tmp_path / 'front.npz')
-    ids = front.see((looks(0), LEFT), (looks(1), RIGHT), (looks(5), FAR), images=LONG)
+    ids = front.see((embedding(0), LEFT), (embedding(1), RIGHT), (embedding(5), FAR), images=LONG)
     assert ids == {LEFT: 4, RIGHT: 2, FAR: 5}
-    assert rear.see((looks(7), LEFT), (looks(0), FAR), images=LONG) == {LEFT: 1, FAR: 4}
+    assert rear.see((embedding(7), LEFT), (embedding(0), FAR), images=LONG) == {LEFT: 1, FAR: 4}
     # Who is in both states is one person in both cameras.
     load_tracker(rear.tracker, tmp_path / 'rear.npz')
-    ids = rear.see((looks(1), LEFT), (looks(2), FAR), (looks(0), RIGHT), images=LONG)
+    ids = rear.see((embedding(1), LEFT), (embedding(2), FAR), (embedding(0), RIGHT), images=LONG)
     assert ids == {LEFT: 2, FAR: 3, RIGHT: 4}
-    again = front.see((looks(0), LEFT), (looks(1), RIGHT), (looks(5), FAR))
+    again = front.see((embedding(0), LEFT), (embedding(1), RIGHT), (embedding(5), FAR))
     assert again == {LEFT: 4, RIGHT: 2, FAR: 5}
 
 
 def test_states_of_different_times(gallery, tmp_path):
     """An id that was given after the first state was saved may have been given again since."""
     front, rear = View(gallery), View(gallery)
-    front.see((looks(0), LEFT), images=3)
+    front.see((embedding(0), LEFT), images=3)
     save_tracker(front.tracker, tmp_path / 'front.npz')
-    rear.see((looks(3), LEFT), images=WAIT)
+    rear.see((embedding(3), LEFT), images=WAIT)
     save_tracker(rear.tracker, tmp_path / 'rear.npz')
     later = Gallery()
     front, rear = View(later), View(later)
     load_tracker(front.tracker, tmp_path / 'front.npz')
-    assert front.see((looks(0), LEFT), (looks(5), FAR), images=LONG) == {LEFT: 1, FAR: 2}
+    assert front.see((embedding(0), LEFT), (embedding(5), FAR), images=LONG) == {LEFT: 1, FAR: 2}
     load_tracker(rear.tracker, tmp_path / 'rear.npz')
     rear.stamp = front.stamp
-    assert rear.see((looks(3), LEFT), images=WAIT) == {LEFT: 3}
+    assert rear.see((embedding(3), LEFT), images=WAIT) == {LEFT: 3}
 
 
 def test_a_state_of_this_run_keeps_its_ids(gallery, tmp_path):
     front, rear = View(gallery), View(gallery)
-    front.see((looks(0), LEFT), images=3)
+    front.see((embedding(0), LEFT), images=3)
     save_tracker(front.tracker, tmp_path / 'state.npz')
-    front.see((looks(0), LEFT), (looks(1), RIGHT), images=LONG)
-    assert rear.see((looks(0), LEFT), (looks(1), RIGHT), images=LONG) == {LEFT: 1, RIGHT: 2}
+    front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=LONG)
+    assert rear.see((embedding(0), LEFT), (embedding(1), RIGHT), images=LONG) == {
+        LEFT: 1,
+        RIGHT: 2,
+    }
     load_tracker(front.tracker, tmp_path / 'state.npz')
-    assert front.see((looks(0), LEFT), (looks(4), FAR), images=LONG) == {LEFT: 1, FAR: 3}
+    assert front.see((embedding(0), LEFT), (embedding(4), FAR), images=LONG) == {LEFT: 1, FAR: 3}
 
 
 def test_only_the_last_persons_are_remembered(gallery, monkeypatch):
     monkeypatch.setattr(module, 'MAX_PERSONS', 2)
     front = View(gallery)
     for person in range(3):
-        front.see((looks(person), LEFT), images=WAIT)
+        front.see((embedding(person), LEFT), images=WAIT)
         front.pause(10.0)
     other = View(gallery)
     other.stamp = front.stamp
-    seen = other.see((looks(0), LEFT), (looks(1), RIGHT), (looks(2), FAR), images=WAIT)
+    seen = other.see((embedding(0), LEFT), (embedding(1), RIGHT), (embedding(2), FAR), images=WAIT)
     assert seen == {LEFT: 4, RIGHT: 2, FAR: 3}
 
 

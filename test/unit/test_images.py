@@ -483,6 +483,13 @@ def test_a_compressed_image_of_12_bits():
         assert_picture(image, np.full((3, 4, 3), expected))
 
 
+def test_a_compressed_bayer_pattern_that_begins_dark():
+    raw = np.zeros((8, 8), np.uint16)
+    raw[:, 4:] = 2048
+    image = decode_image(cv2.imencode('.png', raw)[1].tobytes(), format_='bayer_rggb16; png')
+    assert image.max() == 128
+
+
 def test_a_compressed_bayer_pattern_that_is_too_small():
     data = cv2.imencode('.png', np.zeros((2, 2), np.uint8))[1].tobytes()
     with pytest.raises(ImageError, match='2x2 pixels is too small'):

@@ -205,16 +205,17 @@ def test_damaged_images_are_left_out(make, name):
 CODECS = [X264, '-c:v mpeg2video', '-c:v mpeg4', '-c:v libx265 -x265-params log-level=none']
 
 
-@pytest.mark.parametrize('offset', [0, 100])
+@pytest.mark.parametrize(('start', 'offset'), [(0, 0), (0, 100), (500, 0)])
 @pytest.mark.parametrize('codec', CODECS)
-def test_files_put_together(make, codec, offset):
-    """No image is missing where the second one begins, as after `cat`."""
-    first = make('first.ts', f'{SHORT} {codec}')
+def test_files_put_together(make, codec, start, offset):
+    """No image is missing where the second one begins, as after `cat`, and no time is far off."""
+    first = make('first.ts', f'{SHORT} {codec} -output_ts_offset {start}')
     second = make('second.ts', f'{SHORT} {codec} -output_ts_offset {offset}')
     both = first.with_name('both.ts')
     both.write_bytes(first.read_bytes() + second.read_bytes())
     frames, complaint = read(both)
     assert (len(frames), complaint) == (2 * FRAMES, '') or (offset and 'libx265' in codec)
+    assert frames[-1].stamp < 200e9
     images = [frame.image for path in (first, second) for frame in read(path)[0]]
     for frame, image in zip(frames, images):
         np.testing.assert_array_equal(frame.image, image)

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from test_tracking import SECOND, SIZE, frames, looks_of
+from test_tracking import SECOND, SIZE, embeddings_of, frames
 from test_tracking_accuracy import DATA, recording_of, scores_of
 
 from persontrack_ros.core.base.detections import Detections
@@ -16,9 +16,9 @@ from persontrack_ros.core.tracking.smoother import smooth
 
 
 def step(tracker, boxes, people, stamp, scores=0.85):
-    looks = looks_of(*people)
+    embeddings = embeddings_of(*people)
     detections = Detections.create(boxes, np.full(len(boxes), scores), image_size=SIZE)
-    return tracker.update(detections, lambda indices: looks[indices], stamp)
+    return tracker.update(detections, lambda indices: embeddings[indices], stamp)
 
 
 def walker(frame, top=100.0):
@@ -137,9 +137,9 @@ def test_any_input(algorithm, frames):
     tracker = OfflineTracker(TrackerSettings(algorithm=algorithm, n_init=1))
     for people, stamp, motion in frames:
         boxes, scores, who = zip(*people) if people else ((), (), ())
-        looks = np.eye(9, dtype=np.float32)[list(who)][:, 1:]
+        embeddings = np.eye(9, dtype=np.float32)[list(who)][:, 1:]
         detections = Detections.create(boxes, scores, image_size=SIZE)
-        tracker.update(detections, looks.__getitem__, stamp, motion)
+        tracker.update(detections, embeddings.__getitem__, stamp, motion)
     images = tracker.finish()
     assert len(images) == len(frames)
     for tracks in images:
@@ -161,8 +161,10 @@ def test_the_whole_video_gives_better_tracks(sequence, rate, floor):
     tracker = OfflineTracker(TrackerSettings())
     rows = []
     for _, stamp, detections in recording.replay(0.5):
-        looks = detections.embeddings
-        tracker.update(detections, lambda indices, looks=looks: looks[indices], stamp)
+        embeddings = detections.embeddings
+        tracker.update(
+            detections, lambda indices, embeddings=embeddings: embeddings[indices], stamp
+        )
     for number, tracks in enumerate(tracker.finish(), 1):
         rows += [[number, track.id, *track.box, track.score] for track in tracks]
     scores = scores_of(sequence, np.array(rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_tracking import ALGORITHMS, SECOND, looks_of
+from test_tracking import ALGORITHMS, SECOND, embeddings_of
 
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.config.settings import TrackerSettings
@@ -25,9 +25,9 @@ def people(frame):
 
 def show(tracker, frame, size, seen=(0, 1), known=True):
     boxes = people(frame)[list(seen)] * np.tile(size, 2)
-    looks = looks_of(*seen) if known else np.zeros((len(seen), 0), dtype=np.float32)
+    embeddings = embeddings_of(*seen) if known else np.zeros((len(seen), 0), dtype=np.float32)
     detections = Detections.create(boxes, np.full(len(seen), 0.95), image_size=size)
-    return tracker.update(detections, looks.__getitem__, frame * SECOND // 10)
+    return tracker.update(detections, embeddings.__getitem__, frame * SECOND // 10)
 
 
 def check(tracks, frame, size):

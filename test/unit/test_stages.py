@@ -7,16 +7,16 @@ import pytest
 
 from persontrack_ros.core.base.geometry import boxes_to_measurements
 from persontrack_ros.core.tracking.kalman_filter import States
-from persontrack_ros.core.tracking.leaving import leaving, note_drift
+from persontrack_ros.core.tracking.leaving import leaving, record_drift
 from persontrack_ros.core.tracking.persistent import WALKING
 from persontrack_ros.core.tracking.stages import (
     MAX_RIVALS,
     REACH,
-    Found,
+    Detected,
     Matching,
+    by_appearance,
     by_everything,
-    by_looks,
-    near,
+    candidate_pairs,
     reunite,
     unambiguous,
 )
@@ -26,21 +26,23 @@ SIZE = (640, 480)
 RED, BLUE, NOTHING = np.array([[1, 0], [0, 1], [0, 0]], dtype=np.float32)
 
 
-def table_of(*boxes, looks=None, seen_at=0.0):
+def table_of(*boxes, embeddings=None, seen_at=0.0):
     """Return a table of confirmed tracks that were last seen in these boxes."""
     count = len(boxes)
     states = States.initiate(boxes_to_measurements(np.array(boxes, dtype=float)), WALKING)
-    looks = np.zeros((count, 2), dtype=np.float32) if looks is None else np.array(looks)
-    table = Table.start(1, states, np.ones(count), looks, np.arange(count), seen_at)
+    embeddings = (
+        np.zeros((count, 2), dtype=np.float32) if embeddings is None else np.array(embeddings)
+    )
+    table = Table.start(1, states, np.ones(count), embeddings, np.arange(count), seen_at)
     table.confirmed[:] = True
     return table
 
 
-def found_in(*boxes, looks):
+def detected_in(*boxes, embeddings):
     """Return boxes, and what detections in them are, with these looks."""
-    boxes, looks = np.array(boxes, dtype=float), np.array(looks)
+    boxes, embeddings = np.array(boxes, dtype=float), np.array(embeddings)
     measurements = boxes_to_measurements(boxes)
-    return boxes, Found(measurements, np.ones(len(boxes)), looks, looks.any(axis=1))
+    return boxes, Detected(measurements, np.ones(len(boxes)), embeddings, embeddings.any(axis=1))
 
 
 def test_a_track_competes_for_the_nearest_detections_only():
@@ -51,7 +53,7 @@ def test_a_track_competes_for_the_nearest_detections_only():
         [[1000 + offset, 100, 40, 100] for offset in offsets] + [[3000, 100, 40, 100]]
     )
     order = np.random.default_rng(1).permutation(len(boxes))
-    pairs = near(table, boxes[order], boxes_to_measurements(boxes[order]))
+    pairs = candidate_pairs(table, boxes[order], boxes_to_measurements(boxes[order]))
     of_first = pairs.detections[pairs.tracks == 0]
     assert sorted(order[of_first]) == list(range(MAX_RIVALS))
     assert order[pairs.detections[pairs.tracks == 1]].tolist() == [len(boxes) - 1]
@@ -60,7 +62,7 @@ def test_a_track_competes_for_the_nearest_detections_only():
 def test_who_is_neither_in_the_gate_nor_overlaps_is_no_pair():
     table = table_of((100, 100, 40, 100))
     boxes = np.array([(102.0, 100, 40, 100), (500, 100, 40, 100), (100, 600, 40, 100)])
-    pairs = near(table, boxes, boxes_to_measurements(boxes))
+    pairs = candidate_pairs(table, boxes, boxes_to_measurements(boxes))
     assert pairs.detections.tolist() == [0]
     assert pairs.overlap[0] > 0.9
     assert pairs.in_gate.tolist() == [True]
@@ -71,7 +73,7 @@ def test_who_is_in_the_gate_need_not_overlap():
     table = table_of((100, 100, 40, 100))
     table.kalman = table.kalman.predict(3.0, WALKING)
     boxes = np.array([(150.0, 100, 40, 100)])
-    pairs = near(table, boxes, boxes_to_measurements(boxes))
+    pairs = candidate_pairs(table, boxes, boxes_to_measurements(boxes))
     assert pairs.overlap.tolist() == [0.0]
     assert pairs.in_gate.tolist() == [True]
 
@@ -90,39 +92,43 @@ def test_who_is_in_the_gate_need_not_overlap():
 def test_unambiguous(boxes, fresh, expected):
     table = table_of((100, 100, 40, 100))
     boxes = np.array(boxes, dtype=float)
-    pairs = near(table, boxes, boxes_to_measurements(boxes))
+    pairs = candidate_pairs(table, boxes, boxes_to_measurements(boxes))
     tracks, detections = unambiguous(pairs, np.array([fresh]))
     assert list(zip(tracks.tolist(), detections.tolist())) == expected
 
 
 @pytest.mark.parametrize('crowd', [0, 40])
 @pytest.mark.parametrize(
-    ('looks', 'expected'), [(RED, 0), (BLUE, -1), (NOTHING, 0)], ids=['same', 'other', 'unknown']
+    ('embeddings', 'expected'),
+    [(RED, 0), (BLUE, -1), (NOTHING, 0)],
+    ids=['same', 'other', 'unknown'],
 )
-def test_looks_decide_who_is_in_the_same_place(crowd, looks, expected):
+def test_looks_decide_who_is_in_the_same_place(crowd, embeddings, expected):
     """Whether few pairs are compared, or so many that all are at once."""
     others = [(1000.0 + 100 * index, 100, 40, 100) for index in range(crowd)]
-    table = table_of((100, 100, 40, 100), *others, looks=[RED] * (1 + crowd))
-    boxes, found = found_in((104, 100, 40, 100), *others, looks=[looks] + [RED] * crowd)
-    pairs = near(table, boxes, found.measurements)
+    table = table_of((100, 100, 40, 100), *others, embeddings=[RED] * (1 + crowd))
+    boxes, detected = detected_in(
+        (104, 100, 40, 100), *others, embeddings=[embeddings] + [RED] * crowd
+    )
+    pairs = candidate_pairs(table, boxes, detected.measurements)
     matching = Matching(len(table), len(boxes))
-    by_everything(matching, table, pairs, found)
+    by_everything(matching, table, pairs, detected)
     assert matching.detection_of[0] == expected
     assert matching.detection_of[1:].tolist() == list(range(1, 1 + crowd))
 
 
-@pytest.mark.parametrize(('heights', 'found'), [(0.9 * REACH, True), (1.1 * REACH, False)])
+@pytest.mark.parametrize(('heights', 'detected'), [(0.9 * REACH, True), (1.1 * REACH, False)])
 @pytest.mark.parametrize('seconds', [1.0, 4.0])
-def test_reach_grows_with_the_square_root_of_the_time(heights, found, seconds):
-    table = table_of((100, 100, 40, 100), looks=[RED])
+def test_reach_grows_with_the_square_root_of_the_time(heights, detected, seconds):
+    table = table_of((100, 100, 40, 100), embeddings=[RED])
     away = 100 * heights * seconds**0.5
-    _, detections = found_in((100 + away, 100, 40, 100), looks=[RED])
+    _, detections = detected_in((100 + away, 100, 40, 100), embeddings=[RED])
     matching = Matching(1, 1)
-    by_looks(matching, table, detections, seconds)
-    assert (matching.detection_of[0] == 0) == found
+    by_appearance(matching, table, detections, seconds)
+    assert (matching.detection_of[0] == 0) == detected
     # Likewise if a new track is there already.
-    both = table.append(table_of((100 + away, 100, 40, 100), looks=[RED], seen_at=seconds))
-    assert len(reunite(both, np.array([0]), np.array([1]), seconds).tracks) == found
+    both = table.append(table_of((100 + away, 100, 40, 100), embeddings=[RED], seen_at=seconds))
+    assert len(reunite(both, np.array([0]), np.array([1]), seconds).tracks) == detected
 
 
 # A box that is at the border of the image, and the velocity that leads out there.
@@ -175,9 +181,9 @@ def test_the_drift_is_the_mean_over_the_last_second():
     table = table_of((300, 200, 40, 100), (100, 200, 40, 100))
     table.misses[1] = 1
     for _ in range(40):
-        note_drift(table, np.full((2, 2), [3.0, -1.0]), 0.1)
+        record_drift(table, np.full((2, 2), [3.0, -1.0]), 0.1)
     # Of who is not seen, it stays.
     np.testing.assert_allclose(table.drifts, [[30, -10], [0, 0]], rtol=0.05)
     for _ in range(10):
-        note_drift(table, np.zeros((2, 2)), 0.1)
+        record_drift(table, np.zeros((2, 2)), 0.1)
     np.testing.assert_allclose(table.drifts[0], np.array([30, -10]) / np.e, rtol=0.05)

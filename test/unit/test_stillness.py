@@ -22,7 +22,7 @@ def learned(images, count=60):
     stillness = Stillness()
     still = []
     for _, image in zip(range(count), images):
-        still.append(stillness.look(image))
+        still.append(stillness.is_still(image))
         if not still[-1]:
             stillness.searched()
     return stillness, still
@@ -46,13 +46,13 @@ def put(image, left, contrast=60):
 def test_somebody_small_is_a_change_and_stays_none(noise):
     images = scene(noise)
     stillness, _ = learned(images)
-    assert not stillness.look(put(next(images), 150))
+    assert not stillness.is_still(put(next(images), 150))
     stillness.searched()
     # While they stand there, only the mean has yet to follow.
-    still = [stillness.look(put(next(images), 150)) for _ in range(40)]
+    still = [stillness.is_still(put(next(images), 150)) for _ in range(40)]
     assert still[25:] == [True] * 15
     # Who goes is a change too.
-    assert not stillness.look(next(images))
+    assert not stillness.is_still(next(images))
 
 
 @pytest.mark.parametrize('speed', [0.25, 0.5])
@@ -62,7 +62,7 @@ def test_who_moves_slowly_is_a_change_in_every_image(speed):
     stillness, _ = learned(images)
     still = []
     for number in range(80):
-        still.append(stillness.look(put(next(images), 100 + int(speed * number))))
+        still.append(stillness.is_still(put(next(images), 100 + int(speed * number))))
         if not still[-1]:
             stillness.searched()
     assert not any(still[10:])

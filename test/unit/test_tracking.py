@@ -20,24 +20,24 @@ SECOND = 10**9
 ALGORITHMS = ('persistent', 'deep_sort')
 
 
-def looks_of(*people, dimension=8):
+def embeddings_of(*people, dimension=8):
     """Return embeddings of which those of different people are orthogonal."""
     return np.eye(dimension, dtype=np.float32)[list(people)]
 
 
 def step(tracker, boxes, people, stamp, scores=0.95, asked=None):
-    looks = looks_of(*people)
+    embeddings = embeddings_of(*people)
 
     def embed(indices):
         if asked is not None:
             asked.extend(indices.tolist())
-        return looks[indices]
+        return embeddings[indices]
 
     detections = Detections.create(boxes, np.full(len(boxes), scores), image_size=SIZE)
     return tracker.update(detections, embed, stamp)
 
 
-def no_looks(indices):
+def no_embeddings(indices):
     return np.zeros((len(indices), 0), dtype=np.float32)
 
 
@@ -55,7 +55,7 @@ common_boxes = st.sampled_from(
 stamps = st.one_of(
     st.integers(0, 10 * SECOND), st.integers(-(2**62), 2**62), st.just(SECOND), st.just(-1)
 )
-looks_of_one = st.integers(0, 8)
+embeddings_of_one = st.integers(0, 8)
 motions = st.one_of(
     st.none(),
     st.builds(
@@ -67,7 +67,7 @@ motions = st.one_of(
 frames = st.lists(
     st.tuples(
         st.lists(
-            st.tuples(st.one_of(common_boxes, boxes_of_one), st.floats(0, 1), looks_of_one),
+            st.tuples(st.one_of(common_boxes, boxes_of_one), st.floats(0, 1), embeddings_of_one),
             max_size=8,
         ),
         stamps,
@@ -90,9 +90,11 @@ def test_any_input_gives_finite_tracks_with_unique_ids(algorithm, frames, known,
                 [score for _, score, _ in found],
                 image_size=SIZE if sized else None,
             )
-            looks = basis[[look for _, _, look in found]].reshape(-1, 8)[:, : 8 * known]
+            embeddings = basis[[embedding for _, _, embedding in found]].reshape(-1, 8)[
+                :, : 8 * known
+            ]
             before = {track.id: track for track in tracker.tracks}
-            tracks = tracker.update(detections, looks.__getitem__, stamp, motion)
+            tracks = tracker.update(detections, embeddings.__getitem__, stamp, motion)
             for track in tracks + tracker.tracks:
                 assert np.isfinite(track.box).all()
                 assert np.isfinite(track.velocity).all()
@@ -125,10 +127,10 @@ def test_any_state_can_be_restored(frames, cut, motion):
             detections = Detections.create(
                 [box for box, _, _ in found], [score for _, score, _ in found], image_size=SIZE
             )
-            looks = basis[[look for _, _, look in found]].reshape(-1, 8)
-            expected = first.update(detections, looks.__getitem__, stamp, motion)
+            embeddings = basis[[embedding for _, _, embedding in found]].reshape(-1, 8)
+            expected = first.update(detections, embeddings.__getitem__, stamp, motion)
             if index >= cut:
-                tracks = second.update(detections, looks.__getitem__, stamp, motion)
+                tracks = second.update(detections, embeddings.__getitem__, stamp, motion)
                 assert repr(tracks) == repr(expected)
 
 
@@ -137,10 +139,10 @@ def test_thousands_of_detections(algorithm):
     tracker = make_tracker(TrackerSettings(algorithm=algorithm))
     random = np.random.default_rng(1)
     boxes = np.concatenate([random.uniform(0, 4000, (1500, 2)), np.full((1500, 2), 40.0)], axis=1)
-    looks = normalise(random.normal(size=(1500, 16)).astype(np.float32))
+    embeddings = normalise(random.normal(size=(1500, 16)).astype(np.float32))
     detections = Detections.create(boxes, np.full(1500, 0.95), image_size=(4000, 4000))
     for frame in range(4):
-        tracks = tracker.update(detections, looks.__getitem__, frame * SECOND // 10)
+        tracks = tracker.update(detections, embeddings.__getitem__, frame * SECOND // 10)
     assert len(tracks) > 1000
 
 
@@ -165,11 +167,11 @@ def crowd_in_one_place(kind, count, random):
 def test_any_number_of_persons_in_one_place(kind, count, dimension, seed):
     tracker, random = persistent(), np.random.default_rng(seed)
     boxes = crowd_in_one_place(kind, count, random)
-    looks = normalise(random.normal(size=(count, dimension)).astype(np.float32))
+    embeddings = normalise(random.normal(size=(count, dimension)).astype(np.float32))
     detections = Detections.create(boxes, np.full(count, 0.95))
     owners = []
     for frame in range(5):
-        tracks = tracker.update(detections, looks.__getitem__, frame * SECOND // 10)
+        tracks = tracker.update(detections, embeddings.__getitem__, frame * SECOND // 10)
         assert len({track.id for track in tracks}) == len(tracks)
         owner = {track.detection: track.id for track in tracks if track.time_since_update == 0}
         assert len(owner) == sum(track.time_since_update == 0 for track in tracks)
@@ -247,7 +249,7 @@ def test_without_looks_who_is_lost_is_forgotten_sooner_where_persons_come_nearer
         boxes *= zoom**frame
         boxes[:, :2] += np.array([320, 240]) * (1 - zoom**frame)
         detections = Detections.create(boxes, np.full(len(boxes), 0.95))
-        tracks = tracker.update(detections, no_looks, frame * SECOND // 10)
+        tracks = tracker.update(detections, no_embeddings, frame * SECOND // 10)
         ids.append({person.id for person in tracks if person.detection == 0 and len(boxes) == 3})
     assert (ids[39] == ids[-1]) == same
     assert ids[39]
@@ -309,13 +311,13 @@ def test_refresh_time_zero_embeds_everything():
 
 def test_first_looks_count_the_same():
     tracker = persistent(refresh_time=0.0)
-    looks = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [0.8, 0.0, 0.6]], dtype=np.float32)
-    for frame, look in enumerate(looks):
+    embeddings = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [0.8, 0.0, 0.6]], dtype=np.float32)
+    for frame, embedding in enumerate(embeddings):
         detections = Detections.create([[300, 300, 40, 100]], [0.95], image_size=SIZE)
-        tracker.update(detections, look[None].__getitem__, frame * SECOND // 10)
+        tracker.update(detections, embedding[None].__getitem__, frame * SECOND // 10)
     # Exact but for the scaling to length 1 after each look.
-    expected = looks.mean(axis=0) / np.linalg.norm(looks.mean(axis=0))
-    np.testing.assert_allclose(tracker.state()['looks'][0], expected, atol=0.02)
+    expected = embeddings.mean(axis=0) / np.linalg.norm(embeddings.mean(axis=0))
+    np.testing.assert_allclose(tracker.state()['embeddings'][0], expected, atol=0.02)
 
 
 @pytest.mark.parametrize('stamps', [[0] * 30, [10**18, *range(29)], [0, *[3600 * SECOND] * 29]])
@@ -329,9 +331,9 @@ def test_odd_stamps_do_not_stop_it(stamps):
 def test_the_model_may_change():
     tracker = persistent()
     for frame in range(30):
-        looks = looks_of(0, dimension=8 if frame < 15 else 16)
+        embeddings = embeddings_of(0, dimension=8 if frame < 15 else 16)
         detections = Detections.create([[300, 300, 40, 100]], [0.95], image_size=SIZE)
-        tracks = tracker.update(detections, looks.__getitem__, frame * SECOND // 10)
+        tracks = tracker.update(detections, embeddings.__getitem__, frame * SECOND // 10)
     assert [track.id for track in tracks] == [1]
 
 
@@ -420,7 +422,7 @@ def wrong_states(path):
         with path.open('wb') as file:
             np.savez(file, **{**arrays, **change})
         yield words
-    del arrays['looks']
+    del arrays['embeddings']
     with path.open('wb') as file:
         np.savez(file, **arrays)
     yield 'damaged'

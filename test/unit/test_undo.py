@@ -33,8 +33,11 @@ def methods(kind):
 STEPS = [
     *methods(persistent.Persistent),
     *methods(stages.Matching),
-    *((persistent, name) for name in ('leaving', 'note_drift', 'near', 'unambiguous', 'match')),
-    *((stages, name) for name in ('by_everything', 'by_overlap', 'by_looks')),
+    *(
+        (persistent, name)
+        for name in ('leaving', 'record_drift', 'candidate_pairs', 'unambiguous', 'match')
+    ),
+    *((stages, name) for name in ('by_everything', 'by_overlap', 'by_appearance')),
     (persistent, 'reunite'),
     *methods(deep_sort.DeepSort),
     *methods(deep_sort._Table),
@@ -52,10 +55,10 @@ def make(algorithm, shared):
 def update(tracker, frame):
     found, stamp, motion = frame
     basis = np.vstack([np.eye(8), np.zeros(8)]).astype(np.float32)
-    looks = basis[[look for _, _, look in found]].reshape(-1, 8)
+    embeddings = basis[[embedding for _, _, embedding in found]].reshape(-1, 8)
     boxes, scores = [box for box, _, _ in found], [score for _, score, _ in found]
     detections = Detections.create(boxes, scores, image_size=SIZE)
-    return tracker.update(detections, looks.__getitem__, stamp, motion)
+    return tracker.update(detections, embeddings.__getitem__, stamp, motion)
 
 
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
@@ -110,7 +113,7 @@ def test_looks_of_another_length(algorithm):
     detections = Detections.create([[100, 100, 40, 100]], [0.95], image_size=SIZE)
     ids = set()
     for stamp, length in enumerate((8, 8, 4, 4, 0, 0)):
-        looks = np.eye(1, length, dtype=np.float32)
-        tracks = tracker.update(detections, looks.__getitem__, stamp * 10**8)
+        embeddings = np.eye(1, length, dtype=np.float32)
+        tracks = tracker.update(detections, embeddings.__getitem__, stamp * 10**8)
         ids |= {track.id for track in tracks}
     assert ids == {1}

@@ -73,7 +73,7 @@ class Timeline:
         self._back: deque[bool] = deque(maxlen=_NEWEST)
         self._ticks = False  # whether the newest step led to a whole second
         self._clock_jumped = False
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def describe(self, fault: str) -> str:
         """Add to a fault what counts instead of the stamps."""
@@ -116,8 +116,8 @@ class Timeline:
     def advance_to(self, header: Any, arrival: int, threshold: float) -> Moment:
         """Note the next image, by its ``std_msgs/msg/Header``; see :meth:`advance`."""
         moment = self.advance(stamp_to_nanoseconds(header), arrival, threshold)
-        if header.stamp.nanosec >= SECOND and _OVERFLOW not in self._told:
-            self._told.add(_OVERFLOW)
+        if header.stamp.nanosec >= SECOND and _OVERFLOW not in self._reported:
+            self._reported.add(_OVERFLOW)
             moment = moment._replace(faults=(*moment.faults, _OVERFLOW))
         return moment
 
@@ -154,6 +154,6 @@ class Timeline:
 
     def _arrived(self, time: int, cut: bool, fault: str) -> Moment:
         """Return the time by arrival, and the fault the first time."""
-        news = () if fault in self._told else (self.describe(fault),)
-        self._told.add(fault)
+        news = () if fault in self._reported else (self.describe(fault),)
+        self._reported.add(fault)
         return Moment(time, cut, '', news, False)

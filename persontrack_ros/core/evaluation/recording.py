@@ -97,7 +97,7 @@ class Recording:
             reason = ' '.join(str(error).split())
             raise SourceError(f'cannot read the detections {path}: {reason}') from error
 
-    def seen_through(self, mask: Optional[IgnoreMask]) -> Recording:
+    def masked(self, mask: Optional[IgnoreMask]) -> Recording:
         """
         Return the recording without the detections that a mask hides.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 
 from persontrack_ros.core.base.detections import SMALLEST, Detections
 from persontrack_ros.core.base.errors import ModelError
@@ -63,11 +64,17 @@ class Detector:
         self._decoder = DECODERS[self._profile.decoder]
         if not self._decoder.accepts(shapes, self._profile, self.size):
             raise ModelError(_wrong_outputs(path, model, self._profile, self.size, bool(profile)))
-        _, scores = self._infer()
+        corners, scores = self._infer()
+        impossible = None
         if not ((scores >= 0).all() and (scores <= 1.001).all()):
+            impossible = 'scores'
+        elif _elsewhere(corners, scores >= self.own_score_threshold, max(self.size)):
+            impossible = 'boxes (pixels instead of parts of the image, or the other way round)'
+        if impossible:
             raise ModelError(
-                f'{path} gives impossible scores: its weights are damaged, or its decoder is not '
-                f'{self._profile.decoder}'
+                f'{path} gives impossible {impossible}: its weights are damaged, or it is not '
+                f'described by decoder {self._profile.decoder} and coordinates '
+                f'{self._profile.coordinates}, see docs/models.md'
             )
         self.set_score_threshold(settings.score_threshold)
 
@@ -182,6 +189,14 @@ class Fit:
         (top, left), (height, width) = self.corner, self.inner
         scale = [self.image[1] / width, self.image[0] / height] * 2
         return (corners - [left, top, left, top]) * scale
+
+
+def _elsewhere(corners: FloatArray, persons: NDArray[np.bool_], side: int) -> bool:
+    """Tell whether the boxes of persons, or all without one, cannot be in pixels of the input."""
+    corners = corners[persons] if persons.any() else corners
+    corners = corners[(corners[:, 2:] > corners[:, :2]).all(axis=1)]
+    reach = np.abs(corners).max(axis=1, initial=0)
+    return bool(len(reach)) and not 2 < np.median(reach) < 8 * side
 
 
 def _wrong_outputs(

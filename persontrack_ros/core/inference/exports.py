@@ -68,7 +68,9 @@ def describe(shapes: Shapes) -> str:
 def detr_outputs(shapes: Shapes) -> Optional[tuple[str, str]]:
     """Return the names of logits ``[1, N, classes]`` and boxes ``[1, N, 4]``, or None."""
     for logits, boxes in DETR_OUTPUTS:
-        if len(shapes.get(logits, ())) == 3 and [*shapes.get(boxes, ())][2:] == [4]:
+        one, other = shapes.get(logits, ()), shapes.get(boxes, ())
+        # As many rows, where both are known.
+        if len(one) == len(other) == 3 and other[2] == 4 and len({one[1], other[1], None}) < 3:
             return logits, boxes
     return None
 
@@ -117,10 +119,14 @@ def _of_yolo(
     columns = 4 + len(classes)
     decoder = _yolo_decoder(values, columns, outputs)
     if decoder is None:
+        expected = f'[1, N, {columns + 1}] is of YOLOv5'
+        if 'task' in values:
+            expected = (
+                f'[1, {columns}, N] is of YOLO, [1, N, {columns}] of RT-DETR, [1, N, 6] of either'
+            )
         raise ModelError(
             f'{path} has the outputs {describe(outputs)}, which are not clear by {source.name}: '
-            f'[1, {columns}, N] is of YOLO, [1, N, {columns}] of RT-DETR, [1, N, 6] of either. '
-            f'Describe the model in {path.with_suffix(".yaml")}, see docs/models.md'
+            f'{expected}. Describe the model in {path.with_suffix(".yaml")}, see docs/models.md'
         )
     profile = {
         'color': 'RGB',
@@ -137,17 +143,18 @@ def _of_yolo(
 
 def _yolo_decoder(values: Mapping[str, Any], columns: int, outputs: Shapes) -> Optional[str]:
     """Tell the kinds of output apart by what the exporter says of the model, and the shape."""
-    if 'task' not in values:
-        return 'yolov5'
     shape = next(iter(outputs.values())) if len(outputs) == 1 else ()
     rows, last = shape[1:] if len(shape) == 3 else (0, 0)
+    if 'task' not in values:
+        return 'yolov5' if last in (columns + 1, None) else None
     arguments = values.get('args')
     suppressed = isinstance(arguments, Mapping) and arguments.get('nms') is True
     # The name of a data set follows.
     name, _, _ = str(values.get('description')).partition(' trained on ')
     about = f'{values.get("head")} {name}'.lower().replace('-', '')
     rtdetr = 'rtdetr' in about
-    if rows == columns and not (rtdetr and last == columns):
+    yolo = 'yolo' in about or 'detect' in about or values.get('end2end')
+    if rows == columns and (last != columns or yolo):
         return 'yolov8'
     if last == 6:
         if suppressed:
@@ -155,9 +162,8 @@ def _yolo_decoder(values: Mapping[str, Any], columns: int, outputs: Shapes) -> O
         # Newer versions tell which models need no suppression, and call RT-DETR none of these.
         if rtdetr or values.get('end2end') is False:
             return 'rtdetr'
-        yolo = 'yolo' in about or 'detect' in about or values.get('end2end')
         return 'yolo_nms' if yolo or columns != 6 else None
-    if last == columns:
+    if last == columns and (rows != columns or rtdetr):
         return 'rtdetr'
     # Of lengths that vary, more is known when the model has a size.
     return 'yolov8' if rows is None and last is None else None
@@ -270,10 +276,22 @@ def _classes(names: Any, source: Path) -> dict[int, str]:
 
 def _person(classes: Mapping[int, str], source: Path, path: Path) -> int:
     """Return the class that is a person."""
-    for person in _PERSONS:
-        for number, name in classes.items():
-            if len(classes) == 1 or name.strip().lower() == person:
-                return number
+    persons = sorted(
+        (_PERSONS.index(name.strip().lower()), number)
+        for number, name in classes.items()
+        if name.strip().lower() in _PERSONS
+    )
+    if len(persons) > 1:
+        _logger.warning(
+            '%s has several classes of persons: only number %d (%s) is tracked. Write another one '
+            'into %s, see docs/models.md',
+            source,
+            persons[0][1],
+            classes[persons[0][1]],
+            path.with_suffix('.yaml').name,
+        )
+    if persons or len(classes) == 1:
+        return persons[0][1] if persons else min(classes)
     raise ModelError(
         f'{source} has no class {_PERSONS[0]}, but {", ".join(classes.values())}: write which one '
         f'to track, as person_class, into {path.with_suffix(".yaml")}, with the other keys of '

@@ -62,7 +62,7 @@ class Stillness:
         self._images_noise = _Noise(*IMAGE_LIMIT)
         self._means_noise = _Noise(*MEAN_LIMIT)
 
-    def look(self, image: BgrImage) -> bool:
+    def is_still(self, image: BgrImage) -> bool:
         """
         Tell whether nothing changed in the next image.
 

@@ -107,12 +107,13 @@ class SampleRange:
         self._bits = 0
 
     def to_8_bit(self, samples: NDArray[np.uint16], encoding: str) -> NDArray[np.uint8]:
-        """Scale samples, shape ``(height, width, channels)``; a fourth channel is alpha."""
+        """Scale samples ``(height, width)`` or ``(height, width, channels)``; a 4th is alpha."""
         kind = (encoding, samples.shape)
         if kind != self._kind:
             self._kind, self._bits = kind, _BITS[0]
         if self._bits < _BITS[-1]:
-            bits = int(samples[..., :3].max()).bit_length()
+            colors = samples[..., :3] if samples.ndim == 3 else samples
+            bits = int(colors.max()).bit_length()
             self._bits = next(each for each in _BITS if each >= max(bits, self._bits))
         return cv2.convertScaleAbs(samples, alpha=255 / (2**self._bits - 1))
 

@@ -99,6 +99,8 @@ class Media:
     def _connect(self, location: str) -> None:
         # Over UDP, the first router that is busy costs an image.
         options = {'rtsp_transport': 'tcp'} if location.startswith('rtsp') else {}
+        # Else FFmpeg takes a step back, as between .ts files put together, for one of 26 hours on.
+        options['correct_ts_overflow'] = '0'
         try:
             self._container = av.open(location, options=options, timeout=TIMEOUT, **_LENIENT)
         except (av.error.FFmpegError, ValueError) as error:

@@ -132,7 +132,7 @@ class DeepSort:
             self._interval = (stamp - self._stamp) / 1e9
         self._stamp = stamp
         self._resize(detections.image_size)
-        self._forget_other_looks(embeddings)
+        self._forget_other_embeddings(embeddings)
         if motion is not None:
             self._table.kalman = self._table.kalman.move(motion)
         self._predict()
@@ -222,7 +222,7 @@ class DeepSort:
             self._table.kalman = self._table.kalman.scale(factors)
         self._image_size = image_size
 
-    def _forget_other_looks(self, embeddings: Embeddings) -> None:
+    def _forget_other_embeddings(self, embeddings: Embeddings) -> None:
         """Forget looks that another model has seen, of before a state was restored."""
         table, length = self._table, embeddings.shape[1]
         if len(table) and table.galleries[0].embeddings.shape[1] != length:

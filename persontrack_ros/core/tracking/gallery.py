@@ -1,10 +1,8 @@
 """
-Who is who: the ids that are published, and persons who are known again by their looks.
+The persons that the cameras of one process know by their embeddings, and their ids.
 
-A tracker knows its tracks by numbers of its own, and is right about who is who while it sees
-them. Here a person gets an id when they are published for the first time: 1, 2, 3, ... in the
-order of appearance, or, with `tracker.remember`, the id that they had before they left. What is
-decided then is final: the id of a track never changes. Several cameras can share what they know.
+An id is given to a person when they are published for the first time: 1, 2, 3, ... in the order of
+appearance. Several cameras can share what they know.
 """
 
 from __future__ import annotations
@@ -12,85 +10,43 @@ from __future__ import annotations
 import math
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Optional
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.geometry import FloatArray, coverage
-from persontrack_ros.core.base.timeline import SECOND
-from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.tracking.appearance import (
-    SAME_PERSON,
-    Embed,
-    Embeddings,
-    known,
-    normalise,
-)
-from persontrack_ros.core.tracking.association import IndexArray, associate
-from persontrack_ros.core.tracking.leaving import at_border
-from persontrack_ros.core.tracking.persistent import Persistent
-from persontrack_ros.core.tracking.stored import checked
-from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.undo import undone_by_errors
+from persontrack_ros.core.tracking.appearance import SAME_PERSON, Embeddings, normalise
 
-# Nobody else who is known may look as much like somebody new, by this part of that distance.
-MARGIN = 0.1
-
-# A look is clear where nobody else covers more than this part of the box, and it is within the
-# image: half a person looks like many.
-CLEAR_COVERAGE = 0.15
-
-# Somebody new who may be known is published after so many clear looks, or after this time in
-# seconds in any case: the first look alone is often of somebody half in view.
-ENOUGH_LOOKS = 3
-ENOUGH_TIME = 0.25
-LONGEST_TIME = 1.0
-
-# Clear looks at a track follow each other after this time, in seconds, when there are enough.
-LOOK_PERIOD = 1.0
-
-# Views of a person that are kept: looks that are nearer than this part of the distance of one
-# person to each other are one.
-VIEW_DISTANCE = 0.45
+# Views of a person that are kept.
 MAX_VIEWS = 8
 
-# So many times the distance of one person are those that may be or may not; beyond, a track has
-# gone over to another one.
-DOUBT = 4 / 3
-
-# A view is the mean of all its looks, and of about so many new ones later.
+# A view is the mean of all its embeddings, and of about so many new ones later.
 MEMORY = 20
-
-# Persons who are remembered; those who were seen last.
-MAX_PERSONS = 300
 
 
 @dataclass
 class Views:
     """
-    What a person looks like, from several sides.
+    The appearance of a person, from several sides.
 
     :ivar means: the views, of length 1, shape ``(N, D)``.
-    :ivar counts: looks in each, shape ``(N,)``.
+    :ivar counts: embeddings in each, shape ``(N,)``.
     """
 
     means: Embeddings
     counts: NDArray[np.int64]
 
-    def seen(self, look: Embeddings, same: float) -> Views:
-        """Return the views after another look ``(D,)``, the same as a view up to a distance."""
-        distance = 1 - self.means @ look
+    def seen(self, embedding: Embeddings, same: float) -> Views:
+        """Return the views after another embedding ``(D,)``, part of a view up to a distance."""
+        distance = 1 - self.means @ embedding
         nearest = int(distance.argmin())
         if distance[nearest] > same:
-            means = np.concatenate([self.means, look[None]])
+            means = np.concatenate([self.means, embedding[None]])
             counts = np.append(self.counts, 1)
             return Views(means, counts)._thinned()
         means, counts = self.means.copy(), self.counts.copy()
-        means[nearest] = normalise((means[nearest] * counts[nearest] + look)[None])[0]
+        means[nearest] = normalise((means[nearest] * counts[nearest] + embedding)[None])[0]
         counts[nearest] = min(counts[nearest] + 1, MEMORY)
         return Views(means, counts)
 
@@ -106,12 +62,12 @@ class Views:
         counts[one] = min(int(weights.sum()), MEMORY)
         return Views(np.delete(means, other, 0), np.delete(counts, other))
 
-    def distance(self, look: Embeddings) -> float:
-        """Return how different a look ``(D,)`` is from the nearest view: a cosine distance."""
-        if self.means.shape[1] != len(look):
+    def distance(self, embedding: Embeddings) -> float:
+        """Return the cosine distance of an embedding ``(D,)`` to the nearest view."""
+        if self.means.shape[1] != len(embedding):
             # Of another model, or of none.
             return math.inf
-        return float((1 - self.means @ look).min())
+        return float((1 - self.means @ embedding).min())
 
 
 @dataclass
@@ -120,7 +76,7 @@ class Person:
     Somebody who was seen.
 
     :ivar cameras: those that saw them.
-    :ivar views: from those that had a clear look at them.
+    :ivar views: from those that had a clear embedding of them.
     :ivar seen_at: stamp of the newest image of them, in nanoseconds.
     """
 
@@ -128,9 +84,9 @@ class Person:
     views: dict[Camera, Views] = field(default_factory=dict)
     seen_at: int = 0
 
-    def distance(self, look: Embeddings) -> float:
-        """Return how different a look is, from the camera from where it is least."""
-        return min((views.distance(look) for views in self.views.values()), default=math.inf)
+    def distance(self, embedding: Embeddings) -> float:
+        """Return how different an embedding is, from the camera from where it is least."""
+        return min((views.distance(embedding) for views in self.views.values()), default=math.inf)
 
 
 class Gallery:
@@ -181,7 +137,7 @@ class Camera:
         """
         Take part.
 
-        :param same_person: cosine distance up to which two looks are of one person.
+        :param same_person: cosine distance up to which two embeddings are of one person.
         """
         self.gallery = gallery
         self.same_person = same_person
@@ -200,307 +156,3 @@ class Camera:
                     del persons[id_]
             if not persons:
                 self.gallery.start_anew()
-
-
-@dataclass(frozen=True)
-class _Sight:
-    """
-    What was seen of a track.
-
-    :ivar since: stamp of the first image in which it was visible.
-    :ivar clear: clear looks; of a track with an id, those since it was last near somebody, hidden
-        or at the border, after which it may have gone over to another person.
-    :ivar other: looks that are not clear, of a track without an id.
-    :ivar looked_at: stamp of the last clear look.
-    """
-
-    since: int
-    clear: tuple[Embeddings, ...] = ()
-    other: tuple[Embeddings, ...] = ()
-    looked_at: int = 0
-
-    @property
-    def look(self) -> Optional[Embeddings]:
-        """The direction of the mean of the clear looks, or of the others; shape (D,)."""
-        looks = self.clear or self.other
-        return normalise(np.sum(looks, axis=0, keepdims=True))[0] if looks else None
-
-    def is_known(self, distances: Sequence[float], limit: float, stamp: int) -> bool:
-        """
-        Tell whether enough was seen to say who this is.
-
-        :param distances: of the looks to those who may have come back.
-        :param limit: up to which they are of one person.
-        """
-        waited = (stamp - self.since) / SECOND
-        enough = len(self.clear) >= ENOUGH_LOOKS and waited >= ENOUGH_TIME
-        in_doubt = limit < min(distances, default=math.inf) < DOUBT * limit
-        return (enough and not in_doubt) or waited >= LONGEST_TIME
-
-
-class GalleryTracker:
-    """
-    The tracker `persistent`, whose tracks get ids when they are first published.
-
-    No two tracks of it have the same id, be they visible or lost.
-    """
-
-    def __init__(self, tracker: Persistent, camera: Camera) -> None:
-        """Give the tracks of `tracker` ids of the gallery."""
-        self._tracker = tracker
-        self._camera = camera
-        self._era = camera.era
-        self._ids: dict[int, int] = {}
-        self._sights: dict[int, _Sight] = {}
-
-    @property
-    def settings(self) -> TrackerSettings:
-        """See :class:`Tracker`."""
-        return self._tracker.settings
-
-    @settings.setter
-    def settings(self, settings: TrackerSettings) -> None:
-        self._tracker.settings = settings
-
-    @property
-    def next_id(self) -> int:
-        """The id that the next new person gets."""
-        return self._camera.gallery.next_id
-
-    def update(
-        self,
-        detections: Detections,
-        embed: Embed,
-        stamp: int,
-        motion: Optional[FloatArray] = None,
-    ) -> list[Track]:
-        """Advance to the next image, see :meth:`Tracker.update`."""
-        looks: dict[int, Embeddings] = {}
-
-        def embed_and_keep(indices: IndexArray) -> Embeddings:
-            vectors = embed(indices)
-            looks.update(zip(indices[known(vectors)].tolist(), vectors[known(vectors)]))
-            return vectors
-
-        with undone_by_errors(self, self._tracker):
-            visible = self._tracker.update(detections, embed_and_keep, stamp, motion)
-            alive = self._tracker.ids
-            self._ids = {local: id_ for local, id_ in self._ids.items() if local in alive}
-            looked: set[int] = set()
-            if self.settings.remember > 0:
-                looked = self._look(visible, detections, embed_and_keep, looks, stamp)
-            with self._camera.gallery.lock:
-                if self._era == self._camera.era:
-                    self._decide([each for each in visible if each.id not in self._ids], stamp)
-                    if self.settings.remember > 0:
-                        self._tell(visible, looked, stamp)
-            return self._renamed(visible)
-
-    def reset(self, first_id: int = 1) -> None:
-        """
-        Forget all tracks.
-
-        :param first_id: of the next new person; 1 forgets all that this camera knows of persons,
-            too, and is the next one if no other camera knows anybody.
-        """
-        self._tracker.reset()
-        self._ids, self._sights = {}, {}
-        if first_id == 1:
-            self._camera.forget()
-        with self._camera.gallery.lock:
-            self._camera.gallery.next_id = max(self._camera.gallery.next_id, first_id)
-        self._era = self._camera.era
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return all that the tracker knows, the ids of its tracks and who is remembered."""
-        pairs = np.array(list(self._ids.items()), dtype=np.int64).reshape(-1, 2)
-        with self._camera.gallery.lock:
-            next_id = self._camera.gallery.next_id
-            numbering = self._camera.gallery.numbering
-            persons = [
-                (id_, person.seen_at, views)
-                for id_, person in self._camera.gallery.persons.items()
-                for views in [list(person.views.values())]
-            ]
-        views = [each for _, _, group in persons for each in group]
-        # Those of another model than the newest one cannot be compared with it.
-        width = views[-1].means.shape[1] if views else 0
-        kept = [[each for each in group if each.means.shape[1] == width] for *_, group in persons]
-        nothing = Views(np.empty((0, width), dtype=np.float32), np.empty(0, dtype=np.int64))
-        flat = [nothing, *(each for group in kept for each in group)]
-        return {
-            **self._tracker.state(),
-            'gallery_ids': pairs,
-            'gallery_next_id': np.array([next_id], dtype=np.int64),
-            'gallery_numbering': np.array([numbering], dtype=np.int64),
-            'gallery_persons': np.array([id_ for id_, *_ in persons], dtype=np.int64),
-            'gallery_seen_at': np.array([seen_at for _, seen_at, _ in persons], dtype=np.int64),
-            'gallery_sizes': np.array(
-                [sum(len(each.counts) for each in group) for group in kept], dtype=np.int64
-            ),
-            'gallery_views': np.concatenate([each.means for each in flat]),
-            'gallery_counts': np.concatenate([each.counts for each in flat]),
-        }
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """
-        Continue from what :meth:`state` returned, see :meth:`Tracker.restore`.
-
-        Whom other cameras know is known as they do; :meth:`Gallery.ids_of` says who gets a new id.
-        """
-        pairs = checked(state, 'gallery_ids', np.int64, (None, 2))
-        (next_id,) = checked(state, 'gallery_next_id', np.int64, (1,)).tolist()
-        (numbering,) = checked(state, 'gallery_numbering', np.int64, (1,)).tolist()
-        persons = checked(state, 'gallery_persons', np.int64, (None,)).tolist()
-        seen_at = checked(state, 'gallery_seen_at', np.int64, (len(persons),)).tolist()
-        sizes = checked(state, 'gallery_sizes', np.int64, (len(persons),))
-        means = checked(state, 'gallery_views', np.float32, (int(sizes.sum()), None))
-        counts = checked(state, 'gallery_counts', np.int64, (len(means),))
-        self._tracker.restore(state)
-        self._camera.forget()
-        self._era = self._camera.era
-        ends = np.cumsum(sizes).tolist()
-        with self._camera.gallery.lock:
-            gallery = self._camera.gallery
-            ids = gallery.ids_of(numbering, sorted({*pairs[:, 1].tolist(), *persons}), next_id)
-            for id_, seen, end, size in zip(persons, seen_at, ends, sizes.tolist()):
-                person = gallery.persons.setdefault(ids[id_], Person(seen_at=seen))
-                if size and not person.cameras:
-                    views = Views(means[end - size : end], counts[end - size : end])
-                    person.views[self._camera] = views
-                person.cameras.add(self._camera)
-        self._ids, self._sights = {local: ids[id_] for local, id_ in pairs.tolist()}, {}
-
-    def _look(
-        self,
-        visible: Sequence[Track],
-        detections: Detections,
-        embed: Embed,
-        looks: Mapping[int, Embeddings],
-        stamp: int,
-    ) -> set[int]:
-        """
-        Take what was seen of the visible tracks, and look where that is too little.
-
-        :param embed: adds to the looks.
-        :param looks: at detections, by index.
-        :returns: the tracks at which there was a clear look.
-        """
-        unhindered = clear(detections)
-        sights = {each.id: self._sights.get(each.id, _Sight(stamp)) for each in visible}
-
-        def is_due(track: Track) -> bool:
-            if track.detection is None or track.detection in looks:
-                return False
-            if track.id not in self._ids:
-                return True
-            sight = sights[track.id]
-            late = stamp - sight.looked_at >= LOOK_PERIOD * SECOND
-            return bool(unhindered[track.detection]) and (len(sight.clear) < ENOUGH_LOOKS or late)
-
-        wanted = [track.detection for track in visible if is_due(track)]
-        if wanted:
-            embed(np.array(wanted, dtype=np.intp))
-        looked = set()
-        for track in visible:
-            sight, known_ = sights[track.id], track.id in self._ids
-            look = None if track.detection is None else looks.get(track.detection)
-            if track.detection is None or not unhindered[track.detection]:
-                other = sight.other if known_ or look is None else (*sight.other, look)
-                sight = replace(sight, clear=() if known_ else sight.clear, other=other)
-            elif look is not None:
-                looked.add(track.id)
-                sight = replace(sight, clear=(*sight.clear, look)[-MEMORY:], looked_at=stamp)
-            sights[track.id] = sight
-        self._sights = sights
-        return looked
-
-    def _decide(self, tracks: Sequence[Track], stamp: int) -> None:
-        """Give new tracks the ids of persons who look like them, or new ones."""
-        gallery = self._camera.gallery
-        taken = set(self._ids.values())
-        oldest = stamp - self.settings.remember * SECOND
-        free = [
-            id_
-            for id_, person in gallery.persons.items()
-            if id_ not in taken and person.seen_at >= oldest
-        ]
-        ids = dict(self._ids)
-        ready, seen, rows = [], [], []
-        for track in tracks:
-            sight = self._sights.get(track.id) or _Sight(stamp)
-            look = sight.look if free else None
-            row = [] if look is None else [gallery.persons[id_].distance(look) for id_ in free]
-            if not free or sight.is_known(row, self._camera.same_person, stamp):
-                ready.append(track.id)
-                if row:
-                    seen.append(track.id)
-                    rows.append(row)
-        distance = np.array(rows).reshape(len(seen), len(free))
-        if len(free) > 1:
-            best = np.partition(distance, 1, axis=1)
-            distance = np.where(
-                distance > best[:, 1:2] - MARGIN * self._camera.same_person, np.inf, distance
-            )
-        pairs = associate(
-            distance, self._camera.same_person, np.arange(len(seen)), np.arange(len(free))
-        )
-        for row, column in zip(pairs.tracks.tolist(), pairs.detections.tolist()):
-            ids[seen[row]] = free[column]
-        for local in ready:
-            if local not in ids:
-                ids[local] = gallery.next_id
-                gallery.next_id += 1
-        self._ids = ids
-
-    def _tell(self, visible: Sequence[Track], looked: set[int], stamp: int) -> None:
-        """Let the gallery know who was seen, and what they look like once that is sure."""
-        persons = self._camera.gallery.persons
-        for track in visible:
-            if track.id not in self._ids:
-                continue
-            person = persons.pop(self._ids[track.id], None) or Person()
-            person.cameras.add(self._camera)
-            person.seen_at = stamp
-            clear = self._sights[track.id].clear if track.id in looked else ()
-            # Until it is sure that the track has not strayed, looks wait.
-            for look in clear[-1:] if len(clear) > ENOUGH_LOOKS else clear:
-                if len(clear) >= ENOUGH_LOOKS or not person.views:
-                    self._add(person, look)
-            persons[self._ids[track.id]] = person
-        for id_ in list(persons)[: max(0, len(persons) - MAX_PERSONS)]:
-            del persons[id_]
-
-    def _add(self, person: Person, look: Embeddings) -> None:
-        limit = self._camera.same_person
-        views = person.views.get(self._camera)
-        if views is None or views.means.shape[1] != len(look):
-            person.views[self._camera] = Views(look[None], np.ones(1, dtype=np.int64))
-        elif views.distance(look) <= DOUBT * limit:
-            person.views[self._camera] = views.seen(look, VIEW_DISTANCE * limit)
-
-    def _renamed(self, tracks: Sequence[Track]) -> list[Track]:
-        """Return the tracks that have an id, in the order of these."""
-        renamed = [
-            track._replace(id=self._ids[track.id]) for track in tracks if track.id in self._ids
-        ]
-        return sorted(renamed, key=lambda track: track.id)
-
-    @property
-    def tracks(self) -> list[Track]:
-        """All tracks that have an id, also invisible ones."""
-        return self._renamed(self._tracker.tracks)
-
-
-def clear(detections: Detections) -> NDArray[np.bool_]:
-    """Tell which detections nobody else covers, and that are not cut off by the border."""
-    boxes = detections.boxes
-    if not len(boxes):
-        return np.zeros(0, dtype=bool)
-    covered = coverage(boxes, boxes)
-    np.fill_diagonal(covered, 0.0)
-    alone = covered.max(axis=1) <= CLEAR_COVERAGE
-    if detections.image_size is not None:
-        near, far = at_border(boxes, detections.image_size)
-        alone &= ~(near | far).any(axis=1)
-    return np.asarray(alone)

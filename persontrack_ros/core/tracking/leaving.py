@@ -61,7 +61,7 @@ def leaving(
     return away & (outwards[:, 0] | outwards[:, 1]) & ~(carried[:, 0] | carried[:, 1])
 
 
-def note_drift(table: Table, shift: FloatArray, elapsed: float) -> None:
+def record_drift(table: Table, shift: FloatArray, elapsed: float) -> None:
     """
     Note how fast the background goes, of the tracks that were just seen.
 

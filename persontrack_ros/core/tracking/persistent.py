@@ -20,15 +20,19 @@ from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed, Embeddings, known, normalise
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, Noise, States
-from persontrack_ros.core.tracking.leaving import at_border, leaving, note_drift
-from persontrack_ros.core.tracking.stages import Found, Matching, match, near, reunite, unambiguous
+from persontrack_ros.core.tracking.leaving import at_border, leaving, record_drift
+from persontrack_ros.core.tracking.stages import (
+    Detected,
+    Matching,
+    candidate_pairs,
+    match,
+    reunite,
+    unambiguous,
+)
 from persontrack_ros.core.tracking.stored import checked, checked_if_known
 from persontrack_ros.core.tracking.table import Table
-from persontrack_ros.core.tracking.track import NO_DETECTION, Track, TrackState, make_tracks
+from persontrack_ros.core.tracking.track import NO_DETECTION, Track
 from persontrack_ros.core.tracking.undo import undone_by_errors
-
-# By whether a track is confirmed.
-_STATES = (TrackState.TENTATIVE, TrackState.CONFIRMED)
 
 # How people walk and how detectors err: maximum likelihood of detections that were assigned to
 # ground truth, over four detectors and eight sequences. Time in seconds.
@@ -138,16 +142,16 @@ class Persistent:
             self._move(motion, elapsed)
         self._predict(elapsed)
         measurements = boxes_to_measurements(detections.boxes)
-        pairs = near(self._table, detections.boxes, measurements)
+        pairs = candidate_pairs(self._table, detections.boxes, measurements)
         matching = Matching(len(self._table), len(detections))
         matching.add(*unambiguous(pairs, self._fresh()))
-        looks = self._look(np.flatnonzero(matching.free), embed, len(detections))
-        found = Found(measurements, detections.scores, looks, known(looks))
-        match(matching, self._table, pairs, found, self._now)
-        self._watch_growth(matching, found, elapsed)
-        self._correct(matching, found)
+        embeddings = self._embed(np.flatnonzero(matching.free), embed, len(detections))
+        detected = Detected(measurements, detections.scores, embeddings, known(embeddings))
+        match(matching, self._table, pairs, detected, self._now)
+        self._watch_growth(matching, detected, elapsed)
+        self._correct(matching, detected)
         self._drop_tentative()
-        self._start(np.flatnonzero(matching.free), found)
+        self._start(np.flatnonzero(matching.free), detected)
         self._confirm()
         return self._visible(detections)
 
@@ -183,7 +187,7 @@ class Persistent:
         for name, column in vars(self._table).items():
             if name != 'kalman':
                 # Looks may be those of a model with other vectors.
-                widths = (None,) if name == 'looks' else column.shape[1:]
+                widths = (None,) if name == 'embeddings' else column.shape[1:]
                 columns[name] = checked(state, name, column.dtype, (count, *widths))
         self._table = Table(kalman=States.restore(state, count), **columns)
         self._growth = growth
@@ -195,7 +199,7 @@ class Persistent:
     @property
     def tracks(self) -> list[Track]:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
-        return self._as_tracks(np.arange(len(self._table)), self._table.boxes)
+        return self._table.as_tracks(np.arange(len(self._table)), self._table.boxes)
 
     @property
     def ids(self) -> set[int]:
@@ -212,15 +216,15 @@ class Persistent:
     def _forget(self, image_size: Optional[tuple[int, int]], elapsed: float) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
         lost = self._table.lost_time(self._now)
-        familiar = self._table.familiar
-        gone = lost > np.where(familiar, LOST_TIME, UNKNOWN_TIME)
+        embedded = self._table.embedded
+        deleted = lost > np.where(embedded, LOST_TIME, UNKNOWN_TIME)
         if self._nearing:
             # At a low rate, who was seen in the last image is not lost yet.
-            gone |= ~familiar & (self._table.misses > 0) & (lost > UNKNOWN_TIME_NEARING)
+            deleted |= ~embedded & (self._table.misses > 0) & (lost > UNKNOWN_TIME_NEARING)
         if image_size is not None:
-            gone |= leaving(self._table, image_size, self._now, elapsed)
-        if gone.any():
-            self._table = self._table[~gone]
+            deleted |= leaving(self._table, image_size, self._now, elapsed)
+        if deleted.any():
+            self._table = self._table[~deleted]
 
     def _resize(self, image_size: Optional[tuple[int, int]]) -> None:
         """Take the tracks along to images of another resolution, which show the same."""
@@ -238,7 +242,7 @@ class Persistent:
         moved = table.kalman.move(motion)
         shift = moved.position[:, :2] - table.kalman.position[:, :2]
         table.kalman = moved
-        note_drift(table, shift, elapsed)
+        record_drift(table, shift, elapsed)
 
     def _predict(self, elapsed: float) -> None:
         table = self._table
@@ -255,21 +259,21 @@ class Persistent:
         """Tell which tracks were seen in the last image, and looked at not long ago."""
         table = self._table
         fresh = table.confirmed & (table.misses == 1)
-        return fresh & (self._now - table.looked_at < self.settings.refresh_time)
+        return fresh & (self._now - table.embedded_at < self.settings.refresh_time)
 
-    def _look(self, wanted: IndexArray, embed: Embed, count: int) -> Embeddings:
+    def _embed(self, wanted: IndexArray, embed: Embed, count: int) -> Embeddings:
         """Return embeddings of all detections, zero for those that are not wanted."""
         table = self._table
-        vectors = embed(wanted) if len(wanted) else table.looks[:0]
-        if vectors.shape[1] != table.looks.shape[1]:
+        vectors = embed(wanted) if len(wanted) else table.embeddings[:0]
+        if vectors.shape[1] != table.embeddings.shape[1]:
             # The first vectors, or those of another model: the old ones say nothing.
-            table.looks = np.zeros((len(table), vectors.shape[1]), dtype=np.float32)
-            table.look_counts[:] = 0
+            table.embeddings = np.zeros((len(table), vectors.shape[1]), dtype=np.float32)
+            table.embedding_counts[:] = 0
         if len(wanted) == count:
             return vectors
-        looks = np.zeros((count, vectors.shape[1]), dtype=np.float32)
-        looks[wanted] = vectors
-        return looks
+        embeddings = np.zeros((count, vectors.shape[1]), dtype=np.float32)
+        embeddings[wanted] = vectors
+        return embeddings
 
     @property
     def _nearing(self) -> bool:
@@ -277,12 +281,12 @@ class Persistent:
         growth, count = self._growth
         return bool(growth > NEARING * (count + NEARING_DOUBT))
 
-    def _watch_growth(self, matching: Matching, found: Found, elapsed: float) -> None:
+    def _watch_growth(self, matching: Matching, detected: Detected, elapsed: float) -> None:
         """Note how much greater those seen in the last image and in this one are than expected."""
         table = self._table
         rows = np.flatnonzero((matching.detection_of != NO_DETECTION) & (table.misses == 1))
         states = table.kalman[rows]
-        growth = (found.measurements[matching.detection_of[rows]] - states.position)[:, 3]
+        growth = (detected.measurements[matching.detection_of[rows]] - states.position)[:, 3]
         growth /= np.sqrt(states.innovation_variance(WALKING.measurement)[:, 3])
         # One person who is mistaken for another says little.
         limit = np.sqrt(GATING_THRESHOLD)
@@ -290,34 +294,34 @@ class Persistent:
         kept = np.exp(-elapsed / NEARING_TIME)
         self._growth = kept * self._growth + [total, len(rows)]
 
-    def _correct(self, matching: Matching, found: Found) -> None:
+    def _correct(self, matching: Matching, detected: Detected) -> None:
         """Update the matched tracks by their detections."""
         table = self._table
         matched = matching.detection_of != NO_DETECTION
         rows = np.flatnonzero(matched)
         columns = matching.detection_of[rows]
-        scores = found.scores[columns]
-        table.kalman[rows] = table.kalman[rows].update(found.measurements[columns], WALKING)
+        scores = detected.scores[columns]
+        table.kalman[rows] = table.kalman[rows].update(detected.measurements[columns], WALKING)
         table.hits += matched
         table.misses[matched] = 0
         table.seen_at[matched] = self._now
         table.scores[rows] = scores
         table.best_scores[rows] = np.maximum(table.best_scores[rows], scores)
         table.detections = matching.detection_of
-        looked = found.known[columns]
-        rows, columns = rows[looked], columns[looked]
-        looks = table.looks[rows]
-        looks *= np.minimum(table.look_counts[rows], MEMORY / (1 - MEMORY))[:, None]
-        looks += found.looks[columns]
+        embedded = detected.known[columns]
+        rows, columns = rows[embedded], columns[embedded]
+        embeddings = table.embeddings[rows]
+        embeddings *= np.minimum(table.embedding_counts[rows], MEMORY / (1 - MEMORY))[:, None]
+        embeddings += detected.embeddings[columns]
         # A new array, see Table.copy; they are large.
         if len(rows) < len(table):
-            mixed = table.looks.copy()
-            mixed[rows] = normalise(looks)
-            table.looks = mixed
+            mixed = table.embeddings.copy()
+            mixed[rows] = normalise(embeddings)
+            table.embeddings = mixed
         else:
-            table.looks = normalise(looks)
-        table.look_counts[rows] += 1
-        table.looked_at[rows] = self._now
+            table.embeddings = normalise(embeddings)
+        table.embedding_counts[rows] += 1
+        table.embedded_at[rows] = self._now
 
     def _drop_tentative(self) -> None:
         table = self._table
@@ -325,15 +329,15 @@ class Persistent:
         if not kept.all():
             self._table = table[kept]
 
-    def _start(self, columns: IndexArray, found: Found) -> None:
+    def _start(self, columns: IndexArray, detected: Detected) -> None:
         """Make tentative tracks of the detections that are nobody's."""
         if not len(columns):
             return
         started = Table.start(
             self.next_id,
-            States.initiate(found.measurements[columns], WALKING),
-            found.scores[columns],
-            found.looks[columns],
+            States.initiate(detected.measurements[columns], WALKING),
+            detected.scores[columns],
+            detected.embeddings[columns],
             columns,
             self._now,
         )
@@ -346,11 +350,11 @@ class Persistent:
         due = np.flatnonzero(~table.confirmed)
         if not len(due):
             return
-        familiar, hits, scores = table.familiar[due], table.hits[due], table.best_scores[due]
+        embedded, hits, scores = table.embedded[due], table.hits[due], table.best_scores[due]
         clear_score = min(CLEAR_SCORE, CLEAR_PART * self._mean_score)
         certain_score = min(CERTAIN_SCORE, CERTAIN_PART * self._mean_score)
         clear = (scores >= clear_score) & (hits >= self.settings.n_init)
-        certain = (scores >= certain_score) & (hits == 1) & familiar
+        certain = (scores >= certain_score) & (hits == 1) & embedded
         due = due[clear | certain]
         lost = np.flatnonzero(table.confirmed & (table.misses > 0))
         table.confirmed[due] = True
@@ -378,7 +382,7 @@ class Persistent:
         visible = table.confirmed & (table.misses == 0)
         rows = np.flatnonzero(table.confirmed & ~visible & (lost <= COVERED_TIME))
         # Predictions without looks, by which mistakes are noticed, do more harm than good.
-        rows = rows[table.familiar[rows]]
+        rows = rows[table.embedded[rows]]
         if len(rows):
             shown = np.flatnonzero(visible)
             bottom = boxes[:, 1] + boxes[:, 3]
@@ -389,18 +393,4 @@ class Persistent:
                 near, far = at_border(boxes, detections.image_size)
                 missed &= ~(near | far).any(axis=1)
             visible[rows] = covered.any(axis=1) | missed[rows]
-        return self._as_tracks(np.flatnonzero(visible), boxes)
-
-    def _as_tracks(self, rows: IndexArray, boxes: FloatArray) -> list[Track]:
-        table = self._table
-        return make_tracks(
-            table.ids[rows],
-            boxes[rows],
-            table.kalman.velocity[rows, :2],
-            table.scores[rows],
-            [_STATES[confirmed] for confirmed in table.confirmed[rows].tolist()],
-            table.ages[rows],
-            table.hits[rows],
-            table.misses[rows],
-            table.detections[rows],
-        )
+        return table.as_tracks(np.flatnonzero(visible), boxes)

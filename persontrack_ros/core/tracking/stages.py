@@ -27,7 +27,7 @@ from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
 from persontrack_ros.core.tracking.table import Table
 from persontrack_ros.core.tracking.track import NO_DETECTION
 
-NOBODY = np.empty(0, dtype=np.intp)
+NO_ROWS = np.empty(0, dtype=np.intp)
 
 # A track competes for so many detections at most, the nearest ones. No crowd is that dense, and
 # a detector that finds thousands of persons in one place may not stop the robot.
@@ -66,12 +66,12 @@ PRODUCT_GAIN = 16
 
 
 @dataclass(frozen=True)
-class Found:
-    """The detections of an image; their looks are zero where nobody asked for them."""
+class Detected:
+    """Detections of one frame. Embeddings that were not requested are zero vectors."""
 
     measurements: FloatArray
     scores: FloatArray
-    looks: Embeddings
+    embeddings: Embeddings
     known: NDArray[np.bool_]
 
 
@@ -113,8 +113,8 @@ class Matching:
 
     def open(self, pairs: Pairs, tracks: NDArray[np.bool_]) -> Pairs:
         """Return the pairs of these tracks that may still be matched."""
-        lonely = tracks & (self.detection_of == NO_DETECTION)
-        return pairs[lonely[pairs.tracks] & self.free[pairs.detections]]
+        unmatched = tracks & (self.detection_of == NO_DETECTION)
+        return pairs[unmatched[pairs.tracks] & self.free[pairs.detections]]
 
     def assign(
         self, pairs: Pairs, allowed: NDArray[np.bool_], cost: FloatArray, max_cost: float
@@ -125,23 +125,23 @@ class Matching:
         self.add(tracks[chosen], detections[chosen])
 
 
-def _distance(looks: Embeddings, others: Embeddings) -> FloatArray:
+def _distance(embeddings: Embeddings, others: Embeddings) -> FloatArray:
     """Return cosine distances ``(N, M)``; of the unknown, one that neither helps nor forbids."""
-    distance = cosine_distance(looks, others)
-    distance[~known(looks)] = UNKNOWN_DISTANCE
+    distance = cosine_distance(embeddings, others)
+    distance[~known(embeddings)] = UNKNOWN_DISTANCE
     distance[:, ~known(others)] = UNKNOWN_DISTANCE
     return distance
 
 
-def _distance_of_pairs(pairs: Pairs, table: Table, found: Found) -> FloatArray:
+def _distance_of_pairs(pairs: Pairs, table: Table, detected: Detected) -> FloatArray:
     """Return :func:`_distance` of the looks of each pair, shape ``(P,)``."""
-    looks, rows, columns = table.looks, pairs.tracks, pairs.detections
-    if PRODUCT_GAIN * len(pairs) < len(looks) * len(found.looks):
-        similarity = np.einsum('ij,ij->i', looks[rows], found.looks[columns])
+    embeddings, rows, columns = table.embeddings, pairs.tracks, pairs.detections
+    if PRODUCT_GAIN * len(pairs) < len(embeddings) * len(detected.embeddings):
+        similarity = np.einsum('ij,ij->i', embeddings[rows], detected.embeddings[columns])
     else:
-        similarity = (looks @ found.looks.T)[rows, columns]
-    familiar = table.familiar[rows] & found.known[columns]
-    return np.where(familiar, 1 - similarity, UNKNOWN_DISTANCE)
+        similarity = (embeddings @ detected.embeddings.T)[rows, columns]
+    embedded = table.embedded[rows] & detected.known[columns]
+    return np.where(embedded, 1 - similarity, UNKNOWN_DISTANCE)
 
 
 def _apart(table: Table, rows: IndexArray, measurements: FloatArray, now: float) -> FloatArray:
@@ -161,15 +161,15 @@ def _apart(table: Table, rows: IndexArray, measurements: FloatArray, now: float)
 
 
 def _distance_in_reach(
-    table: Table, rows: IndexArray, looks: Embeddings, measurements: FloatArray, now: float
+    table: Table, rows: IndexArray, embeddings: Embeddings, measurements: FloatArray, now: float
 ) -> FloatArray:
     """Return :func:`_distance` of tracks; infinite where nobody gets while they are lost."""
-    distance = _distance(table.looks[rows], looks)
+    distance = _distance(table.embeddings[rows], embeddings)
     distance[_apart(table, rows, measurements, now) > REACH] = np.inf
     return distance
 
 
-def near(table: Table, boxes: FloatArray, measurements: FloatArray) -> Pairs:
+def candidate_pairs(table: Table, boxes: FloatArray, measurements: FloatArray) -> Pairs:
     """Return all pairs that overlap enough for anything, or that pass the filter's gate."""
     own, position = table.boxes, table.kalman.position
     variance = table.kalman.innovation_variance(GATE)
@@ -210,7 +210,7 @@ def unambiguous(pairs: Pairs, fresh: NDArray[np.bool_]) -> tuple[IndexArray, Ind
     :param fresh: which tracks need no new look to be found, shape ``(N,)``.
     """
     if not fresh.any():
-        return NOBODY, NOBODY
+        return NO_ROWS, NO_ROWS
     touching = pairs[pairs.overlap > OTHERS_IOU]
     alone = fresh[touching.tracks] & (touching.overlap >= UNAMBIGUOUS_IOU)
     for side in (touching.tracks, touching.detections):
@@ -218,22 +218,22 @@ def unambiguous(pairs: Pairs, fresh: NDArray[np.bool_]) -> tuple[IndexArray, Ind
     return touching.tracks[alone], touching.detections[alone]
 
 
-def match(matching: Matching, table: Table, pairs: Pairs, found: Found, now: float) -> None:
+def match(matching: Matching, table: Table, pairs: Pairs, detected: Detected, now: float) -> None:
     """Match the tracks and detections that are left, in three stages."""
     if matching.free.any():
-        by_everything(matching, table, pairs, found)
+        by_everything(matching, table, pairs, detected)
     if matching.free.any():
         by_overlap(matching, table, pairs)
     if matching.free.any():
-        by_looks(matching, table, found, now)
+        by_appearance(matching, table, detected, now)
 
 
-def by_everything(matching: Matching, table: Table, pairs: Pairs, found: Found) -> None:
+def by_everything(matching: Matching, table: Table, pairs: Pairs, detected: Detected) -> None:
     """Match confirmed tracks by overlap or gate, and looks."""
     pairs = matching.open(pairs, table.confirmed)
     if not len(pairs):
         return
-    distance = _distance_of_pairs(pairs, table, found)
+    distance = _distance_of_pairs(pairs, table, detected)
     feasible = (pairs.overlap > MIN_IOU) & (distance <= MAX_DISTANCE_OVERLAPPING)
     feasible |= pairs.in_gate & (distance <= MAX_DISTANCE_IN_GATE)
     cost = 1 - pairs.overlap + APPEARANCE_WEIGHT * distance
@@ -246,14 +246,14 @@ def by_overlap(matching: Matching, table: Table, pairs: Pairs) -> None:
     matching.assign(pairs, pairs.overlap >= MIN_IOU, 1 - pairs.overlap, 1 - MIN_IOU)
 
 
-def by_looks(matching: Matching, table: Table, found: Found, now: float) -> None:
+def by_appearance(matching: Matching, table: Table, detected: Detected, now: float) -> None:
     """Match confirmed tracks by their looks, as far as somebody may have come since."""
     rows = np.flatnonzero(table.confirmed & (matching.detection_of == NO_DETECTION))
     if not len(rows):
         return
     columns = np.flatnonzero(matching.free)
     distance = _distance_in_reach(
-        table, rows, found.looks[columns], found.measurements[columns], now
+        table, rows, detected.embeddings[columns], detected.measurements[columns], now
     )
     nearby = associate(distance, MAX_DISTANCE_NEARBY, rows, columns)
     matching.add(nearby.tracks, nearby.detections)
@@ -266,5 +266,7 @@ def reunite(table: Table, lost: IndexArray, due: IndexArray, now: float) -> Asso
     :param lost: rows of tracks that are lost.
     :param due: rows of the new ones, as the detections of the result.
     """
-    distance = _distance_in_reach(table, lost, table.looks[due], table.kalman.position[due], now)
+    distance = _distance_in_reach(
+        table, lost, table.embeddings[due], table.kalman.position[due], now
+    )
     return associate(distance, REUNION_DISTANCE, lost, due)

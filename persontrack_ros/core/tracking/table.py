@@ -13,6 +13,10 @@ from persontrack_ros.core.base.geometry import FloatArray, measurements_to_boxes
 from persontrack_ros.core.tracking.appearance import Embeddings, known
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import States
+from persontrack_ros.core.tracking.track import Track, TrackState, make_tracks
+
+# By whether a track is confirmed.
+_STATES = (TrackState.TENTATIVE, TrackState.CONFIRMED)
 
 
 @dataclass
@@ -26,11 +30,11 @@ class Table:
     hits: NDArray[np.intp]
     misses: NDArray[np.intp]
     seen_at: FloatArray
-    looked_at: FloatArray
+    embedded_at: FloatArray
     scores: FloatArray
     best_scores: FloatArray
-    looks: Embeddings
-    look_counts: NDArray[np.intp]
+    embeddings: Embeddings
+    embedding_counts: NDArray[np.intp]
     detections: IndexArray
     drifts: FloatArray
 
@@ -40,17 +44,17 @@ class Table:
         first_id: int,
         kalman: States,
         scores: FloatArray,
-        looks: Embeddings,
-        found: IndexArray,
+        embeddings: Embeddings,
+        detected: IndexArray,
         now: float,
     ) -> Table:
         """
         Make a tentative track of each detection.
 
         :param kalman: the states of the tracks.
-        :param found: index of each detection.
+        :param detected: index of each detection.
         """
-        count = len(found)
+        count = len(detected)
         return cls(
             kalman=kalman,
             ids=np.arange(first_id, first_id + count),
@@ -59,12 +63,12 @@ class Table:
             hits=np.ones(count, dtype=np.intp),
             misses=np.zeros(count, dtype=np.intp),
             seen_at=np.full(count, now),
-            looked_at=np.full(count, now),
+            embedded_at=np.full(count, now),
             scores=scores,
             best_scores=scores,
-            looks=looks,
-            look_counts=known(looks).astype(np.intp),
-            detections=found,
+            embeddings=embeddings,
+            embedding_counts=known(embeddings).astype(np.intp),
+            detections=detected,
             drifts=np.zeros((count, 2)),
         )
 
@@ -72,9 +76,9 @@ class Table:
         return len(self.ids)
 
     @property
-    def familiar(self) -> NDArray[np.bool_]:
+    def embedded(self) -> NDArray[np.bool_]:
         """Tell which tracks have looks that are known."""
-        return self.look_counts > 0
+        return self.embedding_counts > 0
 
     @property
     def boxes(self) -> FloatArray:
@@ -96,9 +100,27 @@ class Table:
     def copy(self) -> Table:
         """Return a table that can be changed in place while this one stays, but for the looks."""
         columns = (
-            (column if column is self.looks else column.copy()) for column in self._arrays()
+            (column if column is self.embeddings else column.copy()) for column in self._arrays()
         )
         return Table(self.kalman.copy(), *columns)
 
     def _arrays(self) -> list[NDArray[Any]]:
         return [getattr(self, each.name) for each in dataclasses.fields(self)[1:]]
+
+    def as_tracks(self, rows: IndexArray, boxes: FloatArray) -> list[Track]:
+        """
+        Return some of the tracks.
+
+        :param boxes: of all.
+        """
+        return make_tracks(
+            self.ids[rows],
+            boxes[rows],
+            self.kalman.velocity[rows, :2],
+            self.scores[rows],
+            [_STATES[confirmed] for confirmed in self.confirmed[rows].tolist()],
+            self.ages[rows],
+            self.hits[rows],
+            self.misses[rows],
+            self.detections[rows],
+        )

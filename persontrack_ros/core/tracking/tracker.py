@@ -13,7 +13,8 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.config.settings import NONE, TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
 from persontrack_ros.core.tracking.deep_sort import DeepSort
-from persontrack_ros.core.tracking.gallery import Camera, Gallery, GalleryTracker
+from persontrack_ros.core.tracking.gallery import Camera, Gallery
+from persontrack_ros.core.tracking.gallery_tracker import GalleryTracker
 from persontrack_ros.core.tracking.persistent import Persistent
 from persontrack_ros.core.tracking.track import Track
 

@@ -1,0 +1,298 @@
+"""
+Parts of tracks in a whole video: cut where a track went over to another person, and joined anew.
+
+Times are in seconds, lengths in heights of the person's box, as in the persistent tracker.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persontrack_ros.core.base.geometry import (
+    FloatArray,
+    boxes_to_measurements,
+    measurements_to_boxes,
+)
+from persontrack_ros.core.config.settings import TrackerSettings
+from persontrack_ros.core.tracking.appearance import Embeddings, known, normalise
+from persontrack_ros.core.tracking.association import IndexArray, associate_sparse
+from persontrack_ros.core.tracking.leaving import EXIT_TIME, at_border
+from persontrack_ros.core.tracking.persistent import LOST_TIME, MIN_SIZE, WALKING
+from persontrack_ros.core.tracking.smoother import smooth
+from persontrack_ros.core.tracking.stages import REACH
+from persontrack_ros.core.tracking.track import Track, TrackState
+
+# A track is cut where the mean looks of so many detections before and after are so far apart.
+CUT_WINDOW = 10
+CUT_DISTANCE = 0.4
+
+# Parts are joined up to this cosine distance of their mean looks.
+JOIN_DISTANCE = 0.45
+
+# What the motion counts, against the cosine distance, where it is as bad as can be.
+MOTION_WEIGHT = 0.2
+
+# Tracks of fewer detections are dropped, and those that were detected in a smaller part of the
+# images in which they would be shown.
+MIN_HITS = 5
+MIN_SEEN = 0.3
+
+# Longer gaps are not filled.
+FILL_TIME = 2.5
+
+# A detector errs alike in images that follow each other, while the smoother takes errors for
+# independent: it has to believe each detection less, as if it erred so many times as much.
+ALIKE = 3.0
+
+# Seconds by which rounding may be wrong, at most.
+LEEWAY = 1e-3
+
+
+@dataclass(frozen=True)
+class Part:
+    """
+    Detections of one person in the order of time, at most one per frame.
+
+    :ivar frames: indices of frames, shape ``(N,)``.
+    :ivar boxes: in pixels of the first image, shape ``(N, 4)``.
+    :ivar scores: shape ``(N,)``.
+    :ivar detections: indices within the frames, shape ``(N,)``.
+    :ivar embedding: sum of the looks, shape ``(D,)``; zero if none is known.
+    :ivar confirmed: whether the online tracker was sure that this is a person.
+    """
+
+    frames: IndexArray
+    boxes: FloatArray
+    scores: FloatArray
+    detections: IndexArray
+    embedding: Embeddings
+    confirmed: bool
+
+    def followed_by(self, other: Part) -> Part:
+        """Return both as one."""
+        width = max(len(self.embedding), len(other.embedding))
+        return Part(
+            np.concatenate([self.frames, other.frames]),
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.detections, other.detections]),
+            _padded(self.embedding, width) + _padded(other.embedding, width),
+            self.confirmed or other.confirmed,
+        )
+
+
+class Hit(NamedTuple):
+    """A detection of a track, see :class:`Part`."""
+
+    frame: int
+    box: FloatArray
+    score: float
+    detection: int
+    embedding: Embeddings
+
+
+def cut(hits: Sequence[Hit], confirmed: bool, scenes: Sequence[int]) -> list[Part]:
+    """Cut a track where it went over to another person, and where another scene begins."""
+    count, width = len(hits), max(len(hit.embedding) for hit in hits)
+    embeddings = np.array([_padded(hit.embedding, width) for hit in hits], dtype=np.float32)
+    sums = np.concatenate([np.zeros_like(embeddings[:1]), embeddings.cumsum(axis=0)])
+    indices = np.arange(1, count)
+    before = normalise(sums[indices] - sums[np.maximum(indices - CUT_WINDOW, 0)])
+    after = normalise(sums[np.minimum(indices + CUT_WINDOW, count)] - sums[indices])
+    change = 1 - np.sum(before * after, axis=1)
+    change[~(known(before) & known(after))] = 0.0
+    cuts: list[int] = []
+    for index in np.argsort(-change, kind='stable'):
+        if change[index] <= CUT_DISTANCE:
+            break
+        # One exchange is seen from all places near it.
+        if all(abs(int(indices[index]) - other) >= CUT_WINDOW for other in cuts):
+            cuts.append(int(indices[index]))
+    frames = [hit.frame for hit in hits]
+    edges = sorted({0, *cuts, *np.searchsorted(frames, scenes).tolist(), count})
+    return [
+        Part(
+            np.array([hit.frame for hit in hits[first:last]]),
+            np.array([hit.box for hit in hits[first:last]]),
+            np.array([hit.score for hit in hits[first:last]]),
+            np.array([hit.detection for hit in hits[first:last]]),
+            embeddings[first:last].sum(axis=0),
+            confirmed,
+        )
+        for first, last in itertools.pairwise(edges)
+    ]
+
+
+def _padded(embedding: Embeddings, width: int) -> Embeddings:
+    return np.pad(embedding, (0, width - len(embedding)))
+
+
+def join(
+    parts: Sequence[Part],
+    times: FloatArray,
+    settings: TrackerSettings,
+    image_size: Optional[tuple[int, int]],
+) -> list[Part]:
+    """Join parts that are one person: the best matching ends and beginnings, until none match."""
+    chains = [_Chain.of(part, times) for part in parts]
+    while len(chains) > 1:
+        cost, rows, columns = _join_costs(chains, times, settings, image_size)
+        pairs = associate_sparse(cost, JOIN_DISTANCE + MOTION_WEIGHT, rows, columns)
+        if not len(pairs):
+            break
+        follower = dict(zip(rows[pairs].tolist(), columns[pairs].tolist()))
+        joined = []
+        for first in sorted(set(range(len(chains))) - set(follower.values())):
+            part, last = chains[first].part, first
+            while last in follower:
+                last = follower[last]
+                part = part.followed_by(chains[last].part)
+            joined.append(chains[first] if last == first else _Chain.of(part, times))
+        chains = joined
+    return [chain.part for chain in chains]
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """
+    A part, and where it begins and ends.
+
+    :ivar ends: position and velocity at the first and the last frame, shape ``(2, 2, 4)``.
+    """
+
+    part: Part
+    ends: FloatArray
+
+    @classmethod
+    def of(cls, part: Part, times: FloatArray) -> _Chain:
+        _, position, velocity = _smooth(part, times)
+        return cls(part, np.array([[position[i], velocity[i]] for i in (0, -1)]))
+
+
+def _join_costs(
+    chains: Sequence[_Chain],
+    times: FloatArray,
+    settings: TrackerSettings,
+    image_size: Optional[tuple[int, int]],
+) -> tuple[FloatArray, IndexArray, IndexArray]:
+    """
+    Return what it costs to let chains follow each other, wherever that is possible.
+
+    :returns: the costs, shape ``(P,)``; the indices of the chains before, and those of the chains
+        after.
+    """
+    width = max(len(chain.part.embedding) for chain in chains)
+    embeddings = normalise(np.array([_padded(chain.part.embedding, width) for chain in chains]))
+    begins, ends = (np.array([chain.part.frames[i] for chain in chains]) for i in (0, -1))
+    first, last = np.moveaxis(np.array([chain.ends for chain in chains]), 0, 2)
+    leaving = np.zeros(len(chains), dtype=bool)
+    if image_size is not None:
+        leaving = _leaving(last[0], last[1], image_size)
+    # In the order in which they begin, those that may follow another one are a range.
+    order = np.argsort(begins, kind='stable')
+    begins, embeddings_after = begins[order], embeddings[order]
+    position, velocity = first[0][order], first[1][order]
+    starts = np.searchsorted(begins, ends, side='right')
+    longest = max(LOST_TIME, settings.remember) + LEEWAY
+    stops = np.searchsorted(times[begins], times[ends] + longest, side='right')
+    found = []
+    for row in range(len(chains)):
+        after = slice(starts[row], stops[row])
+        if not embeddings[row].any() or after.start >= after.stop:
+            continue
+        distance = 1.0 - embeddings_after[after] @ embeddings[row]
+        gap = times[begins[after]] - times[ends[row]]
+        forth = last[0, row, :2] + gap[:, None] * last[1, row, :2]
+        back = position[after, :2] - gap[:, None] * velocity[after, :2]
+        apart = np.minimum(
+            np.linalg.norm(forth - position[after, :2], axis=1),
+            np.linalg.norm(back - last[0, row, :2], axis=1),
+        )
+        apart /= last[0, row, 3] * np.sqrt(np.maximum(gap, 1e-6))
+        possible = (gap <= LOST_TIME) & (apart <= REACH)
+        if leaving[row]:
+            possible &= gap <= EXIT_TIME
+        possible |= gap <= settings.remember
+        possible &= known(embeddings_after[after]) & (distance <= JOIN_DISTANCE)
+        cost = distance + MOTION_WEIGHT * np.minimum(apart / REACH, 1)
+        found.append((cost[possible], np.full(possible.sum(), row), order[after][possible]))
+    if not found:
+        nothing = np.empty(0, dtype=np.intp)
+        return np.empty(0), nothing, nothing
+    cost, rows, columns = map(np.concatenate, zip(*found))
+    return cost, rows, columns
+
+
+def _leaving(
+    position: FloatArray, velocity: FloatArray, image_size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Tell which of the persons are at the border of the image and move outwards."""
+    near, far = at_border(measurements_to_boxes(position), image_size)
+    outwards = (near & (velocity[:, :2] < 0)) | (far & (velocity[:, :2] > 0))
+    return np.asarray(outwards.any(axis=1))
+
+
+def _smooth(part: Part, times: FloatArray) -> tuple[IndexArray, FloatArray, FloatArray]:
+    """Return the frames from the first to the last, and position and velocity in each."""
+    frames = np.arange(part.frames[0], part.frames[-1] + 1)
+    rows = part.frames - frames[0]
+    measurements = np.zeros((len(frames), 4))
+    measurements[rows] = boxes_to_measurements(part.boxes)
+    observed = np.zeros(len(frames), dtype=bool)
+    observed[rows] = True
+    noise = WALKING.with_errors(ALIKE)
+    return (frames, *smooth(times[frames], measurements, observed, noise))
+
+
+def as_tracks(
+    part: Part, times: FloatArray, cuts: IndexArray, id_: int
+) -> list[tuple[int, Track]]:
+    """Return the frame and the state of a person wherever they are shown."""
+    frames, position, velocity = _smooth(part, times)
+    position[:, 2:] = np.maximum(position[:, 2:], MIN_SIZE)
+    boxes = measurements_to_boxes(position)
+    newest = np.searchsorted(part.frames, frames, side='right') - 1
+    since = frames - part.frames[newest]
+    tracks = []
+    for row in np.flatnonzero(_shown(part, times, cuts)):
+        track = Track(
+            id=id_,
+            box=boxes[row],
+            velocity=velocity[row, :2],
+            score=float(part.scores[newest[row]]),
+            state=TrackState.CONFIRMED,
+            age=int(row) + 1,
+            hits=int(newest[row]) + 1,
+            time_since_update=int(since[row]),
+            detection=None if since[row] else int(part.detections[newest[row]]),
+        )
+        tracks.append((int(frames[row]), track))
+    return tracks
+
+
+def _shown(part: Part, times: FloatArray, cuts: IndexArray) -> NDArray[np.bool_]:
+    """
+    Tell in which frames, from the first to the last, a person is shown.
+
+    That is not in long gaps, and not in those in which another scene begins.
+    """
+    frames = np.arange(part.frames[0], part.frames[-1] + 1)
+    before = part.frames[np.searchsorted(part.frames, frames, side='right') - 1]
+    after = part.frames[np.searchsorted(part.frames, frames)]
+    scene_before, scene_after = (
+        np.searchsorted(cuts, each, side='right') for each in (before, after)
+    )
+    return (times[after] - times[before] <= FILL_TIME) & (scene_before == scene_after)
+
+
+def is_person(part: Part, times: FloatArray, cuts: IndexArray) -> bool:
+    """Tell whether a track is one of a person, and not of stray detections."""
+    hits = len(part.frames)
+    seen = hits / int(_shown(part, times, cuts).sum())
+    return part.confirmed and hits >= MIN_HITS and seen >= MIN_SEEN
