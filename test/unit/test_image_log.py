@@ -69,9 +69,8 @@ def test_detected_embedded_and_matched(write):
 def test_missing_since_the_frame_before(write):
     assert 'since' not in write({}, dropped=0, unmatched=0)
     assert write({}, dropped=3, unmatched=0).endswith('; since the one before: 3 dropped')
-    assert write({}, dropped=4, unmatched=2).endswith(
-        '; since the one before: 1 dropped, 2 unmatched'
-    )
+    line = write({}, dropped=4, unmatched=2)
+    assert line.endswith('; since the one before: 1 dropped, 2 unmatched')
     assert 'since' not in write({}, dropped=4, unmatched=2)
     # The counts begin anew with each activation.
     assert write({}, dropped=1, unmatched=0).endswith('; since the one before: 1 dropped')
