@@ -143,7 +143,7 @@ def test_arrays_of_other_types_give_the_same(tracker, frames):
     similarity = tracker.compare(image[50:200, :90], image[50:200, 100:190]).cosine
     halves = (image[50:200, :90] / 255, image[50:200, 100:190] / 255)
     assert tracker.compare(*halves).cosine == pytest.approx(similarity, abs=1e-6)
-    with pytest.raises(ImageError, match='image_b is float64 with values from'):
+    with pytest.raises(ImageError, match='image_b has the type float64 with values from'):
         tracker.compare(image, image * 1.0)
 
 

@@ -223,8 +223,6 @@ def test_what_an_including_file_sets(launch, peer_of, prefix, tmp_path, params_f
     peer = peer_of('/fleet/robot')
     assert peer.get('detector.interval') == (2 if has_file else 3)
     assert peer.get('tracker.max_age') == 70
-    assert 'imgae: persontrack.launch.py has no such argument; was image meant?' in process.output
-    assert 'robot: ' not in process.output
     end(process)
 
 
@@ -276,14 +274,15 @@ def test_large_images_get_through_unless_the_user_has_a_profile(
         ('persontrack', 'params_file:=nowhere.yaml', "there is no file 'nowhere.yaml'"),
         ('persontrack', 'params_file:=/', "there is no file '/'"),
         ('persontrack', 'source:=0', 'source: persontrack.launch.py has no such argument'),
-        ('video', 'sorce:=0', 'sorce: .*did you mean source'),
-        ('video', 'params_fle:=x', 'params_fle: .*did you mean params_file'),
+        ('video', 'sorce:=0', 'sorce: video.launch.py has no such argument; it has source, '),
+        ('video', 'params_fle:=x', 'params_fle: .*it has .* params_file, '),
         ('video', 'rate:=fast', "rate: 'fast' is not a number"),
         ('video', 'width:=-1', 'width: -1 is not in the range 0 to 16384'),
         ('video', 'stamps:=never', 'stamps.*never.*valid'),
-        ('cameras', 'camra:=front', 'camra: .*did you mean cameras'),
+        ('cameras', 'camra:=front', 'camra: .*it has cameras, '),
         ('cameras', 'cameras:=front front', "cameras: 'front' is no name of its own"),
         ('cameras', 'cameras:=front a/b', "cameras: 'a/b' is no name of its own"),
+        ('cameras', 'cameras:=front rear__2', "cameras: 'rear__2' is no name of its own"),
         ('cameras', 'cameras:= ', 'cameras is empty'),
     ],
 )
@@ -327,7 +326,7 @@ def test_without_rviz_nothing_is_started(launch, prefix, monkeypatch, tmp_path, 
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'{prefix}:{tmp_path}')
     process = launch(name, 'rviz:=true')
     assert process.wait() != 0
-    assert 'rviz2 is not installed, and nothing was started' in process.output
+    assert re.search("'rviz2' not found", process.output), process.output
     assert 'process started' not in process.output
 
 
