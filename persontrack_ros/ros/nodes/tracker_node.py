@@ -146,7 +146,7 @@ class TrackerNode(LifecycleNode):
         try:
             ended = self._stop_worker()
         finally:
-            if not ended:
+            if not ended and self._state.inputs is not None:
                 self._state.inputs.adapt()
         if not ended:
             raise PersontrackError(f'{name_work(self._state)}; the node stays active')

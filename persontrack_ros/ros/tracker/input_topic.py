@@ -260,6 +260,7 @@ class InputTopic:
 
     def _start_over(self) -> None:
         """Discard what waits: it would take more and more memory."""
+        assert self._subscription is not None
         now = self._subscription.qos_profile
         self._end()
         self._subscribe(now.reliability, now.durability)
