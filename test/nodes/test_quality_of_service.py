@@ -146,13 +146,14 @@ def test_latched_camera_info_arrives_and_so_does_any_other(
     'cyclone' in os.environ.get('RMW_IMPLEMENTATION', ''),
     reason='what Cyclone DDS loses depends on the buffers of the kernel',
 )
-def test_lost_images_are_told_of_once(models, data, start, peer, monkeypatch):
+@pytest.mark.slow
+def test_lost_images_are_told_of_once(models, data, spawn, peer, monkeypatch):
     """As many are for which the shared memory of their publisher has no room."""
-    process = start('tracker_node', reid__model='none')
+    process = spawn('tracker_node', reid__model='none')
     process.wait_for('tracking the persons')
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
         monkeypatch.delenv(name, raising=False)
-    start(
+    spawn(
         'video_publisher',
         '-p',
         'qos_overrides./image_raw.publisher.reliability:=best_effort',

@@ -17,6 +17,8 @@ from persontrack_ros.core.media.encodings import decode_image
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.ros.images import image_to_bgr
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 6
 # Longer than any test.
 FOREVER = 3600

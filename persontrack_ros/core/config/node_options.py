@@ -43,7 +43,7 @@ def camera_names(text: str) -> list[str]:
         raise SettingsError('cameras is empty: name at least one')
     for name in names:
         # ROS allows about 250 letters for the name of a topic, in which this is a part.
-        if not re.fullmatch(r'[A-Za-z_]\w{0,99}', name, re.ASCII) or names.count(name) > 1:
+        if not re.fullmatch(r'(?!.*__)[A-Za-z_]\w{0,99}', name, re.ASCII) or names.count(name) > 1:
             raise SettingsError(f'cameras: {name[:100]!r} is no name of its own for a namespace')
     return names
 
