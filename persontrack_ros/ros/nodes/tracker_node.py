@@ -114,6 +114,7 @@ class TrackerNode(LifecycleNode):
         outputs = self._state.outputs = Outputs(self)
         outputs.advertise(settings, options)
         if settings.tracker.camera_motion == TF:
+            assert outputs.transforms is not None  # it needs target_frame
             processor.turning = TurningCamera(self, outputs.transforms)
         self._inactive = Entities(self)
         self._state.statistics.begin()
@@ -145,7 +146,7 @@ class TrackerNode(LifecycleNode):
         try:
             ended = self._stop_worker()
         finally:
-            if not ended:
+            if not ended and self._state.inputs is not None:
                 self._state.inputs.adapt()
         if not ended:
             raise PersontrackError(f'{name_work(self._state)}; the node stays active')
@@ -205,7 +206,7 @@ class TrackerNode(LifecycleNode):
         destroy = [] if state.inputs is None else [state.inputs.destroy]
         self._transitions.each(
             'deactivate',
-            *(*destroy, self._inactive.restore, state.outputs.clear, self._close_account),
+            *(*destroy, self._inactive.restore, state.end_tracks, self._close_account),
         )
         state.inputs = state.worker = None
 

@@ -136,10 +136,9 @@ class InputTopic:
     @property
     def is_latched(self) -> bool:
         """Whether a message has come from publishers that need not send another one."""
-        if self._subscription is None:
+        if self._subscription is None or not self._received:
             return False
-        durability = self._subscription.qos_profile.durability
-        return self._received > 0 and durability == DurabilityPolicy.TRANSIENT_LOCAL
+        return bool(self._subscription.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
     @property
     def fault(self) -> str:
@@ -261,6 +260,7 @@ class InputTopic:
 
     def _start_over(self) -> None:
         """Discard what waits: it would take more and more memory."""
+        assert self._subscription is not None
         now = self._subscription.qos_profile
         self._end()
         self._subscribe(now.reliability, now.durability)
