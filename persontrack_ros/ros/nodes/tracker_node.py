@@ -213,7 +213,7 @@ class TrackerNode(LifecycleNode):
     def _close_account(self) -> None:
         state = self._state
         # A frame that is still in work hangs, and is given up.
-        state.dropped += state.dropped_now + (state.worker.in_work if state.worker else 0)
+        state.dropped += state.dropped_now + state.in_work
         state.inputs = state.worker = None
         account = state.account
         self._transitions.logger.info(

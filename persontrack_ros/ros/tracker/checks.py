@@ -161,6 +161,8 @@ def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
         # Space logs it with each kind of result.
         text = f'no tracks_3d: {inputs.depth_fault}'
         yield Finding(Level.WARN, text, 'depth', log=False)
+    if state.outputs.space_fault:
+        yield Finding(Level.ERROR, state.outputs.space_fault, 'space', log=False)
 
 
 def latency(node: Node, state: NodeState) -> Iterator[Finding]:

@@ -170,7 +170,18 @@ class Inputs:
     @property
     def unmatched(self) -> int:
         """Number of messages whose counterparts did not come."""
-        return sum(each.unmatched for each in (self._matcher, self._depth) if each is not None)
+        pairs = self._matcher.unmatched.total() if self._matcher is not None else 0
+        return pairs + (self._depth.unmatched if self._depth is not None else 0)
+
+    @property
+    def unpaired(self) -> int:
+        """Number of frames without detections that came in time."""
+        return self._matcher.unmatched['image'] if self._matcher is not None else 0
+
+    @property
+    def waiting(self) -> int:
+        """Number of frames that wait for their detections."""
+        return self._matcher.waiting('image') if self._matcher is not None else 0
 
     @property
     def dropped(self) -> int:

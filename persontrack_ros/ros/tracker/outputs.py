@@ -178,6 +178,11 @@ class Outputs:
         """The target and its status; None if no target is set."""
         return None if self._space is None else self._space.target
 
+    @property
+    def space_fault(self) -> str:
+        """What failed when the persons of the last frame were located, or empty."""
+        return '' if self._space is None else self._space.fault
+
     def clear(self) -> None:
         """Delete the markers: the tracks end here."""
         self._trails = Trails()

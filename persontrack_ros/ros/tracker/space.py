@@ -18,7 +18,7 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 
 from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.errors import one_line
+from persontrack_ros.core.base.errors import PersontrackError, one_line
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Locator, Scene
@@ -63,6 +63,8 @@ class Space:
 
     Each 3D position was measured in its frame. Publishing may happen on the worker's thread or the
     executor's; all methods can be called by both.
+
+    :ivar fault: what failed in the last frame, or empty.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Space:
         self._target_publisher = target_pose
         self._transforms = transforms
         self._patience = patience
+        self.fault = ''
         self._lock = threading.RLock()
         self._markers = Markers()
         self._forget()
@@ -147,8 +150,16 @@ class Space:
                 if not (frame.depth.done() and (transform is None or transform.done())):
                     return
                 self._frames.popleft()
-                if self._node.context.ok():
+                try:
                     self._finish(frame, transform, target)
+                    self.fault = ''
+                except Exception as error:  # noqa: BLE001 - a future would hide it
+                    # After Ctrl-C, nothing can be published.
+                    if self._node.context.ok():
+                        self.fault = f'no tracks_3d: {one_line(error)}'
+                        self._node.get_logger().error(
+                            self.fault, throttle_duration_sec=_WARNING_PERIOD
+                        )
 
     def _finish(self, frame: SpaceFrame, transform: Optional[Future[Pose]], target: str) -> None:
         camera, header, boxes = None, frame.header, self._measure(frame)
@@ -185,7 +196,7 @@ class Space:
         try:
             scene = Scene(*frame.depth.result(), frame.size)
             return self._locator.locate(frame.tracks, detections, scene, frame.time)
-        except Exception as error:  # noqa: BLE001 - it must not fail the thread that completes the depth
+        except PersontrackError as error:
             self._node.get_logger().warning(
                 f'no tracks_3d: {one_line(error)}', throttle_duration_sec=_WARNING_PERIOD
             )
