@@ -9,22 +9,23 @@ _MAX_LENGTH = 2500
 # What stands before the host of a URL; also with an unescaped slash, space or at sign in it.
 _USER = re.compile(
     r'(?<=[a-z0-9+.-]{2}:)(//?)'
-    r'(?:(?:[^/?#\n:]|:(?!\s))*@|[^/?#\n@:[]*:(?!\d*(?:[/?#:\s]|$))[^\n]{0,200}@)',
+    r'(?:(?:[^/?#\n:]|:(?!\s))*@|[^/?#\n@:[]*:\d*/[^\s\'"]*@|'
+    r'[^/?#\n@:[]*:(?!\d*(?:[/?#:\s]|$))[^\n]{0,200}@)',
     re.IGNORECASE,
 )
 
-# Cameras also take it in a query or in a path.
+# Cameras also take a password in the query, under any name, or in the path.
+_QUERY = re.compile(r'(:/[^\s\'"?#]*[?#])[^\s\'"]*[^\s\'":;,.)\]]')
 _SECRET = re.compile(
-    r'((?:pass(?:word|wd|phrase)?|pwd|pw|token|secret|key|auth|sig(?:nature)?)=)[^&;/\s\'"]+',
-    re.IGNORECASE,
+    r'((?:pass\w*|pwd|pw|token|secret|key|auth|sig(?:nature)?)=)[^&;/\s\'"]+', re.IGNORECASE
 )
 
 
 def without_passwords(text: str) -> str:
-    """Return a text with stars for users and passwords in the URLs in it."""
+    """Return a text with stars for users, passwords and queries in the URLs in it."""
     if ':/' not in text:
         return text
-    return _SECRET.sub(r'\1***', _USER.sub(r'\1***@', text))
+    return _SECRET.sub(r'\1***', _QUERY.sub(r'\1***', _USER.sub(r'\1***@', text)))
 
 
 class PersontrackError(Exception):
