@@ -80,7 +80,7 @@ def execute(options: argparse.Namespace) -> int:
     # Before anything takes its time.
     VideoSource(video).close()
     rounds, frames, *amounts = _QUICK if options.quick else _FULL
-    results = {
+    results: dict[str, Any] = {
         'machine': machine(),
         'video': video,
         'settings': settings.values(),

@@ -15,48 +15,15 @@ from pathlib import Path
 
 import pytest
 from sensor_msgs.msg import Image
+from stand_ins import INCLUDING, LAUNCH
+
+pytestmark = pytest.mark.slow
 
 # Not importorskip: a launch that is there and cannot be imported is no reason to skip.
 if find_spec('launch_ros') is None:
     pytest.skip('launch is not installed: no launch file was tried', allow_module_level=True)
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-
-# What `ros2 launch` does where it has no terminal. Where it has one, the terminal interrupts all
-# processes, and launch itself passes nothing on.
-LAUNCH = """\
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-source = PythonLaunchDescriptionSource(sys.argv[1])
-arguments = [tuple(each.split(':=', 1)) for each in sys.argv[2:]]
-service = LaunchService(argv=sys.argv[2:], noninteractive=True)
-service.include_launch_description(
-    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)])
-)
-sys.exit(service.run())
-"""
-
-# A launch file of somebody else, with names of its own.
-INCLUDING = """\
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch_ros.actions import PushRosNamespace, SetParameter
-
-
-def generate_launch_description():
-    return LaunchDescription([
-        DeclareLaunchArgument('robot', default_value='r2'),
-        PushRosNamespace('fleet'),
-        SetParameter('detector.interval', 3),
-        IncludeLaunchDescription(
-            PythonLaunchDescriptionSource('{file}'),
-            launch_arguments={{'namespace': 'robot', 'imgae': 'lens', **{arguments}}}.items(),
-        ),
-    ])
-"""
 
 EXECUTABLE = """\
 #!/bin/sh

@@ -62,6 +62,15 @@ class Tracker(Protocol):
         """Forget all tracks; the next one gets this id."""
         ...
 
+    @property
+    def tracks(self) -> list[Track]:
+        """All tracks that are not deleted, also tentative and invisible ones, by id."""
+        ...
+
+
+class OnlineTracker(Tracker, Protocol):
+    """A tracker whose state can be saved."""
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
         ...
@@ -73,11 +82,6 @@ class Tracker(Protocol):
         :raises KeyError: if an array is missing; the tracker is then as it was.
         :raises ValueError: if an array has another type or shape than it should; likewise.
         """
-        ...
-
-    @property
-    def tracks(self) -> list[Track]:
-        """All tracks that are not deleted, also tentative and invisible ones, by id."""
         ...
 
 
@@ -92,7 +96,7 @@ def make_bare_tracker(settings: TrackerSettings) -> Union[Persistent, DeepSort]:
     return DeepSort(settings) if settings.algorithm == 'deep_sort' else Persistent(settings)
 
 
-def make_tracker(settings: TrackerSettings, camera: Optional[Camera] = None) -> Tracker:
+def make_tracker(settings: TrackerSettings, camera: Optional[Camera] = None) -> OnlineTracker:
     """
     Return a tracker of the kind that the settings name.
 

@@ -112,8 +112,9 @@ class Space:
             transform = self._transforms.expect(frame.header, frame.stamped)
         with self._lock:
             self._frames.append((frame, transform, target))
-        for future in filter(None, (frame.depth, transform)):
-            future.add_done_callback(lambda _: self._advance())
+        frame.depth.add_done_callback(lambda _: self._advance())
+        if transform is not None:
+            transform.add_done_callback(lambda _: self._advance())
 
     def motions(self, tracks: Sequence[Track], time: int) -> dict[int, Motion]:
         """Return the known motions of persons at the time of a frame, by id."""
@@ -151,7 +152,7 @@ class Space:
 
     def _finish(self, frame: SpaceFrame, transform: Optional[Future[Pose]], target: str) -> None:
         camera, header, boxes = None, frame.header, self._measure(frame)
-        if transform is not None:
+        if transform is not None and self._transforms is not None:
             # Transforms has logged why one failed.
             failed = transform.cancelled() or transform.exception() is not None
             camera = None if failed else transform.result()
@@ -175,7 +176,7 @@ class Space:
             if id_ in visible and frame.time - time <= MAX_AGE * SECOND
         }
         if self._target_publisher is not None:
-            self._follow(frame, boxes, target, header, camera)
+            self._follow(self._target_publisher, frame, boxes, target, header, camera)
         self._markers_publisher.publish(self._markers.update(self._measured, boxes, header))
 
     def _measure(self, frame: SpaceFrame) -> Optional[dict[int, Box3D]]:
@@ -192,6 +193,7 @@ class Space:
 
     def _follow(
         self,
+        publisher: Publisher,
         frame: SpaceFrame,
         boxes: Mapping[int, Box3D],
         wanted: str,
@@ -205,13 +207,16 @@ class Space:
             wanted, visible, distances, self._measured, frame.time, self._patience
         )
         self._target, self._answered = target, clock.monotonic()
-        if camera is None or target is None or target.status is not TargetStatus.SEEN:
+        if camera is None or target is None or target.id is None:
+            return
+        if target.status is not TargetStatus.SEEN:
             return
         box = boxes[target.id]
+        assert box.velocity is not None  # the filter gives it in a fixed frame
         yaw = self._heading.update(target.id, box.position, box.velocity, camera.position)
         message = PoseStamped(header=header)
         # On the floor.
         message.pose.position.x, message.pose.position.y = box.position[:2].tolist()
         message.pose.orientation.z = math.sin(yaw / 2)
         message.pose.orientation.w = math.cos(yaw / 2)
-        self._target_publisher.publish(message)
+        publisher.publish(message)

@@ -86,6 +86,11 @@ class NodeState:
             raise SettingsError('tracker.algorithm is none: there is no tracker')
         return self.processor.session
 
+    def end_tracks(self) -> None:
+        """Delete markers and trails, as all tracks have ended."""
+        if self.outputs is not None:
+            self.outputs.clear()
+
     def check_target(self, values: Mapping[str, Any]) -> None:
         """
         Check that a person has had the id of the target: else the next one to get it is followed.
