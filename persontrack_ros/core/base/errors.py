@@ -9,22 +9,23 @@ _MAX_LENGTH = 2500
 # User and password before the host of a URL, also with an unescaped slash, space or at sign.
 _USER = re.compile(
     r'(?<=[a-z0-9+.-]{2}:)(//?)'
-    r'(?:(?:[^/?#\n:]|:(?!\s))*@|[^/?#\n@:[]*:(?!\d*(?:[/?#:\s]|$))[^\n]{0,200}@)',
+    r'(?:(?:[^/?#\n:]|:(?!\s))*@|[^/?#\n@:[]*:\d*/[^\s\'"]*@|'
+    r'[^/?#\n@:[]*:(?!\d*(?:[/?#:\s]|$))[^\n]{0,200}@)',
     re.IGNORECASE,
 )
 
-# Some cameras take the password in a query or in a path.
+# Some cameras take the password in a query, under any name, or in a path.
+_QUERY = re.compile(r'(:/[^\s\'"?#]*[?#])[^\s\'"]*[^\s\'":;,.)\]]')
 _SECRET = re.compile(
-    r'((?:pass(?:word|wd|phrase)?|pwd|pw|token|secret|key|auth|sig(?:nature)?)=)[^&;/\s\'"]+',
-    re.IGNORECASE,
+    r'((?:pass\w*|pwd|pw|token|secret|key|auth|sig(?:nature)?)=)[^&;/\s\'"]+', re.IGNORECASE
 )
 
 
 def without_passwords(text: str) -> str:
-    """Return a text with users and passwords in URLs replaced by stars."""
+    """Return a text with users, passwords and queries in URLs replaced by stars."""
     if ':/' not in text:
         return text
-    return _SECRET.sub(r'\1***', _USER.sub(r'\1***@', text))
+    return _SECRET.sub(r'\1***', _QUERY.sub(r'\1***', _USER.sub(r'\1***@', text)))
 
 
 class PersontrackError(Exception):
