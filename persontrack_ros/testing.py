@@ -26,10 +26,10 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
 from persontrack_ros.core.evaluation.scores import Scores
 
-__all__ = ['Replay', 'replay']
-
 if TYPE_CHECKING:
     from vision_msgs.msg import Detection2DArray
+
+__all__ = ['Replay', 'replay']
 
 PathLike = Union[str, Path]
 
@@ -111,7 +111,9 @@ class Replay:
 
     def assert_scores(self, ground_truth: PathLike, **minima: float) -> None:
         """
-        Assert least scores in percent, as ``assert_scores('gt.txt', mota=80, idf1=75)``.
+        Assert least scores in percent.
+
+        An example: ``result.assert_scores('gt.txt', mota=80, idf1=75)``.
 
         :param ground_truth: folder of a MOTChallenge sequence, or gt.txt.
         """

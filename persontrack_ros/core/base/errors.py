@@ -71,8 +71,10 @@ class OutputError(PersontrackError):
 
 class ImageError(PersontrackError):
     """
-    An image is empty, cut short, of an unknown kind or encoding, or contradicts itself; or its
-    time is none, or not later than that of the one before.
+    An image cannot be used.
+
+    It is empty, cut short, of an unknown kind or encoding, or contradicts itself; or its time is
+    none, or not later than that of the one before.
     """
 
 

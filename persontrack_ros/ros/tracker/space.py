@@ -185,7 +185,7 @@ class Space:
         try:
             scene = Scene(*frame.depth.result(), frame.size)
             return self._locator.locate(frame.tracks, detections, scene, frame.time)
-        except Exception as error:  # noqa: BLE001 - it must not fail the thread that completes the depth
+        except Exception as error:  # noqa: BLE001 - it fails this frame alone
             self._node.get_logger().warning(
                 f'no tracks_3d: {one_line(error)}', throttle_duration_sec=_WARNING_PERIOD
             )
