@@ -193,7 +193,14 @@ def test_a_frame_that_hangs_is_named(rig, monkeypatch):
         assert line.startswith(f'waiting for the tracker: {name}')
         assert 'the node stays active' in rig.state.statistics.numbers().error
         rig.until(lambda: not rig.state.account['in work'])
-    rig.send_until('processed')
+    before = rig.state.account['processed']
+
+    def goes_on():
+        rig.send()
+        return rig.state.account['processed'] > before
+
+    # It has subscribed anew.
+    rig.until(goes_on)
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,10 @@ class DepthInput:
             raise SourceError('no camera_info has come')
         if not self._kept:
             raise SourceError(f'no depth image has come for {PATIENCE:g} s')
+        # The newest one where stamps are equal: those of some drivers do not advance.
         nearest = min(
-            (each.message for each in self._kept), key=lambda each: abs(each.stamp - stamp)
+            (each.message for each in reversed(self._kept)),
+            key=lambda each: abs(each.stamp - stamp),
         )
         # How much newer it is than the image, in seconds.
         newer = (nearest.stamp - stamp) / 1e9

@@ -145,7 +145,7 @@ class Inputs:
             )
 
     def adapt(self) -> None:
-        """Subscribe anew where publishers have changed."""
+        """Subscribe anew where publishers have changed, or after :meth:`destroy`."""
         for topic in self.topics.values():
             topic.adapt()
 
