@@ -140,10 +140,10 @@ class Replay:
 @pytest.fixture(scope='session')
 def replay() -> Callable[..., Replay]:
     """
-    A function that replays a bag or video through the node, in its own process and ROS domain.
+    Replay a bag or video through the node, in its own process and ROS domain.
 
-    It publishes each image when the tracks of the last one have arrived, and returns a
-    :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.tools.replay.replay`:
+    The fixture is a function. It publishes each image when the tracks of the last one have
+    arrived, and returns a :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.tools.replay.replay`:
 
     - `source`: a bag, video or folder of images;
     - `parameters`: of the node, by dotted name; they override `params_file`;
