@@ -26,10 +26,10 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
 from persontrack_ros.core.evaluation.scores import Scores
 
-__all__ = ['Replay', 'replay']
-
 if TYPE_CHECKING:
     from vision_msgs.msg import Detection2DArray
+
+__all__ = ['Replay', 'replay']
 
 PathLike = Union[str, Path]
 
@@ -111,7 +111,9 @@ class Replay:
 
     def assert_scores(self, ground_truth: PathLike, **minima: float) -> None:
         """
-        Assert minimum scores in percent, as ``assert_scores('gt.txt', mota=80, idf1=75)``.
+        Assert minimum scores in percent.
+
+        An example: ``result.assert_scores('gt.txt', mota=80, idf1=75)``.
 
         :param ground_truth: folder of a MOTChallenge sequence, or gt.txt.
         """
@@ -138,10 +140,10 @@ class Replay:
 @pytest.fixture(scope='session')
 def replay() -> Callable[..., Replay]:
     """
-    A function that replays a bag or video through the node, in its own process and ROS domain.
+    Replay a bag or video through the node, in its own process and ROS domain.
 
-    It publishes each image when the tracks of the last one have arrived, and returns a
-    :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.tools.replay.replay`:
+    The fixture is a function. It publishes each image when the tracks of the last one have
+    arrived, and returns a :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.tools.replay.replay`:
 
     - `source`: a bag, video or folder of images;
     - `parameters`: of the node, by dotted name; they override `params_file`;

@@ -85,7 +85,7 @@ class Cameras:
 
     def run(self, seconds: int) -> dict[str, list[int]]:
         """
-        Publish at the rate of cameras, one after the other,
+        Publish at the rate of cameras, one after the other.
 
         :returns: the stamps of each camera.
         """

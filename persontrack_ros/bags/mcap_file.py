@@ -126,7 +126,9 @@ class McapFile:
     def _read_index(self) -> Optional[Counter[int]]:
         """Read the index; return messages by channel, None without a valid index of chunks."""
         try:
-            summary = SeekingReader(self._data, record_size_limit=len(self._data)).get_summary()  # type: ignore[arg-type]
+            data = self._data
+            reader = SeekingReader(data, record_size_limit=len(data))  # type: ignore[arg-type]
+            summary = reader.get_summary()
         except _DAMAGES:
             return None
         if summary is None or summary.statistics is None:

@@ -63,7 +63,7 @@ class SqliteFile:
                 connection, time, data = next(messages)
             except StopIteration:
                 return
-            except Exception as error:  # noqa: BLE001 - the library's errors and SQLite's, as above
+            except Exception as error:  # noqa: BLE001 - as above
                 self._report_damage(_explain(self._path, error))
                 return
             yield connection, time, data

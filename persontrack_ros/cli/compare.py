@@ -1,4 +1,4 @@
-"""``persontrack compare``: do two pictures show the same person?"""
+"""``persontrack compare``: whether two images show the same person."""
 
 from __future__ import annotations
 

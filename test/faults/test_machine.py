@@ -103,7 +103,7 @@ def two_clocks(robot):
 
 CLOCKS = {
     'in the year 2038': in_the_year_2038,
-    'that goes to and fro': to_and_fro,
+    'that goes back and forth': to_and_fro,
     'that stands still': standing_still,
     'with 4 billion nanoseconds': nanoseconds_without_end,
     'that goes back to zero': back_to_zero,

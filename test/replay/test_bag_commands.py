@@ -142,8 +142,8 @@ def test_track_unreadable_images(vtest, persontrack, tmp_path):
     ):
         (topic,) = bag.connections
         copy = other.copy_topic(topic)
-        for _, time, data in bag.messages():
-            other.write(copy, time, bytes(data[:200]) + bytes(len(data) - 200))
+        for _, stamp, data in bag.messages():
+            other.write(copy, stamp, bytes(data[:200]) + bytes(len(data) - 200))
     done = persontrack('bag', 'track', tmp_path / 'unreadable')
     assert done.returncode == 2
     assert f'none of the {FRAMES} images on /image_raw/compressed can be decoded' in done.stderr

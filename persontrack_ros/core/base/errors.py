@@ -72,8 +72,10 @@ class OutputError(PersontrackError):
 
 class ImageError(PersontrackError):
     """
-    An image is empty, truncated, inconsistent or of an unknown kind or encoding, or its time is
-    invalid or not later than the time of the last image.
+    An image cannot be used.
+
+    It is empty, truncated, inconsistent or of an unknown kind or encoding, or its time is invalid
+    or not later than the time of the last image.
     """
 
 

@@ -61,14 +61,15 @@ def message_to_detections(
     image_size: Optional[tuple[int, int]] = None,
 ) -> tuple[Detections, list[int], int]:
     """
-    Return the detections of another detector, the index of each in the message, and the number of
-    refused ones: their boxes are not :func:`possible`, or their scores are no numbers.
+    Return the detections of another detector.
 
-    Detections with another class or a lower score are left out, too.
+    Those of another class or with a lower score are left out. Those whose boxes are not
+    :func:`possible`, or whose scores are no numbers, are refused.
 
     :param message: a ``vision_msgs/msg/Detection2DArray``.
     :param class_id: None takes detections of all classes, and those of none with the score 1.
     :param image_size: width and height of the image in pixels, if known.
+    :returns: the detections, the index of each in the message, and the number of refused ones.
     """
     boxes, scores, sources, refused = [], [], [], 0
     for index, detection in enumerate(message.detections):

@@ -29,7 +29,7 @@ _NEWEST = 20
 _ZERO = 'are 0, as of a driver that never sets header.stamp'
 _WHOLE = 'have whole seconds only'
 _STILL = 'do not advance'
-_TO_AND_FRO = 'go to and fro, as of several publishers with clocks of their own'
+_BACK_AND_FORTH = 'go back and forth, as of several publishers with clocks of their own'
 _OVERFLOW = 'have a nanosec above 999999999, which is a fault of the driver'
 
 
@@ -129,7 +129,7 @@ class Timeline:
         waited = max(0, arrival - self._arrival)
         self._back.append(step < 0 and not cut)
         if sum(self._back) >= _BACK:
-            return self._arrived(self._time + waited, cut, _TO_AND_FRO)
+            return self._arrived(self._time + waited, cut, _BACK_AND_FORTH)
         whole = stamp % SECOND == 0
         if -threshold * SECOND <= step <= waited * _STANDSTILL:
             self._still += 1

@@ -347,7 +347,8 @@ class MotWriter:
         :raises OutputError: if they cannot be written.
         """
         lines = (
-            f'{frame},{track_id},{left:.4f},{top:.4f},{width:.4f},{height:.4f},{score:.4f},-1,-1,-1'
+            f'{frame},{track_id},{left:.4f},{top:.4f},{width:.4f},{height:.4f},{score:.4f}'
+            ',-1,-1,-1'
             for track_id, (left, top, width, height), score in tracks
         )
         self._file.write(''.join(f'{line}\n' for line in lines).encode())

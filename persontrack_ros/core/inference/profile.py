@@ -122,8 +122,10 @@ AnyProfile = TypeVar('AnyProfile', bound=Profile)
 
 def read_profile(path: Path, kind: type[AnyProfile]) -> Optional[AnyProfile]:
     """
-    Return the profile of a model: from the file beside it, the catalogue, or, for a detector, the
-    files of its exporter and the shapes.
+    Return the profile of a model.
+
+    It is that of the file beside the model or of the catalogue; for a detector also by the
+    metadata of its exporter and the shapes.
 
     :param path: file of the model.
     :param kind: the class wanted.

@@ -59,8 +59,9 @@ class LiveReader:
 
     def __iter__(self) -> Iterator[Image]:
         """
-        Return the images until the source ends or is stopped; their time is that of a file, or
-        of their arrival in seconds since 1970.
+        Return the images until the source ends or is stopped.
+
+        Their time is that of a file, or of their arrival in seconds since 1970.
 
         :raises SourceError: if a file is damaged.
         """

@@ -123,7 +123,7 @@ def associate_sparse(
 
 
 def _renumbered(indices: IndexArray) -> IndexArray:
-    """Number the values that occur from 0, in their order."""
+    """Return the rank of each value among the values that occur, from 0."""
     places = np.cumsum(np.bincount(indices) > 0) - 1
     return places[indices]
 

@@ -93,6 +93,8 @@ class Motion:
 
 class _Person(NamedTuple):
     """
+    The filter of one person.
+
     :ivar time: of the newest measurement that is believed, in nanoseconds.
     :ivar motion: at that time.
     :ivar box: that measurement.

@@ -113,8 +113,7 @@ class TrackerNode(LifecycleNode):
         )
         outputs = self._state.outputs = Outputs(self)
         outputs.advertise(settings, options)
-        if settings.tracker.camera_motion == TF:
-            assert outputs.transforms is not None  # it needs target_frame
+        if settings.tracker.camera_motion == TF and outputs.transforms is not None:
             processor.turning = TurningCamera(self, outputs.transforms)
         self._inactive = Entities(self)
         self._state.statistics.begin()

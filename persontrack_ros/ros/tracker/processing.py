@@ -233,8 +233,10 @@ class Processor:
         options: Mapping[str, Any],
     ) -> tuple[Optional[Detections], Sequence[Optional[int]], int]:
         """
-        Return the detections, or None if this frame is skipped by detector.interval; the index of
-        each in the message of their topic; and the number of refused ones.
+        Return the detections of a frame; None if detector.interval skips it.
+
+        :returns: also the index of each in the message of their topic, and the number of refused
+            ones.
         """
         own = None
         if self._detects:

@@ -103,7 +103,7 @@ def test_an_int8_version_is_right_at_every_start(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """OpenVINO 2026.2.0 to 2026.4.1 does not import INT8 versions rightly: they are not kept."""
+    """INT8 versions are not kept: OpenVINO 2026.2.0 to 2026.4.1 imports them wrongly."""
     code, path = quantize('person-detection-0200', campus, tmp_path, monkeypatch)
     assert code == 0
     said = capsys.readouterr().out
