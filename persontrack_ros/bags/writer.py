@@ -37,7 +37,7 @@ def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None
     if not (path.exists() or path.is_symlink()):
         return
     if source and path.resolve() in (source.resolve(), *source.resolve().parents):
-        raise OutputError(f'{path} is what is read; write to another place')
+        raise OutputError(f'{path} is the input; write to another file')
     if not force:
         raise OutputError(f'{path} exists already; --force overwrites it')
     if path.is_dir() and any(path.iterdir()) and not is_bag(path):

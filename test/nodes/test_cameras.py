@@ -150,7 +150,7 @@ def test_interrupted_while_working(process, peers, pictures, to_message):
 def test_names_that_cannot_be(start, names):
     process = start('cameras_node', cameras=names)
     assert process.wait() == 2
-    process.wait_for('FATAL.*is no name of its own for a namespace')
+    process.wait_for('FATAL.*is no valid namespace, or occurs twice')
 
 
 def test_no_camera(start):

@@ -114,7 +114,7 @@ class Observations:
         """
         Record the persons in the next image.
 
-        :param stamp: time of the image in nanoseconds; if it goes back, time stands still.
+        :param stamp: time of the image in nanoseconds; if it goes back, time goes on.
         :param boxes: ``[left, top, width, height]`` of each, shape ``(N, 4)``.
         :param scores: confidence of each; 0 for a predicted box.
         :param image: uint8 BGR, shape ``(height, width, 3)``; None without an image.
