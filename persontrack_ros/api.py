@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import numbers
 import threading
 import weakref
@@ -53,7 +54,7 @@ class FrameResult(NamedTuple):
 
 class PersonTracker:
     """
-    Tracks persons through images; each person has an id that stays the same.
+    Tracks the persons in images; each keeps one id.
 
     Several threads may share a tracker. A process forked later cannot use it.
     """
@@ -214,8 +215,8 @@ class _Watch(Iterator[FrameResult]):
 
     @property
     def unfinished(self) -> bool:
-        """Whether another image may follow."""
-        return self._images.gi_frame is not None
+        """Whether there may be another image."""
+        return inspect.getgeneratorstate(self._images) != inspect.GEN_CLOSED
 
     def __next__(self) -> FrameResult:
         check_process()
@@ -235,10 +236,10 @@ class _Watch(Iterator[FrameResult]):
 
 def _nanoseconds(seconds: Any) -> int:
     """Return a time in nanoseconds; ImageError if it is none."""
-    if not isinstance(seconds, numbers.Real) or isinstance(seconds, bool):
+    if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real):
         raise ImageError(f'seconds is {seconds!r}, expected a number')
     # What is not a number is not less, either.
-    if not abs(seconds) < MAX_SECONDS:
+    if not seconds < MAX_SECONDS or seconds <= -MAX_SECONDS:
         raise ImageError('seconds is infinite, not a number, or too large: is it in nanoseconds?')
     return round(float(seconds) * SECOND)
 

@@ -111,7 +111,7 @@ def noise(pipelines: Results) -> str:
 def _node(node: Results) -> list[str]:
     header = (
         f'{"image":10}{"node p50":>10}{"p99":>7}{"p99.9":>7}{"pipeline p50":>14}'
-        f'{"difference":>12}{"CPU ms":>8}{"lost":>10}{"MB":>6}'
+        f'{"difference":>12}{"CPU ms":>8}{"missed":>10}{"MB":>6}'
     )
     lines = [header]
     for size, row in node['sizes'].items():
@@ -119,7 +119,7 @@ def _node(node: Results) -> list[str]:
         lines.append(
             f'{size:10}{there["p50_ms"]:10.1f}{there["p99_ms"]:7.1f}{there["p99.9_ms"]:7.1f}'
             f'{row["pipeline"]["p50_ms"]:14.1f}{row["node_minus_pipeline_ms"]:12.1f}'
-            f'{row["cpu_ms_per_frame"]:8.1f}{row["lost"]:>5} of {row["images"]}'
+            f'{row["cpu_ms_per_frame"]:8.1f}{row["missed"]:>5} of {row["images"]}'
             f'{row["peak_memory_mb"]:6.0f}'
         )
     starts = [row['start_s'] for row in node['sizes'].values()]

@@ -80,7 +80,7 @@ def execute(options: argparse.Namespace) -> int:
     # Check this before the long measurement.
     VideoSource(video).close()
     rounds, frames, *amounts = _QUICK if options.quick else _FULL
-    results = {
+    results: dict[str, Any] = {
         'machine': machine(),
         'video': video,
         'settings': settings.values(),

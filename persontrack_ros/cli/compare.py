@@ -28,8 +28,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
-    images = [read_image(path) for path in (options.image_a, options.image_b)]
-    similarity = compare(*images, settings)
+    image_a, image_b = (read_image(path) for path in (options.image_a, options.image_b))
+    similarity = compare(image_a, image_b, settings)
     verdict = 'same person' if similarity.same else 'different persons'
     print(
         f'cosine similarity {similarity.cosine:.3f}: {verdict} (threshold '

@@ -108,7 +108,7 @@ class Pipeline:
             self._embedder = embedder.result()
             preparation.result()
         camera = Camera(Gallery(), same_person(settings.reid.model).threshold)
-        self.tracker = make_tracker(settings.tracker, camera)
+        self.tracker: Tracker = make_tracker(settings.tracker, camera)
         self._motion = make_camera_motion(settings.tracker, runtime.exact)
         self._exact = runtime.exact
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)

@@ -2,7 +2,7 @@
 Entries of the executables of the nodes.
 
 Importing ROS, OpenCV and OpenVINO takes a second, and Ctrl-C is quiet there too: therefore this
-module imports nothing of them before it has said so.
+module sets up the handler before it imports them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _main(node: str) -> int:
             file=sys.stderr,
         )
         return 2
-    except Exception as error:  # noqa: BLE001 - one line, whatever it is, and a supervisor's code
+    except Exception as error:  # noqa: BLE001 - any error ends in one line and an exit code
         print(f'{node}: error: {one_line(error)}', file=sys.stderr)
         return 2 if isinstance(error, PersontrackError) else 1
 

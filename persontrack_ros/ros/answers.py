@@ -1,4 +1,4 @@
-"""Publishing images only as fast as the tracker answers, so that it drops none."""
+"""Publishing images only as fast as the tracker answers, so that none is dropped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TrackerAnswers:
         self._publisher = publisher
         self._answered = threading.Event()
         self._awaited = 0
-        self._asked = 0
+        self._count = 0
         self._tracks = node.create_subscription(
             Detection2DArray, 'tracks', self._on_tracks, QoSProfile(depth=10)
         )
@@ -40,9 +40,9 @@ class TrackerAnswers:
 
     def wait_until_connected(self) -> None:
         """
-        Wait until somebody subscribes to the images and publishes tracks, or ROS ends.
+        Wait until a node subscribes to the images and publishes tracks, or ROS ends.
 
-        Whoever publishes tracks knows us then, so that neither an image nor its tracks are lost.
+        Each publisher of tracks has discovered us then: no image and no tracks are missed.
         """
         trackers: list[str] = []
         while self._node.context.ok() and not (
@@ -57,13 +57,13 @@ class TrackerAnswers:
                 time.sleep(_POLL)
             introduction.close()
 
-    def ask(self, message: Union[Any, bytes], stamp: int) -> None:
+    def publish(self, message: Union[Any, bytes], stamp: int) -> None:
         """
         Publish an image and wait for its tracks; go on with a warning if they do not come.
 
         :param stamp: of the image, in nanoseconds.
         """
-        self._asked += 1
+        self._count += 1
         self._awaited = stamp
         self._answered.clear()
         self._publisher.publish(message)
@@ -71,7 +71,7 @@ class TrackerAnswers:
         while self._node.context.ok() and not self._answered.wait(0.2):
             if time.monotonic() > end:
                 self._node.get_logger().warning(
-                    f'no tracks for image {self._asked} after {_ANSWER_TIMEOUT:.0f} s, going on'
+                    f'no tracks for image {self._count} after {_ANSWER_TIMEOUT:.0f} s, going on'
                 )
                 return
 

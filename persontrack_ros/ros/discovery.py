@@ -1,4 +1,4 @@
-"""Finding others, and keeping apart from them."""
+"""Finding other nodes, and keeping apart from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from persontrack_ros.core.base.errors import PersontrackError
 
-# The ports of higher domains are among those that Linux gives to anybody (from 32768 on).
+# The ports of higher domains are among those that Linux gives to any program (from 32768 on).
 _DOMAINS = range(1, 102)
 # Ports of a domain: DDS-RTPS 2.5, section 9.6.2.3. Those of discovery, by multicast and of the
 # first participants, and one that is used for nothing.
@@ -24,7 +24,7 @@ _PORT_BASE, _DOMAIN_GAIN = 7400, 250
 _DISCOVERY_PORTS = (0, *range(10, 30, 2))
 _UNUSED_PORT = 2
 _UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'
-# How long to wait for an answer before asking again, in seconds.
+# Seconds until a request without an answer is repeated.
 _PATIENCE = 1.0
 
 
@@ -35,7 +35,7 @@ class DomainError(PersontrackError):
 @contextmanager
 def own_domain() -> Iterator[int]:
     """
-    Yield a ROS domain in which nobody else on this machine is during the block.
+    Yield a ROS domain that no other program on this machine uses during the block.
 
     :raises DomainError: if there is none.
     """
@@ -43,7 +43,7 @@ def own_domain() -> Iterator[int]:
         first = _PORT_BASE + _DOMAIN_GAIN * domain
         with ExitStack() as stack:
             try:
-                # Whoever has this one has the domain, also while no node of it runs yet.
+                # This port reserves the domain, also while no node runs in it yet.
                 _take(stack, first + _UNUSED_PORT)
                 with ExitStack() as probes:
                     for port in _DISCOVERY_PORTS:
@@ -78,30 +78,30 @@ def publishers_of(node: Node, topic: str) -> list[str]:
 
 class Introduction:
     """
-    Finds out whether another node knows all endpoints that a node has.
+    Finds out whether another node has discovered all endpoints of a node.
 
-    Each side finds the other on its own, and what one of them sends before the other knows it can
-    be lost. The endpoints of a node become known in the order in which they were made: who answers
-    a client knows all that was made before it. While the other one does not know the client, its
-    answer is lost too; therefore it is asked again.
+    The two nodes discover each other independently, and a message can be missed before both have.
+    Endpoints are discovered in the order in which they were made: a node that answers a client has
+    discovered all that was made before it. An answer can be missed too; therefore the request is
+    repeated.
     """
 
     def __init__(self, node: Node, other: str) -> None:
         """
-        Make the client; nothing is asked yet.
+        Make the client; send no request yet.
 
         :param other: name of the other node; it must have the services of parameters.
         """
         self._node = node
         self._client = node.create_client(GetParameterTypes, f'{other}/get_parameter_types')
-        self._asked = -math.inf
+        self._requested = -math.inf
         self._answered = False
 
     def is_done(self) -> bool:
-        """Return whether the other node has answered; to be called until it has, while we spin."""
-        is_due = time.monotonic() >= self._asked + _PATIENCE
+        """Return whether the other node has answered; call it until then, while the node spins."""
+        is_due = time.monotonic() >= self._requested + _PATIENCE
         if not self._answered and is_due and self._client.service_is_ready():
-            self._asked = time.monotonic()
+            self._requested = time.monotonic()
             future = self._client.call_async(GetParameterTypes.Request())
             future.add_done_callback(self._on_answer)
         return self._answered

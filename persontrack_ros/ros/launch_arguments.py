@@ -31,7 +31,7 @@ TRACKER = (
     Argument(
         'params_file',
         'Parameter file (YAML) of the node; empty: the defaults, or what an including launch file '
-        'says with SetParameter.',
+        'sets with SetParameter.',
     ),
     Argument('image', 'Topic of the images, as /camera/image_raw.', 'image_raw'),
     Argument(
@@ -51,7 +51,7 @@ TRACKER = (
     ),
     Argument(
         'target_frame',
-        'Frame of the persons in space, such as odom, and fixed frame of rviz2; empty: as in '
+        'Frame of the 3D positions, such as odom, and fixed frame of rviz2; empty: as in '
         'params_file.',
     ),
     Argument(

@@ -19,7 +19,7 @@ def keep_freed_memory() -> None:
     Let the memory of an image be used again for the next one; programs call it at their start.
 
     By default, glibc gives large blocks back to the system at once, which clears them page by page
-    when they are asked for anew: more than half of what it costs to receive an image. Other
+    when they are allocated anew: more than half of what it costs to receive an image. Other
     libraries than glibc are left alone.
     """
     _call('mallopt', _M_MMAP_THRESHOLD, _KEPT_BLOCK)

@@ -60,13 +60,13 @@ def declare(
     beside: Iterable[str] = (),
 ) -> dict[str, str]:
     """
-    Declare parameters on a node, and warn of those it was given that nobody knows.
+    Declare parameters on a node, and warn of unknown ones that it was given.
 
     A value given at the start that is wrong must not end the node with a traceback: the parameter
     is declared with its default, and the caller decides what the problem means.
 
     :param read_only: they are read at the start only.
-    :param beside: names that others in the process know.
+    :param beside: names that other nodes of the process declare.
     :returns: what was wrong, by name of the parameter.
     """
     problems = {}
@@ -111,7 +111,7 @@ class NodeParameters:
         self._problems = declare(node, DECLARED.values(), beside=[CAMERAS])
         self.configured = False
         self.current = Configuration()
-        with suppress(SettingsError):  # configure says it
+        with suppress(SettingsError):  # configure reports it
             self.current = self.current.changed(self._values())
         on_parameters_set(node, self._convert, self._check, self._take)
 
@@ -127,7 +127,7 @@ class NodeParameters:
         self.configured = True
 
     def end_target(self) -> None:
-        """Follow nobody where the target is an id: ids begin anew, and another person has it."""
+        """Empty the target if it is an id: ids begin anew, and another person may get it."""
         target = self.current.options['target']
         if target_id(target) is not None and self._node.context.ok():
             self._node.get_logger().warning(
@@ -145,7 +145,7 @@ class NodeParameters:
         """Let 5 be 5.0 or the text '5' where that is wanted, as at the start."""
         converted = []
         for one in parameters:
-            # Whatever else is wrong is said by those who judge it.
+            # Any other error is reported by _check.
             with suppress(SettingsError):
                 if one.name in DECLARED:
                     one = rclpy.Parameter(one.name, value=DECLARED[one.name].check(one.value))
@@ -155,9 +155,9 @@ class NodeParameters:
     def _check(self, parameters: Sequence[rclpy.Parameter]) -> SetParametersResult:
         changes = self._changes(parameters)
         try:
-            # rclpy takes it for declared.
+            # rclpy takes an empty name for declared.
             if any(not one.name for one in parameters):
-                raise SettingsError('a parameter without a name')
+                raise SettingsError('a parameter has no name')
             self.current.changed(changes)
             for name, value in changes.items():
                 fixed = self.configured and not DECLARED[name].runtime

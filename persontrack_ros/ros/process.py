@@ -1,4 +1,4 @@
-"""The life of a node's process, and the one rule for what may leave a callback: nothing."""
+"""The life of a node's process, and an executor that no exception of a callback ends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from persontrack_ros.ros.shared_memory import (
 _ERROR_PERIOD = 5.0
 
 
-# Of services: the default keeps 10 requests, and the clients of others would wait for ever.
+# Of services: the default keeps 10 requests, and the clients of further ones would wait for ever.
 SERVICE_QOS = QoSProfile(depth=1000)
 # Least time between two answers, in seconds. A client receives the answers to all clients of a
 # service, keeps 10 of them, and waits for ever if its own one is replaced before it looks.
@@ -62,23 +62,22 @@ def deepen_services(node: Node) -> None:
 
 class NodeExecutor(SingleThreadedExecutor):
     """
-    Runs callbacks out of which nothing comes, be they ours or rclpy's own.
+    Runs callbacks, ours and rclpy's own, and survives their exceptions.
 
-    rclpy lets an exception of a callback, and of what it does itself before it calls one, end
-    :meth:`spin`, and with it the node: any message or request that nobody foresaw could do that.
-    Here it costs a line in the log and what the callback was called for. Whoever waits for the
-    answer of a service gets one that says why. What does end :meth:`spin` is no callback.
+    In rclpy, an exception in a callback, or while a message is taken, ends :meth:`spin` and with
+    it the node: one unforeseen message or request would be enough. Here, the exception is logged
+    and only the work of this callback fails. A client of a service gets an answer with the reason.
     """
 
     def __init__(self, **options: Any) -> None:
         """Begin without nodes; see :class:`SingleThreadedExecutor`."""
         super().__init__(**options)
-        self._told: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
         self._answered = -math.inf
         self.failure: Optional[Exception] = None
 
     def fail(self, failure: Exception) -> None:
-        """End ROS, for all of this process, because of a failure that comes out of :func:`ros`."""
+        """End ROS, for all of this process, because of an error, which :func:`ros` raises."""
         self.failure = failure
         self.context.try_shutdown()
 
@@ -95,8 +94,8 @@ class NodeExecutor(SingleThreadedExecutor):
         async def answer(request: Any, response: Any) -> Any:
             try:
                 return await await_or_execute(callback, request, response)
-            except Exception as error:  # noqa: BLE001 - whoever asked would wait for ever
-                self._tell(error, service, node)
+            except Exception as error:  # noqa: BLE001 - the client would wait for ever
+                self._log(error, service, node)
                 return _refusal(request, response, one_line(error))
             finally:
                 time.sleep(max(0.0, self._answered + _ANSWER_PERIOD - time.monotonic()))
@@ -116,19 +115,19 @@ class NodeExecutor(SingleThreadedExecutor):
             entity._executor_event = False
             entity.callback_group.ending_execution(entity)
         if node is not None:
-            self._tell(error, entity, node)
+            self._log(error, entity, node)
 
-    def _tell(self, error: Exception, entity: Any, node: Node) -> None:
-        """Say on one line what failed, and where; of each entity from time to time only."""
+    def _log(self, error: Exception, entity: Any, node: Node) -> None:
+        """Log an error and its line of code; of each entity from time to time only."""
         name = getattr(entity, 'topic_name', None) or getattr(entity, 'srv_name', None)
         name = name or type(entity).__name__
         now = time.monotonic()
-        # What fails because ROS has ended means nothing.
-        if node.context.ok() and now - self._told.get(name, -math.inf) > _ERROR_PERIOD:
-            self._told[name] = now
-            place = traceback.extract_tb(error.__traceback__)[-1]
+        # Errors after the end of ROS mean nothing.
+        if node.context.ok() and now - self._logged.get(name, -math.inf) > _ERROR_PERIOD:
+            self._logged[name] = now
+            line = traceback.extract_tb(error.__traceback__)[-1]
             node.get_logger().error(
-                f'{name}: {one_line(error)} ({Path(place.filename).name}, line {place.lineno})'
+                f'{name}: {one_line(error)} ({Path(line.filename).name}, line {line.lineno})'
             )
 
 
@@ -153,7 +152,7 @@ class _Guarded:
 
 
 def _refusal(request: Any, response: Any, reason: str) -> Any:
-    """Let a response say no, if it is of a kind that can."""
+    """Fill a response that reports a failure, if its type has fields for that."""
     result = SetParametersResult(successful=False, reason=reason)
     if isinstance(response, SetParametersAtomically.Response):
         response.result = result
@@ -173,7 +172,7 @@ def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[NodeExecutor]:
     """
     Initialise ROS and yield an executor; shut ROS down at the end of the block.
 
-    Raises what :meth:`NodeExecutor.fail` was told.
+    Raises the error of :meth:`NodeExecutor.fail`, if it was called.
 
     Ctrl-C shuts it down too, which ends spinning; it never raises KeyboardInterrupt. A terminal
     sends SIGINT to all processes it started and ros2 launch passes it on, so that a node gets two
@@ -183,7 +182,7 @@ def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[NodeExecutor]:
     """
     given = sys.argv if arguments is None else arguments
     for option, value in pairwise(given):
-        # What the command line refuses is refused here, too, and in the same words.
+        # A file is refused with the same error as on the command line.
         if option == '--params-file':
             ParameterFile(Path(value))
     # Until here Ctrl-C ends the process on the spot. rclpy's handler comes only after the
@@ -208,7 +207,7 @@ def ros(arguments: Optional[Sequence[str]] = None) -> Iterator[NodeExecutor]:
 
 
 def _clean_shared_memory() -> None:
-    """Give back what killed processes left, which with large images is much."""
+    """Remove the shared memory of killed processes, which is much with large images."""
     if 'fastrtps' in get_rmw_implementation_identifier():
         number, size = remove_segments_of_dead()
         if number:
@@ -220,7 +219,7 @@ def _clean_shared_memory() -> None:
 
 @contextmanager
 def until_shutdown(context: Context) -> Iterator[None]:
-    """Ignore errors that come after ROS was shut down: whatever is being done with it fails."""
+    """Ignore errors after ROS was shut down: all calls of it fail then."""
     try:
         yield
     except Exception:

@@ -1,8 +1,8 @@
 """
-Shared memory that killed processes left behind.
+Shared memory that killed processes have left.
 
-Fast DDS removes the segment of a process as that ends, but nobody does where it is killed. A
-process holds a lock (flock) on the file SEGMENT_el for as long as it lives. Ports, which are
+Fast DDS removes the segment of a process when it ends, but not if it is killed. A process
+holds a lock (flock) on the file SEGMENT_el for as long as it lives. Ports, which are
 small, are taken over by the next process.
 
 Source: RobustExclusiveLock.hpp of Fast DDS, and its tool ``fastdds shm clean``.
@@ -66,7 +66,7 @@ def remove_segments_of_dead(folder: Path = FOLDER) -> tuple[int, int]:
             if status.st_uid != os.getuid() or time.time() - status.st_mtime < _YOUNG:
                 continue
             with lock.open('rb') as file:
-                # Whoever is alive has it; while we have it, nobody takes the segment.
+                # A process that is alive holds it. While we do, no process takes the segment.
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 segment = lock.with_name(lock.name[: -len('_el')])
                 if segment.exists():

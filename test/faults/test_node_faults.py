@@ -20,9 +20,9 @@ from vision_msgs.msg import Detection2DArray
 
 
 @pytest.fixture(scope='module')
-def tracker(start_once):
+def tracker(spawn_once):
     """Return a node that needs neither models nor images."""
-    process = start_once('tracker_node', input='detections', use_sim_time=True)
+    process = spawn_once('tracker_node', input='detections', use_sim_time=True)
     process.wait_for('tracking the persons')
     return process
 
@@ -170,9 +170,9 @@ def test_every_image_is_accounted_for(models, start, peer_of, own_graph, picture
     fates = account.until(sent=send(30, damage), in_work=0)
     assert fates['failed'] > 0
     # Told every second: not all of what was wrong, but what.
-    assert re.match('image skipped: .*smell8 smell8', account.newest['last error'])
+    assert re.match('frame skipped: .*smell8 smell8', account.newest['last error'])
     assert len(account.newest['last error']) < 1000
-    process.wait_for(r'ERROR.*image skipped: .*smell8')
+    process.wait_for(r'ERROR.*frame skipped: .*smell8')
     assert max(map(len, process.lines)) < 1000
     assert peer.call(SetBool, 'enable', data=False).success
     fates = account.until(sent=send(20), in_work=0)
@@ -185,7 +185,7 @@ def test_every_image_is_accounted_for(models, start, peer_of, own_graph, picture
     fates = account.until(sent=sent, in_work=0)
     assert fates.pop('sent') == sum(fates.values())
     process.wait_for(
-        f'INFO.*of {sent} images since configure, {fates["processed"]} processed, '
+        f'INFO.*of {sent} frames since configure, {fates["processed"]} processed, '
         f'{fates["dropped"]} dropped, {fates["failed"]} failed, {fates["paused"]} paused, '
         '0 in work'
     )
@@ -207,6 +207,7 @@ sys.exit(executables.cameras_node())
 """
 
 
+@pytest.mark.slow
 def test_a_camera_takes_the_process_with_it(own_graph, start_process):
     """With an exit code, so that a supervisor sees it."""
     names = ('-p', 'cameras:=front rear', '-p', 'autostart:=false')

@@ -10,6 +10,8 @@ from rcl_interfaces.srv import GetParameters
 
 from persontrack_ros.core.base.fetching import locked
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = """\
 /**:
   ros__parameters:

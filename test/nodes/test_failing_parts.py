@@ -101,7 +101,7 @@ class Rig:
         self.until(lambda: self.state.account[fate] > before and not self.state.account['in work'])
 
     def check(self):
-        self.tracker._checks.look()
+        self.tracker._checks.run()
         return report(self.state, self.tracker._checks.findings)
 
 
@@ -127,7 +127,7 @@ def own_rig(own_graph):
         (Session, 'finish', False),
         (Outputs, 'publish_tracks', False),
         (Outputs, 'publish_rest', True),
-        (ImageLog, 'tell', True),
+        (ImageLog, 'write', True),
         (Statistics, 'processed', True),
     ],
     ids=lambda value: getattr(value, '__name__', str(value)),
@@ -139,7 +139,7 @@ def test_an_error_costs_one_frame(rig, part, name, published, error):
     before = rig.state.account
     with mock.patch.object(part, name, side_effect=error):
         rig.send_until('failed')
-    what = 'after the tracks were published: ' if published else 'image skipped: '
+    what = 'after the tracks were published: ' if published else 'frame skipped: '
     status = rig.check()
     assert status.level == Level.ERROR
     assert status.message.startswith(f'{what}{type(error).__name__}')
@@ -193,7 +193,14 @@ def test_a_frame_that_hangs_is_named(rig, monkeypatch):
         assert line.startswith(f'waiting for the tracker: {name}')
         assert 'the node stays active' in rig.state.statistics.numbers().error
         rig.until(lambda: not rig.state.account['in work'])
-    rig.send_until('processed')
+    before = rig.state.account['processed']
+
+    def goes_on():
+        rig.send()
+        return rig.state.account['processed'] > before
+
+    # It has subscribed anew.
+    rig.until(goes_on)
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_bad_images_are_reported_on_one_line_and_not_each(peer, tracker, picture
     begin = len(tracker.lines)
 
     def reports():
-        return [line for line in tracker.lines[begin:] if 'image skipped' in line]
+        return [line for line in tracker.lines[begin:] if 'frame skipped' in line]
 
     def is_reported():
         peer.images.publish(bad)

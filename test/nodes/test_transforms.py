@@ -201,7 +201,7 @@ def test_a_transform_that_never_comes_costs_its_image(space, robot, tracker, pic
         space.peer.track(again)
         space.peer.spin_once()
     assert without_transform(space) > before
-    tracker.wait_for(r"WARN.*tf did not tell within 1 s where 'lens' is in 'odom'.*base_link")
+    tracker.wait_for(r"WARN.*tf gave no transform from 'lens' to 'odom' within 1 s.*base_link")
     message = to_message(pictures[0])
     robot.stand(message.header.stamp, 0.0, 0.0)
     _, places, _ = space_track(space, message, depth)
@@ -271,7 +271,7 @@ def test_a_camera_that_turns_is_compensated(models, start, peer, pictures, to_me
     calibrations = peer.node.create_publisher(CameraInfo, 'camera_info', 10)
     peer.until(calibrations.get_subscription_count, 'subscription of camera_info')
     peer.track(to_message(pictures[0]))
-    process.wait_for('WARN.*the camera counts as still in this image: no camera_info has come')
+    process.wait_for('WARN.*the camera counts as still in this frame: no camera_info has come')
     matrix = np.array([[FOCAL, 0, MIDDLE[0]], [0, FOCAL, MIDDLE[1]], [0, 0, 1]])
     ids = []
     for number in range(8):

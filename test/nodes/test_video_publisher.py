@@ -17,6 +17,8 @@ from persontrack_ros.core.media.encodings import decode_image
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.ros.images import image_to_bgr
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 6
 # Longer than any test.
 FOREVER = 3600
@@ -203,7 +205,9 @@ def test_wrong_sources_and_parameters(start, video, parameters, message):
     assert process.wait() == 2
     process.wait_for(message)
     # On Humble, Cyclone DDS says that it has no multicast on this machine alone.
-    assert len([line for line in process.lines if 'disabling multicast' not in line]) == 1
+    wrong = [line for line in process.lines if 'disabling multicast' not in line]
+    # Shared memory of killed processes may have been removed before.
+    assert len([line for line in wrong if '[INFO]' not in line]) == 1
 
 
 @pytest.mark.parametrize('moment', ['_rclpy_pybind11', 'cv2', 'waiting for the tracker'])

@@ -16,6 +16,8 @@ from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.evaluation.mot import read_mot
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 12
 
 

@@ -62,6 +62,13 @@ def test_the_same_stamp(camera, depth_first):
     assert (camera.input.unmatched, camera.input.fault) == (0, '')
 
 
+def test_stamps_that_do_not_advance(camera):
+    """The oldest of equal stamps is up to a second old."""
+    for camera.time in range(0, 900, 100):
+        newest = camera.depth(0)
+    assert camera.image(0).result()[0] is newest.content
+
+
 def test_the_nearest_one_even_if_it_comes_later(camera):
     camera.depth(1970)
     future = camera.image(2000)

@@ -32,50 +32,51 @@ class Logger:
 
 
 @pytest.fixture
-def tell():
-    """Return a function that tells of an image and returns what is said of it."""
+def write():
+    """Return a function that logs a frame and returns its line."""
     logger = Logger(LoggingSeverity.DEBUG)
     log = ImageLog(SimpleNamespace(get_logger=lambda: logger))
 
-    def tell(tracks, detections=2, **losses):
+    def write(tracks, detections=2, **missing):
         header = Header()
         header.stamp.sec, header.stamp.nanosec = 12, 579_000_000
-        found = None
+        detected = None
         if detections is not None:
-            found = Detections.create([[0, 0, 9, 9]] * detections, [1.0] * detections)
-        outcome = SimpleNamespace(
-            detections=found,
+            detected = Detections.create([[0, 0, 9, 9]] * detections, [1.0] * detections)
+        result = SimpleNamespace(
+            detections=detected,
             embedded=1,
             tracks=[SimpleNamespace(id=id, detection=at) for id, at in tracks.items()],
         )
         frame = SimpleNamespace(header=header, received=time.monotonic())
-        log.tell(frame, outcome, losses)
+        log.write(frame, result, missing)
         return logger.lines.pop()
 
-    return tell
+    return write
 
 
-def test_found_looked_at_and_matched(tell):
-    line = tell({1: 0, 2: None})
+def test_detected_embedded_and_matched(write):
+    line = write({1: 0, 2: None})
     assert line.startswith(
-        'image 12.579: 2 detections, 1 looked at, 1 of visible tracks; tracks 1 2, new 1 2; '
+        'frame 12.579: 2 detections, 1 embedded, 1 of visible tracks; tracks 1 2, new 1 2; '
     )
     assert line.endswith(' ms after it came')
-    assert 'tracks 2 3, new 3, gone 1;' in tell({3: 0, 2: 1})
-    assert 'tracks none, gone 2 3;' in tell({})
-    assert 'left out by detector.interval, tracks are predicted; tracks 2' in tell({2: None}, None)
+    assert 'tracks 2 3, new 3, lost 1;' in write({3: 0, 2: 1})
+    assert 'tracks none, lost 2 3;' in write({})
+    assert 'skipped by detector.interval, tracks are predicted; tracks 2' in write({2: None}, None)
 
 
-def test_what_got_lost_since_the_image_before(tell):
-    assert 'since' not in tell({}, lost=0, unmatched=0)
-    assert tell({}, lost=3, unmatched=0).endswith('; since the one before: 3 lost')
-    assert tell({}, lost=4, unmatched=2).endswith('; since the one before: 1 lost, 2 unmatched')
-    assert 'since' not in tell({}, lost=4, unmatched=2)
+def test_missing_since_the_frame_before(write):
+    assert 'since' not in write({}, dropped=0, unmatched=0)
+    assert write({}, dropped=3, unmatched=0).endswith('; since the one before: 3 dropped')
+    line = write({}, dropped=4, unmatched=2)
+    assert line.endswith('; since the one before: 1 dropped, 2 unmatched')
+    assert 'since' not in write({}, dropped=4, unmatched=2)
     # The counts begin anew with each activation.
-    assert tell({}, lost=1, unmatched=0).endswith('; since the one before: 1 lost')
+    assert write({}, dropped=1, unmatched=0).endswith('; since the one before: 1 dropped')
 
 
-def test_nothing_is_said_at_other_levels():
+def test_no_line_at_other_levels():
     logger = Logger(LoggingSeverity.INFO)
-    ImageLog(SimpleNamespace(get_logger=lambda: logger)).tell(None, None, {})
+    ImageLog(SimpleNamespace(get_logger=lambda: logger)).write(None, None, {})
     assert logger.lines == []

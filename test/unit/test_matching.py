@@ -85,7 +85,7 @@ def test_a_detector_that_is_too_slow():
     stream.play(30, 200, 3.1)
     assert stream.complete == []
     assert '/detections comes 3.1 s after /image' in stream.matcher.fault
-    assert 'no more than 2 s' in stream.matcher.fault
+    assert 'at most 2 s' in stream.matcher.fault
     stream.time += 10.0
     stream.add(IMAGE, 1000.0)
     stream.add(FOUND, 1000.0)
@@ -98,7 +98,7 @@ def test_memory_is_bounded(monkeypatch):
     stream.play(30, 60, 1.5, size=2**20)
     assert len(stream.complete) < 10
     assert '1.5 s after /image' in stream.matcher.fault
-    assert 'no more than 10 MiB' in stream.matcher.fault
+    assert 'at most 10 MiB' in stream.matcher.fault
 
 
 def test_stamps_that_are_never_the_same():

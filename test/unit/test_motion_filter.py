@@ -252,10 +252,29 @@ def test_who_passes_in_front_is_not_believed_to_be_the_person(rate, distance):
     assert late[-1].position[0] == pytest.approx(3.0 + 11.0 - distance, abs=0.2)
 
 
-def test_who_is_in_front_after_a_moment_out_of_sight():
+@pytest.mark.parametrize('rate', [10, 30])
+@pytest.mark.parametrize('speed', [0.0, 1.0])
+@pytest.mark.parametrize('distance', [0.7, 1.0, 2.0])
+def test_who_is_in_front_after_a_moment_out_of_sight(rate, speed, distance):
+    """0.3 s without a measurement."""
     motions = MotionFilter()
-    for number in range(20):
-        motions.update([1], {1: measured(3.0 + 0.1 * number)}, number * 10**8)
-    for number in range(23, 28):
-        assert not motions.update([1], {1: measured(2.0)}, number * 10**8)
-    assert motions.update([1], {1: measured(5.8)}, 28 * 10**8)
+
+    def see(number, nearer=0.0):
+        now = number / rate
+        boxes = {} if nearer is None else {1: measured(3.0 + speed * now - nearer)}
+        return motions.update([1], boxes, round(now * 1e9))
+
+    for number in range(2 * rate):
+        assert see(number)
+    hidden = 2 * rate + 3 * rate // 10
+    assert not any(see(number, None) for number in range(2 * rate, hidden))
+    assert not any(see(number, distance) for number in range(hidden, hidden + rate // 2))
+    assert see(hidden + rate // 2)
+
+
+def test_a_runner_who_turns_about():
+    """Nobody is without a place for two seconds because of a turn that surprised."""
+    for rate in (10, 15, 30):
+        _, errors, _ = walk(rate, lambda now: [3 + 2 * (4 - abs(now - 4)), 0.0])
+        assert np.isnan(errors).sum() <= 2
+        assert np.nanmax(errors) < 0.5

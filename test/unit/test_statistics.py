@@ -51,7 +51,7 @@ def test_rate_and_latency(clock):
         'paused': 0,
         'in work': 1,
     }
-    assert (numbers.people, numbers.persons) == (3, 10)
+    assert (numbers.visible, numbers.persons) == (3, 10)
     statistics.forget_ids()
     assert statistics.numbers().persons == 0
     clock.now += 60
@@ -90,16 +90,16 @@ def test_a_frame_is_counted_once_whatever_fails():
 
     with pytest.raises(MemoryError):
         numbers.processed(0.0, 0.0, 1, ids())
-    numbers.failed('image skipped')
+    numbers.failed('frame skipped')
     assert numbers.account(0, 0)['sent'] == 1
 
 
 def test_the_last_error(clock):
     numbers = Statistics()
-    numbers.failed('image skipped')
-    assert (numbers.numbers().error, numbers.numbers().recent) == ('image skipped', True)
+    numbers.failed('frame skipped')
+    assert (numbers.numbers().error, numbers.numbers().recent) == ('frame skipped', True)
     clock.now += ERROR_TIME + 1
-    assert (numbers.numbers().error, numbers.numbers().recent) == ('image skipped', False)
+    assert (numbers.numbers().error, numbers.numbers().recent) == ('frame skipped', False)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.picture:
         check_output(options.picture, options.force)
     topics = (options.tracks_topic, options.image_topic)
-    sides = [read_tracks(path, *topics) for path in (options.a, options.b)]
+    sides = read_tracks(options.a, *topics), read_tracks(options.b, *topics)
     minima = _least_scores(options)
     comparison = Comparison(*sides, options.tolerance)
     if comparison.scores is None and minima:

@@ -80,7 +80,7 @@ def execute(options: argparse.Namespace) -> int:
             check_output(path, options.force)
         if options.output:
             check_output(options.output, options.force, options.bag)
-            check_new_topics(bag, filter(None, (tracks_topic, annotated_topic)))
+            check_new_topics(bag, [each for each in (tracks_topic, annotated_topic) if each])
         pipeline = Pipeline(settings)
         interrupt = stack.enter_context(Interrupt())
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))

@@ -43,7 +43,7 @@ def camera_names(text: str) -> list[str]:
         raise SettingsError('cameras is empty: name at least one')
     for name in names:
         # ROS allows about 250 characters for a topic name, which contains this name.
-        if not re.fullmatch(r'[A-Za-z_]\w{0,99}', name, re.ASCII) or names.count(name) > 1:
+        if not re.fullmatch(r'(?!.*__)[A-Za-z_]\w{0,99}', name, re.ASCII) or names.count(name) > 1:
             raise SettingsError(f'cameras: {name[:100]!r} is no valid namespace, or occurs twice')
     return names
 

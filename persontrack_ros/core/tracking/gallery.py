@@ -37,16 +37,16 @@ class Views:
     means: Embeddings
     counts: NDArray[np.int64]
 
-    def seen(self, look: Embeddings, same: float) -> Views:
+    def seen(self, embedding: Embeddings, same: float) -> Views:
         """Return the views with another embedding ``(D,)``; it joins a view within a distance."""
-        distance = 1 - self.means @ look
+        distance = 1 - self.means @ embedding
         nearest = int(distance.argmin())
         if distance[nearest] > same:
-            means = np.concatenate([self.means, look[None]])
+            means = np.concatenate([self.means, embedding[None]])
             counts = np.append(self.counts, 1)
             return Views(means, counts)._thinned()
         means, counts = self.means.copy(), self.counts.copy()
-        means[nearest] = normalise((means[nearest] * counts[nearest] + look)[None])[0]
+        means[nearest] = normalise((means[nearest] * counts[nearest] + embedding)[None])[0]
         counts[nearest] = min(counts[nearest] + 1, MEMORY)
         return Views(means, counts)
 
@@ -62,12 +62,12 @@ class Views:
         counts[one] = min(int(weights.sum()), MEMORY)
         return Views(np.delete(means, other, 0), np.delete(counts, other))
 
-    def distance(self, look: Embeddings) -> float:
+    def distance(self, embedding: Embeddings) -> float:
         """Return the cosine distance of an embedding ``(D,)`` to the nearest view."""
-        if self.means.shape[1] != len(look):
+        if self.means.shape[1] != len(embedding):
             # Of another model, or without a model.
             return math.inf
-        return float((1 - self.means @ look).min())
+        return float((1 - self.means @ embedding).min())
 
 
 @dataclass
@@ -84,9 +84,9 @@ class Person:
     views: dict[Camera, Views] = field(default_factory=dict)
     seen_at: int = 0
 
-    def distance(self, look: Embeddings) -> float:
+    def distance(self, embedding: Embeddings) -> float:
         """Return the smallest distance of an embedding to the views of all cameras."""
-        return min((views.distance(look) for views in self.views.values()), default=math.inf)
+        return min((views.distance(embedding) for views in self.views.values()), default=math.inf)
 
 
 class Gallery:

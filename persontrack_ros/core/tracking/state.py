@@ -1,8 +1,8 @@
 """
 The state of a tracker in a file, to continue after a restart with the same ids.
 
-A state is an .npz file of the arrays that `Tracker.state` returns, and of ``format`` (the name and
-version of this layout) and ``algorithm``.
+A state is an .npz file of the arrays that `OnlineTracker.state` returns, and of ``format`` (the
+name and version of this layout) and ``algorithm``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from persontrack_ros.core.base.arrays import read_arrays
 from persontrack_ros.core.base.errors import OutputError, SourceError, one_line
 from persontrack_ros.core.base.output import OutputFile
-from persontrack_ros.core.tracking.tracker import Tracker
+from persontrack_ros.core.tracking.tracker import OnlineTracker
 
 FORMAT = 'persontrack state 5'
 _KIND = FORMAT.rpartition(' ')[0]
@@ -30,7 +30,7 @@ LIMIT = 256 * 2**20
 _HEADER = 1024
 
 
-def save_tracker(tracker: Tracker, path: Path) -> None:
+def save_tracker(tracker: OnlineTracker, path: Path) -> None:
     """
     Write the state of a tracker.
 
@@ -78,7 +78,7 @@ def _check_replaceable(path: Path) -> None:
         raise SourceError('there is another file; remove it, or name another one')
 
 
-def load_tracker(tracker: Tracker, path: Path) -> None:
+def load_tracker(tracker: OnlineTracker, path: Path) -> None:
     """
     Let a tracker continue from a stored state; its settings do not change.
 

@@ -61,6 +61,15 @@ class Tracker(Protocol):
         """Forget all tracks; the next one gets this id."""
         ...
 
+    @property
+    def tracks(self) -> list[Track]:
+        """All tracks that are not deleted, also tentative and invisible ones, by id."""
+        ...
+
+
+class OnlineTracker(Tracker, Protocol):
+    """A tracker whose state can be saved."""
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the state of the tracker, as arrays for `numpy.savez`."""
         ...
@@ -72,11 +81,6 @@ class Tracker(Protocol):
         :raises KeyError: if an array is missing; the tracker is then unchanged.
         :raises ValueError: if an array has a wrong type or shape; the tracker is then unchanged.
         """
-        ...
-
-    @property
-    def tracks(self) -> list[Track]:
-        """All tracks that are not deleted, also tentative and invisible ones, by id."""
         ...
 
 
@@ -91,7 +95,7 @@ def make_bare_tracker(settings: TrackerSettings) -> Union[Persistent, DeepSort]:
     return DeepSort(settings) if settings.algorithm == 'deep_sort' else Persistent(settings)
 
 
-def make_tracker(settings: TrackerSettings, camera: Optional[Camera] = None) -> Tracker:
+def make_tracker(settings: TrackerSettings, camera: Optional[Camera] = None) -> OnlineTracker:
     """
     Return the tracker of the settings.
 

@@ -8,6 +8,7 @@ of its noise to persons who turn or stop.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Optional
@@ -24,15 +25,15 @@ SPEED = 1.0
 # Power density of the acceleration, in m^2/s^3: how soon a person who sets off is believed.
 ACCELERATION = 0.2
 
-# Squared Mahalanobis distances, quantiles of the chi-square distribution with three degrees of
-# freedom. Above the 68 % quantile, the person moves otherwise than assumed: the covariance grows
-# until the distance is this one. Up to the 99.9 % quantile, a person is where they were expected.
+# A squared Mahalanobis distance: the 68 % quantile of the chi-square distribution with three
+# degrees of freedom. Above it, the covariance grows until the distance is this one: the person
+# turned or stopped.
 MANOEUVRE = 3.5
-GATE = 16.27
 
-# A position further from the last one is no step of a person: metres, and metres per second, for
-# so many seconds at most.
-STEP, STEP_SPEED, STEP_TIME = 0.15, 2.0, 0.2
+# No person is further from where they are expected than this many metres, and the way at this
+# acceleration (m/s^2) since the last measurement; or from the last frame than at this speed (m/s)
+# for this time (seconds) at most. Noise comes on top, so many standard deviations.
+STEP, STEP_ACCELERATION, STEP_SPEED, STEP_TIME, SIGMAS = 0.1, 4.0, 2.0, 0.2, 3.0
 
 # Seconds without a measurement that is believed, after which a person begins anew.
 MAX_GAP = 2.0
@@ -112,6 +113,7 @@ class MotionFilter:
     def __init__(self) -> None:
         """Start without persons."""
         self._persons: dict[int, _Person] = {}
+        self._time = 0
 
     def update(
         self, ids: Collection[int], boxes: Mapping[int, Box3D], time: int
@@ -130,9 +132,10 @@ class MotionFilter:
             for id_, person in self._persons.items()
             if id_ in ids or abs(time - person.time) <= MAX_GAP * SECOND
         }
+        before, self._time = self._time, time
         believed = {}
         for id_, box in boxes.items():
-            person = self._persons[id_] = _take(self._persons.get(id_), box, time)
+            person = self._persons[id_] = _take(self._persons.get(id_), box, time, before)
             if person.time == time:
                 motion = _stated(person.motion, box)
                 believed[id_] = replace(
@@ -151,39 +154,38 @@ class MotionFilter:
         return _stated(person.motion.predicted(max(0, time - person.time) / SECOND), person.box)
 
 
-def _take(person: Optional[_Person], box: Box3D, time: int) -> _Person:
+def _take(person: Optional[_Person], box: Box3D, time: int, before: int) -> _Person:
     """
     Take a measurement of a person.
 
-    It is believed where the person is expected, or a step from where they were. Two in a row that
-    are neither, but agree, are believed as well if the camera saw the person at the same distance
-    all the time: then the frame jumped, as `map` does. What is suddenly nearer or further is a
-    person in front, or what is behind, for as long as it stays there: nobody moves like that.
+    It is believed where the person can be by now. Two in a row that are elsewhere, but agree, are
+    believed as well if the camera saw the person at the same distance just before: the person
+    turned, or the frame jumped, as `map` does. A distance that changes suddenly is that of a
+    person in front, or of what is behind, for as long as it stays there.
     """
     noise = depth_noise(box)
-    if person is None or abs(time - person.time) > MAX_GAP * SECOND:
+    gap = abs(time - person.time) / SECOND if person else math.inf
+    if person is None or gap > MAX_GAP:
         return _Person(time, Motion.begin(box.position, noise), box, (time, box))
     expected = person.motion.predicted(max(0, time - person.time) / SECOND)
-    if person.other is not None and _apart(box, person.other.position) < _apart(
-        box, expected.position
-    ):
+    off = _apart(box, expected.position)
+    if person.other is not None and _apart(box, person.other.position) < off:
         return person._replace(other=box)
-    believed = expected.distance(box.position, noise) <= GATE
-    if believed or _apart(box, person.box.position) <= _step(time - person.time):
-        return _Person(time, expected.updated(box.position, noise), box, (time, box))
+    near = STEP + SIGMAS * noise
     then, newest = person.newest
-    step = _step(time - then)
-    if abs(np.linalg.norm(box.away) - np.linalg.norm(newest.away)) > step:
+    since = abs(time - then) / SECOND
+    step = near + STEP_SPEED * min(STEP_TIME, since)
+    just_before = then >= before or since <= STEP_TIME
+    believed = off <= near + STEP_ACCELERATION * gap**2 / 2
+    if believed or (just_before and _apart(box, person.box.position) <= step):
+        return _Person(time, expected.updated(box.position, noise), box, (time, box))
+    nearer = abs(np.linalg.norm(box.away) - np.linalg.norm(newest.away))
+    if not just_before or nearer > step:
         return person._replace(other=box)
     if then == person.time or _apart(box, newest.position) > step:
         return person._replace(newest=(time, box))
-    motion = Motion.begin(newest.position, noise).predicted((time - then) / SECOND)
+    motion = Motion.begin(newest.position, noise).predicted(since)
     return _Person(time, motion.updated(box.position, noise), box, (time, box))
-
-
-def _step(nanoseconds: int) -> float:
-    """Return how far a person gets, in metres."""
-    return STEP + STEP_SPEED * min(STEP_TIME, abs(nanoseconds) / SECOND)
 
 
 def _apart(box: Box3D, position: FloatArray) -> float:

@@ -1,7 +1,7 @@
 """
 The process ``cameras_node``: a tracker for each of several cameras.
 
-They share the compiled models and, with `tracker.remember`, what they know of persons. Each has
+They share the compiled models and, with `tracker.remember`, the gallery of persons. Each has
 its own namespace, parameters and threads, so that none waits for another, except for processors:
 where there are more cameras than these can serve, each has its turn.
 """
@@ -39,7 +39,7 @@ _WAKE_PERIOD = 1.0
 
 
 class CamerasNode(Node):
-    """Says which cameras there are."""
+    """Has the names of the cameras as a parameter."""
 
     def __init__(self, **options: object) -> None:
         """
@@ -103,7 +103,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
                     target=_run_camera, args=(tracker, own, executor), name=tracker.get_name()
                 )
                 stack.callback(thread.join)
-                # Whatever ends this thread has to end that one.
+                # The end of the main thread has to end this one.
                 stack.callback(rclpy.try_shutdown)
                 thread.start()
             executor.add_node(cameras)

@@ -53,7 +53,7 @@ class TrackerNode(LifecycleNode):
         Declare the parameters and offer the services; nothing is loaded yet.
 
         :param gallery: shared with other cameras.
-        :param turns: likewise.
+        :param turns: shared with other cameras.
         """
         super().__init__('person_tracker', **options)
         deepen_services(self)
@@ -81,31 +81,28 @@ class TrackerNode(LifecycleNode):
         self._unconfigured = self._inactive = Entities(self)
 
     def autostart(self) -> None:
-        """Configure and activate, if the parameter `autostart` says so."""
+        """Configure and activate, if the parameter `autostart` is set."""
         if not self.get_parameter('autostart').value:
             return
         for transition in (self.trigger_configure, self.trigger_activate):
             if transition() != TransitionCallbackReturn.SUCCESS:
                 if self.context.ok():
                     self.get_logger().error(
-                        'not started. Mend what is said above, then '
+                        'not started: fix the error above, then '
                         f'"ros2 lifecycle set {self.get_fully_qualified_name()} configure" and '
                         '"... activate", or start the node again'
                     )
                 return
 
-    # Each transition succeeds, or leaves the state before it and says why.
-
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load and warm up the models, and advertise what they can give."""
+        """Load and warm up the models, and create the publishers."""
         return self._transitions.attempt('configure', self._configure, self._free)
 
     def _configure(self) -> None:
         self._unconfigured.restore()
         self._configuration.configure()
         settings, options = self._configuration.current
-        models = f'{settings.detector.model} and {settings.reid.model}'
-        self.get_logger().info(f'loading {models}')
+        self.get_logger().info(f'loading {settings.detector.model} and {settings.reid.model}')
         started = time.monotonic()
         processor = self._state.processor = Processor(settings, options, self._camera)
         self._state.check_target(options)
@@ -117,6 +114,7 @@ class TrackerNode(LifecycleNode):
         outputs = self._state.outputs = Outputs(self)
         outputs.advertise(settings, options)
         if settings.tracker.camera_motion == TF:
+            assert outputs.transforms is not None  # it needs target_frame
             processor.turning = TurningCamera(self, outputs.transforms)
         self._inactive = Entities(self)
         self._state.statistics.begin()
@@ -144,7 +142,13 @@ class TrackerNode(LifecycleNode):
         return self._transitions.attempt('deactivate', self._deactivate)
 
     def _deactivate(self) -> None:
-        if not self._stop_worker():
+        ended = False
+        try:
+            ended = self._stop_worker()
+        finally:
+            if not ended and self._state.inputs is not None:
+                self._state.inputs.adapt()
+        if not ended:
             raise PersontrackError(f'{name_work(self._state)}; the node stays active')
         self._disconnect()
         self.get_logger().info('deactivated; the models and tracks stay')
@@ -165,7 +169,7 @@ class TrackerNode(LifecycleNode):
         self._transitions.each('shutdown', self._stop_worker, self._disconnect, self._free)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Go back to unconfigured; nothing that is attempted gets here."""
+        """Go back to unconfigured; no transition of ours gets here."""
         self._transitions.report('a transition ended by an error; the node is unconfigured')
         self._shutdown()
         return TransitionCallbackReturn.SUCCESS
@@ -182,8 +186,11 @@ class TrackerNode(LifecycleNode):
         super().destroy_node()
 
     def _stop_worker(self) -> bool:
-        """Stop the worker; return whether it has finished its frame in time."""
-        worker = self._state.worker
+        """Stop the worker; return whether it finished its frame in time."""
+        worker, inputs = self._state.worker, self._state.inputs
+        if inputs is not None:
+            # While this waits, nobody takes messages, and they would fill the memory.
+            self._transitions.each('deactivate', inputs.destroy)
         return worker is None or worker.stop(
             _PATIENCE,
             lambda: self._transitions.logger.warning(
@@ -192,25 +199,25 @@ class TrackerNode(LifecycleNode):
         )
 
     def _disconnect(self) -> None:
-        """End the subscriptions, and what depends on them."""
+        """End the subscriptions and all that depends on them."""
         state = self._state
         if state.inputs is None and state.worker is None:
             return
         destroy = [] if state.inputs is None else [state.inputs.destroy]
         self._transitions.each(
             'deactivate',
-            *(*destroy, self._inactive.restore, state.outputs.clear, self._close_account),
+            *(*destroy, self._inactive.restore, state.end_tracks, self._close_account),
         )
         state.inputs = state.worker = None
 
     def _close_account(self) -> None:
         state = self._state
-        # What is still in work hangs, and is given up.
+        # A frame that is still in work hangs, and is given up.
         state.dropped += state.dropped_now + (state.worker.in_work if state.worker else 0)
         state.inputs = state.worker = None
         account = state.account
         self._transitions.logger.info(
-            f'of {account.pop("sent")} images since configure, '
+            f'of {account.pop("sent")} frames since configure, '
             + ', '.join(f'{number} {fate}' for fate, number in account.items())
         )
 
@@ -239,29 +246,28 @@ class TrackerNode(LifecycleNode):
             return
         delta = jump.delta.nanoseconds
         threshold = self._configuration.current.options['time.jump_threshold']
-        transforms = state.outputs.transforms if state.outputs else None
-        if transforms is not None and jump.delta.nanoseconds < 0:
-            transforms.forget()
+        if delta < 0 and state.outputs and state.outputs.transforms:
+            state.outputs.transforms.forget()
         now = self.get_clock().now().nanoseconds
         if state.processor.timeline.clock_jumped(now - delta, now, threshold):
             self._frames.report_jump(f'the clock jumped by {delta / 1e9:.3f} s')
 
     def _wake_executor(self) -> None:
-        """Let the executor go on, for which another thread has done something."""
+        """Wake the executor: another thread has finished work for it."""
         executor = self.executor
         if executor is not None:
             with until_shutdown(self.context):
                 executor.wake()
 
     def _watch(self) -> None:
-        """Look what is wrong; a dead worker ends the process when the diagnostics have told it."""
+        """Run the checks; a dead worker ends the process after the diagnostics reported it."""
         state = self._state
         if state.inputs is not None:
             state.inputs.adapt()
         if self._is_dead and isinstance(self.executor, NodeExecutor):
             self.executor.fail(RuntimeError('the thread of the tracker ended'))
             return
-        self._checks.look()
+        self._checks.run()
         self._is_dead = state.worker is not None and state.worker.failure is not None
 
 
@@ -269,7 +275,7 @@ def run(tracker: TrackerNode, executor: NodeExecutor) -> None:
     """
     Configure, activate and spin a tracker until ROS is shut down.
 
-    Raises what the tracker ended the executor with, if it did.
+    Raises the error with which the tracker ended the executor, if there was one.
     """
     executor.add_node(tracker)
     try:

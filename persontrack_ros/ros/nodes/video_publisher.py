@@ -28,7 +28,7 @@ _QUALITY = 80
 
 
 class _NodeLog(logging.Handler):
-    """Passes on to the log of a node what the core warns of, during a block."""
+    """Passes warnings of the core on to the log of a node, during a block."""
 
     def __init__(self, node: Node) -> None:
         super().__init__(logging.WARNING)
@@ -45,7 +45,7 @@ class _NodeLog(logging.Handler):
 
 
 class VideoPublisher(Node):
-    """Publishes the images of a source on ``image_raw``, and as JPEG where somebody wants it."""
+    """Publishes the images of a source on ``image_raw``, and as JPEG if subscribed."""
 
     def __init__(self, **options: object) -> None:
         """
@@ -107,14 +107,15 @@ class VideoPublisher(Node):
     def _publish_all(self) -> int:
         if self._tracker is not None:
             self._tracker.wait_until_connected()
-        due = before = None
-        published = 0
+        due, before, published = 0.0, 0, 0
         for frame in self._source:
-            if due is not None:
+            if published:
                 # One that is late is published at once, and the schedule starts from there.
                 due = max(due + self._pause(frame.stamp - before), time.monotonic())
                 self._sleep_until(due)
-            due, before = due or time.monotonic(), frame.stamp
+            else:
+                due = time.monotonic()
+            before = frame.stamp
             stamp = Time(sec=frame.stamp // 1_000_000_000, nanosec=frame.stamp % 1_000_000_000)
             if not self._own_stamps:
                 stamp = self.get_clock().now().to_msg()
@@ -125,7 +126,7 @@ class VideoPublisher(Node):
             if self._tracker is None:
                 self._publisher.publish(message)
             else:
-                self._tracker.ask(message, stamp_to_nanoseconds(header))
+                self._tracker.publish(message, stamp_to_nanoseconds(header))
             published += 1
             if self.get_logger().is_enabled_for(LoggingSeverity.DEBUG):
                 seconds = stamp_to_nanoseconds(header) / 1e9
@@ -138,9 +139,9 @@ class VideoPublisher(Node):
         """
         Return the time in seconds between two images.
 
-        :param own: what the source says, in nanoseconds.
+        :param own: by the stamps of the source, in nanoseconds.
         """
-        # What is live paces itself.
+        # A live source paces itself.
         if self._tracker is not None or (self._source.is_live and not self._rate):
             return 0.0
         return 1.0 / self._rate if self._rate else own / 1e9

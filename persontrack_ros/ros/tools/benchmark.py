@@ -55,22 +55,22 @@ SIZES = ((640, 480), (768, 576), (1920, 1080))
 _IMAGES = 40
 _WARM_UP = 15
 _START_TIMEOUT = 120.0
-# An image that is not answered in this time is lost.
-_LOST = 2.0
+# An image without tracks after this time is counted as missed.
+_MISSED_AFTER = 2.0
 _PAUSE = 0.02
 _IDLE_TIME = 5.0
 # Overload: images come at this many times the rate that is possible, for this time.
 _OVERLOAD = 3
 _OVERLOAD_TIME = 6.0
-# The node tells its count once a second.
-_TELLING_TIME = 20.0
+# The node publishes its count once a second.
+_COUNT_TIMEOUT = 20.0
 
 
 class Camera:
     """Publishes images as a camera does, and receives their tracks."""
 
     def __init__(self, reliability: ReliabilityPolicy = ReliabilityPolicy.BEST_EFFORT) -> None:
-        """Connect to nobody yet; `reliability` is what the images are offered with."""
+        """Create the node; `reliability` is what the images are offered with."""
         self.node = Node('benchmark')
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
@@ -82,7 +82,7 @@ class Camera:
         self.node.create_subscription(
             DiagnosticArray, '/diagnostics', self._on_diagnostics, QoSProfile(depth=10)
         )
-        # As the node counts them, each time that it has told.
+        # As the node counts them, of each of its diagnostics.
         self._dropped: list[int] = []
         self.sent: dict[int, float] = {}
         self.answered: dict[int, float] = {}
@@ -128,11 +128,11 @@ class Camera:
         """
         Return how many images the node counts as dropped by now.
 
-        :raises PersontrackError: if it does not tell.
+        :raises PersontrackError: if it publishes no diagnostics.
         """
-        told = len(self._dropped)
-        # What comes first may have been on its way.
-        if not self.spin_until(lambda: len(self._dropped) >= told + 2, _TELLING_TIME):
+        known = len(self._dropped)
+        # The first one may be older than this call.
+        if not self.spin_until(lambda: len(self._dropped) >= known + 2, _COUNT_TIMEOUT):
             raise PersontrackError('the node publishes no diagnostics')
         return self._dropped[-1]
 
@@ -140,10 +140,10 @@ class Camera:
         """Return the seconds from before the message was filled to the tracks received."""
         return self.answered[stamp] - self.sent[stamp]
 
-    def ask(self, image: BgrImage, stamp: Optional[int] = None) -> Optional[float]:
-        """Send an image and wait for its tracks; return the latency, None if it was lost."""
+    def track(self, image: BgrImage, stamp: Optional[int] = None) -> Optional[float]:
+        """Send an image and wait for its tracks; return the latency, None if there were none."""
         stamp = self.publish(image, stamp)
-        arrived = self.spin_until(lambda: stamp in self.answered, _LOST)
+        arrived = self.spin_until(lambda: stamp in self.answered, _MISSED_AFTER)
         return self.latency(stamp) if arrived else None
 
     def wait_for_node(self, node: NodeProcess, image: BgrImage) -> float:
@@ -168,7 +168,7 @@ def running(
     values: dict[str, Any], environment: Optional[dict[str, str]] = None
 ) -> Iterator[NodeProcess]:
     """Run the node, by default in this environment."""
-    # What it says is no part of the results.
+    # Its log is no part of the results.
     with NodeProcess('tracker_node', values, stdout=sys.stderr, env=environment) as node:
         yield node
 
@@ -192,20 +192,20 @@ def measure_sizes(video: str, values: dict[str, Any], rounds: int, frames: int) 
             # The stamps go on as in the video: with others, the tracker has something else to do.
             start = time.time_ns()
             for frame in itertools.islice(stream, _WARM_UP):
-                camera.ask(frame.image, start + frame.stamp)
+                camera.track(frame.image, start + frame.stamp)
             there: list[float] = []
             alone: list[float] = []
             differences = []
-            lost = 0
+            missed = 0
             cpu = 0.0
             for _ in tqdm(range(rounds), name):
                 chunk = worker.run(frames, period=1 / CAMERA_RATE)
                 before = cpu_time(node.process.pid)
                 latencies = []
                 for frame in paced(itertools.islice(stream, frames), 1 / CAMERA_RATE):
-                    latency = camera.ask(frame.image, start + frame.stamp)
+                    latency = camera.track(frame.image, start + frame.stamp)
                     if latency is None:
-                        lost += 1
+                        missed += 1
                     else:
                         latencies.append(latency)
                 cpu += cpu_time(node.process.pid) - before
@@ -219,7 +219,7 @@ def measure_sizes(video: str, values: dict[str, Any], rounds: int, frames: int) 
                 'node_minus_pipeline_ms': 1e3 * float(np.median(differences)),
                 'cpu_ms_per_frame': 1e3 * cpu / (rounds * frames),
                 'images': rounds * frames,
-                'lost': lost,
+                'missed': missed,
                 'peak_memory_mb': peak_memory(node.process.pid),
             }
         camera.node.destroy_node()
@@ -240,7 +240,7 @@ def measure_idle(video: str, values: dict[str, Any]) -> dict[str, Any]:
         def cost() -> float:
             before = cpu_time(node.process.pid)
             for image in images:
-                camera.ask(image)
+                camera.track(image)
             return 1e3 * (cpu_time(node.process.pid) - before) / len(images)
 
         cost()
@@ -268,12 +268,12 @@ def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
     camera = Camera()
     with running(values) as node:
         camera.wait_for_node(node, images[0])
-        normal = [camera.ask(image) for image in images]
+        normal = [camera.track(image) for image in images]
         processing = float(np.median([latency for latency in normal if latency is not None]))
         dropped_before = camera.count_dropped()
         memory_before = memory(node.process.pid)
         period = processing / _OVERLOAD
-        sent = []
+        sent: list[int] = []
         due = time.perf_counter()
         end = due + _OVERLOAD_TIME
         while due < end:

@@ -1,7 +1,7 @@
 """
 The demo: a publisher, the tracker and a recorder, in three processes joined by ROS topics.
 
-This process is the recorder. It knows nothing but what the topics tell it.
+This process is the recorder. It knows nothing but the messages of the topics.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Optional
@@ -46,7 +46,7 @@ _LAST_RESULTS_TIMEOUT = 20.0
 
 
 class Recorder(Node):
-    """Writes what the tracker publishes, and counts."""
+    """Writes the results of the tracker to files, and counts."""
 
     def __init__(self, mot: MotWriter, video: VideoWriter, window: Optional[Window]) -> None:
         """Subscribe to images and results."""
@@ -58,7 +58,7 @@ class Recorder(Node):
         self.ids: set[int] = set()
         self.annotated = 0
         self.window_closed = False
-        # Nothing may be lost here, however long writing the video takes.
+        # No message may be dropped here, however long writing the video takes.
         everything = QoSProfile(history=HistoryPolicy.KEEP_ALL)
         self.create_subscription(Image, 'image_raw', self._on_image, everything)
         self.create_subscription(Detection2DArray, 'tracks', self._on_tracks, everything)
@@ -144,8 +144,8 @@ def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> int:
     options.source = options.source or str(sample_video_with_progress())
     settings = with_default_models(settings_from(options))
-    # Whatever is wrong with source, models or device is said here, in one line, rather than by a
-    # process that stays alive and waits to be configured again.
+    # An error of source, models or device ends the demo here, in one line, instead of a node that
+    # waits to be configured again.
     with VideoSource(options.source) as source:
         rate = source.rate
     Pipeline(settings)
@@ -181,7 +181,7 @@ def _record(
 ) -> None:
     """Start the other two processes and record until the source ends."""
     parameters = {
-        # What the publisher waits for must not get lost on the way.
+        # Images that the publisher waits for must not be missed in transport.
         'qos_overrides./image_raw.subscription.reliability': 'reliable',
         'qos_overrides./annotated_image.publisher.depth': 100,
         **settings.values(),
@@ -208,7 +208,7 @@ def _record(
     _spin_until(recorder, lambda: recorder.complete, _LAST_RESULTS_TIMEOUT)
 
 
-def _spin_until(recorder: Recorder, condition: object, timeout: float) -> None:
+def _spin_until(recorder: Recorder, condition: Callable[[], object], timeout: float) -> None:
     end = time.monotonic() + timeout
     while not condition() and time.monotonic() < end:
         rclpy.spin_once(recorder, timeout_sec=0.1)

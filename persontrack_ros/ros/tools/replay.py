@@ -1,4 +1,4 @@
-"""A bag or video, replayed through the tracker node without loss."""
+"""A bag or video, replayed through the tracker node without a missed image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from persontrack_ros.ros.process import NodeExecutor, spinning
 from persontrack_ros.ros.tools.bag_messages import BagMessages
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
-# What the node wrote is told with an error up to this number of characters.
+# Characters at the end of the log of the node that are part of an error.
 _LOG_TAIL = 2000
 _LAST_MESSAGE_TIMEOUT = 20.0
 
@@ -86,7 +86,7 @@ def replay(
         node = stack.enter_context(
             NodeProcess(
                 'tracker_node',
-                # What is waited for must not get lost on the way.
+                # Images that are waited for must not be missed in transport.
                 {
                     f'qos_overrides.{topic}.subscription.reliability': 'reliable',
                     **(parameters or {}),
@@ -97,7 +97,7 @@ def replay(
                 stderr=subprocess.STDOUT,
             )
         )
-        # Whatever waits for the node ends with the context.
+        # Waiting for the node ends with the context.
         watch = threading.Thread(
             target=_shut_down_after, args=(node, context, timeout), daemon=True
         )
@@ -153,7 +153,7 @@ def _make_player(
 
 
 def _shut_down_after(node: NodeProcess, context: Context, timeout: float) -> None:
-    """Shut ROS down here when the node ends or the time is over: nobody should wait for it."""
+    """Shut ROS down here when the node ends or the time is over, which ends all waiting."""
     try:
         node.process.wait(timeout)
     except subprocess.TimeoutExpired:

@@ -1,9 +1,9 @@
 """
-The checks of a tracker node: what is wrong with it, or with what it is connected to.
+The checks of a tracker node: faults of the node itself and of its connections.
 
-Each is a function that looks at the node once a second and yields what it finds. What is found
-stands in the diagnostics for as long as it is so, and in the log once, when it begins. A new
-warning is a new function in the list `CHECKS`.
+Each check is a function that runs once a second and yields findings. A finding is in the
+diagnostics for as long as it holds, and is logged once, when it begins. A new warning is a new
+function in the list `CHECKS`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from persontrack_ros.ros.tracker.statistics import RATE_WINDOW
 LONG, TOO_LONG = 2.0, 10.0
 # Frames within the window that are needed to judge how long one takes.
 _LEAST = 20
-# Bytes of shared memory: what Fast DDS takes for a process, without our profile.
+# Bytes of shared memory that Fast DDS takes for a process, without our profile.
 _SCARCE = 2**20
 # Seconds until what begins again is logged again.
 _AGAIN = 60.0
@@ -43,11 +43,11 @@ class Level(IntEnum):
 
 class Finding(NamedTuple):
     """
-    What a check finds.
+    One fault that a check found.
 
-    :ivar level: OK where it is worth a line in the log, but as it may be.
-    :ivar key: tells findings of one check apart, whose text changes.
-    :ivar log: whether it is to be logged; not where that was done when it happened.
+    :ivar level: OK for a note that is no fault.
+    :ivar key: distinguishes findings of one check whose text changes.
+    :ivar log: whether to log it; False if it was logged when it happened.
     """
 
     level: Level
@@ -60,20 +60,20 @@ Check = Callable[[Node, NodeState], Iterator[Finding]]
 
 
 class Checks:
-    """Looks at a node, and logs what is new."""
+    """Runs the checks of a node, and logs new findings."""
 
     def __init__(self, node: Node, state: NodeState) -> None:
-        """Begin without having looked."""
+        """Begin without findings."""
         self._node = node
         self._state = state
         self._logged: dict[tuple[Check, str], float] = {}
         self._known: set[tuple[Check, str]] = set()
         self.findings: list[Finding] = []
 
-    def look(self) -> None:
+    def run(self) -> None:
         """Run all checks."""
         findings = {
-            (check, finding.key): finding for check in CHECKS for finding in self._run(check)
+            (check, finding.key): finding for check in CHECKS for finding in self._find(check)
         }
         now = time.monotonic()
         logger = self._node.get_logger()
@@ -81,7 +81,7 @@ class Checks:
             known = identity in self._known or now < self._logged.get(identity, 0.0) + _AGAIN
             if finding.log and not known:
                 self._logged[identity] = now
-                # Not one call for both: rclpy keeps a severity for each place that logs.
+                # Not one call for both: rclpy keeps a severity for each line that logs.
                 if finding.level == Level.ERROR:
                     logger.error(finding.text)
                 else:
@@ -89,7 +89,7 @@ class Checks:
         self._known = set(findings)
         self.findings = list(findings.values())
 
-    def _run(self, check: Check) -> list[Finding]:
+    def _find(self, check: Check) -> list[Finding]:
         try:
             return list(check(self._node, self._state))
         except Exception as error:  # noqa: BLE001 - one check must not cost the others
@@ -103,7 +103,7 @@ def transition(node: Node, state: NodeState) -> Iterator[Finding]:
 
 
 def dead_worker(node: Node, state: NodeState) -> Iterator[Finding]:
-    """Whether nobody works on frames any more; the node then ends the process."""
+    """Whether the worker's thread has ended; the node then ends the process."""
     if state.worker is not None and state.worker.failure is not None:
         yield Finding(
             Level.ERROR, f'the thread of the tracker ended: {one_line(state.worker.failure)}'
@@ -125,11 +125,12 @@ def long_frame(node: Node, state: NodeState) -> Iterator[Finding]:
 
 
 def silence(node: Node, state: NodeState) -> Iterator[Finding]:
-    """Whether nothing comes over a topic."""
-    if not is_working(state):
+    """Whether no messages come over a topic."""
+    inputs = state.inputs
+    if inputs is None or not state.enabled:
         return
-    silences = state.inputs.silence
-    for topic in state.inputs.topics.values():
+    silences = inputs.silence
+    for topic in inputs.topics.values():
         seconds = silences.get(topic.name, 0.0)
         level = judge(state.parameters.current.options, 'silence', seconds)
         if level != Level.OK:
@@ -137,7 +138,7 @@ def silence(node: Node, state: NodeState) -> Iterator[Finding]:
             yield Finding(
                 level,
                 f'nothing came over {topic.name} for {seconds:.1f} s; '
-                + (f'it is published by {publishers}' if publishers else 'nobody publishes it'),
+                + (f'it is published by {publishers}' if publishers else 'no node publishes it'),
                 topic.name,
             )
 
@@ -151,13 +152,14 @@ def quality_of_service(node: Node, state: NodeState) -> Iterator[Finding]:
 
 def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether images, detections and depth do not come together."""
-    if not is_working(state):
+    inputs = state.inputs
+    if inputs is None or not state.enabled:
         return
-    if state.inputs.stamp_fault:
-        yield Finding(Level.WARN, state.inputs.stamp_fault, 'detections')
-    if state.inputs.depth_fault:
-        # What should have been published with it is in the log.
-        text = f'no tracks_3d: {state.inputs.depth_fault}'
+    if inputs.stamp_fault:
+        yield Finding(Level.WARN, inputs.stamp_fault, 'detections')
+    if inputs.depth_fault:
+        # Space logs it with each kind of result.
+        text = f'no tracks_3d: {inputs.depth_fault}'
         yield Finding(Level.WARN, text, 'depth', log=False)
 
 
@@ -172,10 +174,10 @@ def latency(node: Node, state: NodeState) -> Iterator[Finding]:
 def rate(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether too few frames are processed."""
     numbers = state.statistics.numbers()
-    # Low is bad here; and a few frames say nothing.
+    # Low is bad here, and a few frames prove nothing.
     level = judge(state.parameters.current.options, 'rate', -numbers.rate, sign=-1)
     if is_working(state) and numbers.window == RATE_WINDOW and level != Level.OK:
-        yield Finding(level, f'{numbers.rate:.1f} images per second')
+        yield Finding(level, f'{numbers.rate:.1f} frames per second')
 
 
 def slow(node: Node, state: NodeState) -> Iterator[Finding]:
@@ -213,7 +215,7 @@ def same_name(node: Node, state: NodeState) -> Iterator[Finding]:
 
 
 def shared_memory(node: Node, state: NodeState) -> Iterator[Finding]:
-    """Whether Fast DDS finds no room for what nodes share."""
+    """Whether Fast DDS has too little shared memory."""
     left = free()
     if left < _SCARCE and 'fastrtps' in get_rmw_implementation_identifier():
         yield Finding(
@@ -242,7 +244,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def is_working(state: NodeState) -> bool:
-    """Whether frames are to come and to be tracked."""
+    """Whether the node is active and not paused."""
     return state.inputs is not None and state.enabled
 
 
@@ -253,7 +255,7 @@ def seconds_on_frame(state: NodeState) -> float:
 
 
 def name_work(state: NodeState) -> str:
-    """Return which frame is worked on, and for how long."""
+    """Return a text with the frame in work and for how long it has been."""
     current = state.worker.current if state.worker is not None else None
     if current is None:
         return 'other cameras have their turn'
@@ -267,10 +269,10 @@ def name_frame(frame: Frame) -> str:
 
 
 def name_publishers(node: Node, state: NodeState, source: str) -> str:
-    """Return a topic and who publishes it, `image` or `detections`."""
+    """Return the topic of a source, `image` or `detections`, and the nodes that publish it."""
     topic = state.inputs.topics[source].name if state.inputs else source
     names = ' and '.join(publishers_of(node, topic)) if state.inputs else ''
-    return f'{topic}, published by {names or "somebody"}'
+    return f'{topic}, published by {names or "an unknown node"}'
 
 
 def judge(options: Mapping[str, Any], name: str, value: float, sign: int = 1) -> Level:

@@ -34,7 +34,7 @@ class _Waiting(NamedTuple):
 
 class DepthInput:
     """
-    Finds the depth image that was taken nearest to each image; for one thread, the executor's.
+    Finds the depth image nearest in time to each image; for one thread, the executor's.
 
     Only 3D positions wait for depth: an image is tracked at once.
 
@@ -67,7 +67,7 @@ class DepthInput:
         self.fault = ''
 
     def expect(self, stamp: int) -> Future[Depth]:
-        """Return the depth of an image with this stamp; it raises why if there is none."""
+        """Return the depth of an image with this stamp; it raises SourceError if there is none."""
         future: Future[Depth] = Future()
         self._waiting.append(_Waiting(self._clock(), stamp, future))
         self._settle()
@@ -120,14 +120,16 @@ class DepthInput:
         """
         Return the depth image that belongs to a stamp.
 
-        :raises SourceError: if there is none, and why.
+        :raises SourceError: if there is none; its text has the reason.
         """
         if self._info is None:
             raise SourceError('no camera_info has come')
         if not self._kept:
             raise SourceError(f'no depth image has come for {PATIENCE:g} s')
+        # The newest one where stamps are equal: those of some drivers do not advance.
         nearest = min(
-            (each.message for each in self._kept), key=lambda each: abs(each.stamp - stamp)
+            (each.message for each in reversed(self._kept)),
+            key=lambda each: abs(each.stamp - stamp),
         )
         # How much newer it is than the image, in seconds.
         newer = (nearest.stamp - stamp) / 1e9

@@ -35,7 +35,7 @@ def report(state: NodeState, findings: Sequence[Finding]) -> Report:
     if state.inputs is None:
         what = 'inactive'
     level = max((each.level for each in findings), default=Level.OK)
-    # The worst first; what is as it may be only where nothing is wrong.
+    # The worst first; notes only if nothing is wrong.
     shown = sorted(findings, key=lambda each: -each.level)
     texts = [each.text for each in shown if each.level > Level.OK or level == Level.OK]
     if level == Level.OK:
@@ -56,7 +56,7 @@ def _values(state: NodeState) -> dict[str, str]:
         'time since last input (s)': f'{silence:.1f}',
         'time on the frame in work (s)': f'{seconds_on_frame(state):.1f}',
         'refused detections': str(numbers.refused),
-        'people now': str(numbers.people),
+        'persons now': str(numbers.visible),
         'ids so far': str(numbers.persons),
         'last error': state.problem or numbers.error,
         **{fate: str(count) for fate, count in state.account.items()},
@@ -77,21 +77,21 @@ def _values(state: NodeState) -> dict[str, str]:
     return values
 
 
-def publish_diagnostics(node: Node, look: Callable[[], Report]) -> None:
+def publish_diagnostics(node: Node, make_report: Callable[[], Report]) -> None:
     """
-    Publish what `look` returns, once a second, from now on.
+    Publish a report once a second, from now on.
 
-    With diagnostic_updater where it is installed, so that its parameters work as everywhere; its
-    message is made here otherwise, and is the same.
+    With diagnostic_updater and its parameters where it is installed; otherwise, the same message
+    is made here.
     """
     try:
         from diagnostic_updater import Updater
     except ImportError:
-        _publish_alone(node, look)
+        _publish_directly(node, make_report)
         return
 
     def fill(status: Any) -> Any:
-        now = look()
+        now = make_report()
         status.summary(bytes([now.level]), now.message)
         for key, value in now.values.items():
             status.add(key, value)
@@ -104,11 +104,11 @@ def publish_diagnostics(node: Node, look: Callable[[], Report]) -> None:
     updater.timer = _create_timer(node, updater.period, updater.update)
 
 
-def _publish_alone(node: Node, look: Callable[[], Report]) -> None:
+def _publish_directly(node: Node, make_report: Callable[[], Report]) -> None:
     publisher = node.create_publisher(DiagnosticArray, '/diagnostics', QoSProfile(depth=1))
 
     def publish() -> None:
-        now = look()
+        now = make_report()
         status = DiagnosticStatus(
             level=bytes([now.level]),
             name=f'{node.get_name()}: {NAME}',
@@ -124,5 +124,5 @@ def _publish_alone(node: Node, look: Callable[[], Report]) -> None:
 
 
 def _create_timer(node: Node, period: float, publish: Callable[[], None]) -> Timer:
-    # A clock of its own: simulated time may stand still, and that should be seen.
+    # A clock of its own: diagnostics go on while simulated time stands still.
     return node.create_timer(period, publish, clock=Clock(clock_type=ClockType.STEADY_TIME))

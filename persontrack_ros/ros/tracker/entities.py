@@ -10,12 +10,12 @@ class Entities:
     """
     The publishers and subscriptions that a node has at a moment.
 
-    What makes them destroys them; if that fails half-way, nothing may be left over, or there were
-    two of each when they are made again.
+    If a transition fails half-way, those that it made are destroyed, or there would be two of each
+    when they are made again.
     """
 
     def __init__(self, node: Node) -> None:
-        """Keep those there are."""
+        """Record the ones that exist now."""
         self._node = node
         self._publishers = list(node.publishers)
         self._subscriptions = list(node.subscriptions)

@@ -19,7 +19,7 @@ _ERROR_PERIOD = 5.0
 
 
 class Frames:
-    """What the worker of a node does with each frame; its methods are for the worker's thread."""
+    """Processes frames and publishes their results; for one thread, the worker's."""
 
     def __init__(self, node: Node, state: NodeState) -> None:
         """Begin without a frame."""
@@ -31,41 +31,47 @@ class Frames:
         self._logged: dict[type[BaseException], float] = {}
 
     def process(self, frame: Frame) -> None:
-        """Process a frame and publish its result; whatever is raised costs this frame alone."""
+        """Process a frame and publish its result; an exception fails this frame alone."""
         state = self._state
         if not state.enabled:
             state.statistics.paused()
-            self._logger.debug('image left out: the node is paused')
+            self._logger.debug('frame not tracked: the node is paused')
             return
         self._published = False
+        processor, outputs = state.processor, state.outputs
+        # Both exist for as long as there is a worker.
+        assert processor is not None
+        assert outputs is not None
         settings, options = state.parameters.current
         started = time.monotonic()
-        result = state.processor.process(frame, self._arrival(frame), settings, options)
+        result = processor.process(frame, self._arrival(frame), settings, options)
         self._warn(result)
         if result.restarted:
-            state.outputs.clear()
+            outputs.clear()
             if options['time.restart_ids']:
                 state.parameters.end_target()
         while result.tracker is not None and not state.session.finish(
             result.tracker,
-            partial(state.outputs.publish_tracks, result.tracks, result.header),
+            partial(outputs.publish_tracks, result.tracks, result.header),
         ):
-            result = state.processor.track(result, settings)
+            result = processor.track(result, settings)
         self._published = result.tracker is not None
         # The target may have ended with its ids meanwhile.
         options = state.parameters.current.options
-        state.outputs.publish_rest(result, settings.drawing, options)
-        losses = {
-            'lost or replaced before they came': state.inputs.lost if state.inputs else 0,
-            'replaced by newer ones': state.worker.dropped if state.worker else 0,
+        outputs.publish_rest(result, settings.drawing, options)
+        missing = {
+            'missed in transport or dropped on arrival': state.inputs.dropped
+            if state.inputs
+            else 0,
+            'dropped for newer ones': state.worker.dropped if state.worker else 0,
             'without a counterpart': state.inputs.unmatched if state.inputs else 0,
         }
-        self._log.tell(frame, result, losses)
-        people = result.tracks if result.tracker is not None else result.detections or ()
+        self._log.write(frame, result, missing)
+        persons = result.tracks if result.tracker is not None else result.detections or ()
         state.statistics.processed(
             frame.received,
             time.monotonic() - started,
-            len(people),
+            len(persons),
             [track.id for track in result.tracks],
             result.refused,
         )
@@ -80,16 +86,16 @@ class Frames:
         if self._published:
             problem = f'after the tracks were published: {line}'
         else:
-            problem = f'image skipped: {line}'
+            problem = f'frame skipped: {line}'
         self._state.statistics.failed(problem)
         now = time.monotonic()
-        # Of each kind from time to time: the next frames mostly fail as this one does.
+        # Each kind of error from time to time: the next frames mostly fail in the same way.
         if now - self._logged.get(type(error), -math.inf) > _ERROR_PERIOD:
             self._logged[type(error)] = now
             self._logger.error(f'{problem} (frame {name_frame(frame)})')
 
     def _warn(self, result: FrameResult) -> None:
-        """Log what is newly known to be wrong with the frames."""
+        """Log the warnings of a frame."""
         logger = self._logger
         for source, text in result.warnings:
             if source:
@@ -99,7 +105,7 @@ class Frames:
         if result.refused:
             logger.warning(
                 f'{result.refused} detections of another node refused: no person has such a '
-                'place, size or score',
+                'position, size or score',
                 throttle_duration_sec=_ERROR_PERIOD,
             )
 

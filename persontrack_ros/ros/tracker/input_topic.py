@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -27,10 +26,11 @@ from persontrack_ros.ros.compat import (
 )
 from persontrack_ros.ros.discovery import node_of
 
-# Messages, and bytes, that may wait in the middleware while the executor is busy: enough for each
-# message to be taken out and counted, also where they come in bursts.
+# Messages that may wait in the middleware while the executor is busy: enough for each one to be
+# taken out and counted, also where they come in bursts.
 QUEUE = 1000
-MEMORY = 128 * 2**20
+# Bytes that may come while the executor takes them: more come than the computer can take.
+MEMORY = 512 * 2**20
 
 # Of the parameter that overrides the reliability: what all publishers offer.
 BEST_AVAILABLE = 'best_available'
@@ -39,8 +39,8 @@ _RELIABILITIES = {
     'best_effort': ReliabilityPolicy.BEST_EFFORT,
     'system_default': ReliabilityPolicy.SYSTEM_DEFAULT,
 }
-# A warning needs so many lost messages, and one in so many.
-_LOSSES = 10
+# A warning needs so many missed messages, and one in so many.
+_MANY = 10
 _RARE = 100
 # Encapsulation and stamp, with which each message that has a header begins.
 _STAMP_END = 12
@@ -90,15 +90,13 @@ class InputTopic:
     Subscribes to a topic, reliably unless a publisher offers less.
 
     A publisher that does not fit makes the middleware report it; then, and once a second, the
-    publishers are looked at, and if they offer less or more than before, a new subscription
-    replaces the former one when its first message has come, so that none is lost in between. So
-    does one with a shorter queue if messages turn out to be large. The
+    publishers are checked, and if one offers less than is requested, a new subscription replaces
+    the former one. It requests more again when nobody publishes: no message is missed by that. The
     parameter ``qos_overrides.TOPIC.subscription.reliability`` decides instead where it is set.
 
     :ivar name: full name.
     :ivar heard: when the last message came, or the subscription was made (`time.monotonic`).
-    :ivar lost: number of messages that the middleware reported as lost, or that still waited at
-        the end.
+    :ivar missed: number of messages that were missed in transport, or still waited at the end.
     """
 
     def __init__(
@@ -122,29 +120,25 @@ class InputTopic:
         self._topic = topic
         self._take = take
         self._latched = latched
-        self._generation = 0
-        self._newest: Optional[Subscription] = None
-        self._former: Optional[Subscription] = None
-        self._queue = QUEUE
-        # Stamps that came over the former subscription, while there are two.
-        self._twice: deque[int] = deque(maxlen=QUEUE)
-        # Whether the newest subscription has replaced one just now: what it reports as lost came
-        # over that one.
-        self._just_replaced = False
+        self._subscription: Optional[Subscription] = None
+        # Messages until the reports of a new subscription count: before, what it has missed came
+        # over the former one.
+        self._grace = 0
         self._received = 0
-        self._lost_in_transport = 0
+        self._missed = 0
         self._warned = False
         self.name = node.resolve_topic_name(topic)
         self.heard = time.monotonic()
-        self.lost = 0
+        self.missed = 0
         self._override = self._declare_reliability()
         self.adapt()
 
     @property
     def is_latched(self) -> bool:
         """Whether a message has come from publishers that need not send another one."""
-        durability = self._newest.qos_profile.durability
-        return self._received > 0 and durability == DurabilityPolicy.TRANSIENT_LOCAL
+        if self._subscription is None or not self._received:
+            return False
+        return bool(self._subscription.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
     @property
     def fault(self) -> str:
@@ -160,34 +154,31 @@ class InputTopic:
         )
 
     def adapt(self) -> None:
-        """Look what the publishers offer, and subscribe anew if that is not what is requested."""
+        """Check what the publishers offer; subscribe anew if one offers less than requested."""
         publishers = self._publishers()
-        reliability = self._override
-        if reliability is None:
-            reliable = all(map(_is_reliable, publishers))
-            reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        latched = self._latched and all(
-            each.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in publishers
-        )
-        durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
-        wanted = (reliability, durability)
-        now = self._newest and self._newest.qos_profile
-        if now is None or wanted != (now.reliability, now.durability):
-            self._subscribe(*wanted)
+        if self._subscription is not None and publishers:
+            now = self._subscription.qos_profile
+            reliability, durability = now.reliability, now.durability
+        else:
+            reliability = ReliabilityPolicy.RELIABLE
+            durability = (
+                DurabilityPolicy.TRANSIENT_LOCAL if self._latched else DurabilityPolicy.VOLATILE
+            )
+        if not all(map(_is_reliable, publishers)):
+            reliability = ReliabilityPolicy.BEST_EFFORT
+        if any(each.qos_profile.durability == DurabilityPolicy.VOLATILE for each in publishers):
+            durability = DurabilityPolicy.VOLATILE
+        self._subscribe(self._override or reliability, durability)
 
     def describe_publishers(self) -> str:
         """Name the nodes that publish it, and their quality of service; empty without any."""
         return describe(self._publishers())
 
     def destroy(self) -> None:
-        """End the subscription; messages that still wait are lost."""
-        oldest = self._former or self._newest
-        if oldest is not None:
-            self.lost += sum(1 for _ in take_waiting(oldest))
-        for subscription in (self._former, self._newest):
-            if subscription is not None:
-                self._node.destroy_subscription(subscription)
-        self._former = self._newest = None
+        """End the subscription; messages that still wait count as missed."""
+        if self._subscription is not None:
+            self.missed += sum(1 for _ in islice(take_waiting(self._subscription), QUEUE))
+            self._end()
 
     @property
     def _parameter(self) -> str:
@@ -215,17 +206,19 @@ class InputTopic:
         return _RELIABILITIES[value]
 
     def _subscribe(self, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> None:
-        if self._former is not None:
-            self._node.destroy_subscription(self._former)
-        self._former, self._newest = self._newest, None
-        self._just_replaced = self._former is not None
-        self._generation += 1
+        """Subscribe, unless there is a subscription as requested."""
+        if self._subscription is not None:
+            now = self._subscription.qos_profile
+            if (now.reliability, now.durability) == (reliability, durability):
+                return
+            self._take(self._waiting())
+            self._end()
         create = partial(
             self._node.create_subscription,
             self._kind,
             self._topic,
-            partial(self._on_message, self._generation),
-            QoSProfile(depth=self._queue, reliability=reliability, durability=durability),
+            self._on_message,
+            QoSProfile(depth=QUEUE, reliability=reliability, durability=durability),
             # Reliability is decided here.
             qos_overriding_options=QoSOverridingOptions(
                 (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
@@ -233,58 +226,60 @@ class InputTopic:
             raw=True,
         )
         try:
-            self._newest = create(
+            self._subscription = create(
                 event_callbacks=SubscriptionEventCallbacks(
                     incompatible_qos=lambda event: self.adapt(),
-                    message_lost=partial(self._on_lost, self._generation),
+                    message_lost=self._on_lost,
                 )
             )
         except UnsupportedEventTypeError:
             self._node.get_logger().info(
-                f'the middleware does not report lost messages of {self.name}'
+                f'the middleware does not report messages of {self.name} missed in transport'
             )
-            self._newest = create()
+            self._subscription = create()
 
-    def _on_message(self, generation: int, data: bytes) -> None:
+    def _end(self) -> None:
+        self._node.destroy_subscription(self._subscription)
+        self._subscription, self._grace = None, 2
+
+    def _on_message(self, data: bytes) -> None:
         self.heard = time.monotonic()
-        is_former = generation != self._generation
-        if not is_former:
-            self._just_replaced = self._former is not None
-            if self._former is not None:
-                self._node.destroy_subscription(self._former)
-                self._former = None
-        self._take(self._waiting(is_former, data))
-        if len(data) * self._queue > MEMORY:
-            self._queue = max(1, MEMORY // len(data))
-            now = self._newest.qos_profile
-            self._subscribe(now.reliability, now.durability)
+        self._grace = max(0, self._grace - 1)
+        self._take(self._waiting(data))
 
-    def _waiting(self, is_former: bool, data: bytes) -> Iterator[Message]:
+    def _waiting(self, *first: bytes) -> Iterator[Message]:
         """Yield a message and those that wait behind it, one by one, as they can be large."""
-        subscription = self._former if is_former else self._newest
-        for each in chain((data,), islice(take_waiting(subscription), self._queue)):
-            message = Message(self._kind, each)
-            if is_former:
-                self._twice.append(message.stamp)
-            elif message.stamp in self._twice:
-                # It came over the former subscription, too.
-                self._twice.remove(message.stamp)
-                continue
-            else:
-                self._twice.clear()
+        size = 0
+        for data in chain(first, islice(take_waiting(self._subscription), QUEUE)):
             self._received += 1
-            yield message
+            yield Message(self._kind, data)
+            size += len(data)
+            if size > MEMORY:
+                self._start_over()
+                return
 
-    def _on_lost(self, generation: int, event: Any) -> None:
-        if generation != self._generation or self._just_replaced:
+    def _start_over(self) -> None:
+        """Discard what waits: it would take more and more memory."""
+        assert self._subscription is not None
+        now = self._subscription.qos_profile
+        self._end()
+        self._subscribe(now.reliability, now.durability)
+        self._node.get_logger().warning(
+            f'more messages of {self.name} come than this computer can take, and some of them are '
+            'not counted; let the publisher send fewer or smaller ones',
+            throttle_duration_sec=60.0,
+        )
+
+    def _on_lost(self, event: Any) -> None:
+        if self._grace:
             return
-        self.lost += event.total_count_change
-        self._lost_in_transport += event.total_count_change
-        lost, sent = self._lost_in_transport, self._lost_in_transport + self._received
-        if not self._warned and lost >= max(_LOSSES, self._received / _RARE):
+        self.missed += event.total_count_change
+        self._missed += event.total_count_change
+        missed, sent = self._missed, self._missed + self._received
+        if not self._warned and missed >= max(_MANY, self._received / _RARE):
             self._warned = True
             self._node.get_logger().warning(
-                f'{lost} of {sent} messages of {self.name} got lost on the way. Start the '
+                f'{missed} of {sent} messages of {self.name} were missed in transport. Start the '
                 'publisher with the DDS configuration of this package, let it publish reliably, '
                 'or use compressed images: docs/middleware.md'
             )

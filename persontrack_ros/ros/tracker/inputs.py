@@ -28,7 +28,7 @@ from persontrack_ros.ros.tracker.worker import NewestItemWorker
 @dataclass(frozen=True)
 class Frame:
     """
-    What belongs to one moment.
+    The messages of one moment.
 
     :ivar received: when it was complete, by the clock of `time.monotonic`.
     :ivar messages: by name, `image` and `detections`, or one of them.
@@ -52,17 +52,21 @@ class Frame:
 
     @property
     def detections(self) -> Optional[Detection2DArray]:
-        """The detections of another node, likewise."""
+        """
+        The detections of another node, if there are any.
+
+        :raises SourceError: if the message is damaged.
+        """
         return self._content('detections')
 
     @property
     def header(self) -> Header:
         """The header of the image, or of the detections where there is none."""
-        return (self.image or self.detections).header
+        return self._content('image' if 'image' in self.messages else 'detections').header
 
     @property
     def stamp(self) -> int:
-        """That of the header, in nanoseconds."""
+        """The stamp of the header, in nanoseconds."""
         return next(iter(self.messages.values())).stamp
 
     def decode(self, max_megapixels: float, samples: SampleRange) -> Optional[BgrImage]:
@@ -96,7 +100,7 @@ class Inputs:
         self._matcher: Optional[StampMatcher] = None
         self._depth: Optional[DepthInput] = None
         self._info: Optional[CameraInfo] = None
-        self._replaced = 0
+        self._dropped = 0
         self.topics: dict[str, InputTopic] = {}
 
     def subscribe(
@@ -105,7 +109,7 @@ class Inputs:
         """
         Make the subscriptions; if that fails, those that were made wait for :meth:`destroy`.
 
-        :param worker: gets what belongs together.
+        :param worker: gets the frames.
         :param calibrated: whether frames need a calibration, though not depth.
         """
         self._worker = worker
@@ -113,7 +117,7 @@ class Inputs:
         if options['input'] != DETECTIONS:
             topic = self._node.resolve_topic_name('image_raw')
             if options['image_transport'] == 'compressed':
-                # As image_transport does: who remaps the image remaps all of its transports.
+                # As in image_transport: a remapping of the image applies to all of its transports.
                 kinds['image'] = (CompressedImage, f'{topic}/compressed')
             else:
                 kinds['image'] = (Image, topic)
@@ -125,20 +129,23 @@ class Inputs:
             }
             self._matcher = StampMatcher(names, self._submit)
         for name, (kind, topic) in kinds.items():
-            take = self._take_newest if self._matcher is None else self._match
-            self.topics[name] = InputTopic(self._node, kind, topic, partial(take, name))
+            take = partial(self._take_newest, name)
+            if self._matcher is not None:
+                take = partial(self._match, self._matcher, name)
+            self.topics[name] = InputTopic(self._node, kind, topic, take)
         if options['depth']:
             wait = stamp_matcher.PATIENCE if self._matcher is not None else 0.0
             kept = depth_input.PATIENCE + wait
             self._depth = DepthInput(options['depth_tolerance'], kept)
-            self.topics['depth'] = InputTopic(self._node, Image, 'depth_image', self._on_depth)
+            take = partial(self._on_depth, self._depth)
+            self.topics['depth'] = InputTopic(self._node, Image, 'depth_image', take)
         if options['depth'] or calibrated:
             self.topics['info'] = InputTopic(
                 self._node, CameraInfo, 'camera_info', self._on_info, latched=True
             )
 
     def adapt(self) -> None:
-        """Subscribe anew where publishers have changed."""
+        """Subscribe anew where publishers have changed, or after :meth:`destroy`."""
         for topic in self.topics.values():
             topic.adapt()
 
@@ -166,31 +173,31 @@ class Inputs:
         return sum(each.unmatched for each in (self._matcher, self._depth) if each is not None)
 
     @property
-    def lost(self) -> int:
-        """Number of frames that never came to the worker, as far as that is known."""
+    def dropped(self) -> int:
+        """Number of frames that were dropped, or missed in transport, before the worker."""
         frames = [self.topics[name] for name in ('image', 'detections') if name in self.topics]
-        return self._replaced + (frames[0].lost if frames else 0)
+        return self._dropped + (frames[0].missed if frames else 0)
 
     def destroy(self) -> None:
         """End the subscriptions."""
         for topic in self.topics.values():
             topic.destroy()
 
-    def _match(self, name: str, messages: Iterable[Message]) -> None:
+    def _match(self, matcher: StampMatcher, name: str, messages: Iterable[Message]) -> None:
         for message in messages:
-            self._matcher.add(name, message)
+            matcher.add(name, message)
 
     def _take_newest(self, name: str, messages: Iterable[Message]) -> None:
         newest = None
         for message in messages:
-            self._replaced += newest is not None
+            self._dropped += newest is not None
             newest = message
         if newest is not None:
             self._submit({name: newest})
 
-    def _on_depth(self, messages: Iterable[Message]) -> None:
+    def _on_depth(self, depth: DepthInput, messages: Iterable[Message]) -> None:
         for message in messages:
-            self._depth.add_depth(message)
+            depth.add_depth(message)
 
     def _on_info(self, messages: Iterable[Message]) -> None:
         for message in messages:

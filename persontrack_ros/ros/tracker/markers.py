@@ -1,4 +1,4 @@
-"""Persons in space as markers for rviz2."""
+"""3D positions of persons as markers for rviz2."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TEXT_HEIGHT = 0.25
 _LINE_WIDTH = 0.03
 _ARROW = Vector3(x=0.05, y=0.12, z=0.15)
 
-# Who is slower has no arrow, in m/s.
+# Slower persons have no arrow, in m/s.
 _LEAST_SPEED = 0.2
 
 
@@ -49,8 +49,8 @@ class Markers:
         """
         Show the persons of one frame.
 
-        :param ids: of those whose markers stay, with or without a box in this frame; the markers
-            of the others are deleted.
+        :param ids: of the persons whose markers stay, with or without a box in this frame; other
+            markers are deleted.
         :param boxes: by id, in the frame of the header.
         """
         markers = []
@@ -98,7 +98,7 @@ class Markers:
         if person.velocity is not None:
             arrow = make(VELOCITIES, Marker.ARROW, _ARROW, 1.0)
             ends = person.position + person.velocity
-            # To where they will be in a second.
+            # To the position in a second.
             arrow.points = [trail[-1], Point(**dict(zip('xyz', ends.tolist())))]
             if np.linalg.norm(person.velocity) < _LEAST_SPEED:
                 arrow = Marker(header=header, ns=VELOCITIES, id=id_, action=Marker.DELETE)

@@ -25,7 +25,7 @@ from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import Box3D
 from persontrack_ros.core.tracks3d.motion_filter import Motion
 
-# Variance of what is not known: which way a person is turned, in square radians.
+# Variance of the unknown orientation of a person, in square radians.
 UNKNOWN = 1e6
 
 
@@ -35,8 +35,8 @@ def boxes_to_message(
     """
     Fill the message of the topics ``tracks`` and ``detections``.
 
-    :param rows: box, score and id of each person; the id is empty where nobody has one.
-    :param header: that of the image; it goes into the array and into every detection.
+    :param rows: box, score and id of each person; the id is empty in detections.
+    :param header: of the frame; it goes into the array and into every detection.
     """
     return Detection2DArray(header=header, detections=[_detection(*row, header) for row in rows])
 
@@ -52,8 +52,8 @@ def tracks_to_info(
     Fill the message of the ``track_info`` topic: JSON, see docs/nodes/tracker_node.md.
 
     :param sources: index in the message of the ``detections`` topic, of each detection.
-    :param frame: that of the motions, which stands still; empty: nothing is said of any.
-    :param motions: of the tracks by id, as far as they are known.
+    :param frame: the fixed frame of the motions; empty: no motions are written.
+    :param motions: the known motions of tracks by id.
     """
     return String(
         data=json.dumps(
@@ -108,7 +108,7 @@ def boxes_3d_to_message(
     """
     Fill the message of the ``tracks_3d`` topic.
 
-    :param boxes: of the tracks by id; those that have none are left out.
+    :param boxes: of the tracks by id; tracks without a box are omitted.
     :param header: with the frame of the boxes; it goes into the array and every detection.
     """
     return Detection3DArray(
@@ -134,7 +134,7 @@ def _detection_3d(track: Track, box: Box3D, header: Header) -> Detection3D:
 
 
 def orientation(box: Box3D) -> Quaternion:
-    """Return how a 3D box is turned."""
+    """Return the orientation of a 3D box."""
     half = (box.yaw or 0.0) / 2
     return Quaternion(z=math.sin(half), w=math.cos(half))
 

@@ -1,4 +1,4 @@
-"""From a frame to its tracks: what the worker of the node does."""
+"""From a frame to its tracks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import Classes, message_to_detections
 from persontrack_ros.core.base.timeline import Moment, Timeline
 from persontrack_ros.core.config.node_options import ANY_CLASS, DETECTIONS
-from persontrack_ros.core.config.settings import NONE, TF, Settings, TrackerSettings
+from persontrack_ros.core.config.settings import NONE, TF, Settings, TrackerSettings, Value
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.inference.same_person import same_person
 from persontrack_ros.core.media.encodings import SampleRange
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline, StageTimes
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
+from persontrack_ros.core.tracking.tracker import OnlineTracker, make_tracker
 from persontrack_ros.ros.tracker.depth_input import Depth
 from persontrack_ros.ros.tracker.inputs import Frame
 from persontrack_ros.ros.tracker.session import Session
@@ -39,9 +39,9 @@ SAME_PERSON = 0.5
 
 class Warned(NamedTuple):
     """
-    What is wrong with the frames of a stream.
+    A fault of the frames of a stream.
 
-    :ivar source: `image` or `detections`, whose publisher has to mend it; empty where time jumped.
+    :ivar source: `image` or `detections`, whose publisher has to fix it; empty if time jumped.
     """
 
     source: str
@@ -58,12 +58,12 @@ class FrameResult:
     :ivar sources: index of each detection in the message of the topic `detections`; None for those
         that are not in it.
     :ivar depth: of the image, where it is subscribed; it may come later.
-    :ivar refused: number of detections of another node that cannot be persons.
-    :ivar mask: where nobody is detected.
+    :ivar refused: number of detections of another node that were refused.
+    :ivar mask: the pixels where detections are ignored.
     :ivar times: of this frame.
     :ivar motion: of the camera since the frame before, where tf knows it.
     :ivar restarted: whether all tracks ended before this frame, as time jumped.
-    :ivar warnings: what is newly known to be wrong.
+    :ivar warnings: new faults of the stream.
     :ivar tracker: that made the tracks.
     :ivar tracks: the visible ones.
     :ivar embedded: number of detections whose embedding was computed.
@@ -82,7 +82,7 @@ class FrameResult:
     motion: Optional[FloatArray]
     restarted: bool
     warnings: Sequence[Warned]
-    tracker: Optional[Tracker] = None
+    tracker: Optional[OnlineTracker] = None
     tracks: Sequence[Track] = ()
     embedded: int = 0
     mean_time: float = 0.0
@@ -95,7 +95,7 @@ class Processor:
     :ivar session: the tracker.
     :ivar timeline: the time of the stream.
     :ivar classes: of the detections of another node.
-    :ivar turning: tells how the camera turned, where tf knows.
+    :ivar turning: the rotation of the camera, with `tracker.camera_motion: tf`.
     """
 
     def __init__(self, settings: Settings, options: Mapping[str, Any], camera: Camera) -> None:
@@ -105,7 +105,7 @@ class Processor:
         :param camera: of the gallery that is used with `tracker.remember`.
         :raises ModelError: if a model or device cannot be used.
         """
-        unused = {}
+        unused: dict[str, Value] = {}
         self._tracks = settings.tracker.algorithm != NONE
         if not self._tracks:
             # A pipeline has a tracker; this one stays idle.
@@ -115,20 +115,21 @@ class Processor:
                 'tracker.remember': 0.0,
             }
         if options['input'] == DETECTIONS:
-            # Without images, nobody is known by their looks.
+            # Without images, there are no embeddings.
             unused |= {'detector.model': NONE, 'reid.model': NONE, 'tracker.remember': 0.0}
         self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
         if settings.tracker.camera_motion == TF:
-            # It is told.
+            # The motion is passed to the pipeline.
             unused['tracker.camera_motion'] = NONE
         self._pipeline = Pipeline(Settings.from_values(unused, base=settings))
         self._times: deque[float] = deque(maxlen=STATISTICS_FRAMES)
-        # Who is forgotten at once is nobody whom another camera could know.
+        # Without `tracker.remember`, cameras share no gallery.
         camera = camera if settings.tracker.remember else Camera(Gallery())
         camera.same_person = same_person(settings.reid.model).threshold
         make = partial(make_tracker, camera=camera)
-        self._pipeline.use(make(self._pipeline.tracker.settings))
-        self.session = Session(self._pipeline.tracker, make)
+        tracker = make(self._pipeline.tracker.settings)
+        self._pipeline.use(tracker)
+        self.session = Session(tracker, make)
         self.timeline = Timeline()
         self._samples = SampleRange()
         self.classes = Classes()
@@ -138,7 +139,7 @@ class Processor:
 
     @property
     def devices(self) -> dict[str, str]:
-        """What the models run on, see :attr:`Pipeline.devices`."""
+        """The devices of the models, see :attr:`Pipeline.devices`."""
         return self._pipeline.devices
 
     def process(
@@ -157,7 +158,7 @@ class Processor:
             self._restart(settings, options)
             if self.turning is not None:
                 self.turning.forget()
-        # Of a frame that fails from here on, the next one reports this.
+        # If this frame fails from here on, the next one reports it.
         self._restarted |= moment.restart
         if moment.jump:
             self._warnings.append(Warned('', f'the stamps {moment.jump}'))
@@ -213,8 +214,8 @@ class Processor:
             times=tracked.times,
         )
 
-    def _take_tracker(self, tracker: Tracker, settings: Settings) -> None:
-        """Go on with the tracker of the session, which services may have replaced."""
+    def _take_tracker(self, tracker: OnlineTracker, settings: Settings) -> None:
+        """Use the tracker of the session, which services may have replaced."""
         if tracker is not self._pipeline.tracker:
             self._pipeline.use(tracker)
         self._pipeline.apply(settings)
@@ -232,11 +233,12 @@ class Processor:
         options: Mapping[str, Any],
     ) -> tuple[Optional[Detections], Sequence[Optional[int]], int]:
         """
-        Return the detections, or None where it is not their turn; the index of each in the message
-        of their topic; and the number of those in it that were refused.
+        Return the detections, or None if this frame is skipped by detector.interval; the index of
+        each in the message of their topic; and the number of refused ones.
         """
         own = None
         if self._detects:
+            assert image is not None
             own = self._pipeline.detect(image, stamp)
             if own is None:
                 return None, (), 0

@@ -1,4 +1,4 @@
-"""The tracker of one image stream, as seen from the worker and from services."""
+"""The tracker of one stream, which the worker and services share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.state import load_tracker, save_state
-from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
+from persontrack_ros.core.tracking.tracker import OnlineTracker, make_tracker
 
 # Seconds that saving waits for the end of a frame.
 PATIENCE = 5.0
@@ -18,26 +18,28 @@ PATIENCE = 5.0
 
 class Session:
     """
-    Lets services answer, whatever the worker is computing.
+    Lets services answer while the worker computes.
 
-    They never touch the tracker that the worker has in hand: they replace it by another one, or
+    Services never touch the tracker while the worker uses it: they replace it by another one, or
     take its state between two frames.
     """
 
     def __init__(
-        self, tracker: Tracker, make: Callable[[TrackerSettings], Tracker] = make_tracker
+        self,
+        tracker: OnlineTracker,
+        make: Callable[[TrackerSettings], OnlineTracker] = make_tracker,
     ) -> None:
-        """Begin with a tracker that nobody else uses; `make` makes others like it."""
+        """Begin with a tracker of its own; `make` makes others with the same gallery."""
         self._lock = threading.Lock()
         self._make = make
         self.replace(tracker)
 
     @property
-    def tracker(self) -> Tracker:
+    def tracker(self) -> OnlineTracker:
         """The tracker for the next frame."""
         return self._tracker
 
-    def replace(self, tracker: Tracker) -> None:
+    def replace(self, tracker: OnlineTracker) -> None:
         """Let the worker continue with another tracker."""
         with self._lock:
             self._tracker, self._in_hand = tracker, threading.Lock()
@@ -49,19 +51,19 @@ class Session:
         self.replace(tracker)
 
     @contextmanager
-    def in_hand(self) -> Iterator[Tracker]:
-        """Yield the tracker to advance it to the next frame; nobody takes its state meanwhile."""
+    def in_hand(self) -> Iterator[OnlineTracker]:
+        """Yield the tracker for the next frame; no service takes its state meanwhile."""
         with self._lock:
             tracker, in_hand = self._tracker, self._in_hand
         with in_hand:
             yield tracker
 
-    def finish(self, tracker: Tracker, publish: Callable[[], None]) -> bool:
+    def finish(self, tracker: OnlineTracker, publish: Callable[[], None]) -> bool:
         """
         Publish the tracks of a frame, unless the tracker was replaced meanwhile.
 
         :returns: whether they were published. If not, the frame is to be tracked by the new one:
-            no old id is published once the service that did away with it has answered.
+            no old id is published after the service that removed it has answered.
         """
         with self._lock:
             if tracker is not self._tracker:

@@ -1,4 +1,4 @@
-"""The topics of persons in space: ``tracks_3d``, ``markers`` and ``target_pose``."""
+"""The topics with 3D positions: ``tracks_3d``, ``markers`` and ``target_pose``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SpaceFrame:
 
     :ivar detections: the boxes that the tracks refer to; None where all are predicted.
     :ivar time: of the frame as trackers take it, in nanoseconds.
-    :ivar stamped: whether its stamp tells the time.
+    :ivar stamped: whether its stamp is a time.
     :ivar size: width and height of the image.
     :ivar depth: which may come later, or raise why there is none.
     """
@@ -59,9 +59,9 @@ class SpaceFrame:
 
 class Space:
     """
-    Publishes where the persons are, frame by frame, as soon as depth and transform are there.
+    Publishes the 3D positions of persons, frame by frame, once depth and transform have come.
 
-    What is published of a frame was measured in it. That may be on the worker's thread or the
+    Each 3D position was measured in its frame. Publishing may happen on the worker's thread or the
     executor's; all methods can be called by both.
     """
 
@@ -105,15 +105,16 @@ class Space:
         """
         Locate the persons of a frame, now or later.
 
-        :param target: whom to follow, see :class:`Follower`.
+        :param target: the person to follow, see :class:`Follower`.
         """
         transform = None
         if self._transforms is not None:
             transform = self._transforms.expect(frame.header, frame.stamped)
         with self._lock:
             self._frames.append((frame, transform, target))
-        for future in filter(None, (frame.depth, transform)):
-            future.add_done_callback(lambda _: self._advance())
+        frame.depth.add_done_callback(lambda _: self._advance())
+        if transform is not None:
+            transform.add_done_callback(lambda _: self._advance())
 
     def motions(self, tracks: Sequence[Track], time: int) -> dict[int, Motion]:
         """Return the known motions of persons at the time of a frame, by id."""
@@ -123,7 +124,7 @@ class Space:
 
     @property
     def target(self) -> Optional[Target]:
-        """Who is followed; None where nobody is to be."""
+        """The target and its status; None if no target is set."""
         with self._lock:
             target = self._target
             if target is not None and clock.monotonic() - self._answered > SILENCE:
@@ -151,8 +152,8 @@ class Space:
 
     def _finish(self, frame: SpaceFrame, transform: Optional[Future[Pose]], target: str) -> None:
         camera, header, boxes = None, frame.header, self._measure(frame)
-        if transform is not None:
-            # Of those that failed, Transforms has said why.
+        if transform is not None and self._transforms is not None:
+            # Transforms has logged why one failed.
             failed = transform.cancelled() or transform.exception() is not None
             camera = None if failed else transform.result()
             if boxes is not None and camera is not None:
@@ -175,16 +176,16 @@ class Space:
             if id_ in visible and frame.time - time <= MAX_AGE * SECOND
         }
         if self._target_publisher is not None:
-            self._follow(frame, boxes, target, header, camera)
+            self._follow(self._target_publisher, frame, boxes, target, header, camera)
         self._markers_publisher.publish(self._markers.update(self._measured, boxes, header))
 
     def _measure(self, frame: SpaceFrame) -> Optional[dict[int, Box3D]]:
-        """Return the 3D boxes in the frame of the camera by id, or None and say why."""
+        """Return the 3D boxes in the frame of the camera by id; None after a warning."""
         detections = np.zeros((0, 4)) if frame.detections is None else frame.detections.boxes
         try:
             scene = Scene(*frame.depth.result(), frame.size)
             return self._locator.locate(frame.tracks, detections, scene, frame.time)
-        except Exception as error:  # noqa: BLE001 - who completes the depth knows nothing of it
+        except Exception as error:  # noqa: BLE001 - it must not fail the thread that completes the depth
             self._node.get_logger().warning(
                 f'no tracks_3d: {one_line(error)}', throttle_duration_sec=_WARNING_PERIOD
             )
@@ -192,26 +193,30 @@ class Space:
 
     def _follow(
         self,
+        publisher: Publisher,
         frame: SpaceFrame,
         boxes: Mapping[int, Box3D],
         wanted: str,
         header: Header,
         camera: Optional[Pose],
     ) -> None:
-        """Publish where the target is, if that was measured."""
+        """Publish the pose of the target, if it was measured."""
         distances = {id_: float(np.linalg.norm(box.away)) for id_, box in boxes.items()}
         visible = [track.id for track in frame.tracks]
         target = self._follower.update(
             wanted, visible, distances, self._measured, frame.time, self._patience
         )
         self._target, self._answered = target, clock.monotonic()
-        if camera is None or target is None or target.status is not TargetStatus.SEEN:
+        if camera is None or target is None or target.id is None:
+            return
+        if target.status is not TargetStatus.SEEN:
             return
         box = boxes[target.id]
+        assert box.velocity is not None  # the filter gives it in a fixed frame
         yaw = self._heading.update(target.id, box.position, box.velocity, camera.position)
         message = PoseStamped(header=header)
         # On the floor.
         message.pose.position.x, message.pose.position.y = box.position[:2].tolist()
         message.pose.orientation.z = math.sin(yaw / 2)
         message.pose.orientation.w = math.cos(yaw / 2)
-        self._target_publisher.publish(message)
+        publisher.publish(message)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from persontrack_ros.ros.tracker.input_topic import Message
 
-# Seconds for which messages wait for their counterparts, and bytes that those may take which do.
+# Seconds for which messages wait for their counterparts, and bytes that waiting ones may take.
 PATIENCE = 2.0
 MEMORY = 256 * 2**20
-# Stamps of messages that waited in vain, which are kept to know how late their counterparts are.
+# Number of stamps of dropped messages that are kept, to know how late their counterparts are.
 _REMEMBERED = 2000
 # Seconds for which a delay is a fault.
 _RECENT = 5.0
@@ -47,20 +47,20 @@ class StampMatcher:
         self._clock = clock
         self._waiting: dict[int, _Waiting] = {}
         self._bytes = 0
-        # Names of the messages that waited in vain, by their stamps, and when they had come.
-        self._gone: dict[int, tuple[str, float]] = {}
-        # Names of those that waited in vain since the last that was complete.
-        self._alone: set[str] = set()
+        # Names of dropped messages by their stamps, and when they had come.
+        self._dropped: dict[int, tuple[str, float]] = {}
+        # Names of messages dropped since the last complete set.
+        self._unpaired: set[str] = set()
         self._late = ''
         self._late_at = -_RECENT
         self.unmatched = 0
 
     @property
     def fault(self) -> str:
-        """What is wrong with the messages now, and what to do; empty where nothing is."""
+        """What is wrong with the messages now and what to do, or empty."""
         if self._late and self._clock() - self._late_at < _RECENT:
             return self._late
-        if self._alone < set(self._topics):
+        if self._unpaired < set(self._topics):
             return ''
         return (
             f'no stamps are the same in {" and ".join(self._topics.values())}: the node that '
@@ -68,11 +68,11 @@ class StampMatcher:
         )
 
     def add(self, name: str, message: Message) -> None:
-        """Take a message; what is older than a complete set, or waits for too long, is dropped."""
+        """Take a message; drop those older than a complete set, or waiting for too long."""
         now, stamp = self._clock(), message.stamp
-        gone, arrival = self._gone.get(stamp, (name, now))
-        if gone != name:
-            self._note_delay(name, gone, now - arrival)
+        other, arrival = self._dropped.get(stamp, (name, now))
+        if other != name:
+            self._record_delay(name, other, now - arrival)
         messages = self._waiting.setdefault(stamp, _Waiting(now, {})).messages
         if name in messages:
             self.unmatched += 1
@@ -85,7 +85,7 @@ class StampMatcher:
                 self._drop(oldest)
             self._drop(stamp)
             self.unmatched -= len(messages)
-            self._alone.clear()
+            self._unpaired.clear()
             self._emit(messages)
         while self._waiting:
             oldest = next(iter(self._waiting))
@@ -93,22 +93,22 @@ class StampMatcher:
             if now - arrival <= PATIENCE and self._bytes <= MEMORY:
                 break
             for each in messages:
-                self._gone[oldest] = (each, arrival)
-                self._alone.add(each)
+                self._dropped[oldest] = (each, arrival)
+                self._unpaired.add(each)
             self._drop(oldest)
-        while len(self._gone) > _REMEMBERED:
-            del self._gone[next(iter(self._gone))]
+        while len(self._dropped) > _REMEMBERED:
+            del self._dropped[next(iter(self._dropped))]
 
     def _drop(self, stamp: int) -> None:
         messages = self._waiting.pop(stamp).messages
         self.unmatched += len(messages)
         self._bytes -= sum(len(each.data) for each in messages.values())
 
-    def _note_delay(self, name: str, other: str, delay: float) -> None:
+    def _record_delay(self, name: str, other: str, delay: float) -> None:
         limit = f'{PATIENCE:g} s' if delay > PATIENCE else f'{MEMORY >> 20} MiB of messages'
         self._late_at = self._clock()
         self._late = (
             f'{self._topics[name]} comes {delay:.1f} s after {self._topics[other]} with the same '
-            f'stamps, and no more than {limit} are waited for: most is not tracked. What would '
-            'help: a faster detector, or fewer or smaller images'
+            f'stamps, and the node waits for at most {limit}: most frames are dropped. Use a '
+            'faster detector, or fewer or smaller images'
         )

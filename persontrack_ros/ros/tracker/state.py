@@ -1,4 +1,4 @@
-"""What a tracker node has in hand, for those who look at it: checks, diagnostics, services."""
+"""The state of a tracker node, for its checks, diagnostics and services."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from persontrack_ros.ros.tracker.worker import NewestItemWorker
 @dataclass
 class NodeState:
     """
-    What a tracker node has in hand.
+    The parts and counts of a tracker node.
 
-    :ivar processor: and `outputs`: from configure to cleanup.
-    :ivar worker: and `inputs`: from activate to deactivate.
+    :ivar processor: from configure to cleanup, like `outputs`.
+    :ivar worker: from activate to deactivate, like `inputs`.
     :ivar enabled: whether frames are tracked; not while ``~/enable`` has paused it.
-    :ivar dropped: number of frames before the activation that never came to be worked on.
-    :ivar problem: why the node is not in the state that was asked for.
+    :ivar dropped: number of frames before this activation that were not processed.
+    :ivar problem: why the last transition failed, if it did.
     """
 
     parameters: NodeParameters
@@ -45,9 +45,9 @@ class NodeState:
 
     @property
     def dropped_now(self) -> int:
-        """Number of frames since the activation that never came to be worked on."""
+        """Number of frames since the activation that were not processed."""
         return (self.worker.dropped if self.worker else 0) + (
-            self.inputs.lost if self.inputs else 0
+            self.inputs.dropped if self.inputs else 0
         )
 
     @property
@@ -62,7 +62,7 @@ class NodeState:
         """
         Return how many frames are sent per second; to be called once a second.
 
-        It is 0 where that is not known yet.
+        It is 0 while it is unknown.
         """
         now, sent = time.monotonic(), self.account['sent']
         if self._sent and sent < self._sent[-1][1]:
@@ -86,9 +86,14 @@ class NodeState:
             raise SettingsError('tracker.algorithm is none: there is no tracker')
         return self.processor.session
 
+    def end_tracks(self) -> None:
+        """Delete markers and trails, as all tracks have ended."""
+        if self.outputs is not None:
+            self.outputs.clear()
+
     def check_target(self, values: Mapping[str, Any]) -> None:
         """
-        Check that a target by id is a person: else the next one to get the id would be followed.
+        Check that a person has had the id of the target: else the next one to get it is followed.
 
         :param values: parameters that are to be set, by name.
         :raises SettingsError: if no person has had the id yet.

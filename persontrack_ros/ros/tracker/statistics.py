@@ -1,4 +1,4 @@
-"""Counts and times of what a node did lately."""
+"""Counts and times of the recent work of a node."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ REMEMBERED_IDS = 10_000
 
 class Numbers(NamedTuple):
     """
-    What a node did lately.
+    Counts and times of the recent work of a node.
 
     :ivar window: seconds that the rate is taken over.
     :ivar rate: frames per second.
     :ivar busy: seconds that one of these frames takes; 0 where there is none.
     :ivar p50: latency in seconds, half of the frames have less.
-    :ivar p99: likewise.
-    :ivar error: the last one; `recent` tells whether it was just now.
+    :ivar p99: latency in seconds, 99 % of the frames have less.
+    :ivar visible: number of persons in the newest frame.
+    :ivar persons: number of ids so far.
+    :ivar error: the last one.
+    :ivar recent: whether that was within the last seconds.
     """
 
     window: float
@@ -35,7 +38,7 @@ class Numbers(NamedTuple):
     busy: float
     p50: float
     p99: float
-    people: int
+    visible: int
     persons: int
     refused: int
     error: str
@@ -62,7 +65,7 @@ class Statistics:
             self._done: deque[tuple[float, float]] = deque()
             self._since = time.monotonic()
             self._latencies: deque[float] = deque(maxlen=LATENCIES)
-            self._people = 0
+            self._visible = 0
             self._forget_ids()
 
     def resume(self) -> None:
@@ -78,36 +81,37 @@ class Statistics:
 
     def _forget_ids(self) -> None:
         self._persons = 0
-        # Ordered: those last that were seen last.
+        # In the order in which they were last seen.
         self._ids: dict[int, None] = {}
 
     def processed(
-        self, received: float, busy: float, people: int, ids: Iterable[int], refused: int = 0
+        self, received: float, busy: float, visible: int, ids: Iterable[int], refused: int = 0
     ) -> None:
         """
         Count a frame that is done.
 
         :param received: when it came (`time.monotonic`).
         :param busy: seconds that it took.
-        :param refused: number of detections of another node that were.
+        :param visible: number of persons in it.
+        :param refused: number of detections of another node that were refused.
         """
         with self._lock:
             now = time.monotonic()
             self._refused += refused
             self._done.append((now, busy))
             self._latencies.append(now - received)
-            self._people = people
+            self._visible = visible
             for each in ids:
                 self._persons += each not in self._ids
                 self._ids.pop(each, None)
                 self._ids[each] = None
             while len(self._ids) > REMEMBERED_IDS:
                 del self._ids[next(iter(self._ids))]
-            # Last: a frame of which this fails counts as failed, and once.
+            # Last: if this method fails, the frame counts as failed only.
             self._processed += 1
 
     def paused(self) -> None:
-        """Count a frame that is left out because tracking is paused."""
+        """Count a frame that is not tracked because tracking is paused."""
         with self._lock:
             self._paused += 1
 
@@ -118,7 +122,7 @@ class Statistics:
         self.erred(error)
 
     def erred(self, error: str) -> None:
-        """Remember an error."""
+        """Record an error."""
         with self._lock:
             self._last_error = error
             self._error_at = time.monotonic()
@@ -127,8 +131,8 @@ class Statistics:
         """
         Return the number of frames that were sent, and how many of them had each fate.
 
-        :param dropped: number of those that never came to be worked on.
-        :param in_work: number of those that it is not decided of yet.
+        :param dropped: number of those that were not processed.
+        :param in_work: number of those that wait or are being processed.
         """
         with self._lock:
             fates = {
@@ -141,7 +145,7 @@ class Statistics:
         return {'sent': sum(fates.values()), **fates}
 
     def numbers(self) -> Numbers:
-        """Return what was done lately."""
+        """Return counts and times of the recent work."""
         with self._lock:
             now = time.monotonic()
             while self._done and self._done[0][0] < now - RATE_WINDOW:
@@ -157,7 +161,7 @@ class Statistics:
                 busy=sum(busy for _, busy in self._done) / count if count else 0.0,
                 p50=p50,
                 p99=p99,
-                people=self._people,
+                visible=self._visible,
                 persons=self._persons,
                 refused=self._refused,
                 error=self._last_error,

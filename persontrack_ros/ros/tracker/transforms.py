@@ -1,5 +1,5 @@
 """
-Where cameras are in a fixed frame, from tf.
+Poses of cameras in a fixed frame, from tf.
 
 Only this module imports tf2_ros, which not every ROS 2 has.
 """
@@ -40,9 +40,9 @@ class _Waiting(NamedTuple):
     future: Future[Pose]
 
 
-class Transforms(Buffer):  # type: ignore[misc]
+class Transforms(Buffer):
     """
-    What tf knows; a transform that is late comes later, and nobody waits for it.
+    A buffer of tf; a transform that is late completes its future later, and no thread waits.
 
     All methods can be called from any thread.
 
@@ -71,7 +71,7 @@ class Transforms(Buffer):  # type: ignore[misc]
         self._stamps: dict[str, int] = {}
         self._parents: dict[str, str] = {}
         self._camera = ''
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._listener = TransformListener(self, node)
 
     def destroy(self) -> None:
@@ -87,17 +87,17 @@ class Transforms(Buffer):  # type: ignore[misc]
         Return the pose in the target of the frame of an image, at its stamp.
 
         It raises ImageError if tf does not have it in time, the frame is not an optical one, or
-        the stamp does not tell the time: tf2 would take 0 for the newest transform.
+        the stamp is not a time: tf2 would take 0 for the newest transform.
 
-        :param stamped: whether the stamp tells the time.
+        :param stamped: whether the stamp is a time.
         """
         future: Future[Pose] = Future()
         # As tf2 does with the frames of messages.
         frame = header.frame_id.removeprefix('/')
         if not stamped or stamp_to_nanoseconds(header) == 0:
             reason = (
-                'the stamps of the images do not tell the time, which tf has to be asked for: let '
-                'the driver set header.stamp'
+                'the stamps of the frames are not times, which tf needs: let the driver set '
+                'header.stamp'
             )
             self._refuse(future, 'stamps', reason)
             return future
@@ -109,7 +109,7 @@ class Transforms(Buffer):  # type: ignore[misc]
         return future
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
-        """Take a transform from the listener."""
+        """Add a transform that has come."""
         child = self._connect(transform)
         stamp = stamp_to_nanoseconds(transform.header)
         with self._lock:
@@ -122,13 +122,13 @@ class Transforms(Buffer):  # type: ignore[misc]
         self._settle()
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
-        """Take a transform from the listener."""
+        """Add a transform that has come."""
         self._connect(transform)
         super().set_transform_static(transform, authority)
         self._settle()
 
     def _connect(self, transform: TransformStamped) -> str:
-        """Take note of a parent; return the child."""
+        """Record a parent; return the child."""
         child = transform.child_frame_id.removeprefix('/')
         with self._lock:
             self._parents[child] = transform.header.frame_id.removeprefix('/')
@@ -167,7 +167,7 @@ class Transforms(Buffer):  # type: ignore[misc]
                     done.append((each, pose))
                 else:
                     self._waiting.append(each)
-        # Not within the lock: who waits may ask for more.
+        # Not within the lock: a callback of a future may request another transform.
         for each, pose in done:
             if pose is None:
                 self._refuse(each.future, 'late', self._reason(each))
@@ -180,7 +180,7 @@ class Transforms(Buffer):  # type: ignore[misc]
                 )
                 self._refuse(each.future, each.frame, reason)
             else:
-                self._told.discard('late')
+                self._logged.discard('late')
                 each.future.set_result(pose)
 
     def _pose(self, waiting: _Waiting) -> Optional[Pose]:
@@ -195,14 +195,14 @@ class Transforms(Buffer):  # type: ignore[misc]
         _, reason = self.can_transform_core(self.target, waiting.frame, waiting.time)
         frames = ' '.join(self.all_frames_as_string().split())
         return (
-            f'tf did not tell within {PATIENCE:g} s where {waiting.frame!r} is in '
-            f'{self.target!r}: {" ".join(reason.split())}; tf knows: {frames or "no frames"}'
+            f'tf gave no transform from {waiting.frame!r} to {self.target!r} within '
+            f'{PATIENCE:g} s: {" ".join(reason.split())}; tf knows: {frames or "no frames"}'
         )
 
     def _refuse(self, future: Future[Pose], kind: str, reason: str) -> None:
-        """Let a request fail, and say why where that is news."""
+        """Fail a request, with a warning when the kind of reason is new."""
         self.missing += 1
-        if kind not in self._told:
-            self._told.add(kind)
+        if kind not in self._logged:
+            self._logged.add(kind)
             self._node.get_logger().warning(f'no positions in {self.target!r}: {reason}')
         future.set_exception(ImageError(reason))

@@ -1,4 +1,4 @@
-"""Transitions of a node that succeed, or leave the state before them and say why."""
+"""Transitions of a node that succeed, or log an error and leave the state before them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from persontrack_ros.ros.tracker.state import NodeState
 
 class Transitions:
     """
-    Takes the steps of transitions.
+    Runs the steps of transitions.
 
-    rclpy makes a node unconfigured where one raises, without a line in the log.
+    If one raises, rclpy makes the node unconfigured without a line in the log.
     """
 
     def __init__(self, node: Node, state: NodeState) -> None:
@@ -32,17 +32,17 @@ class Transitions:
         undo: Optional[Callable[[], None]] = None,
     ) -> TransitionCallbackReturn:
         """
-        Do it, or say why not; the node then is as before.
+        Run an action; if it fails, report the error and leave the node as before.
 
-        :param undo: what takes the first part of an action back; where there is none, the action
-            raises before it has changed anything.
+        :param undo: takes back the first part of the action; without it, the action raises before
+            it has changed anything.
         """
         state = self._state
         try:
             action()
         except Exception as error:  # noqa: BLE001 - whatever it is, the node must stay usable
             problem = f'{transition}: {one_line(error)}'
-            # Whatever fails because of Ctrl-C means nothing.
+            # Errors after Ctrl-C mean nothing.
             if self._node.context.ok():
                 self._node.get_logger().error(problem)
             if undo is None:
@@ -55,15 +55,15 @@ class Transitions:
         return TransitionCallbackReturn.SUCCESS
 
     def each(self, transition: str, *steps: Callable[[], Any]) -> None:
-        """Take each step, whatever the others raise: what is left over must not be in use."""
+        """Run each step, also after one that failed."""
         for step in steps:
             try:
                 step()
             except Exception as error:  # noqa: BLE001 - the steps after it are needed as well
-                self.report(f'{transition}: {one_line(error)}; the rest of it is done')
+                self.report(f'{transition}: {one_line(error)}; the other steps are done')
 
     def report(self, error: str) -> None:
-        """Log an error, and let the diagnostics have it."""
+        """Log an error, also in the diagnostics."""
         self._state.statistics.erred(error)
         self.logger.error(error)
 

@@ -1,4 +1,4 @@
-"""How the camera turned from image to image, as tf says."""
+"""The rotation of the camera between frames, from tf."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from persontrack_ros.core.tracking.camera_motion import rotation_to_motion
 from persontrack_ros.core.tracks3d.frames import Pose
 from persontrack_ros.ros.tracker.transforms import Transforms
 
-# Seconds that an image whose persons are detected waits for its transform.
+# Seconds that a frame waits for its transform after detection.
 PATIENCE = 0.1
 _WARNING_PERIOD = 5.0
 
 
 class TurningCamera:
-    """Tells what the rotation of the camera does to the background; for the worker alone."""
+    """Computes the motion of the background by the rotation of the camera; for one thread."""
 
     def __init__(self, node: Node, transforms: Transforms) -> None:
-        """Begin without an image."""
+        """Begin without a frame."""
         self._node = node
         self._transforms = transforms
         self._expected: Future[Pose] = Future()
@@ -35,9 +35,9 @@ class TurningCamera:
 
     def expect(self, header: Header, stamped: bool) -> None:
         """
-        Ask tf for the transform of the next image, which may come while it is worked on.
+        Request the transform of the next frame, which may come while the frame is processed.
 
-        :param stamped: whether the stamp tells the time.
+        :param stamped: whether the stamp is a time.
         """
         self._expected = self._transforms.expect(header, stamped)
 
@@ -45,11 +45,11 @@ class TurningCamera:
         self, info: Optional[CameraInfo], image: Optional[BgrImage]
     ) -> Optional[FloatArray]:
         """
-        Return the motion since the last image of which it was known, as trackers take it.
+        Return the motion since the last frame with a transform, as trackers take it.
 
         :param info: calibration of the image that is expected.
-        :param image: None where there are only detections, of images as the calibration says.
-        :returns: None where it is not known, after a line in the log.
+        :param image: None where there are only detections; the calibration has the size then.
+        :returns: None where it is unknown; a warning is logged.
         """
         try:
             if info is None:
@@ -60,10 +60,10 @@ class TurningCamera:
             camera = Camera(info, size)
             pose = self._expected.result(PATIENCE)
         except (CancelledError, FutureTimeoutError):
-            self._complain(f'tf is more than {PATIENCE:g} s behind the images')
+            self._warn(f'tf is more than {PATIENCE:g} s behind the frames')
             return None
         except ImageError as error:
-            self._complain(str(error))
+            self._warn(str(error))
             return None
         last, self._last = self._last, pose
         if last is None:
@@ -74,8 +74,8 @@ class TurningCamera:
         """Begin anew: time went back."""
         self._last = None
 
-    def _complain(self, reason: str) -> None:
+    def _warn(self, reason: str) -> None:
         self._node.get_logger().warning(
-            f'the camera counts as still in this image: {reason}',
+            f'the camera counts as still in this frame: {reason}',
             throttle_duration_sec=_WARNING_PERIOD,
         )

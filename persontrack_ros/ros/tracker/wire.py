@@ -13,7 +13,7 @@ from persontrack_ros.ros.tracker.messages import boxes_to_message
 
 
 def known(rows: Iterable[Row], header: Header) -> bool:
-    """Tell whether :func:`boxes_to_bytes` knows the types of messages that are installed here."""
+    """Return whether :func:`boxes_to_bytes` knows the installed types of messages."""
     rows = list(rows)
     try:
         message = deserialize_message(boxes_to_bytes(rows, header), Detection2DArray)

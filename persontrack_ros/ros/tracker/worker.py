@@ -13,27 +13,27 @@ from typing import Generic, Optional, TypeVar
 Item = TypeVar('Item')
 
 _HAND_OVER = 20e-6
-# Seconds until the first report of who waits for the end of a worker, and between later ones.
+# Seconds until `wait` is called first while a worker is being stopped, and between later calls.
 _FIRST_PAUSE = 1.0
 _PAUSE = 5.0
 
 
 class Turns:
     """
-    Lets as many workers work at once as there are processors, the others as they asked for it.
+    Lets as many workers work at once as there are processors, in the order of their requests.
 
-    More would only make each other slow, and whose thread is woken first would decide who waits.
+    More would only slow each other down, in an order that the scheduler decides.
     """
 
     def __init__(self, count: int = len(os.sched_getaffinity(0))) -> None:
-        """Begin with nobody at work."""
+        """Begin with all places free."""
         self._free = count
         self._lock = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for one's turn, and have it during the block."""
+        """Wait for a turn, and hold it during the block."""
         self._wait()
         try:
             yield
@@ -66,7 +66,8 @@ class NewestItemWorker(Generic[Item]):
     still waiting: queued images would only make the results stale.
 
     :ivar current: the item that is being handled, and since when (`time.monotonic`).
-    :ivar failure: what ended the thread, if anything did.
+    :ivar failure: the exception that ended the thread, if one did.
+    :ivar dropped: number of items that were not handled.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class NewestItemWorker(Generic[Item]):
         """
         Start the thread.
 
-        :param handle: whatever it raises costs this item only.
+        :param handle: an exception in it fails this item only.
         :param failed: called with the item and what was raised; if it raises too, the thread ends.
         :param turns: shared with other workers.
         """
@@ -146,7 +147,7 @@ class NewestItemWorker(Generic[Item]):
                         self._work(item)
                 with self._condition:
                     self.current = None
-        except BaseException as error:  # noqa: BLE001 - whoever watches this worker reports it
+        except BaseException as error:  # noqa: BLE001 - a check reports it
             self.failure = error
             self.current = None
 

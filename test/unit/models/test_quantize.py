@@ -56,6 +56,7 @@ def quantize(
 
 
 @pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
+@pytest.mark.slow
 def test_a_reid_model_is_quantized_and_found(
     models: Path,
     campus: Path,
@@ -94,6 +95,7 @@ def detector(path: Path, cache: Path) -> Detector:
 
 
 @pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
+@pytest.mark.slow
 def test_an_int8_version_is_right_at_every_start(
     models: Path,
     campus: Path,
@@ -116,6 +118,7 @@ def test_an_int8_version_is_right_at_every_start(
 
 
 @pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
+@pytest.mark.slow
 def test_an_int8_version_that_does_not_agree_is_not_installed(
     models: Path,
     campus: Path,
