@@ -154,7 +154,7 @@ def download(options: argparse.Namespace) -> int:
         precision = published_precision(entry, options.precision or default_precision(entry))
         if precision == QUANTIZED:
             raise ModelError(
-                f'nobody publishes {name} as {QUANTIZED}; make it with "persontrack models '
+                f'{name} is not published as {QUANTIZED}; make it with "persontrack models '
                 f'quantize {name} --calibration VIDEO"'
             )
         install_with_progress(entry, precision, options.mirror)

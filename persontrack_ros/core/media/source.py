@@ -156,7 +156,7 @@ class VideoSource:
         """Give each image a number and a strictly increasing time stamp, over all rounds."""
         period = round(1e9 / self.rate)
         start = position = 0
-        complained = False
+        warned = False
         while True:
             stamp = start - period
             first = position
@@ -171,9 +171,9 @@ class VideoSource:
             except SourceError as error:
                 if not self._options.loop or position == first:
                     raise
-                if not complained:
+                if not warned:
                     _logger.warning('%s', error)
-                complained = True
+                warned = True
             if not self._options.loop or position == first or self._stopped():
                 return
             start = stamp + period
