@@ -57,7 +57,7 @@ class Cameras:
     """
 
     def __init__(self, names: Sequence[str], images: Sequence[BgrImage]) -> None:
-        """Connect to nobody yet."""
+        """Start without connections."""
         self.node = Node('benchmark', start_parameter_services=False)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)

@@ -1,7 +1,7 @@
 """
 Bags of ROS 2, read and written without ROS.
 
-All of it is built on the libraries mcap and rosbags, which the other commands do without.
+This package needs the libraries mcap and rosbags, which other commands do not.
 """
 
 from persontrack_ros.core.base.errors import OutputError

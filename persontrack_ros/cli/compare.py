@@ -15,9 +15,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         'compare',
         help='compare the persons in two images',
-        description='Print the cosine similarity of two images, each cut to one person, and '
-        'whether they show the same person, by the limit of the re-identification model, with how '
-        'sure that is.',
+        description='Print the cosine similarity of two images, each cropped to one person, and '
+        'whether they show the same person, by the threshold of the re-identification model, and '
+        'how certain that is.',
     )
     parser.add_argument('image_a', type=Path, metavar='IMAGE_A')
     parser.add_argument('image_b', type=Path, metavar='IMAGE_B')

@@ -156,7 +156,7 @@ def test_times_have_to_increase(tracker, frames):
     tracker.track(frames[0], -1)
     tracker.track(frames[0], np.float32(0.5))
     for seconds in (0.5, np.float64(0.25), -2, 0):
-        with pytest.raises(ImageError, match='not later than the image before, at 0.5'):
+        with pytest.raises(ImageError, match='not later than the last image, at 0.5'):
             tracker.track(frames[0], seconds)
     for seconds in (float('nan'), float('inf'), 10**400, 1_700_000_000 * 10**9):
         with pytest.raises(ImageError, match='infinite, not a number, or too large'):

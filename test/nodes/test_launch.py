@@ -280,9 +280,9 @@ def test_large_images_get_through_unless_the_user_has_a_profile(
         ('video', 'width:=-1', 'width: -1 is not in the range 0 to 16384'),
         ('video', 'stamps:=never', 'stamps.*never.*valid'),
         ('cameras', 'camra:=front', 'camra: .*it has cameras, '),
-        ('cameras', 'cameras:=front front', "cameras: 'front' is no name of its own"),
-        ('cameras', 'cameras:=front a/b', "cameras: 'a/b' is no name of its own"),
-        ('cameras', 'cameras:=front rear__2', "cameras: 'rear__2' is no name of its own"),
+        ('cameras', 'cameras:=front front', "cameras: 'front' is no valid namespace"),
+        ('cameras', 'cameras:=front a/b', "cameras: 'a/b' is no valid namespace"),
+        ('cameras', 'cameras:=front rear__2', "cameras: 'rear__2' is no valid namespace"),
         ('cameras', 'cameras:= ', 'cameras is empty'),
     ],
 )

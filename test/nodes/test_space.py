@@ -227,7 +227,7 @@ def test_not_advertised_without_depth(space, tracker, pictures, to_message):
     assert peer.change_state('cleanup')
     result = peer.set(depth=True, input='detections')
     assert not result.successful
-    assert 'depth belongs to images' in result.reason
+    assert 'depth needs images' in result.reason
     assert peer.set(depth=False).successful
     assert peer.change_state('configure')
     assert peer.change_state('activate')

@@ -163,7 +163,7 @@ def test_bad_input(vtest, persontrack, tmp_path):
     for arguments, message in (
         (('track', vtest / 'raw', '--image-topic', '/wrong'), 'its image topics are /image_raw'),
         (('track', vtest / 'raw', '-o', vtest / 'png'), 'exists already; --force'),
-        (('track', vtest / 'raw', '-o', vtest / 'raw', '--force'), 'is what is read'),
+        (('track', vtest / 'raw', '-o', vtest / 'raw', '--force'), 'is the input'),
         (('track', vtest / 'raw_tracks', '-o', tmp_path / 'x'), 'has a topic /tracks already'),
         (('track', vtest / 'video.txt'), 'is no bag'),
         (('track', vtest / 'none'), 'there is no bag'),

@@ -1,4 +1,4 @@
-"""Arrays of a program in Python, converted to BGR; what is not clear is refused."""
+"""Conversion of arrays of Python programs to BGR; ambiguous ones are refused."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def as_bgr(image: Any, name: str = 'image') -> BgrImage:
     :param image: grey, shape ``(height, width)`` or ``(height, width, 1)``; BGR, shape
         ``(height, width, 3)``; or BGRA, shape ``(height, width, 4)``, whose last channel is left
         out. Of type uint8, 0 to 255; uint16, 0 to 65535; or floating point, 0 to 1.
-    :param name: of the image, for errors.
+    :param name: name of the image, for errors.
     :returns: uint8 BGR, shape ``(height, width, 3)``, contiguous; a copy only where needed.
-    :raises ImageError: if it is something else.
+    :raises ImageError: for any other array.
     """
     kind = f'{type(image).__module__}.{type(image).__qualname__}'
     if kind.startswith('PIL.'):

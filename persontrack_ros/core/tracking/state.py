@@ -32,19 +32,19 @@ _HEADER = 1024
 
 def save_tracker(tracker: OnlineTracker, path: Path) -> None:
     """
-    Write all that a tracker knows, see :func:`save_state`.
+    Write the state of a tracker.
 
-    :raises OutputError: likewise.
+    :raises OutputError: see :func:`save_state`.
     """
     save_state(tracker.settings.algorithm, tracker.state(), path)
 
 
 def save_state(algorithm: str, state: Mapping[str, NDArray[Any]], path: Path) -> None:
     """
-    Write the state of a tracker; one that is there is replaced only by a complete one.
+    Write the state of a tracker; an existing state is replaced only by a complete one.
 
-    :raises OutputError: if the file cannot be written, there is something else than a state, or
-        the state is larger than one that can be loaded.
+    :raises OutputError: if the file cannot be written, an existing file is no state, or the state
+        is too large to be loaded.
     """
     try:
         if os.path.lexists(path):
@@ -68,9 +68,9 @@ def save_state(algorithm: str, state: Mapping[str, NDArray[Any]], path: Path) ->
 
 def _check_replaceable(path: Path) -> None:
     """
-    Refuse to replace what is no state: the path may be anything, and come from anybody.
+    Refuse to replace a file that is no state: the path may come from an untrusted client.
 
-    :raises SourceError: says what is there.
+    :raises SourceError: with the kind of the existing file.
     """
     if path.is_symlink():
         raise SourceError('it is a link')
@@ -80,10 +80,10 @@ def _check_replaceable(path: Path) -> None:
 
 def load_tracker(tracker: OnlineTracker, path: Path) -> None:
     """
-    Let a tracker continue from what :func:`save_tracker` wrote; its settings stay as they are.
+    Let a tracker continue from a stored state; its settings do not change.
 
     :raises SourceError: if the file cannot be read, is damaged, no state, of another version or
-        of another algorithm; the tracker is then as it was.
+        of another algorithm; the tracker is then unchanged.
     """
     arrays = read_arrays(path, LIMIT)
     found = str(arrays.pop('format', ''))

@@ -107,7 +107,7 @@ def test_an_int8_version_is_right_at_every_start(
     code, path = quantize('person-detection-0200', campus, tmp_path, monkeypatch)
     assert code == 0
     said = capsys.readouterr().out
-    assert 'detections that both versions have, on 3 held-out images' in said
+    assert 'detections in both versions, on 3 held-out images' in said
     images, _ = sample_images([str(campus)], 10)
     cache = tmp_path / 'robot'
     expected = [detector(path, cache).detect(image).boxes for image in images]
