@@ -141,14 +141,13 @@ class TrackerNode(LifecycleNode):
         return self._transitions.attempt('deactivate', self._deactivate)
 
     def _deactivate(self) -> None:
-        ended = False
         try:
-            ended = self._stop_worker()
-        finally:
-            if not ended and self._state.inputs is not None:
+            if not self._stop_worker():
+                raise PersontrackError(f'{name_work(self._state)}; the node stays active')
+        except Exception:
+            if self._state.inputs is not None:
                 self._state.inputs.adapt()
-        if not ended:
-            raise PersontrackError(f'{name_work(self._state)}; the node stays active')
+            raise
         self._disconnect()
         self.get_logger().info('deactivated; the models and tracks stay')
 

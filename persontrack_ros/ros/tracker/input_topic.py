@@ -229,7 +229,7 @@ class InputTopic:
             self._subscription = create(
                 event_callbacks=SubscriptionEventCallbacks(
                     incompatible_qos=lambda event: self.adapt(),
-                    message_lost=self._on_lost,
+                    message_lost=self._on_missed,
                 )
             )
         except UnsupportedEventTypeError:
@@ -270,7 +270,7 @@ class InputTopic:
             throttle_duration_sec=60.0,
         )
 
-    def _on_lost(self, event: Any) -> None:
+    def _on_missed(self, event: Any) -> None:
         if self._grace:
             return
         self.missed += event.total_count_change
