@@ -61,7 +61,7 @@ def test_node_has_the_same_tracks(vtest, replay, tmp_path, name):
     shifted = tmp_path / 'shifted.txt'
     np.savetxt(shifted, rows, fmt='%.5f', delimiter=',')
     result.assert_tracks(shifted, tolerance=0.03)
-    with pytest.raises(AssertionError, match='images differ .*, 0 may:\nframe'):
+    with pytest.raises(AssertionError, match='frames differ .*, 0 may:\nframe'):
         result.assert_tracks(shifted, tolerance=0.01)
 
 
