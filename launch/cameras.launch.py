@@ -1,21 +1,9 @@
 """Start the trackers of several cameras in one process."""
 
-from pathlib import Path
-
-from launch import LaunchDescription
 from persontrack_ros.ros.launch_arguments import CAMERAS, TRACKER
-from persontrack_ros.ros.launching import declare, start, tracker, use_large_images
-
-SHARE = Path(__file__).resolve().parents[1]
-ARGUMENTS = (*CAMERAS, *TRACKER)
+from persontrack_ros.ros.launching import description, tracker
 
 
 def generate_launch_description():
-    """Declare the arguments and the process."""
-    return LaunchDescription(
-        [
-            *declare(ARGUMENTS),
-            *use_large_images(SHARE),
-            start(__file__, ARGUMENTS, tracker(SHARE, 'cameras_node')),
-        ]
-    )
+    """Describe the arguments and the process."""
+    return description(__file__, (*CAMERAS, *TRACKER), tracker(__file__, 'cameras_node'))

@@ -8,13 +8,13 @@ if TYPE_CHECKING:
 
 __all__ = ['FrameResult', 'PersonTracker', 'Similarity', 'Track', 'devices']
 
-# Importing openvino tells Google Analytics of it, where openvino_telemetry is installed: a robot's
-# node should tell nobody. OpenVINO and NNCF do without where it cannot be imported.
+# With openvino_telemetry installed, importing openvino sends usage data to Google Analytics, which
+# a robot should not do. OpenVINO and NNCF work without it where it cannot be imported.
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is public when it is asked for: the nodes and commands do without."""
+    """Import public names on demand: nodes and commands do not need them."""
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     from persontrack_ros import api

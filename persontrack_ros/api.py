@@ -1,8 +1,9 @@
-"""The tracker for programs in Python; what is public is what ``persontrack_ros`` exports."""
+"""The tracker for Python programs. The public names are those that ``persontrack_ros`` exports."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import numbers
 import threading
 import weakref
@@ -37,12 +38,12 @@ MAX_SECONDS = 9e9
 
 class FrameResult(NamedTuple):
     """
-    One image and the persons in it.
+    The result of one frame of a source.
 
-    :ivar number: of the image, counted from 1.
-    :ivar seconds: its time since the start of a video; of a camera or stream, since 1970.
+    :ivar number: number of the frame, counted from 1.
+    :ivar seconds: time since the start of a video; for a camera or stream, since 1970.
     :ivar image: uint8 BGR, shape ``(height, width, 3)``.
-    :ivar tracks: the persons.
+    :ivar tracks: the visible tracks.
     """
 
     number: int
@@ -55,19 +56,19 @@ class PersonTracker:
     """
     Tracks the persons in images; each keeps one id.
 
-    Threads that share one take turns. A process that is made by fork afterwards cannot use it.
+    Several threads may share a tracker. A process forked later cannot use it.
     """
 
     def __init__(self, **settings: Mapping[str, Value]) -> None:
         """
-        Load and warm up the models, which are never downloaded here.
+        Load and warm up the models; they are never downloaded here.
 
         :param settings: parameters by group, as in config/persontrack.yaml:
-            ``detector={'interval': 2}, tracker={'remember': 60.0}``. The others have their
-            defaults.
+            ``detector={'interval': 2}, tracker={'remember': 60.0}``. Other parameters
+            have their defaults.
         :raises SettingsError: if a parameter is unknown or a value is not allowed.
-        :raises ModelError: if a model or device cannot be used, or this process was made by fork
-            from one that has loaded models.
+        :raises ModelError: if a model or device cannot be used, or this process was forked from
+            one that has loaded models.
         """
         groups = [group.name for group in dataclasses.fields(Settings)]
         for group, own in settings.items():
@@ -85,7 +86,7 @@ class PersonTracker:
         )
         self._pipeline = Pipeline(self._settings)
         self._lock = threading.RLock()
-        # Weak: a video without a reference to it is at its end.
+        # Weak: a video without references cannot go on.
         self._watch: Callable[[], Optional[_Watch]] = lambda: None
         self._stamp: Optional[int] = None
 
@@ -93,12 +94,12 @@ class PersonTracker:
         """
         Track the persons in the next image.
 
-        :param image: uint8 BGR, shape ``(height, width, 3)``, or what :func:`as_bgr` converts to
-            that.
-        :param seconds: its time, later than that of the image before; by any clock.
-        :raises ImageError: if the image is something else, or its time is not later.
-        :raises SourceError: in the middle of a video of :meth:`watch`.
-        :raises ModelError: in a process that was made by fork.
+        :param image: uint8 BGR, shape ``(height, width, 3)``, or an array that :func:`as_bgr`
+            converts.
+        :param seconds: time of the image, by any clock; later than the time of the last image.
+        :raises ImageError: if the image cannot be converted, or its time is not later.
+        :raises SourceError: while a video of :meth:`watch` is unfinished.
+        :raises ModelError: in a forked process.
         """
         check_process()
         pixels = as_bgr(image)
@@ -112,7 +113,7 @@ class PersonTracker:
                 )
             if self._stamp is not None and stamp <= self._stamp:
                 raise ImageError(
-                    f'seconds is {seconds!r}, not later than the image before, at '
+                    f'seconds is {seconds!r}, not later than the last image, at '
                     f'{self._stamp / SECOND!r}: give images in their order, or call reset() first'
                 )
             self._stamp = stamp
@@ -120,18 +121,18 @@ class PersonTracker:
 
     def watch(self, source: Source, offline: bool = False) -> Iterator[FrameResult]:
         """
-        Track the persons in a video, from its start on; those of earlier images are forgotten.
+        Track the persons in a video from its start; earlier persons are forgotten.
 
-        A video that is not at its end is ended: one tracker, one video at a time.
+        A tracker reads one video at a time: a new one ends the one before.
 
         :param source: video file, folder of images, camera or URL, see docs/sources.md.
-        :param offline: use the whole video for each image, which is then read twice: tracks are
-            joined, smoothed and completed. Of what ends only.
-        :returns: the images in their order; threads may share it.
-        :raises SourceError: if it cannot be read, or ends before it should; what came before that
-            is not lost. Also if the tracker began another video, or was reset, since.
-        :raises SettingsError: if it is to be offline, and not every image searched.
-        :raises ModelError: in a process that was made by fork.
+        :param offline: use the whole video for each frame: tracks are joined, smoothed and
+            completed. The video is read twice and must end.
+        :returns: the results in the order of the frames; threads may share the iterator.
+        :raises SourceError: if the source cannot be read or ends too early, after the frames that
+            could be read; also if the tracker has begun another video or was reset.
+        :raises SettingsError: if `offline` is set and `detector.interval` is above 1.
+        :raises ModelError: in a forked process.
         """
         check_process()
         if not isinstance(source, (str, PathLike, int)) or isinstance(source, bool):
@@ -165,7 +166,7 @@ class PersonTracker:
         images = dict(zip(numbers, tracker.finish()))
         with VideoSource(str(source)) as frames:
             for frame in Partial(frames):
-                # Which images are damaged may be others than before.
+                # The second reading may find other images damaged.
                 if frame.number in images:
                     tracks = images[frame.number]
                     yield FrameResult(frame.number, frame.stamp / SECOND, frame.image, tracks)
@@ -173,21 +174,21 @@ class PersonTracker:
 
     def compare(self, image_a: NDArray[Any], image_b: NDArray[Any]) -> Similarity:
         """
-        Compare two images, each cut to one person, for whether they show the same one.
+        Compare two pictures, each cropped to one person.
 
         :param image_a: as for :meth:`track`.
-        :param image_b: as for :meth:`track`, of any size.
-        :raises ImageError: if one of them is something else.
+        :param image_b: as `image_a`, of any size.
+        :raises ImageError: if one of them cannot be converted.
         :raises SettingsError: if ``reid.model`` is none.
-        :raises ModelError: in a process that was made by fork.
+        :raises ModelError: in a forked process.
         """
         return compare(as_bgr(image_a, 'image_a'), as_bgr(image_b, 'image_b'), self._settings)
 
     def reset(self) -> None:
         """
-        Forget all persons; ids start at 1 again. A video that is not at its end is ended.
+        Forget all persons and end an unfinished video; ids start at 1 again.
 
-        :raises ModelError: in a process that was made by fork.
+        :raises ModelError: in a forked process.
         """
         check_process()
         with self._lock:
@@ -198,12 +199,12 @@ class PersonTracker:
             self._stamp = None
 
     def __getstate__(self) -> NoReturn:
-        """Refuse to be copied, or sent to another process."""
+        """Refuse copies and pickles."""
         raise ModelError('a PersonTracker cannot be copied or pickled: make one in each process')
 
 
 class _Watch(Iterator[FrameResult]):
-    """The images of a video; those who share it, and the tracker, take turns."""
+    """The results of a video; threads that share it wait for each other and for the tracker."""
 
     def __init__(
         self, lock: AbstractContextManager[Any], images: Generator[FrameResult, None, None]
@@ -215,7 +216,7 @@ class _Watch(Iterator[FrameResult]):
     @property
     def unfinished(self) -> bool:
         """Whether there may be another image."""
-        return self._images.gi_frame is not None
+        return inspect.getgeneratorstate(self._images) != inspect.GEN_CLOSED
 
     def __next__(self) -> FrameResult:
         check_process()
@@ -228,17 +229,17 @@ class _Watch(Iterator[FrameResult]):
             return next(self._images)
 
     def end(self) -> None:
-        """End it before its end."""
+        """End the video before its end."""
         self._ended = True
         self._images.close()
 
 
 def _nanoseconds(seconds: Any) -> int:
     """Return a time in nanoseconds; ImageError if it is none."""
-    if not isinstance(seconds, numbers.Real) or isinstance(seconds, bool):
+    if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real):
         raise ImageError(f'seconds is {seconds!r}, expected a number')
     # What is not a number is not less, either.
-    if not abs(seconds) < MAX_SECONDS:
+    if not seconds < MAX_SECONDS or seconds <= -MAX_SECONDS:
         raise ImageError('seconds is infinite, not a number, or too large: is it in nanoseconds?')
     return round(float(seconds) * SECOND)
 

@@ -26,10 +26,10 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
 from persontrack_ros.core.evaluation.scores import Scores
 
-__all__ = ['Replay', 'replay']
-
 if TYPE_CHECKING:
     from vision_msgs.msg import Detection2DArray
+
+__all__ = ['Replay', 'replay']
 
 PathLike = Union[str, Path]
 
@@ -39,13 +39,13 @@ _NAMED = 10
 
 class Replay:
     """
-    What came out of a replay.
+    The result of a replay.
 
-    :ivar messages: of the topic ``tracks``, one for each image, in their order.
+    :ivar messages: messages of the topic ``tracks``, one for each frame, in their order.
     """
 
     def __init__(self, messages: list[Detection2DArray], source: PathLike) -> None:
-        """Take the messages that came from a source."""
+        """Take the messages of a source."""
         self.messages = messages
         numbered = dict(enumerate(messages, start=1))
         self._tracks = TrackedFrames(
@@ -59,7 +59,7 @@ class Replay:
 
     @property
     def frames(self) -> dict[int, dict[int, FloatArray]]:
-        """The boxes ``[left, top, width, height]`` by id, by number of the image from 1 on."""
+        """Boxes ``[left, top, width, height]`` by id, by number of the frame, counted from 1."""
         return self._tracks.frames
 
     @property
@@ -69,29 +69,29 @@ class Replay:
 
     def assert_counts(self, expected: PathLike, allow: int = 0) -> None:
         """
-        Assert that there are as many persons in each image as expected.
+        Assert the number of persons in each frame.
 
         :param expected: bag with tracks, or file of tracks.
-        :param allow: number of images in which there may be another number.
+        :param allow: number of frames that may have another number of persons.
         """
         self._compare('{} persons', expected, len, allow)
 
     def assert_ids(self, expected: PathLike, allow: int = 0) -> None:
         """
-        Assert that the ids in each image are those expected.
+        Assert the ids in each frame.
 
         :param expected: bag with tracks, or file of tracks.
-        :param allow: number of images in which there may be others.
+        :param allow: number of frames that may have other ids.
         """
         self._compare('ids {}', expected, sorted, allow)
 
     def assert_tracks(self, expected: PathLike, tolerance: float = 0.01, allow: int = 0) -> None:
         """
-        Assert that ids and boxes in each image are those expected.
+        Assert the ids and boxes in each frame.
 
         :param expected: bag with tracks, or file of tracks.
-        :param tolerance: number of pixels that boxes may differ by.
-        :param allow: number of images in which they may differ by more, or ids differ.
+        :param tolerance: largest difference of boxes in pixels.
+        :param allow: number of frames that may differ.
         """
         comparison = Comparison(self._tracks, read_tracks(Path(expected)), tolerance)
         lines = [f'{comparison.title(one)}: {one}' for one in comparison.differences]
@@ -111,7 +111,9 @@ class Replay:
 
     def assert_scores(self, ground_truth: PathLike, **minima: float) -> None:
         """
-        Assert least scores in percent, as ``assert_scores('gt.txt', mota=80, idf1=75)``.
+        Assert minimum scores in percent.
+
+        An example: ``result.assert_scores('gt.txt', mota=80, idf1=75)``.
 
         :param ground_truth: folder of a MOTChallenge sequence, or gt.txt.
         """
@@ -131,28 +133,28 @@ class Replay:
         for number in sorted({*self.frames, *theirs}):
             mine, other = (key(frames.get(number, {})) for frames in (self.frames, theirs))
             if mine != other:
-                lines.append(f'image {number}: {text.format(mine)}, expected {text.format(other)}')
-        _check(lines, allow, f'what is in {expected}')
+                lines.append(f'frame {number}: {text.format(mine)}, expected {text.format(other)}')
+        _check(lines, allow, str(expected))
 
 
 @pytest.fixture(scope='session')
 def replay() -> Callable[..., Replay]:
     """
-    Replay a bag or video through the node, in a process and ROS domain of its own.
+    Replay a bag or video through the node, in its own process and ROS domain.
 
-    A function; it publishes each image when the tracks of the one before it have come, and returns
-    a :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.tools.replay.replay`:
+    The fixture is a function. It publishes each image when the tracks of the last one have
+    arrived, and returns a :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.tools.replay.replay`:
 
     - `source`: a bag, video or folder of images;
-    - `parameters`: of the node, by dotted name; they win over
+    - `parameters`: of the node, by dotted name; they override `params_file`;
     - `params_file`: parameter file (YAML) of the node;
-    - `image_topic`: of a bag; needed where there are several;
+    - `image_topic`: topic of the images; required for a bag with several image topics;
     - `max_frames`: end after this number of images; 0: never;
     - `timeout`: in seconds.
     """
 
     def run(source: PathLike, **options: Any) -> Replay:
-        # Only here, so that what needs no ROS can be tested without.
+        # Imported here, so that tests that need no ROS work without it.
         from persontrack_ros.ros.tools.replay import replay as run_replay
 
         return Replay(run_replay(source, **options), source)
@@ -166,5 +168,5 @@ def _check(differences: list[str], allow: int, what: str) -> None:
         if len(differences) > _NAMED:
             lines.append(f'and {len(differences) - _NAMED} more')
         raise AssertionError(
-            f'{len(differences)} images differ from {what}, {allow} may:\n' + '\n'.join(lines)
+            f'{len(differences)} frames differ from {what}, {allow} may:\n' + '\n'.join(lines)
         )

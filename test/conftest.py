@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import os
 import subprocess
 import sys
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 import stand_ins
 
+from persontrack_ros.cli.commands import main
 from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.core.base.errors import DownloadError
 from persontrack_ros.core.config.settings import Settings
@@ -160,25 +164,41 @@ def published(
     """Return the directory of published models, or of files that this process takes for them."""
     if PUBLISHED:
         return request.getfixturevalue('zoo')
-    if os.environ.get('PERSONTRACK_TEST_DATA'):
-        return request.getfixturevalue('data')('models')
     for release, name, facts in stand_ins.put_releases(tmp_path / 'published'):
         monkeypatch.setitem(release.files, name, facts)
     return tmp_path / 'published'
 
 
-def run_command(
-    *arguments: object, module: str = 'persontrack_ros.cli', **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the command line, or another module, as a user does."""
-    return subprocess.run(
-        [sys.executable, '-m', module, *map(str, arguments)],
-        capture_output=True,
-        encoding='utf-8',
-        timeout=TIMEOUT,
-        env={**os.environ, **variables},
-        stdin=subprocess.DEVNULL,
-    )
+def run_command(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """
+    Run the command line in this process, where Python, OpenCV and OpenVINO are loaded already.
+
+    With variables of the environment, which libraries read as they load, it has a process.
+    """
+    command = ['persontrack', *map(str, arguments)]
+    if variables:
+        command[:1] = [sys.executable, '-m', 'persontrack_ros.cli']
+        return subprocess.run(
+            command,
+            capture_output=True,
+            encoding='utf-8',
+            timeout=TIMEOUT,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+        )
+    out, err = io.StringIO(), io.StringIO()
+    # As Python does where nobody has set up logging; here, pytest has.
+    log = logging.StreamHandler(err)
+    log.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(log)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(command[1:])
+    except SystemExit as ended:
+        code = ended.code
+    finally:
+        logging.getLogger().removeHandler(log)
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope='session')

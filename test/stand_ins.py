@@ -1,4 +1,4 @@
-"""What stands for the published models where these are not given, and cannot be had."""
+"""What stands for published models that cannot be had, and for what calls launch files."""
 
 from __future__ import annotations
 
@@ -86,3 +86,40 @@ def _histograms() -> ov.Model:
     embeddings = op.subtract(op.sqrt(shares), np.float32(1 / 8**0.5))
     basis = np.random.default_rng(0).normal(size=(3 * 8 * 8, 256)).astype(np.float32)
     return ov.Model([op.matmul(embeddings, basis, False, False)], [image])
+
+
+# What `ros2 launch` does where it has no terminal. Where it has one, the terminal interrupts all
+# processes, and launch itself passes nothing on.
+LAUNCH = """\
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+source = PythonLaunchDescriptionSource(sys.argv[1])
+arguments = [tuple(each.split(':=', 1)) for each in sys.argv[2:]]
+service = LaunchService(argv=sys.argv[2:], noninteractive=True)
+service.include_launch_description(
+    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)])
+)
+sys.exit(service.run())
+"""
+
+# A launch file of somebody else, with names of its own.
+INCLUDING = """\
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import PushRosNamespace, SetParameter
+
+
+def generate_launch_description():
+    return LaunchDescription([
+        DeclareLaunchArgument('robot', default_value='r2'),
+        PushRosNamespace('fleet'),
+        SetParameter('detector.interval', 3),
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource('{file}'),
+            launch_arguments={{'namespace': 'robot', 'imgae': 'lens', **{arguments}}}.items(),
+        ),
+    ])
+"""

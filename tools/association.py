@@ -36,7 +36,7 @@ Step = Callable[[FloatArray, Embeddings], object]
 
 
 class Crowd:
-    """Persons who walk to and fro on a large field, each with looks of their own."""
+    """Persons who walk back and forth on a large field, each with their own embedding."""
 
     def __init__(self, count: int) -> None:
         """Place them at random, the same each time."""

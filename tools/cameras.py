@@ -57,7 +57,7 @@ class Cameras:
     """
 
     def __init__(self, names: Sequence[str], images: Sequence[BgrImage]) -> None:
-        """Connect to nobody yet."""
+        """Start without connections."""
         self.node = Node('benchmark', start_parameter_services=False)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
@@ -85,7 +85,7 @@ class Cameras:
 
     def run(self, seconds: int) -> dict[str, list[int]]:
         """
-        Publish at the rate of cameras, one after the other,
+        Publish at the rate of cameras, one after the other.
 
         :returns: the stamps of each camera.
         """

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Measure cameras on one computer and whoever wants their tracks on another: two network namespaces.
+Measure cameras on one computer and subscribers on another, in two network namespaces.
 
     sudo -E scripts/env tools/computers.py vtest.avi
     sudo -E scripts/env tools/computers.py vtest.avi --cameras 4 --mbit 100

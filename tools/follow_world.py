@@ -34,7 +34,7 @@ NOISE = 0.01
 @dataclass
 class Person:
     """
-    Somebody who walks, as seen by the camera.
+    A person who walks, as seen by the camera.
 
     :ivar picture: uint8 BGR and mask, shape ``(height, width, 4)``.
     :ivar place: x and y at a time.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Track persons who leave and come back, and show how well they are known again.
+Track persons who leave and come back, and show how well they are re-identified.
 
     scripts/env tools/recognition.py vtest.avi mot/PETS09-S2L1-persons CACHE
 
@@ -10,7 +10,7 @@ boxes jittered by 1 %, mean of five. For each re-identification model, the first
 scores with `tracker.remember` at 60 seconds, the number of ids, and the wrong merges: ids under
 which two persons were published, each for more than a second. The second one has ids and wrong
 merges, summed over all of these, for each limit of the cosine distance: what the limits of the
-models are chosen by. The third one has the percentiles of the distances between two looks, of one
+models are chosen by. The third one has the percentiles of the distances of embeddings, of one
 person and of two. Detections are kept in CACHE: the first run takes some minutes.
 """
 
@@ -47,7 +47,7 @@ REMEMBER = 60.0
 LIMITS = (0.06, 0.09, 0.12, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 SEEDS = range(1, 6)
 
-# Images without somebody who is away, and between looks that are compared.
+# Images without a person who is away, and between embeddings that are compared.
 AWAY = 15
 EVERY = 10
 
@@ -131,7 +131,7 @@ def measure(
 
 
 def visits(recording: Recording, truth: FloatArray) -> list[tuple[int, Embeddings]]:
-    """Return the clear looks of each time that a person was there, and who that was."""
+    """Return the clear embeddings of each visit, with the person."""
     every = recording.detections
     assert every.embeddings is not None
     seen: dict[int, list[tuple[int, int]]] = {}
@@ -154,7 +154,7 @@ def visits(recording: Recording, truth: FloatArray) -> list[tuple[int, Embedding
 
 
 def distances(recording: Recording, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return cosine distances between looks of one person, and of two."""
+    """Return cosine distances between embeddings of one person, and of two."""
     every = visits(recording, truth)
     one, two = [], []
     for index, (person, embeddings) in enumerate(every):
@@ -210,7 +210,7 @@ def main() -> None:
     print('|---' * (len(LIMITS) + 1) + '|')
     for model, curve in curves:
         print(f'| {model} | ' + ' | '.join(curve) + ' |')
-    print('\nPercentiles of the distances between two looks:\n')
+    print('\nPercentiles of the distances between two embeddings:\n')
     print('| model | persons | pairs | ' + ' | '.join(map(str, PERCENTS)) + ' |')
     print('|---' * (len(PERCENTS) + 3) + '|', *percentiles, sep='\n')
 

@@ -246,7 +246,7 @@ def soak(
     :raises PersontrackError: if the node ends or does not answer, or Ctrl-C comes too early.
     """
     parameters = {
-        # The last image of a camera may not get lost on its way: nobody could know of it.
+        # The last image of a camera may not get lost: the loss would go unnoticed.
         'qos_overrides./image_raw.subscription.reliability': 'reliable',
         **settings.values(),
     }

@@ -45,7 +45,7 @@ def _times(stds: Stds, factor: float) -> Stds:
 
 
 def _none_leave(tracks: Any, *_: Any) -> Any:
-    """Take nobody at the border for gone."""
+    """Disable the exit rule."""
     return np.zeros(len(tracks), dtype=bool)
 
 
@@ -57,7 +57,7 @@ def _cascade(matching: Any, tracks: Any, pairs: Any, found: Any) -> None:
 
 
 def _start_sure(*arguments: Any) -> Any:
-    """Start tracks with looks that count as the mean of many."""
+    """Start tracks with embeddings that count as the mean of many."""
     tracks = _start(*arguments)
     tracks.embedding_counts *= 1000
     return tracks
@@ -73,16 +73,16 @@ IDEAS: dict[str, dict[str, Any]] = {
         'stages.REUNION_DISTANCE': NEVER,
     },
     'one assignment instead of a cascade': {'stages.by_everything': _cascade},
-    'lost persons by looks alone, in either way': {
+    'lost persons by appearance alone, in either way': {
         'stages.MAX_DISTANCE_NEARBY': NEVER,
         'stages.REUNION_DISTANCE': NEVER,
     },
-    'lost persons by looks within reach': {'stages.MAX_DISTANCE_NEARBY': NEVER},
+    'lost persons by appearance within reach': {'stages.MAX_DISTANCE_NEARBY': NEVER},
     'a new track joins a lost one': {'stages.REUNION_DISTANCE': NEVER},
     'moving average instead of the newest look': {'persistent.MEMORY': 0.0},
-    'even mean of the first looks': {'table.Table.start': staticmethod(_start_sure)},
+    'even mean of the first embeddings': {'table.Table.start': staticmethod(_start_sure)},
     'lazy re-identification': {'tracker.refresh_time': 0.0},
-    'lost persons of unknown looks are given up': {'persistent.UNKNOWN_TIME': math.inf},
+    'lost persons without embeddings are deleted early': {'persistent.UNKNOWN_TIME': math.inf},
     'and sooner where persons come nearer': {'persistent.NEARING': math.inf},
     'exit rule': {'persistent.leaving': _none_leave},
     'who is covered is shown': {'persistent.COVERED_PART': ALWAYS},

@@ -1,4 +1,4 @@
-"""Calibrations of cameras, from the files that camera_calibration writes."""
+"""Calibrations of cameras, from files of camera_calibration."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MATRICES = {
 
 
 class CameraInfo:
-    """What is known of a camera."""
+    """The calibration of a camera."""
 
     def __init__(self, path: Path) -> None:
         """
         Read a calibration file (YAML).
 
-        :raises SourceError: if it cannot be read or is none.
+        :raises SourceError: if it cannot be read or is no calibration.
         """
         try:
             content = load_yaml(path)
@@ -47,9 +47,9 @@ class CameraInfo:
 
     def check(self, width: int, height: int) -> None:
         """
-        See whether it is of images of this size.
+        Check the size of the images.
 
-        :raises SourceError: if it is not.
+        :raises SourceError: if the calibration is of images of another size.
         """
         if (width, height) != self._size:
             raise SourceError(
@@ -58,7 +58,7 @@ class CameraInfo:
             )
 
     def to_message(self, header: Any) -> Any:
-        """Make the message that goes with an image of that header."""
+        """Make the message for an image with this header."""
         region = new(
             'sensor_msgs/msg/RegionOfInterest',
             x_offset=0,

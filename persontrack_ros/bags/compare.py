@@ -1,4 +1,4 @@
-"""Tracks to be compared, from bags, files of tracks and ground truth."""
+"""Comparison of tracks from bags, files of tracks and ground truth."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _DRAWN = 3
 @dataclass(frozen=True)
 class TrackedFrames:
     """
-    The tracks of one run, or the truth.
+    The tracks of one run, or ground truth.
 
     :ivar frames: boxes by id, by number of the frame, counted from 1.
-    :ivar stamps: of each frame in nanoseconds; empty where they are not known.
-    :ivar truth: what the frames are of, where that is no run.
+    :ivar stamps: stamp of each frame in nanoseconds; empty if unknown.
+    :ivar truth: the ground truth, if this is no run.
     """
 
     path: Path
@@ -46,28 +46,28 @@ class TrackedFrames:
         return {self.stamps[number]: boxes for number, boxes in self.frames.items()}
 
     def over(self, numbers: range) -> dict[int, dict[int, FloatArray]]:
-        """Return the frames of these numbers; those that nobody is in need not be known."""
+        """Return the frames with these numbers; missing frames are empty."""
         return {number: self.frames.get(number, {}) for number in numbers}
 
 
 class Comparison:
     """
-    What differs between two runs, or between a run and the truth.
+    The differences of two runs, or of a run and the ground truth.
 
-    In the latter, tracks are called by the person they are with for most of the time; one that is
-    with nobody keeps its number with a minus.
+    With ground truth, a track gets the id of the person that it overlaps in most frames; other
+    tracks get their own id with a minus.
 
-    :ivar differences: of the frames that differ.
+    :ivar differences: the frames that differ.
     :ivar count: number of frames compared.
-    :ivar scores: of the run, where the other side is the truth.
+    :ivar scores: scores of the run against ground truth; else None.
     """
 
     def __init__(self, a: TrackedFrames, b: TrackedFrames, tolerance: float) -> None:
         """
         Compare.
 
-        :param tolerance: number of pixels that boxes may differ by; not used with the truth.
-        :raises OutputError: if motrics, which the truth needs, is not installed.
+        :param tolerance: largest difference of boxes in pixels; not used with ground truth.
+        :raises OutputError: if there is ground truth and motrics is not installed.
         """
         self.scores: Optional[Scores] = None
         self._stamps: dict[int, int] = {}
@@ -99,11 +99,11 @@ class Comparison:
 
     @property
     def ids(self) -> list[int]:
-        """The ids that differ somewhere."""
+        """The ids that differ in any frame."""
         return sorted(set().union(*(one.ids_a | one.ids_b for one in self.differences)))
 
     def title(self, difference: Difference) -> str:
-        """Name a frame by its number and, where it is known, its time in seconds."""
+        """Return the number of a frame and, if known, its time in seconds."""
         number = self._numbers.get(difference.key, difference.key)
         if difference.key not in self._stamps:
             return f'frame {number}'

@@ -18,8 +18,8 @@ def message_to_bgr(message: Any, samples: Optional[SampleRange] = None) -> BgrIm
     """
     Decode an image message, compressed or not.
 
-    :param samples: of the stream, for 16-bit samples; by default, the image is one of its own.
-    :returns: uint8 BGR, shape ``(height, width, 3)``; not to be written into.
+    :param samples: range of 16-bit samples of the stream; by default, the image stands alone.
+    :returns: uint8 BGR, shape ``(height, width, 3)``; read-only.
     :raises ImageError: if it cannot be decoded.
     """
     if message.__msgtype__ == COMPRESSED_IMAGE:
@@ -49,6 +49,6 @@ def make_compressed_image(image: BgrImage, header: Any, format_: str) -> Any:
     :param format_: one of FORMATS; ``jpeg`` changes the pixels.
     """
     data = cv2.imencode(f'.{format_}', image)[1]
-    # How the pixels lay, the format, and how they lie in that.
+    # The encoding before compression, the format, and the encoding within it.
     description = f'bgr8; {format_} compressed bgr8'
     return new(COMPRESSED_IMAGE, header=header, format=description, data=data.reshape(-1))

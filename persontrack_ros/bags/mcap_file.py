@@ -1,8 +1,8 @@
 """
-Messages of .mcap files: whole, or up to where they are cut off or damaged.
+Messages of .mcap files, also of files that are cut off or damaged.
 
-The index at the end of a file says where its chunks are. Where there is none, the file is read
-record by record up to the first that is not whole.
+The index at the end of a file has the positions of its chunks. Without an index, the file is read
+record by record up to the first incomplete one.
 
 Source: MCAP format specification, https://mcap.dev/spec.
 """
@@ -49,7 +49,7 @@ _FORMATS = {
     SchemaEncoding.OMGIDL: MessageDefinitionFormat.IDL,
 }
 
-# What the library mcap raises for records that are damaged.
+# The errors of the library mcap for damaged records.
 _DAMAGES = (McapError, struct.error, LookupError, ValueError, OverflowError, MemoryError)
 
 
@@ -58,8 +58,8 @@ class McapFile:
     An .mcap file.
 
     :ivar connections: the topics of ROS 2, with the number of their messages.
-    :ivar others: the topics that are left out, with what they are instead.
-    :ivar announced: the number of messages that a topic should have, where the index says it.
+    :ivar others: the topics that are left out, with their kind.
+    :ivar announced: the number of messages of a topic according to the index.
     :ivar count: the number of all messages, as announced or found.
     """
 
@@ -69,8 +69,8 @@ class McapFile:
         """
         Find the topics and messages.
 
-        :param report: is called if the end is missing, as of a file whose recorder was killed.
-        :param report_damage: is called with all other damage.
+        :param report: called if the end is missing, as after a recorder was killed.
+        :param report_damage: called with all other damage.
         :raises SourceError: if it is no .mcap file.
         """
         self._name = path.name
@@ -107,14 +107,14 @@ class McapFile:
     def messages(
         self, connections: Collection[Connection]
     ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Read the messages of some topics in the order of their times; report what is damaged."""
+        """Read the messages of some topics in the order of their times; report damage."""
         wanted = {connection.id: connection for connection in connections}
         parts = [
             self._messages_in(time, position)
             for time, position, channels in self._chunks
             if not channels or channels & wanted.keys()
         ]
-        loose = ((time, place, self._message(place)) for time, place in sorted(self._loose))
+        loose = ((time, start, self._message(start)) for time, start in sorted(self._loose))
         for time, _, message in heapq.merge(loose, *parts, key=lambda one: one[:2]):
             if message and message.channel_id in wanted:
                 yield wanted[message.channel_id], time, message.data
@@ -126,13 +126,15 @@ class McapFile:
     def _read_index(self) -> Optional[Counter[int]]:
         """Read the index; return messages by channel, None without a valid index of chunks."""
         try:
-            summary = SeekingReader(self._data, record_size_limit=len(self._data)).get_summary()  # type: ignore[arg-type]
+            data = self._data
+            reader = SeekingReader(data, record_size_limit=len(data))  # type: ignore[arg-type]
+            summary = reader.get_summary()
         except _DAMAGES:
             return None
         if summary is None or summary.statistics is None:
             return None
         indexes = summary.chunk_indexes
-        # Without an index of chunks, the number of messages is valid all the same.
+        # The number of messages is valid even without an index of chunks.
         self.announced = summary.statistics.channel_message_counts
         if not 0 < summary.statistics.chunk_count == len(indexes):
             return None
@@ -149,7 +151,7 @@ class McapFile:
         return Counter(self.announced)
 
     def _scan(self) -> Counter[int]:
-        """Read record by record up to the first that is not whole; return messages by channel."""
+        """Read record by record up to the first incomplete one; count messages by channel."""
         data, stream = self._data, ReadDataStream(self._data)  # type: ignore[arg-type]
         counts: Counter[int] = Counter()
         end = len(_MAGIC)
@@ -184,7 +186,7 @@ class McapFile:
         return Counter({number: counts[number] for number in counts if number in self._channels})
 
     def _scan_chunk(self, position: int) -> Counter[int]:
-        """Add a chunk, and what is described in it; return messages by channel."""
+        """Add a chunk with its topics; count messages by channel."""
         counts: Counter[int] = Counter()
         times = []
         for record in self._records_in(position):
@@ -198,7 +200,7 @@ class McapFile:
         return counts
 
     def _note(self, record: McapRecord) -> None:
-        """Keep what describes topics."""
+        """Record the description of a topic."""
         if isinstance(record, Schema):
             self._schemas.setdefault(record.id, record)
         elif isinstance(record, Channel):
@@ -208,14 +210,14 @@ class McapFile:
         self, time: int, position: int
     ) -> Iterator[tuple[int, int, Optional[Message]]]:
         """Read the messages of a chunk in the order of their times."""
-        # Nothing is read before its time has come.
+        # Read the chunk only when its time is reached.
         yield time, position, None
         found = [one for one in self._records_in(position) if isinstance(one, Message)]
         for message in sorted(found, key=lambda one: one.log_time):
             yield message.log_time, position, message
 
     def _records_in(self, position: int) -> list[McapRecord]:
-        """Return the records of a chunk; none, with a report, if it is damaged."""
+        """Return the records of a chunk; report a damaged one and return none."""
         try:
             self._data.seek(position)
             chunk = Chunk.read(ReadDataStream(self._data))  # type: ignore[arg-type]
@@ -254,7 +256,7 @@ class McapFile:
 
 
 def _why_not_ros2(channel: Channel, schema: Optional[Schema]) -> str:
-    """Return what a topic is instead of one of ROS 2; empty if it is one."""
+    """Return the kind of a topic that is not of ROS 2; empty for a topic of ROS 2."""
     if channel.message_encoding == MessageEncoding.ROS1:
         return ROS1
     if channel.message_encoding != MessageEncoding.CDR:
@@ -265,5 +267,5 @@ def _why_not_ros2(channel: Channel, schema: Optional[Schema]) -> str:
 
 
 def _full_name(schema: Schema) -> str:
-    """Return the name of a type; some writers leave out what ROS 1 has not."""
+    """Return the name of a type; some writers leave out ``msg``, as in ROS 1."""
     return re.sub(r'^(\w+)/(\w+)$', r'\1/msg/\2', schema.name)

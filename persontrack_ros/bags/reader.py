@@ -22,13 +22,13 @@ from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.reading import load_yaml
 from persontrack_ros.core.base.warning import warn
 
-# Where both kinds of files are, rosbag2 itself takes what the metadata names.
+# With both kinds of files in a folder, rosbag2 reads those in the metadata.
 STORAGES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _ZSTD_SUFFIX = '.zstd'
 
 
 class _Metadata(NamedTuple):
-    """What metadata.yaml says: names of the files, messages in all, and hashes of the types."""
+    """Content of metadata.yaml: names of the files, number of messages, and hashes of types."""
 
     files: tuple[str, ...] = ()
     messages: Optional[int] = None
@@ -36,7 +36,7 @@ class _Metadata(NamedTuple):
 
 
 def is_bag(path: Path) -> bool:
-    """Tell a bag from another file or folder, by the names of its files."""
+    """Return whether a path is a bag, by the names of its files."""
     if path.is_dir():
         return any(
             file.name == 'metadata.yaml' or _suffix(file) in STORAGES for file in path.iterdir()
@@ -48,13 +48,13 @@ class BagReader:
     """
     Reads the messages of a bag.
 
-    A context manager. An .mcap file that is cut off gives the messages before the cut, and a
-    damaged one those of all whole chunks, with a warning.
+    A context manager. From a truncated .mcap file, the messages before the cut are read; from a
+    damaged one, those of all intact chunks, with a warning.
 
-    :ivar connections: the topics of ROS 2; one that stands in several files is there once.
-    :ivar others: the other topics, which are left out, with what they are.
+    :ivar connections: the topics of ROS 2; a topic in several files is listed once.
+    :ivar others: the other topics, which are left out, with their kind.
     :ivar storage: ``mcap`` or ``sqlite3``.
-    :ivar damages: what was found to be damaged or missing so far.
+    :ivar damages: damaged or missing parts so far.
     """
 
     def __init__(self, path: Path, report: Callable[[str], None] = warn) -> None:
@@ -62,8 +62,8 @@ class BagReader:
         Open a bag.
 
         :param path: its folder, or one of its files (.mcap, .db3, or these with .zstd).
-        :param report: is called with every warning.
-        :raises SourceError: if it is no bag or one of ROS 1, or nothing of it can be read.
+        :param report: called with every warning.
+        :raises SourceError: if it is no bag, a bag of ROS 1, or completely unreadable.
         """
         self.path = path
         self.damages: list[str] = []
@@ -100,11 +100,11 @@ class BagReader:
         self, topics: Optional[Collection[str]] = None
     ) -> Iterator[tuple[Connection, int, bytes]]:
         """
-        Read messages with their topics and times (in nanoseconds), file by file in time's order.
+        Read messages with topic and time (in nanoseconds), file by file in the order of time.
 
-        Damage that shows only now is stepped over, with a warning; so is what is missing.
+        Damaged and missing messages are skipped, with a warning.
 
-        :param topics: names of those wanted; None means all.
+        :param topics: names of topics; None means all.
         """
         known = {(one.topic, one.msgtype): one for one in self.connections}
         missing: Counter[str] = Counter()
@@ -125,23 +125,23 @@ class BagReader:
 
     def check_whole(self) -> None:
         """
-        See whether all that was read was undamaged.
+        Check that everything read was undamaged.
 
-        :raises SourceError: if not.
+        :raises SourceError: if something was damaged.
         """
         if self.damages:
             raise SourceError(
-                f'{self.path} is damaged (see the warnings): what could be read of it was used'
+                f'{self.path} is damaged (see the warnings): only its readable part was used'
             )
 
     def choose_image_topic(self, name: Optional[str] = None) -> Connection:
         """
         Find the topic of the images.
 
-        :param name: of the topic; None where there should be only one.
-        :raises SourceError: naming those there are, if there is none or a choice is needed.
+        :param name: name of the topic; None for the only one.
+        :raises SourceError: with the existing topics, if there is none or a choice is needed.
         """
-        # compressedDepth pictures have a header of their own, and no colours.
+        # compressedDepth images have their own format, and no colours.
         images = {
             one.topic: one
             for one in self.connections
@@ -188,7 +188,7 @@ class BagReader:
         self.close()
 
     def _damage(self, text: str) -> None:
-        """Take note of damage, and tell it the first time."""
+        """Record damage; report it the first time."""
         if text not in self.damages:
             self.damages.append(text)
             self._report(text)
@@ -245,7 +245,7 @@ class BagReader:
         return files
 
     def _open(self, file: Path, stack: ExitStack) -> Union[McapFile, SqliteFile]:
-        """Open a file, as it should be or else for what can still be read."""
+        """Open a file, if possible also a damaged one."""
         if file.suffix == _ZSTD_SUFFIX:
             packed, file = file, Path(stack.enter_context(TemporaryDirectory()), file.stem)
             if reason := unpack_file(packed, file):
@@ -257,7 +257,7 @@ class BagReader:
         return SqliteFile(file, self._damage)
 
     def _merge_connections(self, metadata: _Metadata) -> list[Connection]:
-        """Make one list of the topics of all files, with what only the metadata knows."""
+        """Merge the topics of all files, with hashes from the metadata."""
         merged: dict[tuple[str, str], Connection] = {}
         for source in self._sources:
             for one in source.connections:
@@ -283,7 +283,7 @@ def _suffix(file: Path) -> str:
 
 
 def _with_write_ahead_log(file: Path, stack: ExitStack) -> Path:
-    """Take in what a recorder that was killed had not moved into its file yet, in a copy."""
+    """Merge the log of a killed recorder into a copy of its file."""
     folder = Path(stack.enter_context(TemporaryDirectory()))
     for name in (file.name, f'{file.name}-wal'):
         shutil.copyfile(file.with_name(name), folder / name)

@@ -1,4 +1,4 @@
-"""Videos and cameras recorded to bags."""
+"""Recording of videos and cameras to bags."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class RecordOptions:
     """
     How to record images.
 
-    :ivar topic: of the images; compressed ones get `/compressed` behind it, and the camera's
-        calibration has the topic `camera_info` beside it.
-    :ivar frame_id: of the images.
-    :ivar compression: ``png`` or ``jpeg``; empty for images as they are.
-    :ivar camera_info: calibration of the camera, if it is known.
+    :ivar topic: topic of the images; with `/compressed` appended for compressed images. The
+        calibration is on the topic `camera_info` in the same namespace.
+    :ivar frame_id: frame_id of the images.
+    :ivar compression: ``png`` or ``jpeg``; empty for raw images.
+    :ivar camera_info: calibration of the camera, if known.
     """
 
     topic: str = '/image_raw'
@@ -31,7 +31,7 @@ class RecordOptions:
 
 
 class ImageRecorder:
-    """Writes the images of a source into a bag, stamped and recorded at the source's own times."""
+    """Writes the images of a source into a bag, with the times of the source."""
 
     def __init__(self, bag: BagWriter, options: RecordOptions) -> None:
         """Add the topics to the bag."""

@@ -1,4 +1,4 @@
-"""Messages of .db3 files, up to where they are damaged."""
+"""Messages of .db3 files, up to any damage."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class SqliteFile:
     A .db3 file.
 
     :ivar connections: the topics of ROS 2, with the number of their messages.
-    :ivar others: the topics that are left out, with what they are instead.
-    :ivar announced: the number of messages that a topic should have.
+    :ivar others: the topics that are left out, with their kind.
+    :ivar announced: the expected number of messages of a topic.
     :ivar count: the number of all messages.
     """
 
@@ -27,7 +27,7 @@ class SqliteFile:
         """
         Open the file.
 
-        :param report_damage: is called with damage that shows while messages are read.
+        :param report_damage: called with damage found while messages are read.
         :raises SourceError: if it is no .db3 file or damaged.
         :raises OSError: if it cannot be read.
         """
@@ -37,7 +37,7 @@ class SqliteFile:
             header = file.read(100)
         if len(header) < 100 or not header.startswith(b'SQLite format 3\0'):
             raise SourceError(f'{path.name} is no .db3 file, or cut off before its first message')
-        # SQLite itself takes what is missing of a page for zeros.
+        # SQLite itself reads missing parts of a page as zeros.
         page, pages = struct.unpack_from('>H10xI', header, 16)
         if path.stat().st_size < (65536 if page == 1 else page) * pages:
             raise SourceError(f'{path.name} is cut off; {_advice(path)}')
@@ -56,14 +56,14 @@ class SqliteFile:
         self, connections: Collection[Connection]
     ) -> Iterator[tuple[Connection, int, bytes]]:
         """Read the messages of some topics in the order of their times, up to any damage."""
-        # For the library, no topic means all of them.
+        # For the library, an empty list means all topics.
         messages = self._reader.messages(connections) if connections else iter(())
         while True:
             try:
                 connection, time, data = next(messages)
             except StopIteration:
                 return
-            except Exception as error:  # noqa: BLE001 - the library's errors and SQLite's, as above
+            except Exception as error:  # noqa: BLE001 - as above
                 self._report_damage(_explain(self._path, error))
                 return
             yield connection, time, data
@@ -74,7 +74,7 @@ class SqliteFile:
 
 
 def _explain(path: Path, error: Exception) -> str:
-    """Return what is wrong with a file, and what can be done where it is damaged."""
+    """Return the fault of a file, with advice for a damaged one."""
     reason = ' '.join(str(error.__cause__ or error).split())
     if 'missing tables' in reason:
         return f'{path.name} is no bag: it has no tables "topics" and "messages"'
@@ -88,7 +88,7 @@ def _advice(path: Path) -> str:
 
 
 def _why_not_ros2(topic: Connection) -> str:
-    """Return what a topic is instead of one of ROS 2; empty if it is one."""
+    """Return the kind of a topic that is not of ROS 2; empty for a topic of ROS 2."""
     assert isinstance(topic.ext, ConnectionExtRosbag2)
     if topic.ext.serialization_format != 'cdr':
         return str(topic.ext.serialization_format)

@@ -33,10 +33,10 @@ class BagImage:
     """
     One image of a bag.
 
-    :ivar number: counted from 1 over the messages of the topic, also those that are damaged.
-    :ivar time: when it was recorded, in nanoseconds.
+    :ivar number: counted from 1 over the messages of the topic, including damaged ones.
+    :ivar time: time of recording, in nanoseconds.
     :ivar header: its ``std_msgs/msg/Header``.
-    :ivar image: uint8 BGR, shape ``(height, width, 3)``; not to be written into.
+    :ivar image: uint8 BGR, shape ``(height, width, 3)``; read-only.
     """
 
     number: int
@@ -51,10 +51,10 @@ class BagImage:
 
 
 class ImageTopic:
-    """Decodes the messages of one topic; those that are damaged are left out with a warning."""
+    """Decodes the messages of one topic; damaged ones are left out with a warning."""
 
     def __init__(self, topic: Connection, report: Callable[[str], None] = warn) -> None:
-        """Begin before the first message."""
+        """Start before the first message."""
         self._topic = topic
         self._report = report
         self._samples = SampleRange()
@@ -62,7 +62,7 @@ class ImageTopic:
         self._decoded = 0
 
     def decode(self, time: int, data: bytes) -> Iterator[BagImage]:
-        """Return the image that is in the next message of the topic, or none."""
+        """Return the image of the next message of the topic, or none."""
         self._count += 1
         try:
             message = deserialise(data, self._topic.msgtype)
@@ -76,7 +76,7 @@ class ImageTopic:
 
     def check(self) -> None:
         """
-        See at the end whether there was any image.
+        Check at the end that there was an image.
 
         :raises SourceError: if there was none, or none could be decoded.
         """
@@ -89,7 +89,7 @@ class ImageTopic:
 
 
 class TracksRecorder:
-    """Copies a bag, and puts the tracks beside the images that they are of."""
+    """Copies a bag, and adds the tracks of its images."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class TracksRecorder:
         """
         Add all topics to the new bag.
 
-        :param annotated_topic: for images with the tracks drawn in; empty for none.
+        :param annotated_topic: topic of images with the tracks drawn in; empty for none.
         """
         self._bag = bag
         self._drawing = drawing
@@ -112,7 +112,7 @@ class TracksRecorder:
         self._annotated = annotated_topic and bag.add_topic(annotated_topic, IMAGE)
 
     def copy(self, topic: Connection, time: int, data: bytes) -> None:
-        """Copy a message as it is."""
+        """Copy a message unchanged."""
         self._bag.write(self._copies[topic.id], time, data)
 
     def write(
@@ -123,15 +123,15 @@ class TracksRecorder:
         ignored: Optional[FloatArray] = None,
     ) -> None:
         """
-        Append the tracks of an image, at the time at which that was recorded.
+        Append the tracks of an image, with the recording time of the image.
 
-        :param mask: where nobody is detected, to be drawn as by :func:`draw`.
-        :param ignored: boxes of those who stand there.
+        :param mask: areas in which detections are ignored, see :func:`draw`.
+        :param ignored: boxes of ignored detections.
         """
         rows = [(track.box, track.score, str(track.id)) for track in tracks]
         self._bag.write(self._tracks, image.time, boxes_to_bytes(rows, image.header))
         if self._annotated:
-            # Without the speed, which would make every run another one.
+            # Without the speed, so that every run gives the same images.
             trails = self._trails.update(
                 tracks, stamp_to_nanoseconds(image.header), self._drawing.trails, image.image
             )
@@ -142,7 +142,7 @@ class TracksRecorder:
 
 def check_new_topics(source: BagReader, names: Collection[str]) -> None:
     """
-    See whether topics can be added to those of a bag.
+    Check that new topics do not exist in a bag.
 
     :raises SettingsError: if the bag has one of them already.
     """
@@ -161,11 +161,11 @@ def track_images(
     report: Optional[ReportWriter] = None,
 ) -> Iterator[tuple[BagImage, list[Track]]]:
     """
-    Track the persons in every image of a topic, which ends at jumps of its stamps as in the node.
+    Track the persons in every image of a topic; tracks end at jumps of the stamps, as in the node.
 
     :param recorder: gets all messages of the bag and the tracks.
     :param report: gets the images and tracks.
-    :raises SourceError: at the end, if there was no image that could be decoded.
+    :raises SourceError: at the end, if no image could be decoded.
     """
     images = ImageTopic(topic)
     timeline = Timeline('the time of recording')

@@ -1,4 +1,4 @@
-"""The message types that are read from and written to bags, as classes that need no ROS."""
+"""The message types in bags, as classes that need no ROS."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def _make_types() -> Typestore:
     return types
 
 
-# Those of ROS 2 Jazzy and vision_msgs. The ones used here are the same in all distributions.
+# The types of ROS 2 Jazzy and vision_msgs. Those used here are the same in all distributions.
 TYPES = _make_types()
 
 
 def new(name: str, **fields: Any) -> Any:
-    """Make a message; a name without ``/msg/`` in it is one of ``std_msgs``."""
+    """Make a message; a name without ``/msg/`` is of ``std_msgs``."""
     return TYPES.types[name if '/' in name else f'std_msgs/msg/{name}'](**fields)
 
 
@@ -63,23 +63,23 @@ def serialise(message: Any) -> memoryview:
 
 def deserialise(data: bytes, name: str) -> Any:
     """
-    Return the message that bytes hold.
+    Return the message in some bytes.
 
-    :param name: of a type in TYPES.
-    :raises SourceError: if they do not hold it.
+    :param name: name of a type in TYPES.
+    :raises SourceError: if the bytes are no such message.
     """
     try:
         return TYPES.deserialize_cdr(data, name)
-    # Damaged lengths make the library's generated code stumble in more ways than it names.
+    # With damaged lengths, the library's generated code raises various errors.
     except (SerdeError, IndexError, MemoryError, OverflowError, AssertionError) as error:
         raise SourceError(f'a message is no {name}: {error}') from error
 
 
 def stamp_of(data: bytes) -> int:
     """
-    Return the stamp in nanoseconds of a message that begins with a header, and not the rest.
+    Return the stamp in nanoseconds of a message that begins with a header.
 
-    :raises SourceError: if it is too short for that.
+    :raises SourceError: if the message is too short.
     """
     if len(data) < 12:
         raise SourceError(f'a message of {len(data)} bytes has no header')
@@ -88,15 +88,15 @@ def stamp_of(data: bytes) -> int:
 
 
 def parse_qos(text: str) -> list[Qos]:
-    """Return the QoS that a topic was recorded with; none where that cannot be read."""
+    """Return the recorded QoS of a topic; empty if unreadable."""
     try:
         return metadata.parse_qos(text)
-    except Exception:  # noqa: BLE001 - whatever the YAML holds; without, the usual one is taken
+    except Exception:  # noqa: BLE001 - for any YAML; the default QoS is used instead
         return []
 
 
 def is_type_name(name: str) -> bool:
-    """Tell the name of a type of ROS 2 from others."""
+    """Return whether a name is that of a type of ROS 2."""
     return re.fullmatch(r'[A-Za-z]\w*/(msg|srv|action)/[A-Za-z]\w*', name, re.ASCII) is not None
 
 
@@ -104,8 +104,8 @@ def define(connection: Connection) -> tuple[str, str, bool]:
     """
     Find the definition of a topic's type.
 
-    :returns: the definition, its hash, and whether it is one: False where neither the bag nor
-        TYPES know the type, or they disagree.
+    :returns: the definition, its hash, and whether it is known: False if neither the bag nor
+        TYPES has the type, or they disagree.
     """
     name, text, type_hash = connection.msgtype, connection.msgdef.data, connection.digest
     try:

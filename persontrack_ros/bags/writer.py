@@ -37,7 +37,7 @@ def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None
     if not (path.exists() or path.is_symlink()):
         return
     if source and path.resolve() in (source.resolve(), *source.resolve().parents):
-        raise OutputError(f'{path} is what is read; write to another place')
+        raise OutputError(f'{path} is the input; write to another file')
     if not force:
         raise OutputError(f'{path} exists already; --force overwrites it')
     if path.is_dir() and any(path.iterdir()) and not is_bag(path):
@@ -72,7 +72,7 @@ class _FirstPart:
 
 
 class _Writer(Writer):
-    """Writes FOLDER_0.mcap where rosbags itself writes FOLDER.mcap, which ros2 bag cannot mend."""
+    """Writes FOLDER_0.mcap where rosbags itself writes FOLDER.mcap, which ros2 bag cannot fix."""
 
     STORAGE_PLUGINS: dict[StoragePlugin, Any] = {
         plugin: lambda folder, compression, kind=kind: kind(_FirstPart(folder), compression)
@@ -121,7 +121,7 @@ class BagWriter:
         """
         Add a topic of another bag, to copy its messages as they are.
 
-        :param report: is called with a warning where nobody knows the type of the messages.
+        :param report: called with a warning if the type of the messages is unknown.
         """
         definition, type_hash, known = define(topic)
         more = cast(ConnectionExtRosbag2, topic.ext)

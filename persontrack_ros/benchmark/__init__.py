@@ -1,1 +1,1 @@
-"""How fast the tracker is: what ``persontrack benchmark`` runs, without ROS."""
+"""The measurements of ``persontrack benchmark``, without ROS."""

@@ -1,4 +1,4 @@
-"""Measurements and what is told of them."""
+"""Measurements and their summaries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
-# Times in a summary are told in milliseconds.
+# Times in a summary are in milliseconds.
 _MILLI = 1e3
 
 # Images per second of a camera.
@@ -30,7 +30,7 @@ class Usage:
 
     :ivar wall: seconds since some time.
     :ivar cpu: seconds that all threads of this process have worked.
-    :ivar machine: seconds that all processors have worked, for anybody, or were kept from it.
+    :ivar machine: seconds that all processors were busy, for all processes.
     """
 
     wall: float
@@ -73,9 +73,9 @@ def memory(process: Optional[int] = None) -> float:
 
 def paced(items: Iterable[Item], period: float) -> Iterator[Item]:
     """
-    Return items one by one, as a camera gives images.
+    Return items one by one, with the timing of a camera.
 
-    :param period: seconds from one to the next, or more where they are not asked for in time.
+    :param period: seconds from one item to the next; more if the caller is slower.
     """
     due = time.perf_counter()
     for item in items:

@@ -1,9 +1,9 @@
 """
-What the tracker is compared with: a straightforward pipeline, as one writes it in a notebook.
+A straightforward pipeline, like those in notebooks, to compare the tracker with.
 
-It does as OpenVINO's notebook "Person Tracking" does: device AUTO, images resized and transposed
-to float32, one call of the re-identification model with all persons of each image, a tracker in
-the way of Deep SORT's reference implementation, and no care for threads.
+It works like OpenVINO's notebook "Person Tracking": device AUTO, images resized and transposed to
+float32, one call of the re-identification model with all persons of each image, a tracker like
+Deep SORT's reference implementation, and no limits on threads.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Notebook:
         self._tracker = ReferenceTracker(MAX_COSINE_DISTANCE)
 
     def process(self, image: BgrImage) -> tuple[int, StageTimes]:
-        """Track the persons; return how many there are, and the times."""
+        """Track the persons; return their number, and the times."""
         started = time.perf_counter()
         boxes = self._detect(image)
         detected = time.perf_counter()

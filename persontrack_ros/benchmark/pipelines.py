@@ -24,12 +24,12 @@ def measure_pipelines(
     """
     Measure the notebook's pipeline and some modes.
 
-    In each round, each of them processes the same frames, one after the other; ratios are those
-    of a round, so that what slows the machine down for a while hardly changes them.
+    In each round, each of them processes the same frames, one after the other. Ratios are computed
+    per round, so that a slow phase of the machine hardly changes them.
 
     :param modes: names of ``MODES``.
     :param frames: number of frames in a round.
-    :returns: what the table and the picture show, by name.
+    :returns: the values of the table and the picture, by name.
     """
     values: dict[str, Mapping[str, Any]] = {NOTEBOOK: settings.values()}
     for mode in modes:
@@ -76,7 +76,7 @@ def summarise(chunks: list[Chunk], base: list[Chunk], frames: int) -> dict[str, 
         'latency': summary,
         'embedded_fraction': embedded / detected if detected else 0.0,
         'peak_memory_mb': chunks[-1].peak_memory,
-        # Where stages overlap, nothing is left for reading.
+        # If stages overlap, the time for reading is unknown.
         'stages_ms': {**stages, 'reading': max(0.0, wall - sum(stages.values()))},
         'ratios': {
             'throughput': _median_ratio(base, chunks, 'wall'),

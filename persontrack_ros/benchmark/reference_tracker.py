@@ -1,9 +1,9 @@
 """
-Deep SORT in the way of its reference implementation: an object per track, loops over all pairs.
+Deep SORT like its reference implementation: an object per track, loops over all pairs.
 
-Only to be measured: it stands for what the tracker is compared with, and gives the ids of the
-reference implementation. Source: Wojke, Bewley, Paulus: Simple Online and Realtime Tracking with a
-Deep Association Metric, ICIP 2017.
+Only for comparison in the benchmark; it gives the ids of the reference implementation. Source:
+Wojke, Bewley, Paulus: Simple Online and Realtime Tracking with a Deep Association Metric, ICIP
+2017.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Person:
         return np.array([x - aspect * height / 2, y - height / 2, aspect * height, height])
 
     def predict(self) -> None:
-        """Go on by one frame."""
+        """Advance by one frame."""
         height = self.mean[3]
         position, velocity = _POSITION_WEIGHT * height, _VELOCITY_WEIGHT * height
         positions = [position, position, 1e-2, position]
@@ -86,7 +86,7 @@ class Person:
         return np.sum(scaled * scaled, axis=0)
 
     def update(self, measurement: FloatArray, embedding: NDArray[Any]) -> None:
-        """Take over a detection."""
+        """Update the track with a detection."""
         mean, covariance = self.project()
         factor = scipy.linalg.cho_factor(covariance, lower=True, check_finite=False)
         gain = scipy.linalg.cho_solve(
@@ -100,7 +100,7 @@ class Person:
         self.confirmed |= self.hits >= N_INIT
 
     def miss(self) -> None:
-        """Note that no detection was found."""
+        """Record a frame without a detection."""
         self.deleted = not self.confirmed or self.time_since_update > MAX_AGE
 
 
@@ -190,7 +190,7 @@ class ReferenceTracker:
 
 
 def _cosine_distance(gallery: NDArray[Any], embeddings: NDArray[Any]) -> FloatArray:
-    """Return the smallest distance of each of the looks to the gallery."""
+    """Return the smallest distance of each embedding to the gallery."""
     gallery = gallery / np.linalg.norm(gallery, axis=1, keepdims=True)
     embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     return (1.0 - np.dot(gallery, embeddings.T)).min(axis=0)

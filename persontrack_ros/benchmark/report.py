@@ -18,7 +18,7 @@ from persontrack_ros.core.config.settings import NONE, Settings
 from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.runtime import Runtime
 
-# What is told of a run in which others work more than this (cores), or times vary more.
+# A run is noisy if other processes use more cores than this, or if times vary more.
 _OTHERS = 0.1
 _SPREAD = 0.15
 
@@ -26,7 +26,7 @@ Results = Mapping[str, Any]
 
 
 def machine() -> dict[str, Any]:
-    """Describe what the results come from."""
+    """Describe machine and versions."""
     core = ov.Core()
     return {
         'processor': core.get_property('CPU', 'FULL_DEVICE_NAME'),
@@ -98,7 +98,7 @@ def _pipelines(pipelines: Results) -> list[str]:
 
 
 def noise(pipelines: Results) -> str:
-    """Say how much the run was disturbed."""
+    """Return how much the run was disturbed."""
     others = float(np.mean([row['others_cpu'] for row in pipelines.values()]))
     spread = float(np.median([row['spread'] for row in pipelines.values()]))
     verdict = 'quiet' if others <= _OTHERS and spread <= _SPREAD else 'noisy: repeat it'

@@ -1,4 +1,4 @@
-"""The pipelines that are compared, each of which runs in a process of its own."""
+"""The compared pipelines; each runs in its own process."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Variant(Protocol):
         """
         Process frames, in their order.
 
-        :param embeddings: for :class:`Bound`, how many to compute in each of them.
+        :param embeddings: for :class:`Bound`, the number to compute in each frame.
         """
         ...
 
 
 def settings_of(mode: str, settings: Settings) -> Optional[Settings]:
-    """Return the settings of a mode; None where its model is not installed."""
+    """Return the settings of a mode; None if its model is not installed."""
     changed = Settings.from_values(MODES[mode], base=settings)
     try:
         find_model(changed.detector.model, changed.detector.precision)
@@ -65,7 +65,7 @@ def make_variant(name: str, settings: Settings) -> Variant:
     :raises ModelError: if a model cannot be used.
     """
     if name == NOTEBOOK:
-        # Without a limit of threads: nobody thinks of that in a notebook.
+        # Without a limit of threads, as usual in a notebook.
         return NotebookVariant(settings)
     use_one_thread_beside_inference()
     if name == BOUND:
@@ -74,7 +74,7 @@ def make_variant(name: str, settings: Settings) -> Variant:
 
 
 class NotebookVariant:
-    """The notebook's way."""
+    """The pipeline of the notebook."""
 
     def __init__(self, settings: Settings) -> None:
         """Load the models."""
@@ -111,7 +111,7 @@ class Product:
 
 
 class Bound:
-    """What nobody can do without: the inference that a mode needs, and nothing else."""
+    """The lower bound: only the inference that a mode needs."""
 
     def __init__(self, settings: Settings) -> None:
         """Load the models."""

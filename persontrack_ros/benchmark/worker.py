@@ -1,8 +1,9 @@
 """
-A process that runs one variant, a few frames whenever it is asked to.
+A process that runs one variant, a few frames per request.
 
-Limits of threads, memory and processor time belong to a process: that is why each variant has its
-own. They talk in lines of JSON. ``python -m persontrack_ros.benchmark.worker`` is the other end.
+Threads, memory and processor time are measured per process, so each variant has its own. The
+processes communicate by lines of JSON. ``python -m persontrack_ros.benchmark.worker`` is the other
+end.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import IO, Any, Optional, cast
 from persontrack_ros.benchmark.measure import Usage, paced, peak_memory
 from persontrack_ros.core.base.errors import PersontrackError
 
-# Of OpenBLAS, OpenVINO and the scheduler, to come to rest after another process has worked.
+# Pause for OpenBLAS, OpenVINO and the scheduler after another process has worked.
 _REST = 0.1
 
 
@@ -32,7 +33,7 @@ class Chunk:
 
     :ivar wall: seconds from the first frame to the last result, reading included.
     :ivar cpu: seconds that all threads worked.
-    :ivar others: seconds that others worked on this machine in that time.
+    :ivar others: seconds that other processes worked in that time.
     :ivar latencies: seconds from image to tracks, of each frame.
     :ivar stages: seconds spent on detection, embedding and tracking, of all frames.
     :ivar detected: persons in each frame.
@@ -64,11 +65,11 @@ class Worker:
         Start to load the variant.
 
         :param settings: values of parameters by name.
-        :param size: to scale the images to; 0 keeps theirs.
+        :param size: size to scale the images to; 0 keeps theirs.
         """
         arguments = [variant, json.dumps(settings), video, *map(str, size)]
         command = [sys.executable, '-m', __name__, *arguments]
-        # In a session of its own, where Ctrl-C does not reach it: it would print a traceback.
+        # In its own session, out of reach of Ctrl-C, which would print a traceback.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -81,9 +82,9 @@ class Worker:
         """
         Process the next frames of the video, which begins anew after its end.
 
-        :param embeddings: for the variant `bound`, how many to compute in each frame.
+        :param embeddings: for the variant `bound`, the number to compute in each frame.
         :param period: from one frame to the next, in seconds; 0 is as fast as possible.
-        :raises PersontrackError: if the process ended.
+        :raises PersontrackError: if the process has ended.
         """
         questions, answers = (
             cast(IO[str], self._process.stdin),
@@ -116,8 +117,8 @@ class Worker:
 
 
 def main() -> int:
-    """Load the variant and process as many frames as each line of the input says."""
-    # Here and not above: the notebook's threads must not depend on what its parent imports.
+    """Load the variant and process the number of frames in each line of the input."""
+    # Not at the top: the notebook's threads must not depend on the imports of its parent.
     from persontrack_ros.benchmark.variants import make_variant
     from persontrack_ros.core.config.settings import Settings
     from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource

@@ -1,7 +1,7 @@
 """
 Entry of ``persontrack`` and of ``python -m persontrack_ros.cli``.
 
-Importing OpenCV and OpenVINO takes a second. Here is what must work in that time, too.
+Importing OpenCV and OpenVINO takes a second. This module handles signals and errors in that time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _end(number: int, frame: Optional[FrameType]) -> None:
 
 
 def main() -> int:
-    """Run the command line; return its exit code, 2 for input it cannot work with."""
+    """Run the command line; return its exit code, 2 for unusable input."""
     # An interrupt inside a library that is being imported is an ImportError with a traceback;
     # and there is nothing to clean up yet. The code is the shells' for a program ended by Ctrl-C.
     handler = signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
@@ -35,7 +35,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         print(
             f'persontrack: error: the Python module {error.name} is missing in {sys.executable}; '
-            'without ROS, pip install "persontrack_ros[opencv]" brings all that is needed; on a '
+            'without ROS, pip install "persontrack_ros[opencv]" installs all requirements; on a '
             'robot, see "On a robot" in the README',
             file=sys.stderr,
         )

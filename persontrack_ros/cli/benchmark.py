@@ -1,4 +1,4 @@
-"""``persontrack benchmark``: how fast the tracker is here."""
+"""``persontrack benchmark``: the speed of the tracker on this machine."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         'benchmark',
         help='measure how fast the tracker is on this machine',
-        description='Measure the tracker against a straightforward pipeline, as one writes it in '
-        'a notebook. All that is compared takes turns on the same frames; the machine should have '
-        'nothing else to do. Parts: pipeline (in all modes) and node (between ROS processes).',
+        description='Measure the tracker against a straightforward pipeline, like those in '
+        'notebooks. All variants process the same frames in turns; the machine should have '
+        'no other load. Parts: pipeline (in all modes) and node (between ROS processes).',
     )
     parser.add_argument(
         'parts',
@@ -66,7 +66,7 @@ def _part(text: str) -> str:
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    # Only here: no other command needs it.
+    # Imported here: no other command needs it.
     from persontrack_ros.benchmark.picture import draw_profile
     from persontrack_ros.benchmark.pipelines import measure_pipelines
     from persontrack_ros.benchmark.report import as_text, inference, machine
@@ -77,10 +77,10 @@ def execute(options: argparse.Namespace) -> int:
         raise SettingsError('--plot needs the part pipeline')
     settings = settings_from(options)
     video = options.video or str(sample_video_with_progress())
-    # Before anything takes its time.
+    # Check this before the long measurement.
     VideoSource(video).close()
     rounds, frames, *amounts = _QUICK if options.quick else _FULL
-    results = {
+    results: dict[str, Any] = {
         'machine': machine(),
         'video': video,
         'settings': settings.values(),

@@ -49,7 +49,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Run the command line; return its exit code, 2 for input it cannot work with."""
+    """Run the command line; return its exit code, 2 for unusable input."""
     parser = _Parser(
         prog='persontrack',
         description='Track persons in videos and bags and compare them, without ROS.',
@@ -65,7 +65,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         sys.stdout.flush()
         return code
     except PersontrackError as error:
-        # What an error quotes may have lines.
+        # Quotes in an error may have several lines.
         print('persontrack: error:', *str(error).split(), file=sys.stderr)
         return 2
     except BrokenPipeError:
@@ -73,7 +73,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         _silence()
         return 0
     except OSError as error:
-        # All that is read and written has errors of its own, but for what is printed.
+        # Files have their own errors; this one is from standard output.
         _silence()
         where = error.filename or 'standard output'
         print(f'persontrack: error: {where}: {error.strerror}', file=sys.stderr)
@@ -81,5 +81,5 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 def _silence() -> None:
-    """Keep Python from failing at its end with what is left to be printed."""
+    """Keep Python from failing at its end with buffered output."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""``persontrack compare``: do two pictures show the same person?"""
+"""``persontrack compare``: whether two images show the same person."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         'compare',
         help='compare the persons in two images',
-        description='Print the cosine similarity of two images, each cut to one person, and '
-        'whether they show the same person, by the limit of the re-identification model, with how '
-        'sure that is.',
+        description='Print the cosine similarity of two images, each cropped to one person, and '
+        'whether they show the same person, by the threshold of the re-identification model, and '
+        'how certain that is.',
     )
     parser.add_argument('image_a', type=Path, metavar='IMAGE_A')
     parser.add_argument('image_b', type=Path, metavar='IMAGE_B')
@@ -28,8 +28,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
-    images = [read_image(path) for path in (options.image_a, options.image_b)]
-    similarity = compare(*images, settings)
+    image_a, image_b = (read_image(path) for path in (options.image_a, options.image_b))
+    similarity = compare(image_a, image_b, settings)
     verdict = 'same person' if similarity.same else 'different persons'
     print(
         f'cosine similarity {similarity.cosine:.3f}: {verdict} (threshold '

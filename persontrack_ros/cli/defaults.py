@@ -1,4 +1,4 @@
-"""What makes the first command of a newcomer work: models without a command to install them."""
+"""Installation of the default models by the first command that needs them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from persontrack_ros.core.inference.files import find_model
 
 def with_default_models(settings: Settings) -> Settings:
     """
-    Install the default models where they are wanted and missing, or what can replace them.
+    Install the default models if they are needed and missing, or replacements for them.
 
-    For programs with a user in front of them; the node never downloads. Models that the user
-    chose are left to be found or not.
+    For interactive programs; the node never downloads. Models that the user chose are not
+    installed.
 
-    :returns: the settings, with other models where the Open Model Zoo cannot be reached.
-    :raises DownloadError: if the replacement cannot be had either.
+    :returns: the settings, with other models if the Open Model Zoo cannot be reached.
+    :raises DownloadError: if the replacement cannot be downloaded either.
     """
     missing = _missing(settings)
     if not missing:
         return settings
     reason = 'they are not installed'
     try:
-        # Trying again each time would cost the time that a firewall takes to say nothing.
+        # Trying again each time would wait for the timeout of a firewall.
         if not _is_installed(EMBEDDED_DETECTOR, ''):
             for name, model in missing.items():
                 precision = getattr(settings, name).precision
@@ -60,7 +60,7 @@ def with_default_models(settings: Settings) -> Settings:
 
 
 def _missing(settings: Settings) -> dict[str, str]:
-    """Return the default models that are wanted and not installed, by group of parameters."""
+    """Return the default models that are needed and not installed, by group of parameters."""
     return {
         name: model
         for name, model in (('detector', DEFAULT_DETECTOR), ('reid', DEFAULT_REID))

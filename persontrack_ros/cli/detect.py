@@ -62,7 +62,7 @@ def record_frames(
     """
     Detect and embed the persons in images.
 
-    :param frame_count: how many there will be, where known.
+    :param frame_count: number of frames, if known.
     """
     numbers: list[int] = []
     stamps: list[int] = []
@@ -89,7 +89,7 @@ def record_frames(
         np.concatenate(vectors),
         found[0].image_size,
     )
-    # Nobody is seen in images that are damaged, and nothing known of the motion to them.
+    # Damaged images have no detections, and no known camera motion.
     every = np.arange(1, numbers[-1] + 1)
     times = np.array(stamps, dtype=np.int64)
     all_motions = np.full((len(every), 2, 3), np.nan)

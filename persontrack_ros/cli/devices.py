@@ -1,4 +1,4 @@
-"""``persontrack devices``: what OpenVINO sees, and what would be used."""
+"""``persontrack devices``: the devices of OpenVINO, and those that would be used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         'devices',
         help='show the devices that models can run on, and which ones would',
-        description='Show the devices that OpenVINO finds, and which one each model would run on '
+        description='Show the devices that OpenVINO finds, and which one each model would use '
         'with the given parameters, how and why.',
     )
     add_settings_options(parser)
@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    # Only here: importing OpenVINO takes a moment, which other commands may do without.
+    # Imported here: importing OpenVINO takes time, and other commands do not need it.
     import openvino as ov
 
     from persontrack_ros.core.inference.devices import choose, describe, effective, kinds

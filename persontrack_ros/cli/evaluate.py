@@ -1,4 +1,4 @@
-"""``persontrack evaluate``: compare tracks with the truth."""
+"""``persontrack evaluate``: compare tracks with ground truth."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         'evaluate',
-        help='compare tracks with the truth: HOTA, IDF1, MOTA',
+        help='compare tracks with ground truth: HOTA, IDF1, MOTA',
         description='Compare tracks with the ground truth of MOTChallenge sequences. Give tracks, '
         'stored detections or videos in the order of the sequences; with none of them, the public '
         'detections det/det.txt of the sequences are tracked.',
@@ -160,7 +160,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _pair(truth: GroundTruth, rows: FloatArray, every: int) -> tuple[FloatArray, FloatArray]:
-    """Return what is compared, of the first of each so many frames."""
+    """Return the tracks to score, of every n-th frame."""
     pair = (truth.rows, truth.without_distractors(rows))
     first, second = (each[(each[:, 0] - 1) % every == 0] for each in pair)
     return first, second
@@ -186,7 +186,7 @@ def _baseline(
     threshold: float,
     every: int,
 ) -> dict[str, Scores]:
-    """Return the scores of another tracker, with the buffer that suits it better."""
+    """Return the scores of another tracker, with the better of two buffers."""
 
     def scores(buffer: int) -> dict[str, Scores]:
         pairs = [
@@ -195,7 +195,7 @@ def _baseline(
         ]
         return _table([f'{name} ({baseline})' for name in names], pairs, f' ({baseline})')
 
-    # The last row is that of all sequences together.
+    # The last row is for all sequences together.
     return max(map(scores, BUFFERS), key=lambda table: [*table.values()][-1].hota)
 
 
@@ -218,7 +218,7 @@ def _track_video(source: str, settings: Settings, every: int, offline: bool) -> 
 def _plot(
     directory: Path, name: str, truth: FloatArray, rows: FloatArray, video: Optional[str]
 ) -> None:
-    """Draw who was followed under which id, and pictures of the id switches."""
+    """Draw the ids of each person, and pictures of the id switches."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -243,7 +243,7 @@ def _pictures(directory: Path, name: str) -> tuple[Path, Path]:
 
 
 def _images(source: str, wanted: set[int]) -> dict[int, BgrImage]:
-    """Read the frames of these numbers."""
+    """Read the frames with these numbers."""
     with VideoSource(source, SourceOptions(max_frames=max(wanted))) as video:
         images = {frame.number: frame.image for frame in video if frame.number in wanted}
     missing = wanted - set(images)

@@ -1,4 +1,4 @@
-"""What the commands read and write."""
+"""Checks of the files that commands read and write."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from persontrack_ros.core.base.output import check_outputs
 from persontrack_ros.core.media.folder import IMAGE_SUFFIXES
 
-# Files that are read of a folder: of a MOTChallenge sequence, and of a bag.
+# Files of a folder that are read: of a MOTChallenge sequence, and of a bag.
 _READ = ('gt/gt.txt', 'det/det.txt', 'seqinfo.ini', 'metadata.yaml')
 _READ_SUFFIXES = (*IMAGE_SUFFIXES, '.mcap', '.db3', '.zstd')
 
 
 def check_files(options: argparse.Namespace) -> None:
     """
-    See that a command writes over nothing that it reads.
+    Check that a command does not overwrite its inputs.
 
-    Commands name the options with what they read and write in the defaults ``reads`` and
-    ``writes`` of their parsers.
+    Commands list the options with inputs and outputs in the defaults ``reads`` and ``writes`` of
+    their parsers.
 
-    :raises OutputError: if it would, or would write twice into one file.
+    :raises OutputError: if an output is an input or another output.
     """
     writes = [path for name in getattr(options, 'writes', ()) for path in _paths(options, name)]
     check_outputs(writes, read_by(options))

@@ -1,4 +1,4 @@
-"""``persontrack mask``: paint the places where nobody is to be detected."""
+"""``persontrack mask``: paint the areas in which detections are ignored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from persontrack_ros.core.media.window import QUIT, Window
 _ENTER = '\r'
 _BACKSPACE = '\b'
 _CORNER_COLOR = (0, 255, 255)
-# Milliseconds until the picture follows what was clicked.
+# Milliseconds until the picture is updated after a click.
 _REFRESH = 30
 
 
@@ -34,11 +34,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         'mask',
-        help='paint the places of an image where nobody is to be detected',
+        help='paint the areas of an image in which detections are ignored',
         description='Paint areas on an image of a video or camera, for the parameter '
         'detector.ignore. Click on the corners of an area; Enter ends it, so that the next one '
-        'can begin; Backspace takes the last corner or area away; s saves, Esc or q ends without '
-        'saving. Areas that FILE has already are kept.',
+        'can begin; Backspace removes the last corner or area; s saves, Esc or q ends without '
+        'saving. Existing areas in FILE are kept.',
     )
     parser.add_argument('source', help=SOURCE)
     parser.add_argument(
@@ -81,13 +81,13 @@ def execute(options: argparse.Namespace) -> int:
 
 class Painter:
     """
-    What is painted by clicks and keys.
+    The areas painted by clicks and keys.
 
-    :ivar polygons: the areas that are complete, by name.
+    :ivar polygons: the complete areas, by name.
     """
 
     def __init__(self, image: BgrImage, polygons: Polygons) -> None:
-        """Begin with the areas that there are."""
+        """Start with existing areas."""
         self._image = image
         self._corners: list[list[float]] = []
         self.polygons = dict(polygons)
@@ -99,7 +99,7 @@ class Painter:
         self._corners.append([round(min(max(each, 0.0), 1.0), 4) for each in corner])
 
     def press(self, key: str) -> None:
-        """Do what a key asks for: Enter or s completes the area, Backspace takes back."""
+        """Handle a key: Enter or s completes the area, Backspace removes a corner or area."""
         if key in (_ENTER, '\n', 's') and len(self._corners) > 2:
             number = 1
             while f'area_{number}' in self.polygons:
@@ -129,7 +129,7 @@ def _first_image(source: str, skip_frames: int) -> BgrImage:
     """
     Return an image of a source.
 
-    :raises SourceError: if it has none.
+    :raises SourceError: if the source has no image.
     """
     with VideoSource(source, SourceOptions(skip_frames=skip_frames, max_frames=1)) as video:
         for frame in video:

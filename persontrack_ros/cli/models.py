@@ -65,14 +65,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         '--mirror',
         default=os.environ.get(MIRROR_VARIABLE, ''),
         metavar='URL|DIR',
-        help='where to get them instead of the Open Model Zoo: a copy of its storage, or folders '
+        help='source instead of the Open Model Zoo: a copy of its storage, or folders '
         f'[intel/]MODEL/PRECISION/ (default: {MIRROR_VARIABLE})',
     )
     action.set_defaults(execute=download)
 
     action = actions.add_parser(
         'verify',
-        help='compare installed models with what was published',
+        help='compare installed models with the published files',
         description='Compare the size and SHA-384 of installed models with every published '
         'release. Without NAME all that are installed. The exit code is 1 if one differs.',
     )
@@ -85,8 +85,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='make an INT8 version of a model (needs NNCF)',
         description='Make an INT8 version of a model with NNCF (pip install nncf), into the cache '
         f'of the user as precision {QUANTIZED}, and report its speed and its agreement with the '
-        'original on the last fifth of each video, which it has not seen. One that does not agree '
-        'is not installed.',
+        'original on the last fifth of each video, which is not used for calibration. A version '
+        'that does not agree is not installed.',
     )
     action.add_argument('name', metavar='NAME', help='name or path of a model')
     action.add_argument(
@@ -94,13 +94,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs='+',
         required=True,
         metavar='VIDEO',
-        help='videos like those it is for: hours, weather and distances',
+        help='videos like those of the camera: hours, weather and distances',
     )
     action.add_argument(
         '--kind',
         choices=('detector', 'reid'),
         default='detector',
-        help='what a model given by its path is (default: detector)',
+        help='kind of a model given by its path (default: detector)',
     )
     action.add_argument(
         '--images', type=positive, default=200, metavar='N', help='number of images (default: 200)'
@@ -154,7 +154,7 @@ def download(options: argparse.Namespace) -> int:
         precision = published_precision(entry, options.precision or default_precision(entry))
         if precision == QUANTIZED:
             raise ModelError(
-                f'nobody publishes {name} as {QUANTIZED}; make it with "persontrack models '
+                f'{name} is not published as {QUANTIZED}; make it with "persontrack models '
                 f'quantize {name} --calibration VIDEO"'
             )
         install_with_progress(entry, precision, options.mirror)
@@ -163,9 +163,9 @@ def download(options: argparse.Namespace) -> int:
 
 def install_with_progress(entry: Entry, precision: str, mirror: str) -> None:
     """
-    Install a model with a progress bar, and say what became of it.
+    Install a model with a progress bar, and print the result.
 
-    :raises DownloadError: as :func:`install` does.
+    :raises DownloadError: see :func:`install`.
     """
     size = entry.releases[precision][0].size
     with tqdm(total=size, desc=entry.name, unit='B', unit_scale=True, leave=False) as bar:
@@ -211,7 +211,7 @@ def quantize(options: argparse.Namespace) -> int:
     if kind == 'detector':
         report = quantize_detector(path, options.device, images, held_out)
         print(
-            f'detections that both versions have, on {report.count} held-out images: '
+            f'detections in both versions, on {report.count} held-out images: '
             f'{100 * report.agreement:.1f} % (worst image {100 * report.worst:.0f} %)'
         )
     else:

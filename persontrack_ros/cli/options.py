@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options of several commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOURCE = (
 
 
 def count(text: str) -> int:
-    """Convert an option that is a number of something, for argparse."""
+    """Convert an option that is a count, for argparse."""
     number = int(text)
     if number < 0:
         raise ValueError('negative')
@@ -43,7 +43,7 @@ def rate(text: str) -> float:
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """Convert an option NAME=VALUE, the value as YAML has it, for argparse."""
+    """Convert an option NAME=VALUE with a YAML value, for argparse."""
     name, equals, value = text.partition('=')
     if not equals:
         raise ValueError('no =')
@@ -65,7 +65,7 @@ def add_offline_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_replay_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how recorded detections are played."""
+    """Add the options for the replay of stored detections."""
     parser.add_argument(
         '--every', type=positive, default=1, metavar='N', help='use every N-th frame only'
     )
@@ -73,27 +73,27 @@ def add_replay_options(parser: argparse.ArgumentParser) -> None:
         '--rate',
         type=rate,
         metavar='FPS',
-        help='frames per second of the detections (default: what the file says, else 10)',
+        help='frames per second of the detections (default: the rate of the file, else 10)',
     )
 
 
 def add_report_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that asks for a page."""
+    """Add the option for a report."""
     parser.add_argument(
         '--report',
         type=Path,
         metavar='PAGE',
-        help='write a page for a browser (.html): who was there, from when to when, how many, and '
-        'where they went',
+        help='write a page for a browser (.html) that shows who was there, and when, the number '
+        'of persons, and their paths',
     )
 
 
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that decide the parameters."""
+    """Add the options that set parameters."""
     parser.add_argument(
         '--device',
-        help='OpenVINO device for both models: AUTO, CPU, GPU, NPU (default: AUTO, or what the '
-        'parameter file says)',
+        help='OpenVINO device for both models: AUTO, CPU, GPU, NPU (default: AUTO, or the '
+        'value of the parameter file)',
     )
     parser.add_argument(
         '--params',
@@ -114,13 +114,13 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='NAME=VALUE',
-        help='one parameter, for example reid.model=color; wins over --params',
+        help='one parameter, for example reid.model=color; overrides --params',
     )
 
 
 def settings_from(options: argparse.Namespace) -> Settings:
     """
-    Return the parameters that the options ask for.
+    Return the parameters set by the options.
 
     :raises SettingsError: if the parameter file is wrong.
     """

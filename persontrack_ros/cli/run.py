@@ -92,14 +92,14 @@ def execute(options: argparse.Namespace) -> int:
         )
         if options.offline and source.is_live:
             raise SettingsError('--offline needs a source that ends')
-        # Whatever cannot be opened should say so before the models take their time to load.
+        # Open all files before the models load, which takes time.
         video = options.output and stack.enter_context(VideoWriter(options.output, source.rate))
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
         report = options.report and stack.enter_context(
             ReportWriter(options.report, Path(source.name).name, settings.values())
         )
         window = stack.enter_context(Window('persontrack')) if options.show else None
-        # What is there already can be processed faster than what comes; nobody waits for a frame.
+        # A source with an end can be read ahead; a live one cannot.
         ahead = not (source.is_live or window or settings.inference.hint == 'latency')
         pipeline = Pipeline(with_default_models(settings), pipelined=ahead)
         if offline:
@@ -112,7 +112,7 @@ def execute(options: argparse.Namespace) -> int:
             if ahead
             else ((frame, pipeline.process(frame.image, frame.stamp)) for frame in source)
         )
-        # From here on, a signal ends it between two frames, with all files at the same one.
+        # From here on, a signal ends the run between two frames, with all files at the same frame.
         with interrupt:
             for frame, result in frames:
                 tracks = result.tracks
@@ -184,10 +184,10 @@ def _draw_again(
     """
     drawn = 0
     trails = Trails()
-    # A signal that ended the tracking was for that; another one ends the drawing.
+    # The signal that ended the tracking does not end the drawing; another one does.
     interrupt = Interrupt()
     with interrupt, VideoSource(source, source_options, lambda: interrupt.requested) as again:
-        # Of what is damaged in it, it was told the first time.
+        # Damage was reported at the first reading.
         for frame in Partial(again):
             # Which images are damaged may be others than before.
             if (tracks := images.get(frame.number)) is None:

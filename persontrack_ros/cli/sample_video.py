@@ -1,4 +1,4 @@
-"""``persontrack sample-video``: a video to try."""
+"""``persontrack sample-video``: a sample video."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         'sample-video',
-        help='fetch a video to try and print its path',
-        description='Fetch a video of walking persons (8 MB) from OpenCV or, where that cannot be '
+        help='fetch a sample video and print its path',
+        description='Fetch a video of walking persons (8 MB) from OpenCV or, if that cannot be '
         'reached, from a package of Debian; verified and cached. Prints its path.',
     )
     parser.set_defaults(execute=execute)

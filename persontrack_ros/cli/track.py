@@ -67,7 +67,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _report(report: ReportWriter, recording: Recording, rows: FloatArray, every: int) -> None:
-    """Take note of each frame; `rows` are what :func:`track` returned."""
+    """Add each frame to a report; `rows` come from :func:`track`."""
     for number in range(1, len(recording.stamps) + 1, every):
         here = rows[slice(*np.searchsorted(rows[:, 0], [number, number + 1]))]
         ids, scores = here[:, 1].astype(int).tolist(), here[:, 6].tolist()

@@ -54,13 +54,13 @@ def draw(
     """
     Draw the tracks and the speed into a copy of the image.
 
-    The box of a person who is not detected in the image, but predicted, is dashed.
+    A predicted box is dashed.
 
     :param image: uint8 BGR, shape ``(height, width, 3)``; is not changed.
-    :param mean_time: mean processing time per image, in seconds; nothing is written if it is 0.
-    :param mask: where nobody is detected, is drawn faintly.
-    :param ignored: boxes of those who stand there, shape ``(N, 4)``, too.
-    :param target: id of who is followed, in a white frame around their own.
+    :param mean_time: mean processing time per frame, in seconds; nothing is written if it is 0.
+    :param mask: areas in which detections are ignored; drawn faintly.
+    :param ignored: boxes of ignored detections, shape ``(N, 4)``; drawn faintly.
+    :param target: id of the target, which gets a second, white box.
     :param trails: what :meth:`Trails.update` returned.
     """
     canvas = image.copy()
@@ -108,9 +108,9 @@ class Trails:
         """
         Take the tracks of the next image.
 
-        :param stamp: its time in nanoseconds; where it goes back, the trails begin anew.
-        :param seconds: how long trails are; 0: there are none.
-        :param image: they are in its pixels, and scaled where it has another size than before.
+        :param stamp: time of the image in nanoseconds; if it goes back, the trails begin anew.
+        :param seconds: length of the trails; 0: no trails.
+        :param image: trails are in its pixels, and are scaled if its size changes.
         :returns: by id, the middles of the lower sides of the boxes, shape ``(N, 2)``.
         """
         newest = max((points[-1][0] for points in self._points.values()), default=stamp)
@@ -148,7 +148,7 @@ def _dashed(
 ) -> None:
     """Draw a rectangle of dashes; changes the canvas."""
     (left, top), (right, bottom) = start, end
-    # Of what is far outside, a dash a pixel would take for ever.
+    # Clip first: far outside the image, drawing each dash would take for ever.
     left, right = np.clip([left, right], -thickness, canvas.shape[1] + thickness).tolist()
     top, bottom = np.clip([top, bottom], -thickness, canvas.shape[0] + thickness).tolist()
     step = 8 * thickness

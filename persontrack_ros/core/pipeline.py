@@ -38,18 +38,18 @@ from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
 
 STATISTICS_FRAMES = 200
 
-# Of a detector: whom it found, and how many seconds that took.
+# The detections of a detector, and the seconds it took.
 Search = Future[tuple[Detections, float]]
 
-# The longest time for which the persons found in an image are taken for those in later ones,
-# where nothing changes, or which are copies of it; nanoseconds.
+# The longest time for which detections are reused, for images without changes and for copies of an
+# image; nanoseconds.
 LONGEST_STILL = 1_000_000_000
 LONGEST_COPY = 250_000_000
 
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Time spent on one image, in seconds."""
+    """Time spent on one frame, in seconds."""
 
     detection: float
     embedding: float
@@ -64,11 +64,11 @@ class StageTimes:
 @dataclass(frozen=True)
 class Result:
     """
-    What the pipeline made of one image.
+    The result of one frame.
 
     :ivar tracks: the visible tracks.
     :ivar detections: all detections, without embeddings; `Track.detection` is an index of them.
-        None are in an image that `detector.interval` leaves out.
+        Empty for a frame that `detector.interval` skips.
     :ivar embedded: number of detections whose embedding was computed.
     """
 
@@ -84,7 +84,7 @@ class Pipeline:
 
     Not thread-safe: one thread at a time may call its methods.
 
-    :ivar mask: where nobody is detected; None where everybody is.
+    :ivar mask: areas in which detections are ignored; None without such areas.
     """
 
     def __init__(self, settings: Settings, pipelined: bool = False) -> None:
@@ -93,12 +93,12 @@ class Pipeline:
 
         :param pipelined: prepare for :meth:`process_all`.
         :raises ModelError: if a model or device cannot be used.
-        :raises SettingsError: if the settings name no tracking algorithm, a mask that cannot be
-            used, or a motion of the camera that :meth:`track` is to be told.
+        :raises SettingsError: if the settings name no tracking algorithm, an unusable mask, or
+            `tracker.camera_motion: tf`, which needs a caller that gives it to :meth:`track`.
         """
         self.mask = make_mask(settings.detector)
         runtime = Runtime(settings.inference)
-        # At once, because a node that starts has nothing better to do with the other cores.
+        # In parallel, because the other cores are idle while a node starts.
         with ThreadPoolExecutor() as pool:
             preparation = pool.submit(association.prepare)
             embedder = pool.submit(make_embedder, settings.reid, runtime)
@@ -108,26 +108,26 @@ class Pipeline:
             self._embedder = embedder.result()
             preparation.result()
         camera = Camera(Gallery(), same_person(settings.reid.model).threshold)
-        self.tracker = make_tracker(settings.tracker, camera)
+        self.tracker: Tracker = make_tracker(settings.tracker, camera)
         self._motion = make_camera_motion(settings.tracker, runtime.exact)
         self._exact = runtime.exact
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
-        # Images since the one that persons were detected in, and the size of that; None: at once.
+        # Frames since the last detection, and the size of its image; None: detect now.
         self._since: Optional[int] = None
         self._size: Optional[tuple[int, ...]] = None
-        # Whom the last search found, and when, where they may be taken again.
+        # The last detections and their stamp, where they may be reused.
         self._found: Optional[Detections] = None
         self._searched: Optional[int] = None
         self._stillness: Optional[Stillness] = None
         self._applied: Optional[DetectorSettings] = None
         self._scene = Scene(self._exact)
-        # When the newest image came that was no copy, what was found in it, whether another one is
-        # a copy of it, and what became of it.
+        # The newest image that was no copy: its stamp, its detections, whether the image after it
+        # is a copy, and its result.
         self._came: Optional[int] = None
         self._given: Optional[Detections] = None
         self._copied = False
         self._result: Optional[Result] = None
-        # Updates of the tracker since the image had nothing in common with the one before.
+        # Updates of the tracker since the last cut between scenes.
         self._since_cut = math.inf
         self.apply(settings)
         self._tracks: list[Track] = []
@@ -150,7 +150,7 @@ class Pipeline:
 
     def detect(self, image: BgrImage, stamp: int) -> Optional[Detections]:
         """
-        Find the persons in the next image, or return None where it is not its turn.
+        Detect persons in the next image; None if `detector.interval` skips it.
 
         :param image: uint8 BGR, shape ``(height, width, 3)``.
         :param stamp: time of the image in nanoseconds.
@@ -177,14 +177,14 @@ class Pipeline:
 
     def process_all(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Result]]:
         """
-        Process a stream of which the next images are there before they are asked for.
+        Process a stream whose next images are available in advance, such as a file.
 
-        Persons are detected in some images at once while those of an earlier one are tracked,
-        which makes the most of a processor and delays each result by that many images.
+        Persons are detected in several images in parallel while an earlier one is tracked. This
+        uses all cores and delays each result by some images.
 
         :returns: each frame with its result, in their order.
         :raises SettingsError: if the settings name no detector.
-        :raises SourceError: of the frames, when those before are processed.
+        :raises SourceError: if the source fails, after the frames before are processed.
         """
         started = time.perf_counter()
         for frame, detections, duration, copied in self._detect_ahead(frames):
@@ -198,7 +198,7 @@ class Pipeline:
         self, frames: Iterable[Frame]
     ) -> Iterator[tuple[Frame, Optional[Detections], float, bool]]:
         """
-        Detect persons in some frames at once; return them in order.
+        Detect persons in several frames in parallel; return them in order.
 
         :returns: each with its detections, the time it took, and whether it is a copy.
         """
@@ -215,8 +215,8 @@ class Pipeline:
             finally:
                 idle.put(detector)
 
-        # Each frame with the search that tells who is in it, whether that was made for it, and
-        # whether it is a copy.
+        # Each frame with its search, whether the search was made for this frame, and whether the
+        # frame is a copy.
         waiting: deque[tuple[Frame, Optional[Search], bool, bool]] = deque()
         search: Optional[Search] = None
         turn = False
@@ -226,7 +226,7 @@ class Pipeline:
             detections, duration = search.result() if search else (None, 0.0)
             return frame, detections, duration if own else 0.0, copied
 
-        # Whom others found stays with them, here and at the end.
+        # Detections of other calls are not reused, here and at the end.
         self._searched = self._came = None
         with ThreadPoolExecutor(len(team)) as pool:
             try:
@@ -237,11 +237,11 @@ class Pipeline:
                     if new:
                         search = pool.submit(detect, frame.image)
                     waiting.append((frame, search if turn else None, new, copied))
-                    # One more than are worked on, so that nobody waits for the tracker.
+                    # One more than the detectors work on, so that none waits for the tracker.
                     if len(waiting) > len(team) + 1:
                         yield first()
             except SourceError:
-                # What came before is not lost.
+                # The frames before the failure are processed.
                 while waiting:
                     yield first()
                 raise
@@ -251,7 +251,7 @@ class Pipeline:
                 yield first()
 
     def _is_copy(self, image: BgrImage, stamp: int) -> bool:
-        """Tell whether the next image is a copy of one that came just before."""
+        """Return whether the next image is a copy of the last one."""
         copied = self._scene.copied(image)
         if copied and self._came is not None and 0 < stamp - self._came < LONGEST_COPY:
             return True
@@ -259,9 +259,9 @@ class Pipeline:
         return False
 
     def _turn(self, image: BgrImage) -> bool:
-        """Tell whether it is the turn of the next image to have persons detected in it."""
+        """Return whether to detect persons in the next image, by `detector.interval`."""
         since = 0 if self._since is None else self._since + 1
-        # What is predicted in pixels of another resolution is nowhere.
+        # Predictions in pixels of another resolution are useless.
         anew = self._since is None or image.shape[:2] != self._size
         due = anew or since >= self._interval
         self._since, self._size = 0 if due else since, image.shape[:2]
@@ -270,7 +270,7 @@ class Pipeline:
         return due
 
     def _still(self, image: BgrImage, stamp: int) -> bool:
-        """Tell whether the persons found last are those in the next image: nothing changed."""
+        """Return whether the last detections hold for the next image, because nothing changed."""
         if self._stillness is None:
             return False
         still = self._stillness.is_still(image)
@@ -291,16 +291,16 @@ class Pipeline:
         """
         Advance the tracks to the next image.
 
-        :param detections: the persons found in it, by whomever; None: the tracks are predicted.
-        :param image: uint8 BGR, shape ``(height, width, 3)``; None where there is none: then
-            nothing is known of the looks of the persons, nor of the motion of the camera.
+        :param detections: the detections of any detector; None: the tracks are predicted.
+        :param image: uint8 BGR, shape ``(height, width, 3)``; None without an image: then there
+            are no embeddings and no estimated camera motion.
         :param stamp: time of the image in nanoseconds.
-        :param detection_time: what it took to find them, for the statistics; seconds.
-        :param motion: of the camera, as `Tracker.update` takes it, where it is known.
+        :param detection_time: time that detection took, for the statistics; seconds.
+        :param motion: camera motion, as in `Tracker.update`, if it is known.
         """
         started = time.perf_counter()
         if self._copied and self._result is not None and detections is self._given:
-            # No evidence that was not there before.
+            # A copy adds no information.
             if isinstance(self.tracker, OfflineTracker):
                 self.tracker.repeat()
             times = StageTimes(detection_time, 0.0, time.perf_counter() - started)
@@ -314,9 +314,9 @@ class Pipeline:
             self._skipped += 1
             elapsed = max(0, stamp - self._stamp) / 1e9
             tracks = [track.predicted(elapsed, self._skipped) for track in self._tracks]
-            nobody = Detections.create([], [])
+            nothing = Detections.create([], [])
             times = StageTimes(detection_time, 0.0, time.perf_counter() - started)
-            self._result = Result(tracks, nobody, 0, times)
+            self._result = Result(tracks, nothing, 0, times)
             return self._result
         embedded = 0
         embedding_time = 0.0
@@ -335,12 +335,12 @@ class Pipeline:
             motion = self._motion.follow(image, detections.boxes)
         settings = self.tracker.settings
         if cut:
-            # Who is where somebody was before is somebody else: all are looked at.
+            # After a cut, overlap with an old track proves nothing: embed all detections.
             self.tracker.settings = dataclasses.replace(settings, refresh_time=0.0)
             motion = None
         tracks = self.tracker.update(detections, embed, stamp, motion)
         self.tracker.settings = settings
-        # Where persons of before the cut would be now, there is nobody.
+        # Predictions from before the cut are not shown.
         self._since_cut += 1
         tracks = [track for track in tracks if track.time_since_update < self._since_cut]
         self._tracks, self._stamp, self._skipped = tracks, stamp, 0
@@ -350,7 +350,7 @@ class Pipeline:
         return self._result
 
     def apply(self, settings: Settings) -> None:
-        """Take over the parameters that can change between two images, the `runtime` ones."""
+        """Apply the parameters that can change at run time."""
         detector = settings.detector
         if self._detector is not None and detector != self._applied:
             self._detector.set_score_threshold(detector.score_threshold)
@@ -364,7 +364,7 @@ class Pipeline:
         self.tracker.settings = tracker
 
     def reset(self) -> None:
-        """Forget all tracks and start the ids anew."""
+        """Forget all tracks; ids start at 1 again."""
         self.tracker.reset()
         self.use(self.tracker)
 
@@ -374,18 +374,18 @@ class Pipeline:
         self.use(self.tracker)
 
     def use(self, tracker: Tracker) -> None:
-        """Go on with another tracker, or one that was changed; the next image is detected in."""
+        """Continue with another or a changed tracker; persons are detected in the next image."""
         self.tracker = tracker
         self._since = self._came = self._result = None
         self._tracks = []
 
     @property
     def devices(self) -> dict[str, str]:
-        """What the models run on, by `detector` and `reid`; empty where there is no model."""
+        """The devices of the models, by `detector` and `reid`; empty without a model."""
         detector = '' if self._detector is None else self._detector.device
         return {'detector': detector, 'reid': self._embedder.device}
 
     @property
     def mean_time(self) -> float:
-        """Mean time per image over the last 200 images, in seconds; 0 before the first one."""
+        """Mean time per frame over the last 200 frames, in seconds; 0 before the first one."""
         return float(np.mean(self._totals)) if self._totals else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
-from ament_index_python.packages import PackageNotFoundError
 from launch.actions import (
     DeclareLaunchArgument,
     OpaqueFunction,
@@ -19,29 +17,25 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
-from launch.logging import get_logger
-from launch.substitutions.substitution_failure import SubstitutionFailure
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import ExecutableInPackage
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
-from launch import Action, LaunchContext
+from launch import Action, LaunchContext, LaunchDescription
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.config.node_options import PUBLISHER_PARAMETERS, camera_names
 from persontrack_ros.core.config.settings import Parameter, Value
 from persontrack_ros.ros.launch_arguments import Argument
 
-# If one of them is set, the user has a profile of their own. Fast DDS 2 (up to Jazzy) reads the
-# first one, Fast DDS 3 the second.
+# Fast DDS 2 (up to Jazzy) reads the first one, Fast DDS 3 the second.
 _PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 # What launch itself understands, whatever file it launches, and what actions of launch_ros leave.
-_OF_LAUNCH = (
+_OF_LAUNCH = {
     *('emulate_tty', 'launch-prefix', 'launch-prefix-filter'),
     *('sigkill_timeout', 'sigterm_timeout'),
     *('global_params', 'ros_namespace', 'ros_remaps'),
-)
+}
 
 # Makes processes of the values of the arguments; starts none.
 Make = Callable[[LaunchContext, Mapping[str, str]], list[Action]]
@@ -50,9 +44,32 @@ Make = Callable[[LaunchContext, Mapping[str, str]], list[Action]]
 RVIZ_TOPICS = ('annotated_image', 'markers')
 
 
-def declare(arguments: Iterable[Argument]) -> list[Action]:
-    """Declare arguments of a launch file."""
-    return [
+def description(file: str, arguments: Sequence[Argument], *makers: Make) -> LaunchDescription:
+    """
+    Return the description of a launch file: the processes that the makers make.
+
+    :param file: the launch file. Where it is launched itself, an argument that it does not have
+        starts nothing, and all processes end when a node ends with an error; what an including
+        file has and launches is its own affair.
+    :param arguments: all that the file has.
+    """
+    launched = _is_launched(Path(file))
+
+    def start(context: LaunchContext) -> list[Action]:
+        given = context.launch_configurations
+        names = [one.name for one in arguments]
+        unknown = sorted(set(given) - {*names, *_OF_LAUNCH})
+        if launched and unknown:
+            raise SettingsError(
+                f'{unknown[0]}: {Path(file).name} has no such argument; it has {", ".join(names)}'
+            )
+        values = {name: given[name] for name in names}
+        actions = [action for maker in makers for action in maker(context, values)]
+        if launched:
+            actions.insert(0, RegisterEventHandler(OnProcessExit(on_exit=_end_after_an_error)))
+        return actions
+
+    declared = [
         DeclareLaunchArgument(
             one.name,
             default_value=one.default,
@@ -61,9 +78,30 @@ def declare(arguments: Iterable[Argument]) -> list[Action]:
         )
         for one in arguments
     ]
+    share = Path(file).resolve().parents[1]
+    return LaunchDescription([*declared, *_large_images(share), OpaqueFunction(function=start)])
 
 
-def use_large_images(share: Path) -> list[Action]:
+def _is_launched(file: Path) -> bool:
+    """Return whether the command names this file, by its path or as `ros2 launch PACKAGE FILE`."""
+    words = sys.argv[1:]
+    return file.resolve() in (Path(word).resolve() for word in words) or any(
+        words[at : at + 2] == ['persontrack_ros', file.name] for at in range(len(words))
+    )
+
+
+def _end_after_an_error(event: ProcessExited, context: LaunchContext) -> None:
+    """
+    End all that was launched if a node of ours ended with an error.
+
+    :raises RuntimeError: then; launch ends all processes, and has the exit code 1.
+    """
+    error = event.returncode and not event.process_name.startswith('rviz2')
+    if error and not context.is_shutdown:
+        raise RuntimeError(f'{event.process_name} ended with exit code {event.returncode}')
+
+
+def _large_images(share: Path) -> list[Action]:
     """Let the middleware pass large images, unless the user has configured it themselves."""
     values = {}
     if not any(os.environ.get(name) for name in _PROFILE_VARIABLES):
@@ -74,36 +112,15 @@ def use_large_images(share: Path) -> list[Action]:
     return [SetEnvironmentVariable(name, value) for name, value in values.items()]
 
 
-def start(file: str, arguments: Sequence[Argument], *makers: Make) -> Action:
-    """
-    Start the processes that the makers make: all of them, or none where an argument is wrong.
-
-    If the file is launched itself, all end when a node ends with an error. What else an including
-    file launches goes on.
-
-    :param file: the launch file.
-    :param arguments: all that the file declares.
-    """
-
-    def make(context: LaunchContext) -> list[Action]:
-        _check_names(context, file, arguments)
-        values = {one.name: context.launch_configurations[one.name] for one in arguments}
-        actions = [action for maker in makers for action in maker(context, values)]
-        if _is_launched(Path(file)):
-            actions.insert(0, RegisterEventHandler(OnProcessExit(on_exit=_end_after_an_error)))
-        return actions
-
-    return OpaqueFunction(function=make)
-
-
-def tracker(share: Path, executable: str, name: Optional[str] = None) -> Make:
+def tracker(file: str, executable: str, name: Optional[str] = None) -> Make:
     """
     Return what makes the tracker, or those of the argument `cameras`, and rviz2 if it is wanted.
 
-    :param share: folder with `config`.
-    :raises SettingsError: when it is called, if there is no such parameter file or no rviz2, or
-        the names of cameras are wrong.
+    :param file: the launch file, beside whose folder `config` is.
+    :raises SettingsError: when it is called, if there is no such parameter file, or the names of
+        cameras are wrong.
     """
+    config = Path(file).resolve().parents[1] / 'config'
 
     def make(context: LaunchContext, values: Mapping[str, str]) -> list[Action]:
         namespace = values['namespace']
@@ -147,27 +164,27 @@ def tracker(share: Path, executable: str, name: Optional[str] = None) -> Make:
         )
         if values['rviz'].lower() != 'true':
             return [node]
-        _check_rviz(context)
-        configuration = 'persontrack_fixed.rviz' if target else 'persontrack.rviz'
+        shown = config / ('persontrack_fixed.rviz' if target else 'persontrack.rviz')
         frame = values['fixed_frame'] or target
-        return [node, *(rviz(each, configuration, frame) for each in namespaces)]
-
-    def rviz(namespace: str, configuration: str, frame: str) -> Node:
-        # The configuration names topics without a namespace.
-        return Node(
-            package='rviz2',
-            executable='rviz2',
-            namespace=namespace,
-            arguments=[
-                *('-d', str(share / 'config' / configuration)),
-                *('-t', '{NAMESPACE} - persontrack'),
-                *(('-f', frame) if frame else ()),
-            ],
-            remappings=[(f'/{topic}', topic) for topic in RVIZ_TOPICS],
-            output='screen',
-        )
+        # First: where rviz2 is not installed, launch ends before it starts the node.
+        return [*(_rviz(each, shown, frame) for each in namespaces), node]
 
     return make
+
+
+def _rviz(namespace: str, shown: Path, frame: str) -> Node:
+    return Node(
+        package='rviz2',
+        executable='rviz2',
+        namespace=namespace,
+        arguments=[
+            *('-d', str(shown), '-t', '{NAMESPACE} - persontrack'),
+            *(('-f', frame) if frame else ()),
+        ],
+        # The configuration names topics without a namespace.
+        remappings=[(f'/{topic}', topic) for topic in RVIZ_TOPICS],
+        output='screen',
+    )
 
 
 def publisher(context: LaunchContext, values: Mapping[str, str]) -> list[Action]:
@@ -196,17 +213,6 @@ def publisher(context: LaunchContext, values: Mapping[str, str]) -> list[Action]
     ]
 
 
-def _end_after_an_error(event: ProcessExited, context: LaunchContext) -> None:
-    """
-    End all that was launched if a node of ours ended with an error.
-
-    :raises RuntimeError: then; launch ends all processes, and has the exit code 1.
-    """
-    error = event.returncode and not event.process_name.startswith('rviz2')
-    if error and not context.is_shutdown:
-        raise RuntimeError(f'{event.process_name} ended with exit code {event.returncode}')
-
-
 def _text(value: str) -> ParameterValue:
     """Keep launch from taking a text such as 0 for a number."""
     return ParameterValue(value, value_type=str)
@@ -233,55 +239,5 @@ def _log_level(
     """Return ROS arguments for the level of the loggers of nodes, not of what is below them."""
     base = context.launch_configurations.get('ros_namespace')
     full = make_namespace_absolute(prefix_namespace(base, namespace))
-    return [
-        argument
-        for node in nodes
-        for argument in (
-            '--log-level',
-            f'{full}/{node}'.strip('/').replace('/', '.') + f':={level}',
-        )
-    ]
-
-
-def _check_rviz(context: LaunchContext) -> None:
-    try:
-        ExecutableInPackage('rviz2', 'rviz2').perform(context)
-    except (PackageNotFoundError, SubstitutionFailure):
-        distribution = os.environ.get('ROS_DISTRO', '$ROS_DISTRO')
-        raise SettingsError(
-            'rviz:=true: rviz2 is not installed, and nothing was started; install it with '
-            f'"sudo apt install ros-{distribution}-rviz2", or leave rviz out'
-        ) from None
-
-
-def _check_names(context: LaunchContext, file: str, arguments: Sequence[Argument]) -> None:
-    """
-    Check that the file has all arguments that it was given.
-
-    A file that is launched itself gets what the user wrote. One that is included by another one
-    also gets all arguments and configurations of that one, without a mark of which are meant for
-    it: a warning names those that resemble an argument of this file that is not given.
-
-    :raises SettingsError: if the file is launched itself, and there are such arguments.
-    """
-    given = context.launch_configurations
-    defaults = {one.name: one.default for one in arguments}
-    launched = _is_launched(Path(file))
-    for name in given:
-        if name in defaults or name in _OF_LAUNCH:
-            continue
-        near = difflib.get_close_matches(name, defaults, n=1, cutoff=0.6 if launched else 0.8)
-        problem = f'{name}: {Path(file).name} has no such argument'
-        if launched:
-            hint = f'did you mean {near[0]}?' if near else f'it has {", ".join(defaults)}'
-            raise SettingsError(f'{problem}; {hint}')
-        if near and given[near[0]] == defaults[near[0]]:
-            get_logger('persontrack_ros').warning(f'{problem}; was {near[0]} meant?')
-
-
-def _is_launched(file: Path) -> bool:
-    """Return whether the command names this file, by its path or as `ros2 launch PACKAGE FILE`."""
-    words = sys.argv[1:]
-    return file.resolve() in (Path(word).resolve() for word in words) or any(
-        words[at : at + 2] == ['persontrack_ros', file.name] for at in range(len(words))
-    )
+    loggers = [f'{full}/{node}'.strip('/').replace('/', '.') for node in nodes]
+    return [word for each in loggers for word in ('--log-level', f'{each}:={level}')]

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.reading import open_regular
 
 FOLDER = Path('/dev/shm')  # noqa: S108 - it is this one that Fast DDS uses
 # Fast DDS 2 and 3.
@@ -65,7 +66,7 @@ def remove_segments_of_dead(folder: Path = FOLDER) -> tuple[int, int]:
             status = lock.stat()
             if status.st_uid != os.getuid() or time.time() - status.st_mtime < _YOUNG:
                 continue
-            with lock.open('rb') as file:
+            with open_regular(lock) as file:
                 # A process that is alive holds it. While we do, no process takes the segment.
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 segment = lock.with_name(lock.name[: -len('_el')])
@@ -75,6 +76,6 @@ def remove_segments_of_dead(folder: Path = FOLDER) -> tuple[int, int]:
                 lock.unlink()
                 number += 1
         except OSError:
-            # It is held, or another node has removed it meanwhile.
+            # It is held, no file, or another node has removed it meanwhile.
             continue
     return number, size

@@ -250,9 +250,9 @@ def test_nothing_is_overwritten_unasked(make_bag, tmp_path, storage):
     before = {one.name: one.read_bytes() for one in path.iterdir()}
     with pytest.raises(OutputError, match='exists already; --force'):
         BagWriter(path, storage)
-    with pytest.raises(OutputError, match='is what is read'):
+    with pytest.raises(OutputError, match='is the input'):
         check_output(path, force=True, source=path)
-    with pytest.raises(OutputError, match='is what is read'):
+    with pytest.raises(OutputError, match='is the input'):
         check_output(path, force=True, source=next(path.glob('bag.*')))
     assert {one.name: one.read_bytes() for one in path.iterdir()} == before
     with BagWriter(path, storage, force=True):

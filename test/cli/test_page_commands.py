@@ -16,6 +16,8 @@ import pytest
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = [
     CHECKOUT / 'README.md',

@@ -12,6 +12,8 @@ import pytest
 
 from persontrack_ros.core.evaluation.mot import read_mot
 
+pytestmark = pytest.mark.slow
+
 # Without what a browser does for itself in the background.
 OPTIONS = (
     '--headless',

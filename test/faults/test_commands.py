@@ -22,9 +22,9 @@ from persontrack_ros.core.config.node_options import DECLARED
 
 
 @pytest.fixture(scope='module')
-def tracker(start_once):
+def tracker(spawn_once):
     """Return a node that needs neither models nor images."""
-    process = start_once('tracker_node', input='detections')
+    process = spawn_once('tracker_node', input='detections')
     process.wait_for('tracking the persons')
     return process
 

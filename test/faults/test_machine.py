@@ -21,9 +21,9 @@ from persontrack_ros.core.base.timeline import SECOND
 
 
 @pytest.fixture(scope='module')
-def tracker(start_once):
+def tracker(spawn_once):
     """Return a node that needs neither models nor images, in simulated time."""
-    process = start_once('tracker_node', input='detections', use_sim_time=True)
+    process = spawn_once('tracker_node', input='detections', use_sim_time=True)
     process.wait_for('tracking the persons')
     return process
 
@@ -103,7 +103,7 @@ def two_clocks(robot):
 
 CLOCKS = {
     'in the year 2038': in_the_year_2038,
-    'that goes to and fro': to_and_fro,
+    'that goes back and forth': to_and_fro,
     'that stands still': standing_still,
     'with 4 billion nanoseconds': nanoseconds_without_end,
     'that goes back to zero': back_to_zero,
@@ -135,8 +135,9 @@ ENDS = {
 
 
 @pytest.mark.parametrize('numbers', ENDS.values(), ids=ENDS)
-def test_signals_that_end_it(start, numbers):
-    process = start('tracker_node', input='detections')
+@pytest.mark.slow
+def test_signals_that_end_it(spawn, numbers):
+    process = spawn('tracker_node', input='detections')
     process.wait_for('tracking the persons')
     for number in numbers:
         os.kill(process.pid, number)

@@ -20,9 +20,9 @@ from vision_msgs.msg import Detection2DArray
 
 
 @pytest.fixture(scope='module')
-def tracker(start_once):
+def tracker(spawn_once):
     """Return a node that needs neither models nor images."""
-    process = start_once('tracker_node', input='detections', use_sim_time=True)
+    process = spawn_once('tracker_node', input='detections', use_sim_time=True)
     process.wait_for('tracking the persons')
     return process
 
@@ -207,6 +207,7 @@ sys.exit(executables.cameras_node())
 """
 
 
+@pytest.mark.slow
 def test_a_camera_takes_the_process_with_it(own_graph, start_process):
     """With an exit code, so that a supervisor sees it."""
     names = ('-p', 'cameras:=front rear', '-p', 'autostart:=false')

@@ -21,8 +21,8 @@ MOST = 2**32 - 1
 
 
 @pytest.fixture(scope='module')
-def tracker(models, start_once):
-    process = start_once(
+def tracker(models, spawn_once):
+    process = spawn_once(
         'tracker_node', depth=True, input='image+detections', detector__model='none'
     )
     process.wait_for('tracking the persons')

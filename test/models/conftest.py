@@ -31,8 +31,8 @@ def embedder(runtime):
 
 
 @pytest.fixture(scope='session')
-def truth(data):
-    """Return the ground truth of vtest.avi: rows [frame, id, left, top, width, height, 1]."""
+def truth(data, zoo):
+    """Return the ground truth of vtest.avi, for published models: rows [frame, id, *box, 1]."""
     return read_ground_truth(data('mot/PETS09-S2L1'))
 
 

@@ -85,7 +85,7 @@ def test_something_else(runtime, copy, content):
 
 def test_rotten_weights(runtime, models, tmp_path):
     """
-    OpenVINO takes them without a word; only the vectors they give are impossible.
+    They load without a warning of OpenVINO; only the vectors they give are impossible.
 
     Rotten detectors give possible scores, and are told by the checksums of their files alone.
     """

@@ -283,12 +283,12 @@ def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):
 def start(data, models, persontrack, tmp_path):
     """Return a function that tracks a few frames in a new process."""
 
-    def run(cache_dir, **variables):
+    def run(cache_dir):
         output = tmp_path / 'tracks.txt'
         done = persontrack(
             *('run', data('videos/vtest.avi'), '--max-frames', 8, '--mot-output', output),
             *('--set', f'inference.cache_dir={cache_dir}'),
-            **variables,
+            XDG_CACHE_HOME=str(tmp_path / 'cache'),
         )
         assert done.returncode == 0, done.stderr
         return output.read_text(), done.stderr
@@ -296,6 +296,7 @@ def start(data, models, persontrack, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_only_costs_time(start, tmp_path):
     directory = tmp_path / 'compiled'
     expected, _ = start(directory)
@@ -313,6 +314,7 @@ def test_a_damaged_cache_only_costs_time(start, tmp_path):
     assert 'error' not in said
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_told_once(start, tmp_path):
     (tmp_path / 'file').write_text('no directory')
     tracks, said = start(tmp_path / 'file/compiled')
@@ -320,11 +322,12 @@ def test_a_cache_that_cannot_be_written_is_told_once(start, tmp_path):
     assert said.count(f'cannot write to {tmp_path}/file/compiled: Not a directory') == 1
 
 
+@pytest.mark.slow
 def test_the_cache_is_the_users(start, tmp_path):
     cache = tmp_path / 'cache'
-    start('none', XDG_CACHE_HOME=str(cache))
+    start('none')
     assert not cache.exists()
-    start('auto', XDG_CACHE_HOME=str(cache))
+    start('auto')
     assert len(list(cache.glob('persontrack_ros/compiled/*.blob'))) == 2
 
 

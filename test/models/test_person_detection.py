@@ -88,6 +88,7 @@ def test_nobody_in_an_empty_image(detector, size, value):
     assert found.boxes.shape == (0, 4)
 
 
+@pytest.mark.slow
 def test_threads_take_turns(detector, vtest):
     images = list(vtest.values())[:6]
     expected = [detector.detect(image).boxes for image in images]

@@ -17,6 +17,7 @@ def pipeline(models):
     return Pipeline(Settings())
 
 
+@pytest.mark.slow
 def test_hota_with_the_defaults(truth, vtest_tracks):
     from persontrack_ros.core.evaluation.scores import evaluate
 
@@ -37,6 +38,7 @@ def test_hota_of_deep_sort(data, models, truth, tmp_path, persontrack):
     assert evaluate([(truth, read_mot(tracks))]).hota == pytest.approx(57.9, abs=0.3)
 
 
+@pytest.mark.slow
 def test_tracks_of_the_whole_video(vtest_tracks):
     rows = read_mot(vtest_tracks)
     frames, ids, boxes, scores = rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6]

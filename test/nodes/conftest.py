@@ -1,14 +1,9 @@
-"""Real nodes in processes of their own, and a node of the test that talks to them."""
+"""Real nodes, and a node of the test that talks to them."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import re
-import signal
-import subprocess
-import sys
-import threading
 import time
 from array import array
 from collections.abc import Callable, Iterator
@@ -22,6 +17,7 @@ import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from node_runs import TIMEOUT, Process, Start, starting
 from rcl_interfaces.srv import (
     DescribeParameters,
     GetParameters,
@@ -37,9 +33,6 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.ros.discovery import Introduction, own_domain
-
-# On a machine that is busy with other things; whoever waits this long has failed.
-TIMEOUT = 120
 
 EVERYTHING = QoSProfile(history=HistoryPolicy.KEEP_ALL)
 
@@ -63,119 +56,38 @@ def own_graph(isolation: None) -> Iterator[None]:
         yield
 
 
-class Process:
-    """A node in a process of its own, whose output is collected."""
-
-    def __init__(self, command: list[str]) -> None:
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding='utf-8',
-            start_new_session=True,
-        )
-        self.pid = self._process.pid
-        self.lines: list[str] = []
-        self._changed = threading.Condition()
-        self._ended = False
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        for line in self._process.stdout:
-            with self._changed:
-                self.lines.append(line.rstrip())
-                self._changed.notify_all()
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-
-    @property
-    def output(self) -> str:
-        """All that was written so far."""
-        return '\n'.join(self.lines)
-
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def wait_for(self, pattern: str, count: int = 1) -> None:
-        """Wait until so many lines match."""
-
-        def seen() -> bool:
-            return sum(bool(re.search(pattern, line)) for line in self.lines) >= count
-
-        with self._changed:
-            self._changed.wait_for(lambda: seen() or self._ended, TIMEOUT)
-            assert seen(), f'no {pattern!r} in:\n{self.output}'
-
-    def wait_until_mapped(self, library: str) -> None:
-        """Wait until the process has loaded a library, whose name says what it is doing."""
-        end = time.monotonic() + TIMEOUT
-        while library not in Path(f'/proc/{self.pid}/maps').read_text():
-            assert self.is_alive, self.output
-            assert time.monotonic() < end, f'{library} was not loaded'
-            time.sleep(0.001)
-
-    def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
-
-    def wait(self) -> int:
-        """Wait for the end; return the exit code."""
-        try:
-            code = self._process.wait(TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            pytest.fail(f'did not end:\n{self.output}')
-        self._reader.join()
-        return code
-
-    def end(self) -> None:
-        """End the process as Ctrl-C does, whatever it is doing."""
-        if self.is_alive:
-            self.interrupt()
-            self.wait()
-
-
 @pytest.fixture(scope='session')
 def start_process() -> Callable[[list[str]], Process]:
     """Return a function that runs a command; its caller ends it."""
     return Process
 
 
-Start = Callable[..., Process]
-
-
-def _starter() -> Iterator[Start]:
-    started: list[Process] = []
-
-    def start(node: str, *arguments: str, **parameters: object) -> Process:
-        command = [sys.executable, '-m', 'persontrack_ros.ros', node, '--ros-args', *arguments]
-        for name, value in parameters.items():
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            quoted = f"'{text}'" if isinstance(value, str) else text
-            command += ['-p', f'{name.replace("__", ".")}:={quoted}']
-        started.append(Process(command))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.end()
-    for process in started:
-        assert 'Traceback' not in process.output, process.output
+@pytest.fixture
+def start(own_graph: None) -> Iterator[Start]:
+    """Return a function that starts a node, a tracker in this process; the test ends it."""
+    with starting(inside=True) as start:
+        yield start
 
 
 @pytest.fixture
-def start(own_graph: None) -> Iterator[Start]:
-    """Return a function that starts a node; it is ended with the test."""
-    yield from _starter()
+def spawn(own_graph: None) -> Iterator[Start]:
+    """Return a function that starts a node in a process of its own; the test ends it."""
+    with starting(inside=False) as start:
+        yield start
 
 
 @pytest.fixture(scope='module')
 def start_once(isolation: None) -> Iterator[Start]:
-    """Return a function that starts a node for all tests of a module."""
-    yield from _starter()
+    """Return a function that starts a node for all tests of a module, trackers in this process."""
+    with starting(inside=True) as start:
+        yield start
+
+
+@pytest.fixture(scope='module')
+def spawn_once(isolation: None) -> Iterator[Start]:
+    """Return a function that starts a node for all tests of a module, in a process of its own."""
+    with starting(inside=False) as start:
+        yield start
 
 
 class Peer:

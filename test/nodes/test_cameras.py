@@ -10,6 +10,8 @@ from rcl_interfaces.srv import GetParameters
 
 from persontrack_ros.core.base.fetching import locked
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = """\
 /**:
   ros__parameters:
@@ -150,7 +152,7 @@ def test_interrupted_while_working(process, peers, pictures, to_message):
 def test_names_that_cannot_be(start, names):
     process = start('cameras_node', cameras=names)
     assert process.wait() == 2
-    process.wait_for('FATAL.*is no name of its own for a namespace')
+    process.wait_for('FATAL.*is no valid namespace, or occurs twice')
 
 
 def test_no_camera(start):

@@ -12,6 +12,8 @@ import pytest
 from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.media.source import VideoSource
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 60
 TIMEOUT = 1200
 

@@ -6,11 +6,14 @@ import re
 import sys
 import time
 
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 from vision_msgs.msg import Detection2DArray
+
+from persontrack_ros.ros.tracker.processing import Processor
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -100,15 +103,25 @@ def test_what_it_tells(models, start, peer, pictures, to_message):
     diagnostics.until(lambda each: each.message == 'inactive', 'inactivity')
 
 
-def test_a_camera_that_is_faster_than_the_node(models, start, peer, pictures, to_message):
-    process = start('tracker_node')
+def test_a_camera_that_is_faster_than_the_node(start, peer, monkeypatch):
+    at_once = Processor.process
+
+    def slowly(*arguments):
+        time.sleep(0.1)
+        return at_once(*arguments)
+
+    monkeypatch.setattr(Processor, 'process', slowly)
+    process = start('tracker_node', input='detections')
     process.wait_for('tracking the persons')
-    peer.until_tracker_listens()
-    message = to_message(pictures[0][::2, ::2].copy())
-    until = time.monotonic() + 40.0
-    while time.monotonic() < until and 'not all are tracked' not in process.output:
-        peer.images.publish(message)
-        time.sleep(0.005)
+    publisher = peer.node.create_publisher(Detection2DArray, 'detections', 10)
+    message = Detection2DArray()
+
+    def publish():
+        message.header.stamp = peer.node.get_clock().now().to_msg()
+        publisher.publish(message)
+
+    peer.node.create_timer(0.02, publish)
+    peer.until(lambda: 'not all are tracked' in process.output, 'warning')
     process.wait_for(
         r'a frame takes \d+ ms, and one comes every \d+ ms: not all are tracked; see docs/tuning'
     )
@@ -208,11 +221,12 @@ def test_overrides_of_every_topic(models, start, peer):
         assert end.qos_profile.reliability == wanted, topic
 
 
-def test_diagnostic_updater_where_it_is_installed(models, start, peer, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_diagnostic_updater_where_it_is_installed(models, spawn, peer, tmp_path, monkeypatch):
     """With a stand-in that has the interface of diagnostic_updater, of which there is no wheel."""
     (tmp_path / 'diagnostic_updater.py').write_text(UPDATER)
     monkeypatch.setenv('PYTHONPATH', ':'.join([str(tmp_path), *sys.path]))
-    start('tracker_node', autostart=False)
+    spawn('tracker_node', autostart=False)
     diagnostics = Diagnostics(peer)
     status = diagnostics.until(lambda each: each.message == 'inactive', 'status')
     assert status.name == 'stand-in person_tracker: tracking'
@@ -221,6 +235,7 @@ def test_diagnostic_updater_where_it_is_installed(models, start, peer, tmp_path,
 
 
 UPDATER = """
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 class Status(DiagnosticStatus):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from concurrent.futures import Future
 from unittest import mock
 
 import pytest
@@ -13,9 +14,11 @@ from lifecycle_msgs.srv import GetState
 from rclpy.context import Context
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 from vision_msgs.msg import Detection2DArray
 
+from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.ros.nodes import tracker_node
 from persontrack_ros.ros.nodes.tracker_node import TrackerNode
 from persontrack_ros.ros.process import SERVICE_QOS, NodeExecutor
@@ -29,6 +32,7 @@ from persontrack_ros.ros.tracker.inputs import Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.session import Session
+from persontrack_ros.ros.tracker.space import Space, SpaceFrame
 from persontrack_ros.ros.tracker.statistics import Statistics
 from persontrack_ros.ros.tracker.transitions import Transitions
 from persontrack_ros.ros.tracker.worker import NewestItemWorker
@@ -193,7 +197,14 @@ def test_a_frame_that_hangs_is_named(rig, monkeypatch):
         assert line.startswith(f'waiting for the tracker: {name}')
         assert 'the node stays active' in rig.state.statistics.numbers().error
         rig.until(lambda: not rig.state.account['in work'])
-    rig.send_until('processed')
+    before = rig.state.account['processed']
+
+    def goes_on():
+        rig.send()
+        return rig.state.account['processed'] > before
+
+    # It has subscribed anew.
+    rig.until(goes_on)
 
 
 @pytest.mark.parametrize(
@@ -280,6 +291,21 @@ def test_many_clients_at_once(rig, kind, name):
         node.destroy_node()
         rclpy.shutdown(context=context)
         rig.state.enabled = True
+
+
+def test_an_error_about_3d_positions_is_reported():
+    """It is raised within a future, which would hide it."""
+    node, depth = mock.Mock(), Future()
+    space = Space(node, mock.Mock(), mock.Mock())
+    frame = SpaceFrame([], None, Header(), 0, True, (640, 480), depth)
+    space.publish(frame)
+    with mock.patch.object(Space, '_finish', side_effect=RecursionError('deep')):
+        depth.set_exception(SourceError('no depth'))
+    assert space.fault == 'no tracks_3d: RecursionError: deep'
+    (call,) = node.get_logger().error.mock_calls
+    assert call.args == (space.fault,)
+    space.publish(frame)
+    assert space.fault == ''
 
 
 def test_two_nodes_of_one_name(own_rig):

@@ -35,6 +35,7 @@ def simulate(*arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_distance_is_kept(models, data, own_graph):
     """Also when another person walks through between the two."""
     video = data('videos/one-by-one-person-detection.mp4')
@@ -45,6 +46,7 @@ def test_the_distance_is_kept(models, data, own_graph):
     assert 0 < int(found[2]) < 30
 
 
+@pytest.mark.slow
 def test_the_robot_stops(models, own_graph):
     """Images, depth, detections, tf or poses stop, or the person is too near for depth."""
     output = simulate('--faults', '7')

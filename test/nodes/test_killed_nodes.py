@@ -12,6 +12,8 @@ import pytest
 
 from persontrack_ros.ros.shared_memory import FOLDER
 
+pytestmark = pytest.mark.slow
+
 
 def segments_of(process):
     """Return the locks of the segments that a process holds."""
@@ -23,11 +25,11 @@ def segments_of(process):
     'cyclone' in os.environ.get('RMW_IMPLEMENTATION', ''),
     reason='Cyclone DDS keeps nothing in /dev/shm',
 )
-def test_ten_killed_nodes_leave_nothing(start, peer):
+def test_ten_killed_nodes_leave_nothing(spawn, peer):
     """And one that lives keeps what it has."""
     names = [f'killed_{i}' for i in range(10)]
     alive, *killed = (
-        start('tracker_node', '-r', f'__node:={name}', autostart=False)
+        spawn('tracker_node', '-r', f'__node:={name}', autostart=False)
         for name in ('alive', *names)
     )
     peer.until(lambda: {'alive', *names} <= set(peer.node.get_node_names()), 'all nodes')
@@ -43,7 +45,7 @@ def test_ten_killed_nodes_leave_nothing(start, peer):
         # removed it already.
         with suppress(FileNotFoundError):
             os.utime(lock, (time.time() - 60,) * 2)
-    start('tracker_node', autostart=False)
+    spawn('tracker_node', autostart=False)
     peer.until(
         lambda: not any(lock.exists() or lock.with_name(lock.name[:-3]).exists() for lock in left),
         'cleaning',

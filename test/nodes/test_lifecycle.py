@@ -43,12 +43,11 @@ def test_all_transitions(models, start, peer, pictures, to_message):
 
     assert peer.change_state('active_shutdown')
     assert peer.state() == 'finalized'
-    process.interrupt()
-    assert process.wait() == 0
+    process.end()
     configured = ['loading person-detection-0202 and none', 'loaded in']
     activated = ['tracking the persons in /image_raw', 'of ', 'deactivated']
     expected = [*configured, *activated, *activated, 'the models are freed', *configured]
-    said = [each.partition(']: ')[2] for each in process.lines if '[INFO]' in each]
+    said = [each.partition(']: ')[2] for each in process.lines if '[person_tracker]' in each]
     assert len(said) > len(expected)
     assert all(map(str.startswith, said, expected)), said
     assert said[1].endswith(' s, on CPU')
@@ -71,8 +70,7 @@ def test_shutdown_from_every_state(models, start, peer, state):
     assert peer.change_state(f'{state}_shutdown')
     assert peer.state() == 'finalized'
     peer.until(lambda: not peer.node.count_publishers('tracks'), 'end of the publisher')
-    process.interrupt()
-    assert process.wait() == 0
+    process.end()
 
 
 def anonymous_memory(process):
@@ -81,8 +79,9 @@ def anonymous_memory(process):
     return 1024 * int(re.search(r'Pss_Anon:\s*(\d+) kB', rollup)[1])
 
 
-def test_cleanup_frees_the_memory(models, start, peer, pictures, to_message):
-    process = start('tracker_node', autostart=False)
+@pytest.mark.slow
+def test_cleanup_frees_the_memory(models, spawn, peer, pictures, to_message):
+    process = spawn('tracker_node', autostart=False)
     assert peer.state() == 'unconfigured'
     used, freed = [], []
     for _ in range(4):
@@ -177,17 +176,19 @@ def test_wrong_value_in_a_parameter_file(models, start, peer, tmp_path):
     'moment',
     ['_rclpy_pybind11', 'libopenvino.so', 'libopenvino_ir_frontend', 'libopenvino_intel_cpu'],
 )
-def test_interrupted_while_starting(models, start, moment):
+@pytest.mark.slow
+def test_interrupted_while_starting(models, spawn, moment):
     """Each library is loaded at another moment: importing, importing, reading, compiling."""
-    process = start('tracker_node')
+    process = spawn('tracker_node')
     process.wait_until_mapped(moment)
     process.interrupt()
     assert process.wait() == 0
     assert 'Traceback' not in process.output
 
 
-def test_interrupted_while_working(models, start, peer, pictures, to_message):
-    process = start('tracker_node', reid__model='none')
+@pytest.mark.slow
+def test_interrupted_while_working(models, spawn, peer, pictures, to_message):
+    process = spawn('tracker_node', reid__model='none')
     process.wait_for('tracking the persons')
     peer.until_tracker_listens()
     peer.track(to_message(pictures[0]))
@@ -199,8 +200,9 @@ def test_interrupted_while_working(models, start, peer, pictures, to_message):
     assert 'Traceback' not in process.output
 
 
-def test_interrupted_while_unconfigured(models, start, peer):
-    process = start('tracker_node', autostart=False)
+@pytest.mark.slow
+def test_interrupted_while_unconfigured(models, spawn, peer):
+    process = spawn('tracker_node', autostart=False)
     assert peer.state() == 'unconfigured'
     process.interrupt()
     assert process.wait() == 0

@@ -13,6 +13,8 @@ from persontrack_ros.benchmark.measure import images_of
 from persontrack_ros.ros.process import ros
 from persontrack_ros.ros.tools import benchmark
 
+pytestmark = pytest.mark.slow
+
 CONFIGURATION = (
     'FASTRTPS_DEFAULT_PROFILES_FILE',
     'FASTDDS_DEFAULT_PROFILES_FILE',

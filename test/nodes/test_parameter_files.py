@@ -148,11 +148,13 @@ def test_numbers_set_at_run_time(start, peer):
         ('video_publisher', 'frame_rate', 'frame_id'),
     ],
 )
+@pytest.mark.slow
 def test_unknown_names_are_told_of_with_the_nearest(start, node, name, near):
     process = start(node, '-p', f'{name}:=x', '-p', 'use_sim_time:=false')
     process.wait_for(rf'WARN.*: {name}: no such parameter; did you mean {near}\?')
 
 
+@pytest.mark.slow
 def test_names_for_all_nodes_of_a_process(start, peer_of, own_graph):
     process = start('cameras_node', cameras='front', input='detections', jpeg_quality=7)
     assert peer_of('front').get('jpeg_quality') == 7
@@ -160,6 +162,7 @@ def test_names_for_all_nodes_of_a_process(start, peer_of, own_graph):
 
 
 @pytest.mark.parametrize('node', ['tracker_node', 'cameras_node', 'video_publisher'])
+@pytest.mark.slow
 def test_wrong_files_end_with_one_line(tmp_path, node):
     path = tmp_path / 'p.yaml'
     path.write_text('tracker: {max_age: 3}')
@@ -174,6 +177,7 @@ def test_wrong_files_end_with_one_line(tmp_path, node):
     assert line.endswith(str(caught.value))
 
 
+@pytest.mark.slow
 def test_wrong_arguments_end_without_a_traceback():
     command = [sys.executable, '-m', 'persontrack_ros.ros', 'tracker_node', '--ros-args']
     for arguments, problem in ((['-p', 'foo'], "'-p foo'"), (['--foo'], '--foo')):

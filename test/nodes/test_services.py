@@ -46,7 +46,7 @@ def track_all(peer, pictures, to_message):
 
 def high_ids(peer, pictures, to_message):
     """Let the ids go on from higher numbers, by time that leaps ahead; return them."""
-    # Not by time that goes back: on its return, stamps would go to and fro and count no more.
+    # Not by time that goes back: on its return, stamps would go back and forth and count no more.
     for _ in range(3000):
         to_message(pictures[0][:1, :1])
     return track_all(peer, pictures[:3], to_message)

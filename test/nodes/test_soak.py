@@ -41,6 +41,7 @@ def test_what_grows_in_the_warm_up_is_left_out():
     assert soak.report(before + after)[1]
 
 
+@pytest.mark.slow
 def test_a_run(models, data, own_graph, monkeypatch, tmp_path):
     """Two cameras, one after the other: each image is damaged, paused, dropped or processed."""
     monkeypatch.setattr(soak, '_VISIT', 2.0)

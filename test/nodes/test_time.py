@@ -161,7 +161,10 @@ def now():
     [
         (Time, 'are 0, as of a driver that never sets header.stamp'),
         (lambda: Time(sec=int(time.time())), 'have whole seconds only'),
-        (alternate(now, lambda: Time(sec=int(time.monotonic()) + 10**6)), 'go to and fro, as of'),
+        (
+            alternate(now, lambda: Time(sec=int(time.monotonic()) + 10**6)),
+            'go back and forth, as of',
+        ),
     ],
 )
 def test_stamps_that_do_not_tell_the_time(start, peer, stamp_of, fault):

@@ -81,17 +81,16 @@ def test_damaged_ones_are_skipped(module_peer, tracker, images, compress, pictur
 
 
 def test_large_ones_are_skipped(module_peer, tracker, images, compress, pictures, show):
-    """The pictures have 0.44 megapixels."""
-    assert module_peer.set(max_megapixels=0.4).successful
-    large = compress(pictures[0])
+    """The pictures have 0.44 megapixels; those at twice the size 1.77."""
+    assert module_peer.set(max_megapixels=0.5).successful
+    large = compress(cv2.resize(pictures[0], None, fx=2, fy=2))
 
     def told():
         # The log names one in some seconds.
         images.publish(large)
-        return 'is larger than 0.4 megapixels' in tracker.output
+        return 'is larger than 0.5 megapixels' in tracker.output
 
     module_peer.until(told)
-    assert module_peer.set(max_megapixels=0.5).successful
     assert show().detections
     assert all(answer.header.stamp != large.header.stamp for answer in module_peer.tracks)
 

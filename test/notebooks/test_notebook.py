@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Path(__file__).resolve().parents[2] / 'notebooks' / 'person_tracking.ipynb'
 # Of a cell; on a machine that is busy with other things.
 TIMEOUT = 600

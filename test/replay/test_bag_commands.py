@@ -16,6 +16,8 @@ from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.evaluation.mot import read_mot
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 12
 
 
@@ -140,8 +142,8 @@ def test_track_unreadable_images(vtest, persontrack, tmp_path):
     ):
         (topic,) = bag.connections
         copy = other.copy_topic(topic)
-        for _, time, data in bag.messages():
-            other.write(copy, time, bytes(data[:200]) + bytes(len(data) - 200))
+        for _, stamp, data in bag.messages():
+            other.write(copy, stamp, bytes(data[:200]) + bytes(len(data) - 200))
     done = persontrack('bag', 'track', tmp_path / 'unreadable')
     assert done.returncode == 2
     assert f'none of the {FRAMES} images on /image_raw/compressed can be decoded' in done.stderr
@@ -161,7 +163,7 @@ def test_bad_input(vtest, persontrack, tmp_path):
     for arguments, message in (
         (('track', vtest / 'raw', '--image-topic', '/wrong'), 'its image topics are /image_raw'),
         (('track', vtest / 'raw', '-o', vtest / 'png'), 'exists already; --force'),
-        (('track', vtest / 'raw', '-o', vtest / 'raw', '--force'), 'is what is read'),
+        (('track', vtest / 'raw', '-o', vtest / 'raw', '--force'), 'is the input'),
         (('track', vtest / 'raw_tracks', '-o', tmp_path / 'x'), 'has a topic /tracks already'),
         (('track', vtest / 'video.txt'), 'is no bag'),
         (('track', vtest / 'none'), 'there is no bag'),

@@ -205,6 +205,7 @@ VALUES = st.recursive(
 
 @bounded
 @given(st.data())
+@pytest.mark.slow
 def test_any_values_in_profiles(tmp_path, data):
     keys = [
         *('layout', 'color', 'mean', 'scale', 'size', 'decoder', 'person_class', 'nms_threshold'),

@@ -51,6 +51,7 @@ def assert_the_loops_give(expected, recording, max_cosine_distance):
 
 
 @pytest.mark.parametrize('max_cosine_distance', [0.3, 0.6])
+@pytest.mark.slow
 def test_the_loops_reproduce_the_reference(data, max_cosine_distance):
     """What the ratios refer to is no straw man: it does all that the reference does."""
     folder = data('reference/deep_sort')
@@ -60,6 +61,7 @@ def test_the_loops_reproduce_the_reference(data, max_cosine_distance):
 
 
 @pytest.mark.parametrize('max_cosine_distance', [0.3, 0.6])
+@pytest.mark.slow
 def test_the_loops_do_as_the_tracker(stored, max_cosine_distance):
     """That of this package, which reproduces the reference as well."""
     recording = Recording.load(stored)
@@ -119,6 +121,7 @@ def test_clocks():
     assert peak_memory(os.getpid()) == pytest.approx(peak_memory(), rel=0.1)
 
 
+@pytest.mark.slow
 def test_every_tracker_follows_the_whole_crowd():
     crowd = Crowd(20)
     steps = trackers()
@@ -134,6 +137,7 @@ def test_modes_of_models_that_are_not_installed_are_left_out(models, tmp_path, m
     assert settings_of('interval_2', Settings()).detector.interval == 2
 
 
+@pytest.mark.slow
 def test_pipelines(campus, zoo, tmp_path):
     """All numbers are there; what they are is the machine's affair."""
     video = str(campus)
@@ -154,6 +158,7 @@ def test_pipelines(campus, zoo, tmp_path):
     assert drawn.count('<text') + drawn.count('<!-- ') > len(pipelines)
 
 
+@pytest.mark.slow
 def test_interrupted(zoo, campus):
     """As the terminal does it: all processes of the group get Ctrl-C."""
     command = [sys.executable, '-m', 'persontrack_ros.cli', 'benchmark', 'pipeline']
@@ -176,12 +181,14 @@ def test_interrupted(zoo, campus):
     assert output == ''
 
 
+@pytest.mark.slow
 def test_association():
     row = association.measure(1, (10,))[10]
     assert list(row) == ['reference', 'deep_sort', 'persistent']
     assert all(time > 0 for time in row.values())
 
 
+@pytest.mark.slow
 def test_command(zoo, campus, persontrack, tmp_path):
     file = tmp_path / 'results.json'
     arguments = ('pipeline', '--quick', '--video', campus, '--json', file)
@@ -210,6 +217,7 @@ def test_wrong_arguments(persontrack, arguments, problem):
     assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_that_ends_says_why(data, tmp_path):
     from persontrack_ros.benchmark.worker import Worker
 

@@ -225,6 +225,7 @@ def idf1_in_narrow_view(data, kind, compensated):
     return evaluate([(np.concatenate(truths), np.array(results))]).idf1
 
 
+@pytest.mark.slow
 def test_who_is_cut_off_by_the_camera_has_not_left(data):
     """With exactly known motions: the exit rule is about persons, not about the camera."""
     still = idf1_in_narrow_view(data, 'still', compensated=False)

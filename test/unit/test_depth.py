@@ -221,7 +221,7 @@ def test_image_of_a_region_of_the_sensor():
     ],
 )
 def test_distorted_images(model, distortion):
-    """OpenCV projects the corners and undistorts them; a person near the edge is far off else."""
+    """With OpenCV as reference: without undistorting, a person near the edge is far off."""
     position = np.array([1.3, 0.35, 3.0])
     depth = np.full(SIZE[::-1], 3.0)
     half = np.array([PERSON[0] / 2, PERSON[1] / 2, 0])

@@ -153,7 +153,7 @@ def test_files_that_cannot_be_used(tmp_path: Path, name: str) -> None:
 
 
 def test_without_images_there_is_nothing_to_be_relative_to(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match='where input is detections'):
+    with pytest.raises(SettingsError, match='with input: detections'):
         Configuration().changed({'input': 'detections', 'detector.ignore': 'ignore.yaml'})
     mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', LEFT_HALF))
     with pytest.raises(SettingsError, match='the size of that is not known'):

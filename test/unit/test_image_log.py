@@ -1,4 +1,4 @@
-"""What the log says of each image at the level debug."""
+"""The line of each frame in the log at the level debug."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 
-pytest.importorskip('rclpy')
-
-from rclpy.logging import LoggingSeverity
-from std_msgs.msg import Header
-
 from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.ros.tracker.image_log import ImageLog
+
+LoggingSeverity = pytest.importorskip('rclpy.logging').LoggingSeverity
+Header = pytest.importorskip('std_msgs.msg').Header
+ImageLog = pytest.importorskip('persontrack_ros.ros.tracker.image_log').ImageLog
 
 
 class Logger:
-    """Keeps what is said."""
+    """Keeps the lines."""
 
     def __init__(self, level):
         self.level = level
@@ -46,7 +44,7 @@ def write():
         result = SimpleNamespace(
             detections=detected,
             embedded=1,
-            tracks=[SimpleNamespace(id=id, detection=at) for id, at in tracks.items()],
+            tracks=[SimpleNamespace(id=id_, detection=at) for id_, at in tracks.items()],
         )
         frame = SimpleNamespace(header=header, received=time.monotonic())
         log.write(frame, result, missing)

@@ -6,22 +6,15 @@ Every message is packed here by hand from one known picture, never by the code u
 
 from __future__ import annotations
 
-import sys
-import types
 from array import array
-from io import BytesIO
 
-import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image as PilImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from persontrack_ros.core.base.errors import ImageError
-from persontrack_ros.core.media.encodings import SampleRange, decode_image
+from persontrack_ros.core.media.encodings import SampleRange
 from persontrack_ros.ros.images import bgr_to_image, image_to_bgr
 
 BLUE, GREEN, RED = 0, 1, 2
@@ -312,79 +305,11 @@ def test_impossible_size(encoding, height, width, fault):
         image_to_bgr(message)
 
 
-def unknown():
-    return Image(height=1, width=1, encoding='yuv999', step=3, data=array('B', [1, 2, 3]))
-
-
-def fake_cv_bridge(monkeypatch, convert):
-    module = types.ModuleType('cv_bridge')
-    module.CvBridge = type('CvBridge', (), {'imgmsg_to_cv2': staticmethod(convert)})
-    monkeypatch.setitem(sys.modules, 'cv_bridge', module)
-
-
-def test_unknown_encoding_without_cv_bridge(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'cv_bridge', None)
-    with pytest.raises(ImageError, match="'yuv999'.*cv_bridge is not installed; publish bgr8"):
-        image_to_bgr(unknown())
-
-
 @pytest.mark.parametrize('encoding', ['16UC1', '32FC1'])
 def test_depth_and_infrared_of_unknown_range(encoding):
     message = Image(encoding=encoding, height=2, width=2, step=8, data=bytes(16))
     with pytest.raises(ImageError, match='publish infrared as mono8, or .* as mono16'):
         image_to_bgr(message)
-
-
-@pytest.mark.parametrize('encoding', ['', '64FC1', 'BGR8'])
-def test_encodings_that_are_no_colour_picture(monkeypatch, encoding):
-    monkeypatch.setitem(sys.modules, 'cv_bridge', None)
-    message = Image(height=2, width=2, encoding=encoding, step=8, data=array('B', bytes(16)))
-    with pytest.raises(ImageError, match=f"2x2 '{encoding}'"):
-        image_to_bgr(message)
-
-
-def test_unknown_encoding_goes_to_cv_bridge(monkeypatch):
-    asked = []
-
-    def convert(message, encoding):
-        asked.append((message.encoding, encoding))
-        return NOISE
-
-    fake_cv_bridge(monkeypatch, convert)
-    assert_picture(image_to_bgr(unknown()), NOISE)
-    assert asked == [('yuv999', 'bgr8')]
-
-
-def test_cv_bridge_refuses(monkeypatch):
-    def convert(message, encoding):
-        raise TypeError('Unrecognized image\nencoding [yuv999]')
-
-    fake_cv_bridge(monkeypatch, convert)
-    with pytest.raises(ImageError, match='cannot convert.*Unrecognized image encoding') as caught:
-        image_to_bgr(unknown())
-    assert '\n' not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    'error', ['ImportError("multiarray failed to import")', 'AttributeError("_ARRAY_API")']
-)
-def test_cv_bridge_built_for_numpy_1(monkeypatch, tmp_path, error):
-    (tmp_path / 'cv_bridge.py').write_text(f'raise {error}\n')
-    monkeypatch.delitem(sys.modules, 'cv_bridge', raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ImageError, match=f'yuv999.*NumPy {np.__version__}.*numpy<2'):
-        image_to_bgr(unknown())
-    # What needs no cv_bridge must not notice that it is broken.
-    assert_picture(image_to_bgr(pack(NOISE, 'bgr8', 5, 7)), NOISE)
-
-
-def test_cv_bridge_imports_numpy_late(monkeypatch):
-    def convert(message, encoding):
-        raise ImportError('numpy.core.multiarray failed to import')
-
-    fake_cv_bridge(monkeypatch, convert)
-    with pytest.raises(ImageError, match='multiarray failed to import.*numpy<2'):
-        image_to_bgr(unknown())
 
 
 def header():
@@ -421,112 +346,3 @@ def test_message_does_not_share_the_picture():
 def test_bgr_to_image_refuses_other_arrays(image):
     with pytest.raises(ValueError, match='uint8'):
         bgr_to_image(image, header())
-
-
-def compressed(size, kind, mode='RGB', **options):
-    """Compress a black picture with Pillow."""
-    file = BytesIO()
-    PilImage.new(mode, size).save(file, kind, **options)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'TIFF', 'BMP', 'WEBP'])
-def test_compressed_pictures(kind):
-    data = compressed((30, 20), kind)
-    assert decode_image(data).shape == (20, 30, 3)
-    assert decode_image(data, 0.0006).shape == (20, 30, 3)
-    with pytest.raises(ImageError, match='of 30x20 pixels is larger than 0.0005 megapixels'):
-        decode_image(data, 0.0005)
-
-
-@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
-@pytest.mark.parametrize(
-    ('encoding', 'extension', 'factor'),
-    [('8; png compressed ', '.png', 1), ('8; jpeg compressed ', '.jpg', 1), ('8', '.png', 1)]
-    + [('16; png compressed ', '.png', 16)],
-)
-def test_a_compressed_bayer_pattern(pattern, encoding, extension, factor):
-    """As compressed_image_transport writes it: the pattern as if it were grey."""
-    raw = mosaic(FLAT, pattern) * np.uint8(1)
-    if factor > 1:
-        raw = raw.astype(np.uint16) * factor
-    options = [cv2.IMWRITE_JPEG_QUALITY, 100] if extension == '.jpg' else []
-    data = cv2.imencode(extension, raw, options)[1].tobytes()
-    image = decode_image(data, format_=f'bayer_{pattern}{encoding}')
-    tolerance = 24 if extension == '.jpg' else 1
-    np.testing.assert_allclose(inner(image), inner(FLAT), rtol=0, atol=tolerance)
-
-
-@pytest.mark.parametrize(
-    ('format_', 'swapped'),
-    [
-        ('bayer_rggb8; jpeg compressed bgr8', False),
-        ('bgr8; png compressed bgr8', False),
-        ('rgb8; png compressed bgr8', False),
-        ('rgb8; png compressed rgb8', True),
-        ('png', False),
-        ('', False),
-    ],
-)
-def test_how_the_channels_of_a_compressed_image_lie(format_, swapped):
-    stored = FLAT[..., ::-1] if swapped else FLAT
-    data = cv2.imencode('.png', stored)[1].tobytes()
-    assert_picture(decode_image(data, format_=format_), FLAT)
-
-
-def test_a_compressed_image_of_12_bits():
-    samples = SampleRange()
-    for largest, expected in ((4095, 255), (2048, 128)):
-        grey = np.full((3, 4), largest, dtype=np.uint16)
-        data = cv2.imencode('.png', grey)[1].tobytes()
-        image = decode_image(data, format_='mono16; png compressed ', samples=samples)
-        assert_picture(image, np.full((3, 4, 3), expected))
-
-
-def test_a_compressed_bayer_pattern_that_begins_dark():
-    raw = np.zeros((8, 8), np.uint16)
-    raw[:, 4:] = 2048
-    image = decode_image(cv2.imencode('.png', raw)[1].tobytes(), format_='bayer_rggb16; png')
-    assert image.max() == 128
-
-
-def test_a_compressed_bayer_pattern_that_is_too_small():
-    data = cv2.imencode('.png', np.zeros((2, 2), np.uint8))[1].tobytes()
-    with pytest.raises(ImageError, match='2x2 pixels is too small'):
-        decode_image(data, format_='bayer_rggb8; png compressed ')
-
-
-def test_a_picture_that_would_fill_the_memory(monkeypatch):
-    """A few kilobytes that hold 400 million pixels are not decoded."""
-    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('was decoded'))
-    data = compressed((20_000, 20_000), 'PNG', '1')
-    assert len(data) < 100_000
-    with pytest.raises(ImageError, match='20000x20000 pixels is larger than 50 megapixels'):
-        decode_image(data)
-
-
-def test_a_picture_as_the_camera_was_held():
-    exif = PilImage.Exif()
-    exif[0x0112] = 6  # turned by a quarter
-    data = compressed((30, 20), 'JPEG', exif=exif)
-    assert decode_image(data).shape == (20, 30, 3)
-    assert decode_image(data, oriented=True).shape == (30, 20, 3)
-
-
-@settings(max_examples=150, deadline=None, database=None)
-@given(st.data())
-def test_damaged_pictures(data):
-    """Whatever is in them, they are decoded or refused."""
-    kind = data.draw(st.sampled_from(['JPEG', 'PNG', 'TIFF', 'BMP', 'WEBP']))
-    content = bytearray(compressed((30, 20), kind))
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        piece = data.draw(st.binary(max_size=8))
-        content[place : place + data.draw(st.integers(0, 8))] = piece
-        content = content or bytearray(1)
-    try:
-        image = decode_image(bytes(content))
-    except ImageError:
-        return
-    assert image.dtype == np.uint8
-    assert image.shape[0] * image.shape[1] <= 50e6

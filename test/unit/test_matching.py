@@ -54,12 +54,21 @@ def matched(*messages):
     stream = Stream()
     for name, second in messages:
         stream.add(name, second)
-    return stream.complete, stream.matcher.unmatched
+    return stream.complete, stream.matcher.unmatched.total()
 
 
 def test_in_any_order():
     assert matched((IMAGE, 1), (FOUND, 1), (FOUND, 2), (IMAGE, 2)) == ([1, 2], 0)
     assert matched((IMAGE, 1), (IMAGE, 2), (FOUND, 1), (FOUND, 2)) == ([1, 2], 0)
+
+
+def test_every_image_is_counted():
+    stream = Stream()
+    stream.play(10, 100, delay=3.0)
+    matcher = stream.matcher
+    assert not stream.complete
+    assert matcher.unmatched[IMAGE] + matcher.waiting(IMAGE) == 100
+    assert matcher.unmatched[FOUND] + matcher.waiting(FOUND) == 100
 
 
 def test_what_is_older_than_a_pair_is_dropped():
@@ -76,7 +85,7 @@ def test_stamps_that_are_all_the_same():
 def test_a_slow_detector_is_waited_for(rate, delay):
     stream = Stream()
     stream.play(rate, 100, delay)
-    assert (len(stream.complete), stream.matcher.unmatched) == (100, 0)
+    assert (len(stream.complete), stream.matcher.unmatched.total()) == (100, 0)
     assert stream.matcher.fault == ''
 
 

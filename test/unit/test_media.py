@@ -63,7 +63,7 @@ def make(ffmpeg, tmp_path):
     ],
 )
 def test_interlaced_video(make, name, codec):
-    """OpenCV gives black images, or what was left in the memory."""
+    """With OpenCV, images would be black, or what was left in the memory."""
     size = '-s 720x576' if 'dvvideo' in codec else ''
     interlaced, complaint = read(make(name, f'{SHORT} {codec}'))
     progressive, _ = read(make('p.mp4', f'{SHORT} {size} {X264}'))

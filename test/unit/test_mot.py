@@ -152,7 +152,7 @@ def test_ground_truth_leaves_out_what_does_not_count(tmp_path):
 
 
 def test_ground_truth_of_several_classes(tmp_path):
-    """CVAT's export: frame, id, box, not ignored, class, visibility; ids are of all classes."""
+    """Export of CVAT: frame, id, box, not ignored, class, visibility; ids are of all classes."""
     file = tmp_path / 'gt.txt'
     file.write_text(
         '1,1,0,0,5,5,1,1,1.0\n1,2,9,9,5,5,1,2,0.86\n1,1,0,0,5,5,1,3,1.0\n1,3,0,0,5,5,0,1,1.0\n'
@@ -204,7 +204,7 @@ def test_whose_rule_counts(tmp_path, folder, name, line, benchmark):
 
 @pytest.mark.parametrize('class_', [2, 6, 7, 8, 12])
 def test_tracks_of_distractors_are_no_errors(tmp_path, class_):
-    """TrackEval leaves them out of the tracks, but not those of persons who do not count."""
+    """As in TrackEval, they are left out of the tracks, but not persons who do not count."""
     file = tmp_path / 'gt.txt'
     file.write_text(f'1,1,0,0,50,90,1,1,1\n1,2,200,0,50,90,0,{class_},1\n1,3,400,0,50,90,0,1,1\n')
     tracks = GroundTruth.load(file).rows[[0, 0, 0]].copy()

@@ -199,7 +199,7 @@ def test_nothing_is_written_over_what_is_read(inputs, capsys, command):
     for name in ('seq.tracks.png', 'seq.switches.png'):
         (inputs / name).write_bytes(b'precious')
     assert commands.main(command.split()) == 2
-    assert 'is what is read; write to another place' in capsys.readouterr().err
+    assert 'is the input; write to another file' in capsys.readouterr().err
     files = [path for path in inputs.rglob('*') if path.is_file()]
     assert len(files) == 14
     assert all(path.read_bytes() == b'precious' for path in files)
@@ -216,5 +216,5 @@ def test_a_bag_is_not_written_over_the_folder_of_what_is_read(inputs, capsys):
     (inputs / 'bag' / 'metadata.yaml').write_text('')
     (inputs / 'bag' / 'in.mp4').write_bytes(b'precious')
     assert commands.main(['bag', 'record', 'bag/in.mp4', '-o', 'bag', '--force']) == 2
-    assert 'bag is what is read' in capsys.readouterr().err
+    assert 'bag is the input' in capsys.readouterr().err
     assert (inputs / 'bag' / 'in.mp4').read_bytes() == b'precious'

@@ -122,7 +122,7 @@ face_detector: {ros__parameters: {faces: 3}}
         ('/**: {ros__parameters: 3}', 'no ROS parameter file'),
         ('/**: {ros__parameters: null}', 'no ROS parameter file'),
         ('/a: {b/c: {ros__parameters: {}}}', 'b/c has a / below /a; write the whole name at'),
-        ('person-tracker: {ros__parameters: {}}', "'person-tracker' can be the name of no node"),
+        ('person-tracker: {ros__parameters: {}}', "'person-tracker' is no valid node name"),
         ('/**:\n  ros__parameters:\n    depth:\n', 'depth has no value (line 3)'),
         ('/**: {ros__parameters: {tracker: {max_age: 3}', 'cannot read the parameter file'),
         ('a: b: c', 'cannot read the parameter file'),
@@ -133,7 +133,7 @@ face_detector: {ros__parameters: {faces: 3}}
         ('/**: {ros__parameters: {tracker: {max_age: .nan}}}', 'tracker.max_age: nan is not'),
         ('/**: {ros__parameters: {detector: {score_threshold: .nan}}}', 'not a finite number'),
         ('/**: {ros__parameters: {depth_tolerance: 11}}', 'depth_tolerance: 11.0 is not in the'),
-        ('/**: {ros__parameters: {depth: true, input: detections}}', 'depth belongs to images'),
+        ('/**: {ros__parameters: {depth: true, input: detections}}', 'depth needs images'),
     ],
 )
 def test_wrong_parameter_files(write, text, problem):

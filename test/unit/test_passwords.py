@@ -30,7 +30,13 @@ LOGIN = 'admin:geheim'
         ),
         ('http:/admin:geheim@cam', 'http:/***@cam'),
         ('rtsp://cam/user=admin&password=geheim', 'rtsp://cam/user=admin&password=***'),
-        ('http://cam/video?usr=admin&pwd=geheim&x=1', 'http://cam/video?usr=admin&pwd=***&x=1'),
+        ('http://cam/video?usr=admin&pwd=geheim&x=1', 'http://cam/video?***'),
+        ('no srt://cam:9000?streamid=geheim: refused', 'no srt://cam:9000?***: refused'),
+        (
+            "'http://cam/x?login=geheim', 'http://cam/#geheim'",
+            "'http://cam/x?***', 'http://cam/#***'",
+        ),
+        ('rtsp://a:1234/geheim@cam/x', 'rtsp://***@cam/x'),
     ],
 )
 def test_what_is_hidden(text, expected):

@@ -38,6 +38,6 @@ def test_a_part_of_another_image_may_be_the_target():
     ],
 )
 def test_an_image_of_another_kind_leaves_nothing_of_the_one_before(image):
-    """OpenCV would write it elsewhere."""
+    """With OpenCV, it would be written elsewhere."""
     with pytest.raises(ImageError, match=r'expected uint8 of shape'):
         scale(image, np.zeros((5, 5, 3), np.uint8))

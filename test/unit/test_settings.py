@@ -130,6 +130,6 @@ def test_other_values_stay_as_in_the_base():
 
 def test_who_comes_back_is_known_by_their_looks():
     with pytest.raises(
-        SettingsError, match=r'^tracker\.remember .* by their looks: set reid\.model$'
+        SettingsError, match=r'^tracker\.remember needs embeddings: set reid\.model$'
     ):
         Settings.from_values({'tracker.remember': 60.0, 'reid.model': 'none'})

@@ -45,3 +45,9 @@ def test_what_others_remove_meanwhile_does_no_harm(tmp_path):
     assert remove_segments_of_dead(tmp_path) == (1, 0)
     assert remove_segments_of_dead(tmp_path) == (0, 0)
     assert remove_segments_of_dead(tmp_path / 'nowhere') == (0, 0)
+
+
+def test_a_pipe_in_the_place_of_a_lock_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'fastrtps_0123456789abcdef_el')
+    os.utime(tmp_path / 'fastrtps_0123456789abcdef_el', (OLD, OLD))
+    assert remove_segments_of_dead(tmp_path) == (0, 0)

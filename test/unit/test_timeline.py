@@ -175,9 +175,12 @@ def test_strange_stamps_that_are_right(way, stamps):
         ([0.0] * 500, 'are 0, as of a driver that never sets header.stamp'),
         ([7.25] * 500, 'do not advance'),
         ([float(int(time)) for time in STAMPS], 'have whole seconds only'),
-        ([time + 500 * (number % 2) for number, time in enumerate(STAMPS)], 'go to and fro'),
-        ([time + 0.5 * (number % 2) for number, time in enumerate(STAMPS)], 'go to and fro'),
-        ([time - 900 * (number % 4 == 3) for number, time in enumerate(STAMPS)], 'go to and fro'),
+        ([time + 500 * (number % 2) for number, time in enumerate(STAMPS)], 'go back and forth'),
+        ([time + 0.5 * (number % 2) for number, time in enumerate(STAMPS)], 'go back and forth'),
+        (
+            [time - 900 * (number % 4 == 3) for number, time in enumerate(STAMPS)],
+            'go back and forth',
+        ),
     ],
 )
 def test_stamps_that_do_not_tell_the_time(way, stamps, fault):
@@ -186,7 +189,7 @@ def test_stamps_that_do_not_tell_the_time(way, stamps, fault):
     assert faults[-1].startswith(fault)
     assert faults[-1].endswith(': going by the time of arrival')
     assert len(set(faults)) == len(faults)
-    # What goes to and fro is known after five steps back, until which tracks end.
+    # What goes back and forth is known after five steps back, until which tracks end.
     assert len(told) <= 9
     slow = 1.0 if 'seconds' in fault else 1e-6
     assert times[-1] - times[20] == pytest.approx(arrivals[-1] - arrivals[20], abs=slow)

@@ -8,10 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.errors import OutputError, SourceError
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import normalise
-from persontrack_ros.core.tracking.state import load_tracker, save_tracker
 from persontrack_ros.core.tracking.track import TrackState
 from persontrack_ros.core.tracking.tracker import make_tracker
 
@@ -164,6 +162,7 @@ def crowd_in_one_place(kind, count, random):
     seed=st.integers(0, 99),
 )
 @settings(deadline=None, max_examples=15)
+@pytest.mark.slow
 def test_any_number_of_persons_in_one_place(kind, count, dimension, seed):
     tracker, random = persistent(), np.random.default_rng(seed)
     boxes = crowd_in_one_place(kind, count, random)
@@ -358,89 +357,3 @@ def test_settings_can_change_while_it_runs():
     for frame in range(5):
         seen = step(tracker, [[300, 300, 40, 100]], [0], frame * SECOND // 10)
         assert (len(seen) == 1) == (frame == 4)
-
-
-@pytest.mark.parametrize('algorithm', ALGORITHMS)
-def test_a_restored_tracker_goes_on_as_if_nothing_had_happened(algorithm, tmp_path):
-    def people(frame):
-        return [[100 + 9 * frame, 100, 40, 100], [460 - 9 * frame, 104, 40, 100]]
-
-    # The galleries of deep_sort are full, and have turned over, when they are stored.
-    first, second = (persistent(algorithm=algorithm, nn_budget=6) for _ in range(2))
-    for frame in range(15):
-        step(first, people(frame), [0, 1], frame * SECOND // 10)
-    save_tracker(first, tmp_path / 'state.npz')
-    step(second, people(3), [5, 6], 0)
-    load_tracker(second, tmp_path / 'state.npz')
-    for frame in range(15, 40):
-        stamp = frame * SECOND // 10
-        expected = step(first, people(frame), [0, 1], stamp)
-        found = step(second, people(frame), [0, 1], stamp)
-        assert [track.id for track in found] == [track.id for track in expected]
-        np.testing.assert_array_equal(
-            [track.box for track in found], [track.box for track in expected]
-        )
-    assert {track.id for track in first.tracks} == {1, 2}
-    for name, array in first.state().items():
-        if name != 'gallery_numbering':
-            np.testing.assert_array_equal(second.state()[name], array)
-
-
-@pytest.mark.parametrize('algorithm', ALGORITHMS)
-def test_an_empty_tracker_can_be_stored(algorithm, tmp_path):
-    tracker = persistent(algorithm=algorithm)
-    save_tracker(tracker, tmp_path / 'state')
-    step(tracker, [[300, 300, 40, 100]], [0], 0)
-    load_tracker(tracker, tmp_path / 'state')
-    assert tracker.tracks == []
-    step(tracker, [[300, 300, 40, 100]], [0], 0)
-    assert [track.id for track in tracker.tracks] == [1]
-
-
-def wrong_states(path):
-    """Yield files that are no state, and a part of what is said about each."""
-    save_tracker(persistent(), path)
-    good = path.read_bytes()
-    with np.load(path) as file:
-        arrays = dict(file)
-    for content in (b'', b'PK', b'hello', good[: len(good) // 2], good[:-30]):
-        path.write_bytes(content)
-        yield 'cannot read'
-    path.unlink()
-    yield 'cannot read'
-    with path.open('wb') as file:
-        np.save(file, np.zeros(3))
-    yield 'cannot read'
-    for change, words in [
-        ({'format': np.array('something')}, 'no state of a tracker'),
-        ({'format': np.array('persontrack state 99')}, 'persontrack state 99'),
-        ({'algorithm': np.array('deep_sort')}, 'of the algorithm deep_sort'),
-        ({'ids': np.arange(2)}, 'damaged'),
-        ({'clock': np.array([1.0, np.nan])}, 'damaged'),
-        ({'kalman_position': np.array(['a'])}, 'damaged'),
-    ]:
-        with path.open('wb') as file:
-            np.savez(file, **{**arrays, **change})
-        yield words
-    del arrays['embeddings']
-    with path.open('wb') as file:
-        np.savez(file, **arrays)
-    yield 'damaged'
-
-
-def test_files_that_are_no_state_change_nothing(tmp_path):
-    tracker = persistent()
-    step(tracker, [[300, 300, 40, 100]], [0], 0)
-    for words in wrong_states(tmp_path / 'state.npz'):
-        with pytest.raises(SourceError, match=words):
-            load_tracker(tracker, tmp_path / 'state.npz')
-        assert [track.id for track in tracker.tracks] == [1]
-
-
-def test_a_state_that_cannot_be_written(tmp_path):
-    with pytest.raises(OutputError, match='cannot write'):
-        save_tracker(persistent(), tmp_path / 'missing' / 'state.npz')
-    (tmp_path / 'folder').mkdir()
-    with pytest.raises(OutputError, match='cannot write'):
-        save_tracker(persistent(), tmp_path / 'folder')
-    assert [path.name for path in tmp_path.iterdir()] == ['folder']

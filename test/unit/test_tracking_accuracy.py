@@ -1,4 +1,4 @@
-"""Test the tracker on recorded detections: do identities persist?"""
+"""The tracker keeps identities on recorded detections."""
 
 import dataclasses
 import os

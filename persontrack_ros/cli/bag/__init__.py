@@ -1,8 +1,8 @@
 """
 ``persontrack bag``: bags of ROS 2.
 
-The commands import :mod:`persontrack_ros.bags` when they run: without the library rosbags, which
-that is built on, all other commands work.
+The commands import :mod:`persontrack_ros.bags` when they run, so that all other commands work
+without the library rosbags.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         'bag',
         help='record, track and compare bags of ROS 2',
-        description='Record, track and compare bags of ROS 2; no ROS is needed.',
+        description='Record, track and compare bags of ROS 2, without ROS.',
     )
     subcommands = parser.add_subparsers(dest='bag_command', metavar='COMMAND', required=True)
     for module in COMMANDS:

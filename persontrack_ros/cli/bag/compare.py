@@ -1,4 +1,4 @@
-"""``persontrack bag compare``: what differs between two runs."""
+"""``persontrack bag compare``: the differences of two runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from persontrack_ros.cli.bag.options import add_force_option, add_image_topic_op
 from persontrack_ros.cli.options import count
 from persontrack_ros.core.base.errors import SettingsError
 
-# Those of persontrack_ros.core.evaluation.scores.Scores that a comparison may demand.
+# The fields of persontrack_ros.core.evaluation.scores.Scores that have a minimum option.
 _SCORES = ('hota', 'idf1', 'mota')
 
 
@@ -17,10 +17,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         'compare',
-        help='compare the tracks of two bags, or of a bag with the truth',
-        description='Say in which frames the tracks of two runs differ, and which ids. The frames '
-        'of two bags belong together by their stamps, otherwise by their numbers. The exit code '
-        'is 1 if more differs than is allowed.',
+        help='compare the tracks of two bags, or of a bag with ground truth',
+        description='Print the frames in which the tracks of two runs differ, with the ids. '
+        'Frames of two bags are matched by their stamps, otherwise by their numbers. The exit '
+        'code is 1 if more differs than is allowed.',
     )
     what = 'bag with tracks, MOTChallenge file of tracks, or ground truth: gt.txt or the folder '
     parser.add_argument('a', type=Path, metavar='A', help=f'{what} of a sequence')
@@ -30,8 +30,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=_pixels,
         default=0.01,
         metavar='PX',
-        help='pixels by which boxes with the same id may differ (default: 0.01); of the truth it '
-        'is enough that boxes overlap by half (IoU)',
+        help='pixels by which boxes with the same id may differ (default: 0.01); with ground '
+        'truth, an overlap of half (IoU) is enough',
     )
     parser.add_argument(
         '--allow',
@@ -45,7 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             f'--min-{name}',
             type=float,
             metavar='PERCENT',
-            help=f'with ground truth: least {name.upper()}, instead of --allow',
+            help=f'with ground truth: minimum {name.upper()}, instead of --allow',
         )
     parser.add_argument(
         '--picture', type=Path, metavar='FILE', help='draw the first differences (.png or .jpg)'
@@ -54,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         '--show', type=count, default=20, metavar='N', help='list the first N (default: 20)'
     )
     parser.add_argument(
-        '--tracks-topic', metavar='TOPIC', help='of both bags (default: the one there is)'
+        '--tracks-topic', metavar='TOPIC', help='of both bags (default: the only one)'
     )
     add_image_topic_option(parser)
     add_force_option(parser)
@@ -69,11 +69,11 @@ def execute(options: argparse.Namespace) -> int:
     if options.picture:
         check_output(options.picture, options.force)
     topics = (options.tracks_topic, options.image_topic)
-    sides = [read_tracks(path, *topics) for path in (options.a, options.b)]
+    sides = read_tracks(options.a, *topics), read_tracks(options.b, *topics)
     minima = _least_scores(options)
     comparison = Comparison(*sides, options.tolerance)
     if comparison.scores is None and minima:
-        raise SettingsError('least scores need ground truth: gt.txt or the folder of a sequence')
+        raise SettingsError('minimum scores need ground truth: gt.txt or the folder of a sequence')
     differences = comparison.differences
     for difference in differences[: options.show]:
         print(f'{comparison.title(difference)}: {difference}')
@@ -96,7 +96,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _least_scores(options: argparse.Namespace) -> dict[str, float]:
-    """Return the scores that the options demand, by name."""
+    """Return the minimum scores of the options, by name."""
     values = {name: getattr(options, f'min_{name}') for name in _SCORES}
     return {name: value for name, value in values.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""Options that several commands for bags have."""
+"""Options of several commands for bags."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def add_image_topic_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--image-topic',
         metavar='TOPIC',
-        help='topic of the images, compressed or not (default: the one there is)',
+        help='topic of the images, compressed or not (default: the only one)',
     )
 
 
 def add_force_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option without which nothing is overwritten."""
+    """Add the option that allows overwriting."""
     parser.add_argument('--force', action='store_true', help='overwrite outputs that exist')

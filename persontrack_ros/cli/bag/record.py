@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'record',
         help='record a video or camera to a bag',
         description='Record a video, a folder of images or a camera to a bag. The images are '
-        'stamped with the own time of the video, from 0 on, or the time of the camera. Ctrl-C '
+        'stamped with the time of the video, from 0 on, or the time of the camera. Ctrl-C '
         'ends it, with the bag complete up to there, and so does a video that was cut off, with '
         'exit code 2.',
     )

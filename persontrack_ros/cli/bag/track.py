@@ -29,15 +29,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'track',
         help='track the persons in the images of a bag',
         description='Track the persons in every image of a bag. The new bag has all messages of '
-        'the bag as they are, and the tracks with the stamps of the images. Ctrl-C ends it, with '
-        'the files complete up to there. Of a damaged bag, what can be read is tracked; the exit '
-        'code is 2 then.',
+        'the bag unchanged, and the tracks with the stamps of the images. Ctrl-C ends it, with '
+        'the files complete up to there. In a damaged bag, all readable images are tracked; the '
+        'exit code is then 2.',
     )
     parser.add_argument('bag', type=Path, metavar='BAG', help='folder, or .mcap or .db3 file')
     add_image_topic_option(parser)
     parser.add_argument('-o', '--output', type=Path, metavar='OUT_BAG', help='new bag')
     parser.add_argument(
-        '--storage', choices=('mcap', 'sqlite3'), help='of the new bag; default: as BAG'
+        '--storage', choices=('mcap', 'sqlite3'), help='format of the new bag; default: as BAG'
     )
     parser.add_argument(
         '--tracks-topic', default='/tracks', metavar='TOPIC', help='default: /tracks'
@@ -45,7 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         '--annotated',
         action='store_true',
-        help='put images with the tracks drawn in beside them, on the topic annotated_image, for '
+        help='add images with the tracks drawn in, on the topic annotated_image, for '
         'rviz2, which has no display for 2D detections',
     )
     parser.add_argument(
@@ -80,7 +80,7 @@ def execute(options: argparse.Namespace) -> int:
             check_output(path, options.force)
         if options.output:
             check_output(options.output, options.force, options.bag)
-            check_new_topics(bag, filter(None, (tracks_topic, annotated_topic)))
+            check_new_topics(bag, [each for each in (tracks_topic, annotated_topic) if each])
         pipeline = Pipeline(settings)
         interrupt = stack.enter_context(Interrupt())
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))

@@ -1,1 +1,1 @@
-"""What all share: errors, geometry, detections, files, time and messages."""
+"""Shared basics: errors, geometry, detections, files, time and messages."""

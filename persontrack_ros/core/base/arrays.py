@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from persontrack_ros.core.base.errors import SourceError, one_line
 from persontrack_ros.core.base.reading import open_regular
 
-# What comes of archives and arrays that are damaged or something else.
+# The errors that damaged or other archives and arrays raise.
 _DAMAGES = (
     EOFError,
     KeyError,
@@ -37,10 +37,10 @@ def read_arrays(path: Path, limit: int, what: str = '', only: str = '') -> dict[
     """
     Read all arrays of a file.
 
-    :param limit: bytes that they may have together, however small the file is.
+    :param limit: largest total size in bytes, however small the file is.
     :param what: kind of file, for errors.
-    :param only: name of the only array that is read, if it is there.
-    :raises SourceError: if it is no regular file, cannot be read, is damaged or has more.
+    :param only: name of the only array to read, if it exists.
+    :raises SourceError: if it is no regular file, cannot be read, is damaged or above the limit.
     """
     name = f'{what} {path}'.lstrip()
     try:
@@ -58,7 +58,7 @@ def _read_members(archive: zipfile.ZipFile, limit: int, only: str) -> dict[str, 
         for each in archive.infolist()
         if each.filename.endswith(_SUFFIX) and (not only or each.filename == only + _SUFFIX)
     ]
-    # zipfile gives no more than a member says it has.
+    # zipfile returns at most the announced size of a member.
     size = sum(each.file_size for each in members)
     if size > limit:
         raise ValueError(f'it has {size} bytes; {limit} are allowed')

@@ -1,5 +1,5 @@
 """
-Calibrations of cameras: which way the pixels of an image look.
+Calibrations of cameras: the direction of each pixel of an image.
 
 Directions are in the optical frame of the camera (REP 103): x to the right, y down, z forward.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from persontrack_ros.core.base.errors import ImageError
 from persontrack_ros.core.base.geometry import FloatArray
 
-# Largest relative difference of the aspect ratios of pictures that show the same.
+# Largest relative difference of the aspect ratios of pictures with the same field of view.
 _ASPECT_TOLERANCE = 0.03
 
 _PROJECT = {'equidistant': cv2.fisheye.projectPoints}
@@ -31,7 +31,7 @@ _LENGTHS = {'': (4, 5, 8, 12, 14), 'equidistant': (4,)}
 
 
 class Camera:
-    """Which way the pixels of an image look."""
+    """The direction of each pixel of an image."""
 
     def __init__(self, info: Any, image_size: tuple[int, int]) -> None:
         """
@@ -40,13 +40,13 @@ class Camera:
         :param info: a ``sensor_msgs/msg/CameraInfo`` (REP 104), of the unrectified image: its K
             and D are used. Binning and scaling follow from the size of the image.
         :param image_size: width and height of the image that boxes are of.
-        :raises ImageError: if it says nothing of the camera, has an unknown distortion model or
-            coefficients that do not fit it, or is of images of another shape.
+        :raises ImageError: if the camera is not calibrated, the distortion model is unknown, its
+            coefficients do not fit, or the calibration belongs to images of another shape.
         """
         self._matrix = np.array(info.k, dtype=np.float64).reshape(3, 3)
         self._distortion = np.array(info.d, dtype=np.float64)
         if not (self._matrix[0, 0] > 0 and self._matrix[1, 1] > 0):
-            raise ImageError('the camera_info is that of a camera which is not calibrated: K is 0')
+            raise ImageError('the camera_info is of a camera that is not calibrated: K is 0')
         if info.distortion_model not in _UNDISTORT:
             raise ImageError(
                 f'the camera_info has the distortion model {info.distortion_model!r}; expected '
@@ -63,14 +63,14 @@ class Camera:
         self._undistort = _UNDISTORT[info.distortion_model]
         self._project = _PROJECT.get(info.distortion_model, cv2.projectPoints)
         region = info.roi
-        # 0 means everything.
+        # 0 means the whole image.
         size = (region.width or info.width, region.height or info.height)
         self._offset = np.array([region.x_offset, region.y_offset])
         self._scale = picture_scale('camera_info', size, image_size) if all(size) else np.ones(2)
 
     def rays(self, points: FloatArray) -> FloatArray:
         """
-        Return x / z and y / z of what points of the image show.
+        Return the directions x / z and y / z of points of the image.
 
         :param points: shape ``(N, 2)``, 0 being the left and upper edge of the first pixel.
         :returns: shape ``(N, 2)``.
@@ -84,7 +84,7 @@ class Camera:
 
     def project(self, directions: FloatArray) -> FloatArray:
         """
-        Return the points of the image that show what is in directions, the inverse of `rays`.
+        Return the points of the image in some directions; the inverse of `rays`.
 
         :param directions: shape ``(N, 3)``, in the optical frame; z is positive.
         :returns: shape ``(N, 2)``.
@@ -98,7 +98,7 @@ class Camera:
 
 def picture_scale(what: str, size: tuple[int, ...], image_size: tuple[int, int]) -> FloatArray:
     """
-    Return how many pixels of another picture a pixel of the image is wide and high.
+    Return the width and height of a pixel of the image in pixels of another picture.
 
     :param what: the other picture, for the error.
     :param size: its width and height.

@@ -1,4 +1,4 @@
-"""What a detector finds in one image, with or without embeddings."""
+"""The detections of one frame, with or without embeddings."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from persontrack_ros.core.base.geometry import FloatArray, as_boxes
 
-# Pixels that a box may be wide and high, and the latter away from the corner of the image. No
-# image has more, and the squares and quotients of what is far beyond would overflow in a tracker.
+# Limits of the width and height of a box in pixels; the largest one also limits its distance from
+# the corner of the image. Far larger values would overflow in a tracker.
 SMALLEST = 0.001
 LARGEST = 1e6
 
 
 def possible(boxes: FloatArray) -> NDArray[np.bool_]:
-    """Tell which boxes ``(N, 4)`` can be persons: not infinite, empty or beyond measure."""
+    """Return which boxes ``(N, 4)`` can be persons: finite, not empty and within the limits."""
     near = np.abs(boxes[:, :2]) <= LARGEST
     sizes = boxes[:, 2:]
     return np.asarray((near & (sizes >= SMALLEST) & (sizes <= LARGEST)).all(axis=1))
@@ -80,7 +80,7 @@ class Detections:
         return cls(box_array, score_array, vectors, image_size)
 
     def without(self, ignored: NDArray[np.bool_]) -> Detections:
-        """Return the others, with the boxes of those that are left out in `ignored`."""
+        """Return the other detections; the boxes of the ignored ones are in `ignored`."""
         rest = ~ignored
         vectors = None if self.embeddings is None else self.embeddings[rest]
         return Detections(

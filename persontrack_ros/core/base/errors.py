@@ -1,4 +1,4 @@
-"""The errors this package raises for input it cannot work with."""
+"""The errors that this package raises for unusable input."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ import re
 
 _MAX_LENGTH = 2500
 
-# What stands before the host of a URL; also with an unescaped slash, space or at sign in it.
+# User and password before the host of a URL, also with an unescaped slash, space or at sign.
 _USER = re.compile(
     r'(?<=[a-z0-9+.-]{2}:)(//?)'
-    r'(?:(?:[^/?#\n:]|:(?!\s))*@|[^/?#\n@:[]*:(?!\d*(?:[/?#:\s]|$))[^\n]{0,200}@)',
+    r'(?:(?:[^/?#\n:]|:(?!\s))*@|[^/?#\n@:[]*:\d*/[^\s\'"]*@|'
+    r'[^/?#\n@:[]*:(?!\d*(?:[/?#:\s]|$))[^\n]{0,200}@)',
     re.IGNORECASE,
 )
 
-# Cameras also take it in a query or in a path.
+# Some cameras take the password in a query, under any name, or in a path.
+_QUERY = re.compile(r'(:/[^\s\'"?#]*[?#])[^\s\'"]*[^\s\'":;,.)\]]')
 _SECRET = re.compile(
-    r'((?:pass(?:word|wd|phrase)?|pwd|pw|token|secret|key|auth|sig(?:nature)?)=)[^&;/\s\'"]+',
-    re.IGNORECASE,
+    r'((?:pass\w*|pwd|pw|token|secret|key|auth|sig(?:nature)?)=)[^&;/\s\'"]+', re.IGNORECASE
 )
 
 
 def without_passwords(text: str) -> str:
-    """Return a text with stars for users and passwords in the URLs in it."""
+    """Return a text with users, passwords and queries in URLs replaced by stars."""
     if ':/' not in text:
         return text
-    return _SECRET.sub(r'\1***', _USER.sub(r'\1***@', text))
+    return _SECRET.sub(r'\1***', _QUERY.sub(r'\1***', _USER.sub(r'\1***@', text)))
 
 
 class PersontrackError(Exception):
     """
-    Base of all errors that a user can mend; its text says what was wrong and what to do.
+    Base of all errors that a user can fix; the text says what was wrong and what to do.
 
-    What an error quotes may be as long as the file it is from: of long texts, the middle is cut.
-    Passwords in URLs are left out.
+    Quotes from files can make it long: the middle of a long text is cut. Passwords in URLs are
+    left out.
     """
 
     def __init__(self, *arguments: object) -> None:
@@ -54,15 +55,15 @@ class SettingsError(PersontrackError):
 
 
 class ModelError(PersontrackError):
-    """A model is missing, damaged, of another kind than needed, or its device is not there."""
+    """A model is missing, damaged or of the wrong kind, or its device is not available."""
 
 
 class DownloadError(ModelError):
-    """A file cannot be fetched: its source is out of reach, lacks it, or gave something else."""
+    """A file cannot be fetched: the source is unreachable, lacks it, or sent another file."""
 
 
 class SourceError(PersontrackError):
-    """A video, image folder, image or camera cannot be read, or not now."""
+    """A video, image folder, image or camera cannot be read, or not at the moment."""
 
 
 class OutputError(PersontrackError):
@@ -71,18 +72,20 @@ class OutputError(PersontrackError):
 
 class ImageError(PersontrackError):
     """
-    An image is empty, cut short, of an unknown kind or encoding, or contradicts itself; or its
-    time is none, or not later than that of the one before.
+    An image cannot be used.
+
+    It is empty, truncated, inconsistent or of an unknown kind or encoding, or its time is invalid
+    or not later than the time of the last image.
     """
 
 
-# Characters of an error that are told: enough for a sentence and a path, and little enough for a
-# log and for the diagnostics, which repeat it every second.
+# Longest text of an error: enough for a sentence and a path, and short enough for the diagnostics,
+# which repeat it every second.
 LONGEST_TEXT = 500
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says on one line of bounded length; its kind, if nobody foresaw it."""
+    """Return the text of an error on one line of bounded length, with its type if unforeseen."""
     text = without_passwords(' '.join(str(error)[: 4 * LONGEST_TEXT].split()))
     if not isinstance(error, PersontrackError):
         text = f'{type(error).__name__}: {text}' if text else type(error).__name__

@@ -1,8 +1,8 @@
 """
-Files from elsewhere: fetched beside their place, verified, and only then moved to it.
+Downloaded files: written beside their path, verified, and then moved to it.
 
-HTTP is done with the standard library: a robot's image should not need one package more for a
-command that runs once, and what is read here needs neither sessions nor authentication.
+HTTP uses the standard library, which saves a robot one more package for a command that runs once;
+no sessions or authentication are needed.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ TIMEOUT = 20.0
 TOOL_TIMEOUT = 180.0
 CHUNK = 1 << 16
 
-# Is told the number of bytes that have arrived since the last call.
+# Called with the number of bytes that have arrived since the last call.
 Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True)
 class Facts:
     """
-    What a file must be.
+    Size and hash that a file must have.
 
     :ivar size: in bytes.
     :ivar sha384: as hexadecimal digits.
@@ -48,7 +48,7 @@ class Facts:
     sha384: str
 
     def match(self, path: Path) -> bool:
-        """Tell whether a file is the one; its size is compared first, as that costs nothing."""
+        """Return whether a file has this size and hash; the size is compared first, for free."""
         if not path.is_file() or path.stat().st_size != self.size:
             return False
         digest = hashlib.sha384()
@@ -59,7 +59,7 @@ class Facts:
 
 
 class NotThereError(DownloadError):
-    """The source can be reached and does not have the file."""
+    """The source can be reached but does not have the file."""
 
 
 def cache_directory() -> Path:
@@ -71,13 +71,13 @@ def cache_directory() -> Path:
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """
-    Create a directory and keep other processes out of it, as far as they ask here too.
+    Create a directory and lock it against other processes that call this function.
 
     :raises OutputError: if it cannot be created or written to.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        # The lock ends with the process, however that ends; no file has to be cleared away.
+        # The lock ends with the process, even if that is killed.
         handle = os.open(directory, os.O_RDONLY)
     except OSError as error:
         raise _cannot_write(directory, error) from error
@@ -90,12 +90,12 @@ def locked(directory: Path) -> Iterator[None]:
 
 def fetch(source: str, target: Path, limit: int, progress: Progress) -> None:
     """
-    Copy a file from a URL or a path; what was there before is overwritten.
+    Copy a file from a URL or a path; an existing file is overwritten.
 
-    :param target: call this within :func:`locked`, with a name that nobody reads.
-    :param limit: largest size in bytes that makes sense.
-    :raises NotThereError: if the source says that it has no such file.
-    :raises DownloadError: if it cannot be reached, breaks off or sends more than the limit.
+    :param target: a temporary name; call this within :func:`locked`.
+    :param limit: largest plausible size in bytes.
+    :raises NotThereError: if the source does not have the file.
+    :raises DownloadError: if the source cannot be reached, breaks off or exceeds the limit.
     :raises OutputError: if the target cannot be written.
     """
     with _reading(source):
@@ -109,7 +109,7 @@ def save(stream: IO[bytes], source: str, target: Path, limit: int, progress: Pro
     size = 0
     try:
         try:
-            # Whatever it is: writing to a pipe waits for ever.
+            # Unlink any kind of file first: writing to a pipe waits for ever.
             target.unlink(missing_ok=True)
             with target.open('wb') as output:
                 while chunk := _read(stream, source):
@@ -140,7 +140,8 @@ def run_tool(command: Sequence[str], folder: Path) -> None:
     """
     Run a program that downloads something into a folder.
 
-    :raises DownloadError: if it does not exist, fails or takes too long; with its last words.
+    :raises DownloadError: if the program does not exist, fails or takes too long; with the end of
+        its output.
     """
     try:
         subprocess.run(
@@ -157,7 +158,7 @@ def run_tool(command: Sequence[str], folder: Path) -> None:
 
 def put(part: Path, target: Path) -> None:
     """
-    Give a complete file its name, at once for every reader.
+    Rename a complete file to its final name, atomically.
 
     :raises OutputError: if that fails.
     """
@@ -169,14 +170,14 @@ def put(part: Path, target: Path) -> None:
 
 def write(file: Path, content: bytes) -> None:
     """
-    Write a file that other processes may read or write, too: it is whole at all times.
+    Write a file that other processes may also read or write; it is complete at all times.
 
     :raises OutputError: if that fails.
     """
     with locked(file.parent):
         part = file.with_suffix('.part')
         try:
-            # Whatever it is: writing to a pipe waits for ever.
+            # Unlink any kind of file first: writing to a pipe waits for ever.
             part.unlink(missing_ok=True)
             part.write_bytes(content)
         except OSError as error:
@@ -187,7 +188,7 @@ def write(file: Path, content: bytes) -> None:
 
 
 def is_url(source: str) -> bool:
-    """Tell a URL from a path."""
+    """Return whether a text is a URL instead of a path."""
     return source.startswith(('http://', 'https://'))
 
 
@@ -197,7 +198,7 @@ def _open(source: str) -> IO[bytes]:
         headers = {'User-Agent': 'persontrack'}
         user, at, _ = urllib.parse.urlsplit(source).netloc.rpartition('@')
         if at:
-            # The library takes it for a part of the host.
+            # The library would take the login for a part of the host.
             source = source.replace(user + at, '', 1)
             login = urllib.parse.unquote_to_bytes(user)
             headers['Authorization'] = f'Basic {base64.b64encode(login).decode()}'
@@ -213,7 +214,7 @@ def _read(stream: IO[bytes], source: str) -> bytes:
 
 @contextmanager
 def _reading(source: str) -> Iterator[None]:
-    """Turn what can go wrong at the source into our errors."""
+    """Convert errors of the source to the errors of this package."""
     try:
         yield
     except urllib.error.HTTPError as error:
@@ -222,7 +223,7 @@ def _reading(source: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise NotThereError(f'no file {source}') from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        # URLError wraps the error that tells.
+        # URLError wraps the error with the reason.
         reason = getattr(error, 'reason', error)
         if isinstance(reason, TimeoutError):
             reason = f'no answer within {TIMEOUT:g} seconds'

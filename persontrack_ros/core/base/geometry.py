@@ -1,5 +1,5 @@
 """
-Boxes and what is computed from them.
+Boxes and computations with them.
 
 A *box* is ``[left, top, width, height]`` in pixels of the input image (x to the right, y down,
 float64); ``boxes`` has shape ``(N, 4)``. A *measurement* is ``[centre x, centre y, aspect,
@@ -18,7 +18,7 @@ def as_boxes(boxes: ArrayLike) -> FloatArray:
     """
     Return the boxes as a float64 array of shape ``(N, 4)``; an empty input gives ``(0, 4)``.
 
-    :raises ValueError: if the shape is another one.
+    :raises ValueError: if the array has another shape.
     """
     array = np.asarray(boxes, dtype=np.float64)
     if array.size == 0:

@@ -1,4 +1,4 @@
-"""Pictures: encodings and scaling."""
+"""The type of images."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -12,19 +12,19 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 class Interrupt:
     """
-    Notes a signal that asks for the end instead of raising, which could tear a record in two.
+    Records a signal that asks for the end; raising an error could interrupt a write.
 
-    A context manager for the main thread. Where nohup has SIGHUP ignored, it stays so.
+    A context manager for the main thread. SIGHUP stays ignored under nohup.
 
-    :ivar requested: whether one came.
+    :ivar requested: whether a signal arrived.
     """
 
     def __init__(self) -> None:
-        """Nothing came yet."""
+        """Start without a signal."""
         self.requested = False
 
     def __enter__(self) -> Interrupt:
-        """Begin to note them."""
+        """Begin to record signals."""
         self._previous = {
             number: signal.signal(number, self._note)
             for number in SIGNALS
@@ -38,7 +38,7 @@ class Interrupt:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        """Handle them as before."""
+        """Restore the handlers from before."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

@@ -22,12 +22,12 @@ CLASS_ID = 'person'
 # Box, score and id, which may be empty.
 Row = tuple[FloatArray, float, str]
 
-# That plain CDR follows, little-endian; positions count from behind it.
+# Header of little-endian plain CDR; alignment counts from its end.
 _ENCAPSULATION = b'\x00\x01\x00\x00'
 # Position and orientation, which is upright, and their covariances.
 _POSE = struct.pack('<43d', *[0.0] * 6, 1.0, *[0.0] * 36)
 
-# Messages with detections, none of which has the class that is wanted, before that is told.
+# Messages with detections, all of other classes than the wanted one, before the warning.
 _PATIENCE = 5
 
 
@@ -61,14 +61,15 @@ def message_to_detections(
     image_size: Optional[tuple[int, int]] = None,
 ) -> tuple[Detections, list[int], int]:
     """
-    Return what another detector found, the index of each detection in the message, and the number
-    of those that were refused: their boxes are not :func:`possible`, or their scores no numbers.
+    Return the detections of another detector.
 
-    Left out are those that have another class or a lower score, too.
+    Those of another class or with a lower score are left out. Those whose boxes are not
+    :func:`possible`, or whose scores are no numbers, are refused.
 
     :param message: a ``vision_msgs/msg/Detection2DArray``.
     :param class_id: None takes detections of all classes, and those of none with the score 1.
     :param image_size: width and height of the image in pixels, if known.
+    :returns: the detections, the index of each in the message, and the number of refused ones.
     """
     boxes, scores, sources, refused = [], [], [], 0
     for index, detection in enumerate(message.detections):
@@ -98,13 +99,13 @@ class Classes:
     """
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start without classes."""
         self.left_out = 0
         self._begin(None)
 
     def add(self, message: Any, class_id: Optional[str]) -> None:
         """
-        Look at the classes in a message of another detector.
+        Check the classes in a message of another detector.
 
         :param message: a ``vision_msgs/msg/Detection2DArray``.
         :param class_id: the class that is tracked; None: all.
@@ -123,7 +124,7 @@ class Classes:
 
     @property
     def fault(self) -> str:
-        """What is wrong and what to do, where only other classes came than the one tracked."""
+        """The warning that only other classes than the tracked one arrive; empty without fault."""
         if self._wanted is None or self._count < _PATIENCE or self._wanted in self._seen:
             return ''
         seen = ', '.join(repr(each) for each in sorted(self._seen))
@@ -142,12 +143,12 @@ def boxes_to_bytes(rows: Iterable[Row], header: Any) -> bytes:
     """
     Return a ``vision_msgs/msg/Detection2DArray`` as the bytes that are sent and recorded.
 
-    To make the message and to let rclpy convert it takes ten times as long: of each person, it
-    converts the 36 covariances of a pose that nobody estimates.
+    Building a message and converting it in rclpy takes ten times as long: rclpy converts 36
+    covariances for each person, all of them 0.
     Source: DDS-XTypes 1.3, 7.4.3 (plain CDR), which the middlewares of ROS 2 use.
 
-    :param rows: box, score and id of each person; the id is empty where nobody has one.
-    :param header: that of the image; it goes into the array and into every detection.
+    :param rows: box, score and id of each person; the id may be empty.
+    :param header: header of the image, for the array and for every detection.
     """
     rows = list(rows)
     head = struct.pack('<iI', header.stamp.sec, header.stamp.nanosec) + _text(header.frame_id)

@@ -1,4 +1,4 @@
-"""What holds for all uses of OpenCV."""
+"""Settings for all uses of OpenCV."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 
 
 def silence() -> None:
-    """Keep OpenCV from printing about unreadable files: our own errors say more."""
+    """Silence OpenCV's messages about unreadable files: our own errors say more."""
     if 'OPENCV_LOG_LEVEL' not in os.environ:
         # OpenCV read that variable when it was imported. The function has moved between versions.
         set_level = getattr(cv2, 'setLogLevel', None) or cv2.utils.logging.setLogLevel

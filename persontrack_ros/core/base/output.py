@@ -1,4 +1,4 @@
-"""Files that are complete or absent, and never one of those that are read."""
+"""Output files that are complete or absent, and never overwrite an input."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from persontrack_ros.core.base.images import BgrImage
 
 class OutputFile(io.RawIOBase):
     """
-    A file to be written, under another name in its folder until it is complete.
+    An output file that has a temporary name in its folder until it is complete.
 
-    A context manager: leaving it completes the file, after an error it leaves none, and one of
-    this name that was there before stays as it is. Devices and pipes are written to directly.
+    A context manager: leaving it completes the file. After an error there is no new file, and an
+    existing file stays unchanged. Devices and pipes are written to directly.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,21 +69,21 @@ class OutputFile(io.RawIOBase):
             while written < len(view):
                 written += self._file.write(view[written:])
         except OSError as error:
-            # Libraries that write here may not pass on what is raised.
+            # Libraries that write here may hide the error.
             self._error = error
             raise self._problem(error) from error
         return written
 
     def readable(self) -> bool:
-        """Nothing is read."""
+        """Not readable."""
         return False
 
     def writable(self) -> bool:
-        """Everything is written."""
+        """Writable."""
         return True
 
     def seekable(self) -> bool:
-        """Whether there is a position that can be changed: not of pipes."""
+        """Whether the position can be changed; not in pipes."""
         return self._file.seekable()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -98,12 +98,12 @@ class OutputFile(io.RawIOBase):
         """
         Complete the file and give it its name.
 
-        :raises OutputError: if something could not be written; there is no file then.
+        :raises OutputError: if the file could not be written; there is no file then.
         """
         try:
             if self._error is None:
                 if self._temporary:
-                    # Some file systems say only now that they are full.
+                    # Some file systems report only now that they are full.
                     os.fsync(self._file.fileno())
                 self._file.close()
                 if self._temporary:
@@ -116,7 +116,7 @@ class OutputFile(io.RawIOBase):
             raise self._problem(self._error) from self._error
 
     def discard(self) -> None:
-        """Leave no file; after :meth:`commit`, do nothing."""
+        """Remove the file; do nothing after :meth:`commit`."""
         with suppress(OSError):
             self._file.close()
         if self._temporary:
@@ -133,7 +133,7 @@ class OutputFile(io.RawIOBase):
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        """Complete the file, or leave none."""
+        """Complete the file, or remove it after an error."""
         if kind is None:
             self.commit()
         else:
@@ -144,7 +144,7 @@ class OutputFile(io.RawIOBase):
 
 
 def temporary_name(path: Path) -> Path:
-    """Return a name in the same folder, of a file that is not complete."""
+    """Return a temporary name in the same folder."""
     return path.with_name(f'.{secrets.token_hex(4)}.part')
 
 
@@ -162,7 +162,7 @@ def write_image(path: Path, image: BgrImage) -> None:
     """
     Write an image file.
 
-    :param path: its suffix says of which kind.
+    :param path: the suffix decides the format.
     :raises OutputError: if it cannot be written, or OpenCV does not know the suffix.
     """
     try:
@@ -174,11 +174,9 @@ def write_image(path: Path, image: BgrImage) -> None:
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     """
-    See that nothing is written over what is read, nor twice into one file.
+    Check that no output is an input or another output, also through links and hard links.
 
-    Links are followed, and hard links are known.
-
-    :raises OutputError: if something would be.
+    :raises OutputError: if one is.
     """
     read = {_identity(path) for path in inputs}
     written: dict[object, Path] = {}
@@ -187,7 +185,7 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         if identity is None:
             continue
         if identity in read:
-            raise OutputError(f'{output} is what is read; write to another place')
+            raise OutputError(f'{output} is the input; write to another file')
         if identity in written:
             raise OutputError(
                 f'{output} and {written[identity]} are the same file; give one another name'
@@ -196,7 +194,7 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 
 def _identity(path: Path) -> object:
-    """Return what two names of one file have in common; None for devices, pipes and no path."""
+    """Return the identity of a file, for all its names; None for devices, pipes and no path."""
     try:
         state = path.stat()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Files that somebody else wrote: whatever is in them, reading them takes bounded resources."""
+"""Reading of untrusted files with bounded resources."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MAX_YAML = 1 << 20
 
 def check_regular(path: Path) -> None:
     """
-    Refuse what is no regular file: opening or reading a pipe or a device may wait for ever.
+    Refuse anything but a regular file: opening or reading a pipe or device may wait for ever.
 
-    :raises OSError: if it is none, or not there; its `strerror` says it.
+    :raises OSError: if it is no regular file or does not exist, with the reason in `strerror`.
     """
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
@@ -42,10 +42,10 @@ def read_bytes(path: Path, limit: int, what: str = 'file') -> bytes:
     """
     Read a file whole.
 
-    :param limit: the largest size in bytes that makes sense.
+    :param limit: largest plausible size in bytes.
     :param what: kind of file, for errors.
-    :raises SourceError: if it cannot be read, is no regular file (a device or pipe may never end)
-        or is larger.
+    :raises SourceError: if it cannot be read, is larger, or is no regular file (a device or pipe
+        may never end).
     """
     try:
         with open_regular(path) as file:
@@ -62,8 +62,7 @@ class _PlainLoader(yaml.SafeLoader):
     """
     Reads YAML without aliases and huge numbers.
 
-    A few aliases that name each other make values of any size. ROS refuses them in parameter
-    files, too.
+    Nested aliases can make values of any size. ROS refuses aliases in parameter files, too.
     """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -84,12 +83,12 @@ _PlainLoader.add_constructor('tag:yaml.org,2002:int', _construct_integer)
 
 def parse_yaml(content: str) -> Any:
     """
-    Return what YAML says.
+    Return the content of a YAML text.
 
-    :raises ValueError: if it is none, or has what is left out here.
+    :raises ValueError: if it is no YAML, or has aliases or huge numbers.
     """
     try:
-        # It is a safe loader that knows less.
+        # A safe loader with fewer features.
         return yaml.load(content, _PlainLoader)  # noqa: S506
     except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise ValueError(' '.join(str(error).split()) or type(error).__name__) from error
@@ -97,10 +96,10 @@ def parse_yaml(content: str) -> Any:
 
 def read_yaml_text(path: Path, what: str = 'file') -> str:
     """
-    Read a file in UTF-8 that is no larger than YAML that somebody wrote.
+    Read a UTF-8 file of the size of a handwritten YAML file at most.
 
     :param what: kind of file, for errors.
-    :raises SourceError: if it cannot be read; it names the file.
+    :raises SourceError: if it cannot be read; with the path.
     """
     try:
         return read_bytes(path, _MAX_YAML, what).decode('utf-8-sig')
@@ -113,7 +112,7 @@ def load_yaml(path: Path, what: str = 'file') -> Any:
     Read a YAML file in UTF-8.
 
     :param what: kind of file, for errors.
-    :raises SourceError: if it cannot be read or is no YAML; it names the file.
+    :raises SourceError: if it cannot be read or is no YAML; with the path.
     """
     content = read_yaml_text(path, what)
     try:

@@ -14,22 +14,22 @@ def scale(
     interpolation: int = cv2.INTER_LINEAR,
 ) -> None:
     """
-    Scale an image to the size of another one, and write it there.
+    Scale an image into another array of any size.
 
     :param image: uint8 BGR, shape ``(height, width, 3)``.
-    :param target: likewise, of any size.
-    :param exact: whether the result may not depend on the machine; otherwise, where OpenCV has
-        Intel's primitives, it takes half of the time, and values may be off by one.
-    :param interpolation: of OpenCV.
-    :raises ImageError: if the image is empty, or not uint8 of as many channels as the target.
+    :param target: uint8 BGR, of any size.
+    :param exact: give the same result on every machine; otherwise OpenCV may use Intel's
+        primitives, which take half of the time, and values may be off by one.
+    :param interpolation: a constant of OpenCV.
+    :raises ImageError: if the image is empty, not uint8, or has other channels than the target.
     """
-    # OpenCV would write to an array of its own, and the target would keep the image before.
+    # OpenCV would write to a new array, and the target would keep the old image.
     if image.dtype != target.dtype or image.shape[2:] != target.shape[2:] or not image.size:
         raise ImageError(
             f'an image is {image.dtype} of shape {image.shape}, expected {target.dtype} of shape '
             f'{("height", "width", *target.shape[2:])}'
         )
-    # OpenCV 4.5 takes a single pixel for something else than an image.
+    # OpenCV 4.5 does not accept a single pixel as an image.
     if image.size == 3:
         image = image.repeat(2, axis=0)
     # A property of the thread.

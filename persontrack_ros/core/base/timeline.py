@@ -1,12 +1,12 @@
 """
-The time of an image stream: by its stamps, or by arrival while these stand still.
+The time of an image stream: by its stamps, or by arrival while the stamps are unusable.
 
-- The tracks end where the stamps go back by more than a threshold, or ahead by more than a minute
-  at once: a bag that loops or is wound on.
-- While the stamps do not advance, or jump back again and again as those of two publishers with
-  clocks of their own do, arrival counts.
+- The tracks end when the stamps go back by more than a threshold, or ahead by more than a minute
+  at once, as in a bag that loops or skips.
+- The time of arrival is used while the stamps do not advance, or jump back repeatedly, as with two
+  publishers with different clocks.
 
-The speed at which stamps advance proves nothing: bags are played fast and slowly.
+The speed of the stamps is not checked: bags are played at any speed.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Any, NamedTuple, Optional
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 
 SECOND = 1_000_000_000
-# Seconds ahead from which the clock was set, or the bag wound on.
+# Seconds ahead from which the stamps have jumped.
 FORWARD_JUMP = 60.0
-# A stamp stands still where it advances by less than this part of the time that passed.
+# A stamp does not advance if its step is below this part of the elapsed time.
 _STANDSTILL = 1e-5
-# So many steps back in the newest images are those of two clocks, not of a bag that loops.
+# Number of steps back in the newest images that means two clocks instead of a bag that loops.
 _BACK = 5
 _NEWEST = 20
 
 _ZERO = 'are 0, as of a driver that never sets header.stamp'
 _WHOLE = 'have whole seconds only'
 _STILL = 'do not advance'
-_TO_AND_FRO = 'go to and fro, as of several publishers with clocks of their own'
+_BACK_AND_FORTH = 'go back and forth, as of several publishers with clocks of their own'
 _OVERFLOW = 'have a nanosec above 999999999, which is a fault of the driver'
 
 
@@ -37,11 +37,11 @@ class Moment(NamedTuple):
     """
     When an image was taken.
 
-    :ivar time: in nanoseconds; the stamp where that tells the time.
+    :ivar time: in nanoseconds; the stamp if that is usable, else the time of arrival.
     :ivar restart: whether the tracks end before this image.
-    :ivar jump: what the stamps did that ends them, if that is news; else empty.
-    :ivar faults: other faults of the stamps, each once.
-    :ivar stamped: whether the stamp of the image tells the time; else it arrived then.
+    :ivar jump: description of a jump of the stamps that was not reported yet; else empty.
+    :ivar faults: other faults of the stamps, each reported once.
+    :ivar stamped: whether `time` is the stamp.
     """
 
     time: int
@@ -55,14 +55,14 @@ class Timeline:
     """
     Returns when each image was taken.
 
-    A jump of simulated time shows in the clock or in the stamps first; it is reported once.
+    A jump of simulated time appears in the clock or in the stamps first; it is reported once.
     """
 
     def __init__(self, instead: str = 'the time of arrival') -> None:
         """
-        Begin without a stamp.
+        Start without a stamp.
 
-        :param instead: what `arrival` is, for the faults.
+        :param instead: name of the time that `arrival` is, for the faults.
         """
         self._instead = instead
         self._lock = threading.Lock()
@@ -76,15 +76,15 @@ class Timeline:
         self._reported: set[str] = set()
 
     def describe(self, fault: str) -> str:
-        """Add to a fault what counts instead of the stamps."""
+        """Add to a fault the time that is used instead of the stamps."""
         return f'{fault}: going by {self._instead}'
 
     def clock_jumped(self, before: int, now: int, threshold: float) -> bool:
         """
-        Note a jump of the clock from `before` to `now`, in nanoseconds.
+        Record a jump of the clock from `before` to `now`, in nanoseconds.
 
-        :param threshold: the least jump back that counts, in seconds.
-        :returns: whether this is news, because of which the next image begins anew.
+        :param threshold: the smallest jump back that counts, in seconds.
+        :returns: whether the jump is new, so that the tracks end before the next image.
         """
         # Simulated time is zero until the first message of the clock, which is no jump.
         if before == 0:
@@ -94,7 +94,7 @@ class Timeline:
             if self._stamp is None or -threshold <= delta <= FORWARD_JUMP:
                 return False
             newest = before if self._still else self._stamp
-            # Images with stamps from after the jump may have come before it.
+            # Images with stamps from after the jump may arrive before it.
             if abs(newest - now) <= threshold * SECOND or (newest < now) == (delta < 0):
                 return False
             self._clock_jumped = True
@@ -102,11 +102,11 @@ class Timeline:
 
     def advance(self, stamp: int, arrival: int, threshold: float) -> Moment:
         """
-        Note the next image.
+        Return when the next image was taken.
 
         :param stamp: in nanoseconds.
-        :param arrival: when it came, in nanoseconds, by any clock that is good.
-        :param threshold: the least jump back that counts, in seconds.
+        :param arrival: time of arrival in nanoseconds, by any reliable clock.
+        :param threshold: the smallest jump back that counts, in seconds.
         """
         with self._lock:
             moment = self._judge(stamp, arrival, threshold)
@@ -114,7 +114,7 @@ class Timeline:
             return moment
 
     def advance_to(self, header: Any, arrival: int, threshold: float) -> Moment:
-        """Note the next image, by its ``std_msgs/msg/Header``; see :meth:`advance`."""
+        """Call :meth:`advance` for an image with this ``std_msgs/msg/Header``."""
         moment = self.advance(stamp_to_nanoseconds(header), arrival, threshold)
         if header.stamp.nanosec >= SECOND and _OVERFLOW not in self._reported:
             self._reported.add(_OVERFLOW)
@@ -129,7 +129,7 @@ class Timeline:
         waited = max(0, arrival - self._arrival)
         self._back.append(step < 0 and not cut)
         if sum(self._back) >= _BACK:
-            return self._arrived(self._time + waited, cut, _TO_AND_FRO)
+            return self._arrived(self._time + waited, cut, _BACK_AND_FORTH)
         whole = stamp % SECOND == 0
         if -threshold * SECOND <= step <= waited * _STANDSTILL:
             self._still += 1
@@ -144,7 +144,7 @@ class Timeline:
             return Moment(stamp, cut)
         self._still = 0
         self._ticks = whole
-        # From where arrival counted until now.
+        # Relative to the time of arrival if that was used until now.
         change = stamp - (self._time if step > 0 else self._stamp)
         back = change < -threshold * SECOND
         if not back and step - waited <= FORWARD_JUMP * SECOND:
@@ -153,7 +153,7 @@ class Timeline:
         return Moment(stamp, True, '' if cut else f'{what} {abs(change) / SECOND:.3f} s')
 
     def _arrived(self, time: int, cut: bool, fault: str) -> Moment:
-        """Return the time by arrival, and the fault the first time."""
+        """Return the time by arrival, with the fault if it is new."""
         news = () if fault in self._reported else (self.describe(fault),)
         self._reported.add(fault)
         return Moment(time, cut, '', news, False)

@@ -1,4 +1,4 @@
-"""What the command line tells its user beside results."""
+"""Warnings of the command line."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import sys
 
 
 def warn(text: str) -> None:
-    """Tell the user of something that does not keep the command from going on."""
+    """Print a warning; the command goes on."""
     print('persontrack: warning:', *text.split(), file=sys.stderr)

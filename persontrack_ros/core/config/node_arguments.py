@@ -12,7 +12,7 @@ def node_arguments(
     """
     Return the arguments that give a node parameters and remappings (``OLD:=NEW``).
 
-    Texts stay texts, whatever they look like: a source named 0 is no integer.
+    Strings stay strings: the source '0' does not become an integer.
     """
     arguments = ['--ros-args']
     for name, value in parameters.items():

@@ -1,7 +1,7 @@
 """
-The parameters of nodes that are not those of the tracker, which are in the core.
+The parameters that only nodes have, in addition to those of the tracker.
 
-ROS need not be installed to read them.
+This module works without ROS.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ DETECTIONS = 'detections'
 # The value of `detections.class_id` that takes detections of all classes.
 ANY_CLASS = 'any'
 
-# The default of `time.jump_threshold`, which holds where there is no node, too.
+# The default of `time.jump_threshold`, also used without a node.
 JUMP_THRESHOLD = 1.0
 
-# The value of `target` that takes who is nearest.
+# The value of `target` that follows the nearest person.
 NEAREST = 'nearest'
 
-# The parameter of cameras_node; given to its process, it reaches the trackers there, too.
+# The parameter of cameras_node; set for its process, it reaches the trackers in it, too.
 CAMERAS = 'cameras'
 
 
@@ -36,29 +36,29 @@ def camera_names(text: str) -> list[str]:
     """
     Return the names in the parameter `cameras`.
 
-    :raises SettingsError: if there is none, or they are no different names of namespaces.
+    :raises SettingsError: if there is none, or they are not distinct, valid namespaces.
     """
     names = text.split()
     if not names:
         raise SettingsError('cameras is empty: name at least one')
     for name in names:
-        # ROS allows about 250 letters for the name of a topic, in which this is a part.
-        if not re.fullmatch(r'[A-Za-z_]\w{0,99}', name, re.ASCII) or names.count(name) > 1:
-            raise SettingsError(f'cameras: {name[:100]!r} is no name of its own for a namespace')
+        # ROS allows about 250 characters for a topic name, which contains this name.
+        if not re.fullmatch(r'(?!.*__)[A-Za-z_]\w{0,99}', name, re.ASCII) or names.count(name) > 1:
+            raise SettingsError(f'cameras: {name[:100]!r} is no valid namespace, or occurs twice')
     return names
 
 
-# What is judged: name, whether low is bad, default of warn, largest value, when it is bad.
+# Diagnostics with limits: name, whether low is bad, default of warn, largest value, meaning.
 _JUDGED = (
-    ('silence', False, 5.0, 3600.0, 'nothing came in for more than so many seconds'),
+    ('silence', False, 5.0, 3600.0, 'no image arrived for more than this number of seconds'),
     (
         'latency',
         False,
         0.0,
         3600.0,
-        'the 99 % quantile of the time from arrival to tracks is more than so many seconds',
+        'the 99 % quantile of the time from arrival to tracks exceeds this number of seconds',
     ),
-    ('rate', True, 0.0, 1000.0, 'fewer than so many images are processed per second'),
+    ('rate', True, 0.0, 1000.0, 'fewer than this number of images are processed per second'),
 )
 
 # Of the node `person_tracker` alone.
@@ -66,12 +66,12 @@ NODE_PARAMETERS = (
     Parameter(
         'autostart',
         True,
-        'Configure and activate at the start; switch it off where a lifecycle manager does that.',
+        'Configure and activate at the start; set it to false if a lifecycle manager does that.',
     ),
     Parameter(
         'input',
         IMAGE,
-        'What is subscribed: image; image+detections, where detections of another node replace '
+        'Subscriptions: image; image+detections, where detections of another node replace '
         'those of the built-in detector if detector.model is none, and are added to them if not; '
         'or detections alone, without images.',
         choices=(IMAGE, IMAGE_AND_DETECTIONS, DETECTIONS),
@@ -85,7 +85,7 @@ NODE_PARAMETERS = (
     Parameter(
         'depth',
         False,
-        'Subscribe to depth_image, which has to be registered to the images, and to camera_info; '
+        'Subscribe to depth_image, which must be registered to the images, and to camera_info; '
         'publish tracks_3d and markers.',
     ),
     Parameter(
@@ -98,22 +98,22 @@ NODE_PARAMETERS = (
     Parameter(
         'target_frame',
         '',
-        'Frame of tracks_3d and markers, which tf knows, stands still and has z up, such as odom '
+        'Fixed frame of tracks_3d and markers, known to tf and with z up, such as odom '
         'or map: boxes are upright in it, and persons have a velocity; empty: the frame of the '
         'camera.',
     ),
     Parameter(
         'target',
         '',
-        'Whom target_pose follows: the id of a track, until ids begin anew; nearest, who is '
-        'nearest when it is set, until they are lost for good; or nobody where it is empty. '
+        'Target of target_pose: the id of a track, until ids begin anew; nearest, the person '
+        'who is nearest when it is set, until they are lost for good; empty for no target. '
         'Needs depth and target_frame.',
         runtime=True,
     ),
     Parameter(
         'detections.class_id',
         'person',
-        'Of the detections of another node, those of this class are tracked; any: all.',
+        'Class of the detections of another node that are tracked; any: all classes.',
         runtime=True,
     ),
     Parameter(
@@ -136,7 +136,7 @@ NODE_PARAMETERS = (
     Parameter(
         'state_file',
         '',
-        'File of the services ~/save_state and ~/load_state; they refuse where it is empty.',
+        'File of the services ~/save_state and ~/load_state; they fail if it is empty.',
         runtime=True,
     ),
     Parameter(
@@ -178,7 +178,7 @@ PUBLISHER_PARAMETERS = (
     Parameter(
         'rate',
         0.0,
-        'Images per second; 0 means at the times that the source says.',
+        'Images per second; 0 uses the times of the source.',
         minimum=0.0,
         maximum=1000.0,
     ),
@@ -210,15 +210,15 @@ PUBLISHER_PARAMETERS = (
     Parameter(
         'wait_for_tracker',
         False,
-        'Publish an image only when the tracks of the one before it have come, so that none is '
+        'Publish an image only when the tracks of the last one have arrived, so that none is '
         'dropped; rate is not kept then.',
     ),
 )
 
 
 def target_id(target: str) -> Optional[int]:
-    """Return the id of the track that a value of `target` names; None if it names none."""
-    # As they are published: 007 is no id, and 20 digits are none.
+    """Return the id in a value of `target`; None if it is no id."""
+    # As published: 007 is no id, and neither are 20 digits.
     if not (target.isascii() and target.isdecimal()) or target[0] == '0' or len(target) > 18:
         return None
     return int(target)
@@ -226,18 +226,18 @@ def target_id(target: str) -> Optional[int]:
 
 def check_options(options: Mapping[str, Any]) -> None:
     """
-    Check what the parameters of the node mean together.
+    Check the parameters of the node for contradictions.
 
-    :raises SettingsError: if an error would come before its warning, or depth
-        lacks images.
+    :raises SettingsError: if a limit of an error is below that of its warning, or `depth` is set
+        without images.
     """
     if options['depth'] and options['input'] == DETECTIONS:
-        raise SettingsError('depth belongs to images: it cannot be used where input is detections')
+        raise SettingsError('depth needs images: it cannot be used with input: detections')
     target = options['target']
     if target not in ('', NEAREST) and target_id(target) is None:
         raise SettingsError(f'target: {target!r} is neither the id of a track nor {NEAREST}')
     if target and not (options['depth'] and options['target_frame']):
-        raise SettingsError('target needs to know where persons are: set depth and target_frame')
+        raise SettingsError('target needs 3D positions: set depth and target_frame')
     for name, low, *_ in _JUDGED:
         warn, error = (options[f'diagnostics.{name}_{level}'] for level in ('warn', 'error'))
         if warn and error and (error > warn if low else error < warn):
@@ -251,7 +251,7 @@ def _check_frame(options: Mapping[str, Any], settings: Settings) -> None:
     """
     Check the fixed frame.
 
-    :raises SettingsError: if there is none and tf is needed, or one that is not.
+    :raises SettingsError: if it is required and missing, or set without use.
     """
     frame = options['target_frame']
     if frame.startswith('/'):
@@ -261,12 +261,10 @@ def _check_frame(options: Mapping[str, Any], settings: Settings) -> None:
         )
     by_tf = settings.tracker.camera_motion == TF
     if by_tf and not options['target_frame']:
-        raise SettingsError(
-            'tracker.camera_motion: tf needs a frame that stands still: set target_frame'
-        )
+        raise SettingsError('tracker.camera_motion: tf needs a fixed frame: set target_frame')
     if options['target_frame'] and not (options['depth'] or by_tf):
         raise SettingsError(
-            'target_frame is that of tracks_3d and markers: set depth as well, or '
+            'target_frame is the frame of tracks_3d and markers: set depth as well, or '
             'tracker.camera_motion: tf'
         )
 
@@ -280,8 +278,8 @@ class Configuration(NamedTuple):
     """
     The values of all parameters of the node `person_tracker`, checked together.
 
-    :ivar settings: those of the tracker.
-    :ivar options: those of the node alone, by dotted name.
+    :ivar settings: parameters of the tracker.
+    :ivar options: other parameters of the node, by dotted name.
     """
 
     settings: Settings = Settings()
@@ -303,7 +301,7 @@ class Configuration(NamedTuple):
         settings = Settings.from_values(others, base=self.settings)
         if settings.detector.ignore and options['input'] == DETECTIONS:
             raise SettingsError(
-                'detector.ignore belongs to images: it cannot be used where input is detections'
+                'detector.ignore needs images: it cannot be used with input: detections'
             )
         _check_frame(options, settings)
         return Configuration(settings, options)

@@ -2,8 +2,8 @@
 Parameter files of ROS: YAML, read by the rules of rcl without ROS.
 
 Source: parse.c of rcl_yaml_param_parser and node.cpp of rclpy, which are the same from Humble on.
-Nodes, wildcards and types are as there. What rcl alone knows (octal and hexadecimal fractions,
-numbers out of range, a parameter twice with two types) is not; in a node, rcl decides.
+Nodes, wildcards and types work as in ROS. Corner cases of rcl (octal and hexadecimal fractions,
+numbers out of range, a parameter twice with two types) do not; in a node, rcl decides.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NAME = re.compile(r'[A-Za-z_]\w*|\*\*?', re.ASCII)
 
 
 def is_foreign(name: str) -> bool:
-    """Tell whether a parameter is one that ROS itself may have on a node."""
+    """Return whether ROS itself may declare a parameter on a node."""
     return name in _FOREIGN or name.startswith(_FOREIGN_GROUPS)
 
 
@@ -77,7 +77,7 @@ class ParameterFile:
             raise SettingsError(f'{path} is no ROS parameter file: no node is in it; {_EXAMPLE}')
 
     def applies(self, entry: str, node: str) -> bool:
-        """Tell whether an entry is for a node, given by its full name."""
+        """Return whether an entry applies to a node, given by its full name."""
         pattern = _full_name(entry).replace('/*', r'(/\w+)')
         return re.fullmatch(pattern, node, re.ASCII) is not None
 
@@ -97,7 +97,7 @@ class ParameterFile:
             previous = key.value
             if key.value != _KEY:
                 if name and '/' in key.value:
-                    # rcl forgets only the last part of it, and misreads the names that follow.
+                    # rcl drops only the last part of it, and misreads the names that follow.
                     raise self._refusal(
                         key, f'{key.value} has a / below {name}; write the whole name at the top'
                     )
@@ -107,7 +107,7 @@ class ParameterFile:
             if not name:
                 raise self._refusal(key, f'no node is named above {_KEY}')
             if not all(_NAME.fullmatch(part) for part in _full_name(name)[1:].split('/')):
-                raise self._refusal(key, f'{name!r} can be the name of no node')
+                raise self._refusal(key, f'{name!r} is no valid node name')
             self._read_parameters(value, '', self.entries.setdefault(name, {}))
 
     def _read_parameters(self, tree: Any, prefix: str, found: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ class ParameterFile:
         raise self._refusal(tree, f'{name} has no value')
 
     def _pairs(self, tree: Any, problem: str) -> list[tuple[Any, Any]]:
-        """Return keys and values of a mapping, or refuse what is none."""
+        """Return keys and values of a mapping; SettingsError for other nodes of YAML."""
         if not isinstance(tree, yaml.MappingNode):
             raise self._refusal(tree, problem)
         for key, _ in tree.value:
@@ -152,11 +152,11 @@ def read_settings(
     path: Path, report: Callable[[str], None], node: Optional[str] = None
 ) -> Settings:
     """
-    Return the parameters that a file has for a tracker.
+    Return the parameters of a file for a tracker.
 
-    :param report: gets a line for each name that is none of the node's, and what is left out.
-    :param node: full name of the node. None is ``/person_tracker`` or, where nothing in the file
-        is for that, the only other person_tracker it names.
+    :param report: called with a line for each unknown name, and for entries that are left out.
+    :param node: full name of the node. None is ``/person_tracker`` or, if the file has nothing for
+        that, its only other person_tracker.
     :raises SettingsError: as the node refuses the file or a value, or if `node` is needed.
     """
     file = ParameterFile(path)
@@ -190,7 +190,7 @@ def _full_name(entry: str) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes whose tags are those that are written, and knows no aliases."""
+    """Composes nodes with the tags as written, without aliases."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         return ''
@@ -203,7 +203,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _scalar(node: Any) -> Any:
-    """Return the value of a scalar as rcl takes it."""
+    """Return the value of a scalar, converted as in rcl."""
     text: str = node.value
     if node.tag == _TEXT_TAG or node.style in ("'", '"'):
         return text

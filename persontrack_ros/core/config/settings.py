@@ -1,8 +1,8 @@
 """
-The parameters of the tracker: the one place that declares their names, defaults and ranges.
+The parameters of the tracker: the only declaration of their names, defaults and ranges.
 
 The node's ROS parameters, the YAML file, the command line and the tables in docs/nodes are all
-made from, or checked against, what stands here.
+made from, or checked against, this module.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Parameter:
     :ivar default: its type is the type of the parameter.
     :ivar minimum: smallest allowed number, included.
     :ivar maximum: largest allowed number, included.
-    :ivar choices: allowed texts; empty where any text is.
+    :ivar choices: allowed texts; empty if any text is allowed.
     :ivar runtime: whether it can change while the tracker runs.
     """
 
@@ -47,7 +47,7 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """The allowed values in words; empty where all are allowed."""
+        """The allowed values in words; empty if all are allowed."""
         if self.choices:
             return ', '.join(self.choices)
         if self.minimum is not None and self.maximum is not None:
@@ -56,9 +56,9 @@ class Parameter:
 
     def check(self, value: Any) -> Value:
         """
-        Return the value, an integer converted where a float or a text is wanted.
+        Return the value; an integer is converted where a float or a text is wanted.
 
-        YAML takes the text 0 (a camera, or a class) and the number 5 of 5.0 for integers.
+        YAML reads 0 (a camera or a class) and 5 (for 5.0) as integers.
 
         :raises SettingsError: if it has another type or lies outside the range.
         """
@@ -79,7 +79,7 @@ class Parameter:
             or (self.maximum is not None and value > self.maximum)
         ):
             raise SettingsError(f'{self.name}: {value} is not in the range {self.allowed}')
-        # A text may be empty where that is the default, and then means that there is none.
+        # A text may be empty only if that is the default; it then means "none".
         if self.type is str and not value and self.default:
             raise SettingsError(f'{self.name}: must not be empty')
         return cast(Value, value)
@@ -90,11 +90,11 @@ REPLACED = ('tracker.max_lost_time', 'tracker.forget_at_border', 'reid.shared_ga
 
 
 def no_such_parameter(name: str, known: Iterable[str]) -> str:
-    """Say that a parameter does not exist, and which one is meant."""
+    """Return the error for an unknown parameter, with similar names."""
     if name in REPLACED:
         return (
-            f'{name}: no such parameter any more; set tracker.remember, the seconds for which who '
-            'left is known again (0: who comes back gets a new id)'
+            f'{name}: no such parameter any more; set tracker.remember, the seconds for which '
+            'persons who left are re-identified (0: a person who returns gets a new id)'
         )
     names = list(known)
     near = [each for each in names if each.endswith(f'.{name}')]
@@ -139,7 +139,7 @@ class DetectorSettings:
     device: str = _parameter('AUTO', _DEVICE)
     score_threshold: float = _parameter(
         0.0,
-        'Detections below this confidence are ignored; 0 takes the threshold of the model, which '
+        'Detections below this confidence are ignored; 0 uses the threshold of the model, which '
         'is 0.5 for the default one.',
         minimum=0.0,
         maximum=1.0,
@@ -147,7 +147,7 @@ class DetectorSettings:
     )
     interval: int = _parameter(
         1,
-        'Persons are detected in every so many images, 1 for all; in those between, the tracks '
+        'Persons are detected in every n-th image, 1 for all; in the images between, the tracks '
         'are published as predicted, which costs next to nothing.',
         minimum=1,
         maximum=100,
@@ -155,14 +155,14 @@ class DetectorSettings:
     )
     skip_still: bool = _parameter(
         False,
-        'Where nothing changed in the image, the persons found last are taken again, for a second '
-        'at most; for cameras that stand still.',
+        'If nothing changed in the image, the last detections are used again, for a second '
+        'at most; for fixed cameras.',
         runtime=True,
     )
     ignore: str = _parameter(
         '',
-        'Image file (white there), or polygons in a YAML file that `persontrack mask` makes: who '
-        'stands in these areas of the image is not detected; empty: everybody is.',
+        'Image file (white areas), or polygons in a YAML file that `persontrack mask` makes: '
+        'persons who stand in these areas of the image are ignored; empty: no areas.',
     )
 
 
@@ -183,7 +183,7 @@ class ReidSettings:
     device: str = _parameter('AUTO', _DEVICE)
     every_frame: bool = _parameter(
         False,
-        'Compute the embedding of every person in every image, not only where somebody is near or '
+        'Compute the embedding of every person in every image, not only if another one is near or '
         'tracker.refresh_time is over; about half as fast.',
         runtime=True,
     )
@@ -195,25 +195,26 @@ class InferenceSettings:
 
     hint: str = _parameter(
         'auto',
-        'What OpenVINO makes fast: latency, one image, or throughput, many; auto is throughput '
-        'for re-identification and where `persontrack run` reads a file, latency otherwise.',
+        'Optimize OpenVINO for the latency of one image or the throughput of many; auto: '
+        'throughput for re-identification and where `persontrack run` reads a file, latency '
+        'otherwise.',
         choices=('auto', 'latency', 'throughput'),
     )
     threads: int = _parameter(
         0,
-        'Threads of a CPU for each model; 0 takes what suits the hint, all cores.',
+        'CPU threads for each model; 0 uses what suits the hint, all cores.',
         minimum=0,
         maximum=1024,
     )
     streams: int = _parameter(
         0,
-        'Images that a CPU or GPU works on at once; 0 takes what suits the hint.',
+        'Images that a CPU or GPU processes in parallel; 0 uses what suits the hint.',
         minimum=0,
         maximum=1024,
     )
     precision: str = _parameter(
         'auto',
-        'Arithmetic: auto is what the device is fastest with, bf16 on newer CPUs and f16 on GPUs; '
+        'Arithmetic: auto is the fastest on the device, bf16 on newer CPUs and f16 on GPUs; '
         'f32 gives the same tracks on every CPU.',
         choices=('auto', 'f32', 'f16', 'bf16'),
     )
@@ -229,20 +230,20 @@ class TrackerSettings:
     """
     Parameters ``tracker.*``.
 
-    Those that only one of the algorithms has name it at the start of their description.
+    The description of a parameter of only one algorithm begins with the name of the algorithm.
     """
 
     algorithm: str = _parameter(
         'persistent',
-        'Tracking algorithm: persistent keeps identities best; deep_sort is the one of the paper; '
+        'Tracking algorithm: persistent keeps ids best; deep_sort is the algorithm of the paper; '
         'none: the node only detects.',
         choices=('persistent', 'deep_sort', NONE),
     )
     camera_motion: str = _parameter(
         'none',
         'affine: shift, rotation and zoom of a moving camera are estimated from the background, '
-        'which takes 1 to 3 ms per image; tf: the camera turns in target_frame as tf says (in the '
-        'node alone); none: the camera stands still.',
+        'which takes 1 to 3 ms per image; tf: the rotation of the camera in target_frame, from tf '
+        '(only in the node); none: the camera stands still.',
         choices=('none', AFFINE, TF),
     )
     n_init: int = _parameter(
@@ -255,14 +256,14 @@ class TrackerSettings:
     )
     remember: float = _parameter(
         0.0,
-        'persistent: so long after leaving, a person is known again by their looks, and keeps the '
-        'id, in all cameras of a cameras_node; 0: who comes back gets a new id; seconds.',
+        'persistent: for this time after leaving, a person is re-identified and keeps the '
+        'id, in all cameras of a cameras_node; 0: a new id for a person who returns; seconds.',
         minimum=0.0,
         maximum=86400.0,
     )
     refresh_time: float = _parameter(
         5.0,
-        'persistent: the embedding of a person whom nobody comes near is renewed after this time; '
+        'persistent: the embedding of a person without others nearby is renewed after this time; '
         'seconds.',
         minimum=0.0,
         maximum=3600.0,
@@ -322,7 +323,7 @@ class DrawingSettings:
     )
     trails: float = _parameter(
         0.0,
-        'Draw where the feet of each person were in the last so many seconds; 0: not.',
+        'Draw the path of the feet of each person over this number of seconds; 0: no trails.',
         minimum=0.0,
         maximum=60.0,
         runtime=True,
@@ -343,19 +344,19 @@ class Settings:
         """
         Check every value.
 
-        :raises SettingsError: naming the first parameter that is wrong, or where two contradict.
+        :raises SettingsError: naming the first wrong parameter, or two that contradict each other.
         """
         for parameter in PARAMETERS:
             group, name = parameter.name.split('.')
             settings = getattr(self, group)
             object.__setattr__(settings, name, parameter.check(getattr(settings, name)))
         if self.tracker.remember and self.reid.model == NONE:
-            raise SettingsError('tracker.remember knows persons by their looks: set reid.model')
+            raise SettingsError('tracker.remember needs embeddings: set reid.model')
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], base: Optional[Settings] = None) -> Settings:
         """
-        Make settings from values by dotted name; the others stay as in `base`, or the defaults.
+        Make settings from values by dotted name; other values come from `base` or the defaults.
 
         :raises SettingsError: if a name is unknown or a value is not allowed.
         """

@@ -3,7 +3,7 @@ Trackers to compare with: those of the package trackers, with its defaults.
 
 SORT: Bewley et al., ICIP 2016. ByteTrack: Zhang et al., ECCV 2022. OC-SORT: Cao et al., CVPR 2023.
 BoT-SORT: Aharon et al., 2022, here without camera motion, as there are no images. C-BIoU: Yang et
-al., WACV 2023. None of them looks at persons: embeddings are not used.
+al., WACV 2023. None of them uses embeddings.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.evaluation.recording import Recording
 
-# For how many frames at 30 per second a lost person is waited for: the default, and twice that.
+# Frames at 30 per second for which a lost track is kept: the default, and twice that.
 BUFFERS = (30, 60)
 
-# What the package trackers calls each, and what differs from its defaults.
+# Name of each in the package trackers, and settings that differ from its defaults.
 _TRACKERS: dict[str, tuple[str, dict[str, bool]]] = {
     'SORT': ('SORTTracker', {}),
     'ByteTrack': ('ByteTrackTracker', {}),
@@ -36,9 +36,9 @@ def track_with_baseline(
     Track the persons in a recording with another tracker.
 
     :param name: one of `BASELINES`.
-    :param score_threshold: leave out detections below it; 0 means what suits the detector.
-    :param every: use the first of each so many frames only.
-    :param buffer: for how many frames at 30 per second a lost person is waited for.
+    :param score_threshold: ignore detections below it; 0 uses the threshold of the detector.
+    :param every: use every n-th frame only.
+    :param buffer: number of frames at 30 per second for which a lost track is kept.
     :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
         frame, shape ``(N, 7)``.
     :raises OutputError: if the package trackers is not installed, or too old.

@@ -17,21 +17,21 @@ from persontrack_ros.core.base.geometry import FloatArray, as_boxes, iou
 Boxes = Mapping[int, FloatArray]
 Frames = Mapping[int, Boxes]
 
-# As IDF1 and MOTA have it.
+# As in IDF1 and MOTA.
 SAME_PERSON_IOU = 0.5
 
 
 @dataclass(frozen=True)
 class Difference:
     """
-    How one frame differs.
+    The differences of one frame.
 
-    :ivar key: of the frame.
-    :ivar only_a: ids in A that B has neither by id nor by place.
-    :ivar only_b: the same the other way round.
-    :ivar renamed: ids of A whose person has another id in B, with that.
+    :ivar key: key of the frame.
+    :ivar only_a: ids in A without the same id or an overlapping box in B.
+    :ivar only_b: ids in B without the same id or an overlapping box in A.
+    :ivar renamed: ids of A whose person has another id in B, with that id.
     :ivar moved: ids in both whose boxes differ, with the number of pixels.
-    :ivar missing: ``A`` or ``B`` if that has no such frame at all.
+    :ivar missing: ``A`` or ``B`` if that run lacks the frame.
     """
 
     key: int
@@ -42,7 +42,7 @@ class Difference:
     missing: str = ''
 
     def __bool__(self) -> bool:
-        """Tell whether there is a difference at all."""
+        """Return whether there is any difference."""
         return bool(self.only_a or self.only_b or self.renamed or self.moved or self.missing)
 
     @property
@@ -70,8 +70,8 @@ def compare(a: Frames, b: Frames, tolerance: float) -> list[Difference]:
     """
     Find the frames that differ.
 
-    :param tolerance: number of pixels that left, top, width and height of a box may differ by;
-        infinite where it is enough that both are about the same person.
+    :param tolerance: largest difference of left, top, width and height of a box in pixels;
+        infinite if overlapping boxes count as equal.
     :returns: one for each frame that differs, in the order of the keys.
     """
     differences = (
@@ -87,9 +87,9 @@ def compare(a: Frames, b: Frames, tolerance: float) -> list[Difference]:
 
 def rename_like(truth: Frames, frames: Frames) -> dict[int, dict[int, FloatArray]]:
     """
-    Give each track the id of the person in the truth that it is with for most of the time.
+    Give each track the id of the person in the ground truth that it overlaps in most frames.
 
-    One track at most gets an id; those that get none have the number -id.
+    Each id is given to one track at most; other tracks get their own id with a minus.
     """
     pairs: dict[tuple[int, int], int] = {}
     for key, persons in truth.items():
@@ -120,7 +120,7 @@ def _compare_frame(key: int, a: Boxes, b: Boxes, tolerance: float) -> Difference
                 both.remove(id_)
         else:
             by = float(np.abs(np.subtract(a[id_], b[id_])).max())
-            # Not below: a number that is none is a difference, too.
+            # Written this way because NaN is a difference, too.
             if not by <= tolerance:
                 moved[id_] = by
     rest_a = {id_: box for id_, box in a.items() if id_ not in both}
@@ -136,7 +136,7 @@ def _compare_frame(key: int, a: Boxes, b: Boxes, tolerance: float) -> Difference
 
 
 def _match(a: Boxes, b: Boxes) -> dict[int, int]:
-    """Pair the boxes that are about the same person, each with one at most."""
+    """Pair the boxes that overlap enough, each with one other at most."""
     overlaps = iou(as_boxes(list(a.values())), as_boxes(list(b.values())))
     overlaps[overlaps < SAME_PERSON_IOU] = 0.0
     ids_a, ids_b = list(a), list(b)

@@ -14,7 +14,7 @@ from persontrack_ros.core.evaluation.comparison import Boxes, Difference, Frames
 
 _GREY = (128, 128, 128)
 _WHITE = (255, 255, 255)
-# Where there are no images, room for the boxes.
+# Space around the boxes if there are no images.
 _BLANK_SIZE = (640, 480)
 
 
@@ -30,7 +30,7 @@ def draw_differences(
 
     Boxes that differ are thick and coloured, the others thin and grey.
 
-    :param titles: what to call each frame.
+    :param titles: title of each frame.
     :param images: by key of the frame; a frame without one is drawn on grey.
     """
     rows = []
@@ -57,7 +57,7 @@ def _draw_side(image: BgrImage, boxes: Boxes, differing: set[int], title: str) -
     canvas = image.copy()
     scale = max(0.4, min(canvas.shape[0] / 900, canvas.shape[1] / 1200))
     line = max(1, round(2 * scale))
-    # Those that differ last, so that nothing hides them.
+    # Draw boxes that differ last, so that nothing hides them.
     for id_ in sorted(boxes, key=lambda id_: id_ in differing):
         left, top, width, height = np.round(boxes[id_]).astype(int).tolist()
         color = track_color(id_) if id_ in differing else _GREY

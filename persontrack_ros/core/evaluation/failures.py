@@ -1,4 +1,4 @@
-"""Where tracks and truth part: who was followed under which id, as a plot and a contact sheet."""
+"""Tracks against ground truth: a plot of the ids of each person, and pictures of id switches."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from persontrack_ros.core.base.output import write_file
 from persontrack_ros.core.drawing import label, track_color
 from persontrack_ros.core.evaluation.scores import Switch
 
-# Pictures of id switches: their side in pixels, what they show in heights of the person, how many
-# switches stand side by side, and how many there are at most.
+# Pictures of id switches: side in pixels, visible area in heights of the person, number of
+# switches side by side, and largest number of switches.
 SIDE = 200
 SHOWN_HEIGHTS = 2.0
 COLUMNS = 4
@@ -29,7 +29,7 @@ _WHITE = (255, 255, 255)
 
 def plot(persons: Mapping[int, Mapping[int, int]], title: str, path: Path) -> None:
     """
-    Draw a line per person over the frames, in the colour of the id; gaps are where it was missed.
+    Draw a line per person over the frames, in the colour of the id, with gaps for missed frames.
 
     :param persons: as `core.evaluation.scores.follow` returns them.
     :param path: a file that ends in .png.
@@ -80,7 +80,7 @@ def contact_sheet(
 
     :param found: at least one switch.
     :param truth: as for `core.evaluation.scores.follow`.
-    :param rows: likewise.
+    :param rows: as for `core.evaluation.scores.follow`.
     :param images: by frame, all that the switches name.
     """
     cells = []
@@ -103,7 +103,7 @@ def contact_sheet(
 def _cell(
     person: int, frame: int, truth: FloatArray, rows: FloatArray, image: BgrImage
 ) -> BgrImage:
-    """Draw the surroundings of a person."""
+    """Draw the image around a person."""
     box = truth[(truth[:, 0] == frame) & (truth[:, 1] == person), 2:6][0]
     scale = SIDE / (SHOWN_HEIGHTS * box[3])
     shift = SIDE / 2 - scale * (box[:2] + box[2:] / 2)
@@ -120,7 +120,7 @@ def _cell(
     for _, id_, *corners in rows[rows[:, 0] == frame, :6]:
         color = track_color(int(id_))
         corner = outline(np.array(corners), color, 1)
-        # Names of persons out of the picture would be moved into it.
+        # Labels of persons outside the picture would be moved into it.
         if 0 <= corner[0] < SIDE and 0 <= corner[1] < SIDE:
             label(cell, str(int(id_)), corner, 0.4, color)
     return cell

@@ -2,7 +2,7 @@
 MOTChallenge text files: ``frame, id, left, top, width, height, score, -1, -1, -1``.
 
 Frames and ids count from 1, boxes are in pixels. Source: Leal-Taixe et al.: MOTChallenge 2015,
-arXiv:1504.01942. What of the ground truth counts: Milan et al.: MOT16, arXiv:1603.00831, and
+arXiv:1504.01942. Rules of the ground truth: Milan et al.: MOT16, arXiv:1603.00831, and
 Dendorfer et al.: MOT20, arXiv:2003.09003, as TrackEval 1.3 does it.
 """
 
@@ -28,7 +28,7 @@ from persontrack_ros.core.base.reading import read_bytes
 from persontrack_ros.core.base.warning import warn
 from persontrack_ros.core.evaluation.scores import MIN_IOU
 
-# More than a day at 30 images per second: every number up to the last one costs time and memory.
+# More than a day at 30 frames per second: every number up to the last one costs time and memory.
 MAX_FRAMES = 3_000_000
 # Whole numbers that a float holds exactly end here.
 _MAX_ID = 2**53
@@ -39,7 +39,7 @@ _MAX_BYTES = 1 << 28
 _MAX_SEQINFO = 1 << 16
 
 # CVAT and MOTChallenge from 2016 on write nine columns into ground truth: the eighth is a class,
-# -1 where there is none. Of ten columns, it is a place in the world (MOT15).
+# -1 where there is none. Of ten columns, it is a position in the world (MOT15).
 _COLUMNS = range(6, 11)
 _WITH_CLASS = (8, 9)
 _PEDESTRIAN = 1
@@ -65,8 +65,8 @@ def read_mot(path: Path) -> FloatArray:
     is a class, and those above 1 are left out with a warning: they are no pedestrians.
 
     :returns: a row ``[frame, id, left, top, width, height, score]`` per line, shape ``(N, 7)``.
-    :raises SourceError: if the file cannot be read or holds something else, a frame is not in 1 to
-        MAX_FRAMES, or an id stands twice in a frame; with the number of the line.
+    :raises SourceError: if the file cannot be read or has another format, a frame is not in 1 to
+        MAX_FRAMES, or an id occurs twice in a frame; with the number of the line.
     """
     lines = _read_pedestrians(path)
     _check_ids(path, lines.rows, lines.numbers)
@@ -75,10 +75,10 @@ def read_mot(path: Path) -> FloatArray:
 
 def read_detections(path: Path) -> FloatArray:
     """
-    Read a file of detections, whose ids mean nothing.
+    Read a file of detections; ids are ignored.
 
     :returns: as :func:`read_mot`.
-    :raises SourceError: as :func:`read_mot`, but for the ids.
+    :raises SourceError: as :func:`read_mot`, except for ids.
     """
     return _read_pedestrians(path).rows
 
@@ -97,7 +97,7 @@ class GroundTruth:
     """
     The ground truth of a sequence.
 
-    :ivar benchmark: one of BENCHMARKS, by whose rule tracks are scored.
+    :ivar benchmark: one of BENCHMARKS; its rule decides how tracks are scored.
     :ivar rows: the persons that count, as :func:`read_mot` returns them.
     :ivar all_rows: also those that do not count.
     :ivar distractors: which of `all_rows` are distractors.
@@ -113,8 +113,8 @@ class GroundTruth:
         """
         Read ground truth.
 
-        What counts are the lines whose seventh column is not 0 and, but for MOT15, whose class is
-        that of pedestrians.
+        Lines count if their seventh column is not 0 and, except in MOT15, their class is that of
+        pedestrians.
 
         :param path: the file, or the directory of a sequence with ``gt/gt.txt``.
         :param benchmark: one of BENCHMARKS. None is MOT15 for a file without classes, the one
@@ -147,7 +147,7 @@ class GroundTruth:
 
     def without_distractors(self, rows: FloatArray) -> FloatArray:
         """
-        Leave out of tracks, as :func:`read_mot` returns them, those of distractors.
+        Remove tracks of distractors from tracks, as :func:`read_mot` returns them.
 
         In each frame, all tracks are matched with all lines of the ground truth that they overlap
         by an IoU of 0.5 or more.
@@ -171,7 +171,7 @@ class SequenceInfo:
         """
         Read the file.
 
-        :raises SourceError: if it cannot be read, or is none.
+        :raises SourceError: if it cannot be read, or is no such file.
         """
         self._path = path
         info = configparser.ConfigParser(interpolation=None)
@@ -210,7 +210,7 @@ class _Lines(NamedTuple):
     """
     The lines of a file.
 
-    `classes` are what column 8 holds, -1 where there is none, and `columns` how many there are.
+    `classes` are the values of column 8, -1 without one, and `columns` the number of columns.
     """
 
     rows: FloatArray
@@ -220,7 +220,7 @@ class _Lines(NamedTuple):
 
 
 def _benchmark_of(file: Path, lines: _Lines) -> str:
-    """Return the benchmark whose rule fits a file of ground truth."""
+    """Return the benchmark of a file of ground truth."""
     if (lines.classes == -1).all():
         return 'MOT15'
     folder = file.resolve().parent
@@ -233,7 +233,7 @@ def _benchmark_of(file: Path, lines: _Lines) -> str:
 
 
 def _read_pedestrians(path: Path) -> _Lines:
-    """Read the lines of a file but for those of other classes, which are warned of."""
+    """Read the lines of a file; warn of lines of other classes, and leave them out."""
     lines = _read(path)
     others = np.isin(lines.columns, _WITH_CLASS) & (lines.classes > _PEDESTRIAN)
     if others.any():
@@ -287,7 +287,7 @@ def _read(path: Path) -> _Lines:
 
 
 def _is_header(path: Path, fields: Sequence[str]) -> bool:
-    """Tell a line of names; raise SourceError where they are not in the order of the format."""
+    """Return whether a line holds names; SourceError if their order is not that of the format."""
     names = [name for name in (field.strip('#"\'').lower() for field in fields) if name]
     if any(re.match(r'[-+.]?\d', name) or name in ('nan', 'inf') for name in names):
         return False
@@ -300,7 +300,7 @@ def _is_header(path: Path, fields: Sequence[str]) -> bool:
 
 
 def _check(values: Sequence[float]) -> None:
-    """Raise ValueError if the values of a line cannot be what they should."""
+    """Raise ValueError if a value of a line is not possible."""
     frame, id_ = values[:2]
     if not all(map(math.isfinite, values)):
         raise ValueError('it holds a number that is not finite')
@@ -347,7 +347,8 @@ class MotWriter:
         :raises OutputError: if they cannot be written.
         """
         lines = (
-            f'{frame},{track_id},{left:.4f},{top:.4f},{width:.4f},{height:.4f},{score:.4f},-1,-1,-1'
+            f'{frame},{track_id},{left:.4f},{top:.4f},{width:.4f},{height:.4f},{score:.4f}'
+            ',-1,-1,-1'
             for track_id, (left, top, width, height), score in tracks
         )
         self._file.write(''.join(f'{line}\n' for line in lines).encode())
@@ -362,5 +363,5 @@ class MotWriter:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        """Complete the file, or leave none."""
+        """Complete the file, or remove it after an error."""
         self._file.__exit__(kind, error, traceback)

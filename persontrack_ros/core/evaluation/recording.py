@@ -4,9 +4,9 @@ Detections of a whole video in a file, so that tracking can be repeated without 
 A recording is an .npz file of ``frame`` (number of the frame of each detection, counted from 1),
 ``tlwh`` (boxes), ``score``, ``embedding`` (absent where there are none), ``num_frames`` and, where
 known, ``stamp`` (of each frame, nanoseconds), ``image_size`` (width, height), ``score_threshold``
-(what suits the detector), ``same_person`` (likewise, of the embeddings) and ``camera_motion`` (of
-each frame since the one before it, an affine map of pixels, shape ``(2, 3)``; not a number where
-it could not be estimated).
+(of the detector), ``same_person`` (threshold of the embeddings) and ``camera_motion`` (from the
+last frame to each frame, an affine map of pixels, shape ``(2, 3)``; NaN where it could not be
+estimated).
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import make_tracker
 
-# Where stored stamps do not tell it: the frame rate of most video files.
+# Used if the stored stamps are unusable: the frame rate of most video files.
 ASSUMED_RATE = 25.0
 
-# What a million detections with embeddings have, however small the file is.
+# Size of a million detections with embeddings, however small the file is.
 _MAX_BYTES = 1 << 30
 # Of an image, in pixels.
 _MAX_SIDE = 1e6
 
-# What comes of arrays that are damaged or something else.
+# The errors that damaged or other arrays raise.
 _DAMAGES = (
     OSError,
     EOFError,
@@ -66,10 +66,10 @@ class Recording:
     :ivar frames: number of the frame of each detection, counted from 1, shape ``(N,)``.
     :ivar detections: all of them, of all frames.
     :ivar stamps: time of each frame in nanoseconds, shape ``(number of frames,)``.
-    :ivar score_threshold: what suits the detector.
-    :ivar motions: how the camera moved since the frame before each, shape ``(number of frames, 2,
-        3)``, not a number where that is not known; None if it was not estimated.
-    :ivar same_person: cosine distance up to which two embeddings are of one person.
+    :ivar score_threshold: threshold of the detector.
+    :ivar motions: camera motion from the last frame to each frame, shape ``(number of frames, 2,
+        3)``, NaN where it is not known; None if it was not estimated.
+    :ivar same_person: largest cosine distance between two embeddings of one person.
     """
 
     frames: NDArray[np.intp]
@@ -87,9 +87,9 @@ class Recording:
         The image size and frame rate of the latter come from the ``seqinfo.ini`` one directory
         above it, if there is one.
 
-        :param rate: frames per second, instead of the stamps or rate that the file has; of a file
-            without, the default is 10.
-        :raises SourceError: if the file cannot be read or does not hold what it should.
+        :param rate: frames per second, instead of the stamps or rate of the file; the default for
+            a file without a rate is 10.
+        :raises SourceError: if the file cannot be read or has another format.
         """
         try:
             return _load_npz(path, rate) if path.suffix == '.npz' else _load_mot(path, rate)
@@ -141,9 +141,9 @@ class Recording:
         """
         Iterate over the frames.
 
-        :param score_threshold: leave out detections below it; 0 means what suits the detector.
-        :param every: deliver the first of each so many frames only.
-        :returns: number, stamp and detections of each frame, also of those without detections.
+        :param score_threshold: ignore detections below it; 0 uses the threshold of the detector.
+        :param every: return every n-th frame only.
+        :returns: number, stamp and detections of each frame, also of frames without detections.
         """
         all_ = self.detections
         chosen = np.flatnonzero(all_.scores >= (score_threshold or self.score_threshold))
@@ -161,9 +161,9 @@ class Recording:
 
     def motion(self, number: int, every: int = 1) -> Optional[FloatArray]:
         """
-        Return how the camera moved until a frame since the one before it of each so many.
+        Return the camera motion to a frame from the last one that is used.
 
-        :returns: as `Tracker.update` takes it; None where it is not known in all these frames.
+        :returns: as in `Tracker.update`; None if it is not known in all frames between.
         """
         if self.motions is None or number <= every:
             return None
@@ -183,8 +183,8 @@ def track(
     """
     Track the persons in a recording.
 
-    :param score_threshold: leave out detections below it; 0 means what suits the detector.
-    :param every: use the first of each so many frames only.
+    :param score_threshold: ignore detections below it; 0 uses the threshold of the detector.
+    :param every: use every n-th frame only.
     :param offline: use the whole recording for each frame.
     :raises SourceError: if the settings ask for a camera motion that was not recorded.
     :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
@@ -277,7 +277,7 @@ def _load_mot(path: Path, rate: Optional[float]) -> Recording:
 
 
 def _checked(stamps: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
-    """Return stamps, or others by the frame rate where they do not tell the time."""
+    """Return stamps, or times by the frame rate if the stamps are unusable."""
     changes = np.flatnonzero(np.diff(stamps) > 0) + 1
     seconds = np.diff(stamps[changes]) / SECOND
     rates = np.diff(changes)[seconds > 0] / seconds[seconds > 0]

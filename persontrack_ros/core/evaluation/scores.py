@@ -1,9 +1,9 @@
 """
-Comparison of tracks with the truth.
+Comparison of tracks with the ground truth.
 
 HOTA, DetA and AssA: Luiten et al.: HOTA: A Higher Order Metric for Evaluating Multi-Object
 Tracking, IJCV 2021. IDF1: Ristani et al., ECCV Workshops 2016. Both are computed by the library
-motrics. MOTA and its counts: Bernardin and Stiefelhagen, CLEAR MOT, 2008, as TrackEval 1.3 has it;
+motrics. MOTA and its counts: Bernardin and Stiefelhagen, CLEAR MOT, 2008, as in TrackEval 1.3;
 motrics prefers an id also after frames in which it was not matched.
 """
 
@@ -19,14 +19,14 @@ from scipy.optimize import linear_sum_assignment
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.base.geometry import FloatArray, iou
 
-# TrackEval takes off what the arithmetic may be wrong by.
+# TrackEval subtracts this for rounding errors.
 MIN_IOU = 0.5 - np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
 class Switch:
     """
-    A person goes on under another id.
+    A person who gets another id.
 
     :ivar person: id in the ground truth.
     :ivar frames: the last frame under the old id and the first one under the new id.
@@ -60,8 +60,8 @@ def evaluate(sequences: Sequence[tuple[FloatArray, FloatArray]]) -> Scores:
     """
     Score the tracks of one or more sequences together.
 
-    Several sequences count as one long one in which nobody appears twice, so that each weighs
-    as much as it has persons in it; this equals the combined scores of TrackEval.
+    Several sequences count as one long sequence with different persons, so that each is weighted
+    by its number of persons; this equals the combined scores of TrackEval.
 
     :param sequences: ground truth and result of each, rows ``[frame, id, left, top, width,
         height, ...]``. Rows of the ground truth that do not count must have been left out.
@@ -77,7 +77,7 @@ def evaluate(sequences: Sequence[tuple[FloatArray, FloatArray]]) -> Scores:
         for frame in np.unique(np.concatenate([rows[:, 0] for rows in pair])):
             for side, rows in enumerate(pair):
                 here = rows[rows[:, 0] == frame]
-                # Ids of one sequence are no ids of another one.
+                # The same id in two sequences means two persons.
                 ids[side].append([int(id_) + (index << 53) for id_ in here[:, 1]])
                 boxes[side].append(np.ascontiguousarray(here[:, 2:6]))
     result = motrics.evaluate(
@@ -100,13 +100,13 @@ def evaluate(sequences: Sequence[tuple[FloatArray, FloatArray]]) -> Scores:
 
 def follow(truth: FloatArray, rows: FloatArray) -> dict[int, dict[int, int]]:
     """
-    Tell under which id each person was followed.
+    Return the ids under which each person was tracked.
 
     Persons are assigned to tracks at an IoU of at least 0.5: first under the id of the frame
     before, of those frames that have tracks, and then by overlap.
 
     :param truth: ground truth, rows ``[frame, id, left, top, width, height, ...]``.
-    :param rows: tracks, likewise.
+    :param rows: tracks, in the same format.
     :returns: by person, in the order of appearance: the id in each frame, 0 where it was missed.
     """
     persons: dict[int, dict[int, int]] = {}
@@ -131,7 +131,7 @@ def follow(truth: FloatArray, rows: FloatArray) -> dict[int, dict[int, int]]:
 
 
 def switches(persons: Mapping[int, Mapping[int, int]]) -> list[Switch]:
-    """Return the id switches in what :func:`follow` returned, in the order of time."""
+    """Return the id switches in a result of :func:`follow`, in the order of time."""
     found = []
     for person, frames in persons.items():
         seen = [(frame, id_) for frame, id_ in frames.items() if id_]
@@ -142,9 +142,9 @@ def switches(persons: Mapping[int, Mapping[int, int]]) -> list[Switch]:
 
 
 def _clear(truth: FloatArray, rows: FloatArray) -> tuple[int, int, int, int]:
-    """Count matches, boxes of nobody, id switches and fragmentations of one sequence."""
+    """Count matches, false positives, id switches and fragmentations of one sequence."""
     rows = rows.copy()
-    # 0 would be no id.
+    # 0 means "no id".
     rows[:, 1] = np.unique(rows[:, 1], return_inverse=True)[1] + 1
     persons = follow(truth, rows)
     matches = sum(id_ > 0 for frames in persons.values() for id_ in frames.values())

@@ -1,5 +1,5 @@
 """
-Compiled models that are kept for the next start, each with its checksum.
+Cached compiled models for the next start, each with its checksum.
 
 OpenVINO's own cache (CACHE_DIR) is not used: it loads files with damaged weights without an error.
 """
@@ -20,7 +20,7 @@ from persontrack_ros.core.inference.devices import processor
 
 _logger = logging.getLogger(__name__)
 
-# What OpenVINO raises; where it quotes a damaged file, its own text may be no Unicode.
+# The errors of OpenVINO; with quotes from a damaged file, their text may be no Unicode.
 FAILURES = (RuntimeError, MemoryError, UnicodeDecodeError)
 
 _DIGEST_SIZE = 32
@@ -35,10 +35,10 @@ def compile_model(
     identity: object,
 ) -> ov.CompiledModel:
     """
-    Import a compiled model that was kept, or compile it and keep it.
+    Import a compiled model from the cache, or compile it and store it there.
 
-    :param directory: where compiled models are kept; None keeps nothing.
-    :param identity: what tells this model from others, besides its device and the hints.
+    :param directory: directory of the cache; None for no cache.
+    :param identity: identifies the model, in addition to its device and the hints.
     :raises RuntimeError: or others of :data:`FAILURES`, if OpenVINO cannot compile it.
     """
     # OpenVINO 2026.2.0 to 2026.4.1 imports INT8 models wrongly, see docs/models.md.

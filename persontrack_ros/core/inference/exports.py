@@ -81,7 +81,7 @@ def recognise(path: Path, inputs: Shapes, outputs: Shapes) -> Optional[dict[str,
 
     :param path: file of the model.
     :param inputs: shapes by name; None is a length that varies.
-    :param outputs: likewise.
+    :param outputs: shapes by name.
     :raises ModelError: if a file beside it is damaged, or says that it finds no persons.
     """
     names = path.with_name('metadata.yaml')
@@ -173,7 +173,7 @@ def _of_detr(path: Path, inputs: Shapes, columns: Optional[int]) -> dict[str, An
     """
     Return the profile of a DETR, by what transformers or Optimum wrote beside it.
 
-    A softmax has a last class for nobody, a sigmoid has none.
+    A softmax has a last class for "no object", a sigmoid has none.
 
     :param columns: of its logits.
     """

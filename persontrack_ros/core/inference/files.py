@@ -1,4 +1,4 @@
-"""Where the files of models are, and whether they are what was published."""
+"""The files of models: search path, and checks against the published releases."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from persontrack_ros.core.inference.catalogue import QUANTIZED, Entry, Release, 
 
 SEARCH_VARIABLE = 'PERSONTRACK_MODEL_PATH'
 
-# What OpenVINO reads: its own IR, ONNX, TensorFlow Lite, TensorFlow. A TensorFlow SavedModel is a
+# Formats of OpenVINO: its own IR, ONNX, TensorFlow Lite, TensorFlow. A TensorFlow SavedModel is a
 # folder.
 SUFFIXES = ('.xml', '.onnx', '.tflite', '.pb')
-# How `yolo export format=openvino` names its folders.
+# Suffix of the folders of `yolo export format=openvino`.
 _EXPORTED = '_openvino_model'
 _GIT_LFS = b'version https://git-lfs.github.com/spec/'
 
 
 def installation_directory() -> Path:
-    """Return where downloaded and quantized models are put."""
+    """Return the directory of downloaded and quantized models."""
     return cache_directory() / 'models'
 
 
 def search_path() -> list[Path]:
-    """Return the directories that models are looked up in, in order."""
+    """Return the directories of models, in the order of the search."""
     named = os.environ.get(SEARCH_VARIABLE, '').split(os.pathsep)
     return [Path(entry).expanduser() for entry in named if entry] + [installation_directory()]
 
 
 def is_path(model: str) -> bool:
-    """Tell the path of a model from its name."""
+    """Return whether a text is the path of a model instead of its name."""
     return '/' in model or model.endswith((*SUFFIXES, _EXPORTED))
 
 
@@ -41,9 +41,9 @@ def find_model(model: str, precision: str) -> Path:
     """
     Find the file to load.
 
-    :param model: name of a model, or the path of its file or of the folder that has it alone.
+    :param model: name of a model, or the path of its file or of its folder.
     :param precision: folder of the weights, for example FP16; not used with a path.
-    :raises ModelError: if there is no such file; the text says what to do.
+    :raises ModelError: if there is no such file; with advice.
     """
     if is_path(model):
         path = Path(model).expanduser()
@@ -92,11 +92,11 @@ def _file_in(folder: Path) -> Path:
 
 def check_contents(path: Path) -> str:
     """
-    See whether a model's files are what they should be, where that is known.
+    Check the files of a model, as far as hashes are known.
 
     :param path: the file to load.
     :returns: the hash of the files.
-    :raises ModelError: if a file is missing, the pointer of Git LFS to one, or not as published.
+    :raises ModelError: if a file is missing, only a pointer of Git LFS, or not as published.
     """
     files = [path]
     if path.suffix == '.xml':
@@ -137,7 +137,7 @@ def check_contents(path: Path) -> str:
 
 
 def _is_from(folder: Path, release: Release) -> bool:
-    """Tell whether files were those of a release; there are others than the catalogue has."""
+    """Return whether files look like a release; there are others than those in the catalogue."""
     sizes = {name: (folder / name).stat().st_size for name in release.files}
     return all(sizes[name] == facts.size for name, facts in release.files.items()) or any(
         facts.match(folder / name) for name, facts in release.files.items()
@@ -146,7 +146,7 @@ def _is_from(folder: Path, release: Release) -> bool:
 
 def find_entry(model: str) -> Entry:
     """
-    Return what the catalogue says of a model.
+    Return the entry of a model in the catalogue.
 
     :raises ModelError: if it has no such model.
     """
@@ -167,15 +167,15 @@ def _unknown(model: str) -> str:
 
 
 def default_precision(entry: Entry) -> str:
-    """Return the precision to use where none is asked for."""
+    """Return the default precision."""
     return 'FP16' if 'FP16' in entry.releases else next(iter(entry.releases))
 
 
 def published_precision(entry: Entry, precision: str) -> str:
     """
-    Return the precision to use where one is asked for.
+    Return the precision to use for a requested one.
 
-    A model that exists in one precision only is used in that one, so that it needs no setting.
+    A model with only one precision is used in that one, so that it needs no setting.
 
     :raises ModelError: if the model is not published in it.
     """
@@ -190,10 +190,10 @@ def published_precision(entry: Entry, precision: str) -> str:
 
 def check_release(folder: Path, releases: tuple[Release, ...], ending: str = '') -> Release:
     """
-    Find out which release the files in a folder are.
+    Return the release of the files in a folder.
 
-    :param ending: what follows the names of the files there.
-    :raises ModelError: if they are none; the text says what is wrong with them.
+    :param ending: suffix of the file names.
+    :raises ModelError: if they are of no release; with the reason.
     """
     for release in releases:
         if all(facts.match(folder / (name + ending)) for name, facts in release.files.items()):

@@ -1,4 +1,4 @@
-"""Places in the image where nobody is to be detected: a poster, a mirror, the robot's own arm."""
+"""Areas of the image in which detections are ignored: a poster, a mirror, the robot's own arm."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def make_mask(settings: DetectorSettings) -> Optional[IgnoreMask]:
 
 class IgnoreMask:
     """
-    Tells which detections stand where nobody is to be detected.
+    Finds the detections in ignored areas.
 
-    A detection stands at its foot point, the middle of the lower side of its box; where that is
-    below the image, at the lower border.
+    The position of a detection is its foot point, the middle of the lower side of its box, moved
+    to the lower border if it is below the image.
     """
 
     def __init__(self, areas: NDArray[np.bool_]) -> None:
         """
-        Make one of a picture.
+        Create a mask from a picture.
 
-        :param areas: true where nobody is to be detected, shape ``(height, width)``, which need
-            not be those of the images: it is stretched over them.
+        :param areas: true where detections are ignored, shape ``(height, width)``; stretched over
+            images of another size.
         """
         self._areas = areas
         self._over = areas
@@ -62,11 +62,12 @@ class IgnoreMask:
     @classmethod
     def load(cls, path: Path) -> IgnoreMask:
         """
-        Read polygons (.yaml), or an image, which is white where nobody is to be detected.
+        Read polygons (.yaml), or an image that is white where detections are ignored.
 
         White may also be 1 in an image of 0 and 1, or opaque in one that is transparent elsewhere.
 
-        :raises SettingsError: if the file cannot be read, is neither, or hides the whole image.
+        :raises SettingsError: if the file cannot be read, has another format, or hides the whole
+            image.
         """
         if path.suffix.lower() in POLYGON_SUFFIXES:
             return cls.of(read_polygons(path))
@@ -82,17 +83,17 @@ class IgnoreMask:
 
     @classmethod
     def of(cls, polygons: Polygons) -> IgnoreMask:
-        """Make one of polygons, as :func:`read_polygons` returns them."""
+        """Create a mask from polygons, as :func:`read_polygons` returns them."""
         grid = np.zeros((_GRID, _GRID), np.uint8)
         for corners in polygons.values():
             points = np.round(np.array(corners) * (_GRID - 1) * 2**_SHIFT).astype(np.int32)
-            # One by one: of areas that overlap, none makes a hole in the other.
+            # One by one, so that overlapping areas do not cancel each other.
             cv2.fillPoly(grid, [points], 1, shift=_SHIFT)
         return cls(grid.astype(bool))
 
     def hides(self, boxes: FloatArray, size: Optional[tuple[int, int]]) -> NDArray[np.bool_]:
         """
-        Tell which boxes stand in it.
+        Return which boxes stand in the mask.
 
         :param boxes: shape ``(N, 4)``.
         :param size: width and height of the image in pixels.
@@ -110,7 +111,7 @@ class IgnoreMask:
 
     def apply(self, detections: Detections) -> Detections:
         """
-        Leave out the detections that stand in it; they are in `ignored` of what is returned.
+        Remove the detections in the mask; `ignored` of the result has their boxes.
 
         :raises SettingsError: if the size of the image is not known.
         """
@@ -118,7 +119,7 @@ class IgnoreMask:
         return detections.without(hidden) if hidden.any() else detections
 
     def over(self, image: BgrImage) -> NDArray[np.bool_]:
-        """Return the pixels of an image that are in it, shape ``(height, width)``."""
+        """Return the pixels of an image in the mask, shape ``(height, width)``."""
         height, width = image.shape[:2]
         if self._over.shape != (height, width):
             areas = self._areas.astype(np.uint8)
@@ -141,13 +142,13 @@ def _white_areas(path: Path) -> NDArray[np.bool_]:
         if opaque.any() and not opaque.all():
             raise SourceError(
                 f'{path} is transparent in places and both white and dark in others: save it '
-                'without transparency, white where nobody is to be detected'
+                'without transparency, white where detections are to be ignored'
             )
         areas = alpha > (127 if alpha.max() > 1 else 0)
     elif not areas.any() and grey.max() > 0:
         raise SourceError(f'nothing in {path} is white: {grey.max()} of 255 is its brightest grey')
     if areas.all():
-        raise SourceError(f'{path} is white all over, so that nobody would be detected')
+        raise SourceError(f'{path} is white all over, so that all detections would be ignored')
     return areas
 
 
@@ -156,7 +157,7 @@ def read_polygons(path: Path) -> Polygons:
     Read a YAML file of polygons, as ``NAME: [[x, y], [x, y], [x, y], ...]``.
 
     :returns: the corners of each, from 0 to 1 of the width and height of the image.
-    :raises SettingsError: if it cannot be read or has something else.
+    :raises SettingsError: if it cannot be read or has other content.
     """
     try:
         content = load_yaml(path, 'mask')

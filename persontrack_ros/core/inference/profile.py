@@ -1,8 +1,8 @@
 """
-How images go into a model and detections come out of it.
+The input and output of a model.
 
-A profile is a YAML file beside the weights, with the name of theirs (``my_model.yaml`` beside
-``my_model.onnx``); models of the catalogue have theirs there. docs/models.md explains the keys.
+A profile is a YAML file beside the weights (``my_model.yaml`` beside ``my_model.onnx``); profiles
+of named models are in the catalogue. docs/models.md explains the keys.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Profile:
     :ivar layout: order of the axes of the input.
     :ivar color: order of its channels.
     :ivar mean: subtracted from the values 0 to 255; a number or one per channel, in that order.
-    :ivar scale: what they are divided by then.
+    :ivar scale: divisor after that.
     :ivar size: height and width, where the file leaves them open or can be changed.
     """
 
@@ -92,8 +92,8 @@ class DetectorProfile(Profile):
     :ivar fit: how an image of another shape becomes the input: stretched, or scaled in its own
         proportions with grey below and on the right (letterbox_top_left) or on both sides
         (letterbox).
-    :ivar coordinates: what boxes are measured in: pixels of the input, or its size (relative).
-    :ivar person_class: index of the class that is a person; None where there is no other.
+    :ivar coordinates: unit of boxes: pixels of the input, or its size (relative).
+    :ivar person_class: index of the class of persons; None for a model with one class.
     :ivar score_threshold: detections below it are not tracked, unless a parameter says otherwise.
     :ivar nms_threshold: of two boxes with a larger IoU, only the better one counts; for decoders
         of outputs without non-maximum suppression.
@@ -122,8 +122,10 @@ AnyProfile = TypeVar('AnyProfile', bound=Profile)
 
 def read_profile(path: Path, kind: type[AnyProfile]) -> Optional[AnyProfile]:
     """
-    Return the profile of a model: from the file beside it, the catalogue, or, of a detector, what
-    its exporter wrote and the shapes say.
+    Return the profile of a model.
+
+    It is that of the file beside the model or of the catalogue; for a detector also by the
+    metadata of its exporter and the shapes.
 
     :param path: file of the model.
     :param kind: the class wanted.
@@ -139,7 +141,7 @@ def read_profile(path: Path, kind: type[AnyProfile]) -> Optional[AnyProfile]:
         try:
             model = ov.Core().read_model(path)
         except FAILURES:
-            # Who reads it to use it says why.
+            # The code that loads the model reports the reason.
             return None
         values = recognise(path, shapes_of(model.inputs), shapes_of(model.outputs))
         if values is not None:
@@ -158,9 +160,9 @@ def _load(path: Path) -> Any:
 
 def make_profile(values: Any, kind: type[AnyProfile], source: str) -> AnyProfile:
     """
-    Make a profile of what a YAML file holds.
+    Create a profile from the content of a YAML file.
 
-    :param source: named in errors.
+    :param source: name for errors.
     :raises ModelError: naming the first key that is wrong.
     """
     keys = {key.name: key for key in dataclasses.fields(kind)}

@@ -1,4 +1,4 @@
-"""INT8 versions of models, and how much they agree with the original."""
+"""INT8 versions of models, and their agreement with the original."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TIMED_RUNS = 50
 # A detection of both versions is the same from this IoU on.
 _SAME_IOU = 0.5
 
-_ADVICE = 'Calibrate with other videos, which show what the camera will, or keep the original'
+_ADVICE = 'Calibrate with other videos, similar to those of the camera, or keep the original'
 
 Crops = list[tuple[BgrImage, FloatArray]]
 
@@ -51,7 +51,7 @@ Crops = list[tuple[BgrImage, FloatArray]]
 @dataclass(frozen=True)
 class Report:
     """
-    How an INT8 version compares with the original, on held-out images.
+    Comparison of an INT8 version with the original, on held-out images.
 
     :ivar path: the file made.
     :ivar speed: time of the original divided by that of the new one, for one call.
@@ -102,7 +102,7 @@ def sample_images(videos: Sequence[str], count: int) -> tuple[list[BgrImage], li
 
 
 def find_crops(images: Sequence[BgrImage], detector: Detector) -> Crops:
-    """Return the images with the boxes of the persons in them, of those that have any."""
+    """Return the images that have persons, with their boxes."""
     found = [(image, detector.detect(image).boxes) for image in images]
     return [(image, boxes) for image, boxes in found if len(boxes)]
 
@@ -115,8 +115,8 @@ def quantize_detector(
 
     :param path: file of the original.
     :raises ModelError: if NNCF is not installed, the model cannot be used or quantized, or its
-        INT8 version does not agree with it; that is then not installed.
-    :raises SourceError: if there is nobody in the images that are held out.
+        INT8 version does not agree with it and is not installed.
+    :raises SourceError: if there are no persons in the held-out images.
     :raises OutputError: if the cache cannot be written.
     """
     profile = read_profile(path, DetectorProfile) or DetectorProfile()
@@ -211,12 +211,12 @@ def _count_shared(one: FloatArray, other: FloatArray) -> tuple[int, int]:
 
 
 def _runtime() -> Runtime:
-    """Return one that keeps nothing of files that are there for a moment."""
+    """Return a runtime that caches nothing, for temporary files."""
     return Runtime(InferenceSettings(cache_dir='none'))
 
 
 def _target(path: Path) -> Path:
-    """Return where the INT8 version of a model is installed."""
+    """Return the path of the INT8 version of a model."""
     return installation_directory() / path.stem / QUANTIZED / f'{path.stem}.xml'
 
 
@@ -228,7 +228,7 @@ def _quantized(
     fit: Callable[[BgrImage, tuple[int, int]], BgrImage],
 ) -> Iterator[Path]:
     """
-    Make the INT8 version of a model; it is installed once the body has not objected to it.
+    Make the INT8 version of a model; it is installed if the body raises no error.
 
     :param fit: makes an image of a given (height, width).
     """
@@ -257,7 +257,8 @@ def _quantized(
             preset=nncf.QuantizationPreset.PERFORMANCE,
             subset_size=len(images),
             ignored_scope=nncf.IgnoredScope(names=_heads(model)),
-            # The largest values of all images rather than their mean: another video has others.
+            # The largest values of all images rather than their mean, for the sake of other
+            # videos.
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
             ),
@@ -272,7 +273,7 @@ def _quantized(
         if beside.is_file():
             shutil.copy(beside, part.with_suffix('.yaml'))
         yield part
-        # The .xml file comes last: it is the one that is looked for.
+        # The .xml file comes last, because its existence means "installed".
         for made in sorted(part.parent.iterdir(), key=lambda file: file.suffix == '.xml'):
             put(made, folder / made.name)
 
@@ -281,11 +282,11 @@ def _heads(model: ov.Model) -> list[str]:
     """
     Return the names of the last convolutions before the outputs.
 
-    They stay as they are. 8 bits are too coarse for scores and coordinates: persons of 0.99 went
-    down to 0.6, and those of 0.6 were lost.
+    They are not quantized. 8 bits are too coarse for scores and coordinates: scores of 0.99 fell
+    to 0.6, and persons with 0.6 were missed.
     """
     heads: set[str] = set()
-    # What depends on shapes alone, such as the anchors of SSD, leads to layers of any depth.
+    # Nodes that depend on shapes alone, such as the anchors of SSD, lead to layers of any depth.
     seen = set()
     waiting = [result.get_friendly_name() for result in model.get_results()]
     nodes = {node.get_friendly_name(): node for node in model.get_ops()}
@@ -305,7 +306,7 @@ def _heads(model: ov.Model) -> list[str]:
 
 
 def _speed(original: Callable[[], object], quantized: Callable[[], object]) -> float:
-    """Return how many times faster the second is, from interleaved runs."""
+    """Return the speed of the second model relative to the first, from interleaved runs."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(TIMED_RUNS):
         for call, measured in zip((original, quantized), times):

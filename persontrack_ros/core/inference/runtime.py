@@ -29,8 +29,8 @@ from persontrack_ros.core.inference.threads import keep_after_fork
 
 _logger = logging.getLogger(__name__)
 
-# What is compiled in the same way is compiled once in a process, and shared for as long as
-# somebody uses it. The key: contents of the file, profile, device and options.
+# Equal models are compiled once in a process and shared while they are in use. The key: contents
+# of the file, profile, device and options.
 _compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
 _compiling: dict[tuple[Any, ...], threading.Lock] = {}
 
@@ -40,12 +40,11 @@ _process = 0
 
 def check_process() -> None:
     """
-    Make sure that models were not loaded before this process was made by fork.
+    Refuse to work in a process that was forked after models were loaded.
 
-    OpenVINO's threads end with a fork, and its locks stay as they are: the child would wait for
-    ever.
+    OpenVINO's threads end with a fork, but its locks stay: the child would wait for ever.
 
-    :raises ModelError: if they were.
+    :raises ModelError: in such a process.
     """
     if _process not in (0, os.getpid()):
         raise ModelError(
@@ -59,14 +58,14 @@ class Runtime:
     """
     OpenVINO as this package uses it: uint8 BGR images in, arrays out.
 
-    Several in one process share what they compile.
+    Several objects in one process share their compiled models.
     """
 
     def __init__(self, settings: InferenceSettings = InferenceSettings()) -> None:
         """
         Load OpenVINO's device plug-ins lazily; nothing is compiled yet.
 
-        :raises ModelError: in a child made by fork, see :func:`check_process`.
+        :raises ModelError: in a forked process, see :func:`check_process`.
         """
         global _process
         check_process()
@@ -79,7 +78,7 @@ class Runtime:
         self._directory = self._find_cache()
 
     def _find_cache(self) -> Optional[Path]:
-        """Return where compiled models are kept; None if nowhere, which costs time only."""
+        """Return the cache of compiled models; None without one, which only costs time."""
         if self._settings.cache_dir == 'none':
             return None
         directory = Path(self._settings.cache_dir).expanduser()
@@ -101,7 +100,7 @@ class Runtime:
 
     @property
     def exact(self) -> bool:
-        """Whether results should be the same on processors of all kinds."""
+        """Whether results must be the same on all processors."""
         return self._settings.precision == 'f32'
 
     @cached_property
@@ -109,7 +108,7 @@ class Runtime:
         return kinds(self._core)
 
     def _choose(self, wanted: str) -> str:
-        """Return the device that is used, and tell once where it is not the first one named."""
+        """Return the chosen device; log once if it is not the first one named."""
         with self._choosing:
             if wanted not in self._chosen:
                 choice = choose(wanted, self._devices)
@@ -173,12 +172,12 @@ class Runtime:
         parallel: bool = False,
     ) -> InferenceModel:
         """
-        Compile what :meth:`read` returned for a device.
+        Compile a result of :meth:`read` for a device.
 
-        :param path: of the model; it is also named in errors.
-        :param parallel: whether several images are to be worked on at once.
-        :returns: the model with a request and buffers of its own, for one thread at a time.
-        :raises ModelError: if the device is not there or the weights are damaged.
+        :param path: path of the model, also for errors.
+        :param parallel: process several images in parallel.
+        :returns: the model with its own request and buffers, for one thread at a time.
+        :raises ModelError: if the device is not available or the weights are damaged.
         """
         device = self._choose(device)
         hints = options(device, self._settings, parallel)
@@ -224,7 +223,7 @@ class InferenceModel:
     A compiled model with one request and one input buffer that is written in place.
 
     :ivar images: the input, uint8 BGR of shape ``(1, height, width, 3)``.
-    :ivar device: what it really runs on, where AUTO or several were asked for.
+    :ivar device: the device in use, also if AUTO or several devices were requested.
     """
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
@@ -236,16 +235,16 @@ class InferenceModel:
         keep_after_fork(compiled)
         self.images: NDArray[np.uint8] = np.zeros(tuple(compiled.input().shape), dtype=np.uint8)
         self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
-        # AUTO puts one that only helps out at the start into brackets.
+        # AUTO writes a device that only helps at the start in brackets.
         self.device = ', '.join(compiled.get_property('EXECUTION_DEVICES')).strip('()')
 
     @property
     def instructions(self) -> str:
         """
-        What most convolutions are computed with, as ``avx2_f32``.
+        The instructions of most convolutions, as ``avx2_f32``.
 
-        From the name of OpenVINO's kernel, as ``brgconv_avx2_1x1_f32`` of a CPU; where it names no
-        set of instructions, as on a GPU, the kernel itself.
+        They come from the name of OpenVINO's kernel, as ``brgconv_avx2_1x1_f32`` on a CPU; if it
+        names no instructions, as on a GPU, the name itself is returned.
         """
         kernels = Counter(
             node.get_rt_info()['primitiveType'].astype(str)
@@ -259,9 +258,9 @@ class InferenceModel:
 
     def team(self, times: int = 1) -> list[InferenceModel]:
         """
-        Return this and others of its kind, together as many as can usefully work at once.
+        Return this model and copies of it, as many as can usefully work in parallel.
 
-        :param times: that many times more; what cannot work at once waits within the device.
+        :param times: factor on the number; surplus requests wait in the device.
         """
         count = times * int(self._compiled.get_property('OPTIMAL_NUMBER_OF_INFER_REQUESTS'))
         return [self, *(InferenceModel(self._compiled) for _ in range(count - 1))]
@@ -273,17 +272,17 @@ class InferenceModel:
         :returns: the outputs by name; valid until the next call.
         """
         check_process()
-        # On this thread: another one takes 0.3 ms to wake up.
+        # On this thread: waking another one takes 0.3 ms.
         self._request.infer()
         return self._outputs()
 
     def start(self) -> None:
-        """Begin to run the model on :attr:`images`, which must stay as they are until the end."""
+        """Start to run the model on :attr:`images`, which must not change until the end."""
         check_process()
         self._request.start_async()
 
     def finish(self) -> dict[str, NDArray[np.float32]]:
-        """Wait until what was begun is done; return the outputs as :meth:`infer` does."""
+        """Wait for the end of the run; return the outputs as :meth:`infer` does."""
         self._request.wait()
         return self._outputs()
 
@@ -298,7 +297,7 @@ def infer_all(
     team: Sequence[InferenceModel], count: int, fill: Callable[[int, NDArray[np.uint8]], Any]
 ) -> Iterator[dict[str, NDArray[np.float32]]]:
     """
-    Run a model on some images, as many at once as the team has members.
+    Run a model on some images, in parallel on all members of the team.
 
     :param fill: writes an image, by its index, to an input.
     :returns: the outputs of each image, in order; valid until the next.
@@ -328,9 +327,9 @@ def describe_outputs(model: ov.Model) -> str:
 
 def _set_constants(model: ov.Model, width: int, height: int) -> None:
     """
-    Give constants to the inputs that exporters of DETRs make beside the image.
+    Set constants for the inputs of DETRs other than the image.
 
-    The size that boxes are measured in is that of the input; all of the image is seen.
+    Boxes are in pixels of the input, and the image fills the whole input.
     """
     for parameter in model.get_parameters():
         shape = parameter.get_partial_shape()
@@ -348,7 +347,7 @@ def _set_constants(model: ov.Model, width: int, height: int) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Pick the telling line of an OpenVINO error, whose first ones name its source files."""
+    """Return the informative line of an OpenVINO error; the first lines name source files."""
     lines = [line.strip() for line in str(error).splitlines()]
     telling = [
         line

@@ -1,10 +1,10 @@
 """
-Whether anything changed in the image of a camera that stands still.
+Detection of changes in the images of a fixed camera.
 
-An image is reduced and compared, tile by tile, with the last one in which persons were searched;
-and its mean over the newest images, in which the noise is less, with the one of some images ago:
-thus who moves very slowly is seen too. What counts as a change is more than the noise of each
-tile, which is learned from the images themselves.
+A reduced image is compared, tile by tile, with the last one in which persons were detected. The
+mean over the newest images, which has less noise, is compared with the mean of some images ago, to
+find very slow motion. A change is a difference above the noise of a tile, which is learned from
+the images.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from persontrack_ros.core.base.scaling import scale
 SIDE = 256
 TILE = 8
 
-# Weight of an image in the mean over the newest ones, and with that of how many images ago the
-# mean is compared.
+# Weight of an image in the mean over the newest ones, and the age in images of the mean that it is
+# compared with.
 WEIGHT = 0.3
 AGE = 8
 
-# The noise of a tile is this quantile of so many differences, taken so many images apart; before
-# there are so many, nothing is known. Who moves in a tile for a quarter of 20 s becomes noise.
+# The noise of a tile is this quantile of this number of differences, taken this number of images
+# apart; before that, it is unknown. Motion in a tile for a quarter of 20 s becomes noise.
 QUANTILE = 0.75
 SAMPLES = 20
 STEP = 25
 LEAST_SAMPLES = 10
 
-# Factor of the noise and grey levels above it from which on something changed, and the most that
-# is taken for noise, lest it is a camera that moves: of images, where compression leaves rare
-# large differences, and of means. Chosen on persons who enter empty scenes.
+# A change is above the noise times the factor plus the grey levels. The last value limits the
+# noise, because more is a moving camera. One limit for images, where compression leaves rare large
+# differences, and one for means. Chosen on persons who enter empty scenes.
 IMAGE_LIMIT = (1.5, 1.5, 5.0)
 MEAN_LIMIT = (1.4, 0.75, 2.0)
 
@@ -46,11 +46,11 @@ Grey = NDArray[np.float32]
 
 
 class Stillness:
-    """Tells in which images nothing changed since the last one that persons were searched in."""
+    """Finds images without changes since the last one in which persons were detected."""
 
     def __init__(self, exact: bool = False) -> None:
         """
-        Begin without an image.
+        Start without an image.
 
         :param exact: as in :func:`scale`.
         """
@@ -64,9 +64,9 @@ class Stillness:
 
     def is_still(self, image: BgrImage) -> bool:
         """
-        Tell whether nothing changed in the next image.
+        Return whether nothing changed in the next image.
 
-        :param image: uint8 BGR, shape ``(height, width, 3)``, of the size of those before.
+        :param image: uint8 BGR, shape ``(height, width, 3)``, of the same size as before.
         """
         scale(image, self._small, self._exact)
         self._newest = cv2.cvtColor(self._small, cv2.COLOR_BGR2GRAY).astype(np.float32)
@@ -81,12 +81,12 @@ class Stillness:
         return not any(changed)
 
     def searched(self) -> None:
-        """Take note that persons are searched in the image that was looked at."""
+        """Record that persons are detected in the newest image."""
         self._searched = self._newest
 
 
 class _Noise:
-    """What the differences of images are in which nothing changes."""
+    """The differences of images without changes."""
 
     def __init__(self, factor: float, levels: float, most: float) -> None:
         self._factor, self._levels, self._most = factor, levels, most
@@ -95,7 +95,7 @@ class _Noise:
         self._count = 0
 
     def exceeded(self, one: Grey, other: Grey) -> bool:
-        """Tell whether two images differ by more, or whether that is not known yet."""
+        """Return whether two images differ by more; true while the noise is unknown."""
         tiles = (SIDE // TILE, SIDE // TILE)
         difference = cv2.resize(cv2.absdiff(one, other), tiles, interpolation=cv2.INTER_AREA)
         if self._count < SAMPLES or self._count % STEP == 0:

@@ -11,10 +11,10 @@ from threadpoolctl import threadpool_limits
 
 def use_one_thread_beside_inference() -> None:
     """
-    Limit BLAS and OpenCV to one thread in this process; programs call it once, at their start.
+    Limit BLAS and OpenCV to one thread in this process; call it once, at the start of a program.
 
-    Their products and pictures are too small to gain from threads, and OpenBLAS's idle threads
-    spin against OpenVINO's: a third of the time per image on a machine with two cores.
+    The matrices and images are too small to gain from threads, and OpenBLAS's idle threads compete
+    with OpenVINO's: a third of the time per image on a machine with two cores.
     """
     cv2.setNumThreads(1)
     threadpool_limits(1, 'blas')
@@ -25,9 +25,9 @@ _kept: WeakSet[Any] = WeakSet()
 
 def keep_after_fork(value: Any) -> None:
     """
-    Never release an object in a child process that is made by fork.
+    Never release an object in a forked process.
 
-    What has threads waits for them when it is released, and in the child there are none.
+    An object with threads waits for them when it is released; the child has no such threads.
     """
     _kept.add(value)
 

@@ -25,7 +25,7 @@ class Camera:
         Open a camera.
 
         :param device: its number, or the path of its device.
-        :raises SourceError: if it is not there, in use, or no camera.
+        :raises SourceError: if it does not exist, is in use, or is no camera.
         """
         silence()
         if not device.isdecimal():
@@ -43,7 +43,7 @@ class Camera:
         self.rate = rate if 0 < rate <= 1000 else 0.0
 
     def __iter__(self) -> Iterator[Image]:
-        """Read images for as long as the camera gives some."""
+        """Read images until the camera stops."""
         number = 0
         while True:
             read, image = self._capture.read()
@@ -53,7 +53,7 @@ class Camera:
             yield number, None, image
 
     def check(self) -> None:
-        """Nobody knows how many there should have been."""
+        """Do nothing: a camera has no expected number of images."""
 
     def close(self) -> None:
         """Release the camera."""

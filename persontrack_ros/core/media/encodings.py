@@ -1,8 +1,7 @@
 """
-Pictures as they lie in ROS image messages, converted to BGR without ROS.
+Conversion of ROS image messages to BGR, without ROS.
 
-What is asked of a message are the attributes of :class:`RawImage`, so that those of rclpy and
-those that are read from a bag without ROS are both welcome.
+A message is any object with the attributes of :class:`RawImage`, from rclpy or from a bag.
 """
 
 from __future__ import annotations
@@ -95,14 +94,14 @@ _BITS = (8, 10, 12, 14, 16)
 
 class SampleRange:
     """
-    The range of the 16-bit samples of a stream, in which a camera may use the lower bits alone.
+    The range of the 16-bit samples of a stream; a camera may use the lower bits only.
 
-    It is that of the largest sample so far, so that no image is scaled otherwise than the one
-    before unless it needs more bits. With another encoding or size, it begins anew.
+    The range fits the largest sample so far, so that the scale changes only for an image that
+    needs more bits. With another encoding or size, it begins anew.
     """
 
     def __init__(self) -> None:
-        """Begin without an image."""
+        """Start without an image."""
         self._kind: Any = None
         self._bits = 0
 

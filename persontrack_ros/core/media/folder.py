@@ -45,10 +45,10 @@ class ImageFolder:
             yield number, None, read_image(path, samples)
 
     def check(self) -> None:
-        """Nothing is missing, or reading it would have failed."""
+        """Do nothing: a missing image fails when it is read."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file stays open."""
 
 
 def images_in(directory: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Sources for which one waits: cameras, and streams from a server."""
+"""Live sources: cameras, and streams from a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from persontrack_ros.core.media.reader import Image, Reader
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 
-# How long after a signal at most the end of the source is noticed.
+# Longest time after a signal until the iteration ends.
 _POLL = 0.1
 
 _logger = logging.getLogger(__name__)
@@ -25,10 +25,10 @@ _logger = logging.getLogger(__name__)
 
 class LiveReader:
     """
-    Reads a source on a thread of its own, so that who waits for it can be told to end.
+    Reads a source on its own thread, so that waiting for it can be interrupted.
 
-    What breaks is opened again, with a pause that grows, until :meth:`close`. A file on a server
-    goes on then where it broke.
+    A broken source is opened again, with growing pauses, until :meth:`close`. A file on a server
+    then continues where it broke.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class LiveReader:
         Open the source.
 
         :param name: of the source, for the log.
-        :param open_reader: opens it; is called again when it breaks.
-        :param stopped: whether to end the iteration; is asked by who waits for an image.
+        :param open_reader: opens the source; called again when it breaks.
+        :param stopped: returns whether to end the iteration; called while waiting for an image.
         :raises SourceError: if it cannot be opened.
         """
         self._name = without_passwords(name)
@@ -59,8 +59,9 @@ class LiveReader:
 
     def __iter__(self) -> Iterator[Image]:
         """
-        Return the images until the source ends or is stopped; their time is that of a file, or
-        of their arrival in seconds since 1970.
+        Return the images until the source ends or is stopped.
+
+        Their time is that of a file, or of their arrival in seconds since 1970.
 
         :raises SourceError: if a file is damaged.
         """
@@ -72,10 +73,10 @@ class LiveReader:
             yield item
 
     def check(self) -> None:
-        """Nothing is missing: what was is read again."""
+        """Do nothing: missing images are read again."""
 
     def close(self) -> None:
-        """End the thread; where a server or driver keeps it, it ends by itself later."""
+        """End the thread; if a server or driver blocks it, it ends by itself later."""
         self._stop.set()
         self._thread.join(10 * _POLL)
 
@@ -101,7 +102,7 @@ class LiveReader:
     def _run(self) -> None:
         try:
             self._read()
-        except Exception as error:  # noqa: BLE001 - it is for who waits
+        except Exception as error:  # noqa: BLE001 - raised in the waiting thread
             self._put(error)
 
     def _read(self) -> None:

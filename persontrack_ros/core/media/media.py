@@ -2,7 +2,7 @@
 Video files and streams, decoded by FFmpeg through PyAV.
 
 OpenCV has the same decoders, but gives images that it failed to convert (all that are interlaced,
-with FFmpeg 8) as if they were good, and does not tell which were damaged.
+with FFmpeg 8) as if they were good, and does not report which were damaged.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from persontrack_ros.core.base.fetching import fetch, is_url
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.media.reader import Image
 
-# What is waited for a server: seconds until it answers, and for more of what it sends.
+# Timeouts of a server: seconds until it answers, and until it sends more.
 TIMEOUT = (10.0, 10.0)
 
 _logger = logging.getLogger(__name__)
 
-# Titles need not be UTF-8. PyAV 19 sees to that by itself, and has no such option any more.
+# Titles need not be UTF-8. PyAV 19 handles that by itself, and has no such option any more.
 _LENIENT: dict[str, Any] = (
     {'metadata_errors': 'replace'} if int(av.__version__.partition('.')[0]) < 19 else {}
 )
 
-# Containers that say in front how long they are; of others, FFmpeg guesses it from their end.
+# Containers with their duration at the start; for others, FFmpeg guesses it from their end.
 _ANNOUNCING = {'avi', 'flv', 'asf', 'matroska', 'mov'}
 
 # Decoders that flag the images for which data is missing. What FFmpeg flags in a .ts file is the
@@ -61,8 +61,8 @@ class Media:
     """
     A video; iterate over it once to read its images.
 
-    :ivar rate: images per second; 0 where it is not told.
-    :ivar frame_count: how many images the video says that it has; 0 where it does not.
+    :ivar rate: images per second; 0 if unknown.
+    :ivar frame_count: announced number of images; 0 if unknown.
     :ivar ends: whether it has an end, as files have, also on a server.
     """
 
@@ -116,7 +116,7 @@ class Media:
 
     def __iter__(self) -> Iterator[Image]:
         """
-        Decode the images; those that are damaged are left out.
+        Decode the images; damaged ones are left out.
 
         :returns: the number of each, counted from 1 and with the damaged ones, its time in
             seconds from the start on, None where the video has no times, and the image.
@@ -165,7 +165,7 @@ class Media:
 
     def check(self) -> None:
         """
-        Compare what was read with what the video announces.
+        Compare the images read with the announced number.
 
         :raises SourceError: if images were damaged, or it ended too early; of a live stream, only
             if the connection failed.
@@ -202,7 +202,7 @@ class Media:
         self._container.close()
 
     def _written_duration(self) -> float:
-        """Return the duration in seconds that the container has written down; 0 if it has none."""
+        """Return the duration in seconds from the container; 0 if unknown."""
         if not _ANNOUNCING & set(self._container.format.name.split(',')):
             return 0.0
         stream = self._stream

@@ -1,4 +1,4 @@
-"""What could be read of a source that fails later."""
+"""Results of a source that fails later."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Item = TypeVar('Item')
 
 class Partial(Generic[Item]):
     """
-    Iterates over items until the source fails, so that what was made of them can be completed.
+    Iterates over items until the source fails, so that results so far can be completed.
 
-    Where there is no item at all, the failure is raised at once.
+    Without any item, the error is raised at once.
     """
 
     def __init__(self, items: Iterable[Item]) -> None:
-        """Nothing failed yet."""
+        """Start without an error."""
         self._items = items
         self._error: Optional[SourceError] = None
 
@@ -36,9 +36,9 @@ class Partial(Generic[Item]):
 
     def check(self) -> None:
         """
-        Pass on what the source failed of, after the results are completed.
+        Raise the error of the source, after the results are completed.
 
-        :raises SourceError: if it failed.
+        :raises SourceError: if the source failed.
         """
         if self._error is not None:
             raise self._error

@@ -1,4 +1,4 @@
-"""What all kinds of sources have in common."""
+"""The interface of all kinds of sources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Reader(Protocol):
     """
     An open source; iterate over it once to read its images.
 
-    :ivar rate: images per second; 0 where it is not told.
+    :ivar rate: images per second; 0 if unknown.
     :ivar ends: whether it has an end, as a file has, and times of its own.
     """
 
@@ -24,7 +24,7 @@ class Reader(Protocol):
 
     @property
     def frame_count(self) -> int:
-        """How many images there are; 0 where it is not told."""
+        """The number of images; 0 if unknown."""
 
     def __iter__(self) -> Iterator[Image]:
         """Read the images; SourceError if one cannot be read."""

@@ -24,7 +24,8 @@ NAME = 'vtest.avi'
 URL = f'https://raw.githubusercontent.com/opencv/opencv/4.x/samples/data/{NAME}'
 FACTS = Facts(
     8131690,
-    '1271ed7fa779b7f9241e53eab5e55e294f1a81976a38ead1e8103d47372daeffd04365aaebff7e1a343df3baf5965828',
+    '1271ed7fa779b7f9241e53eab5e55e294f1a81976a38ead1'
+    'e8103d47372daeffd04365aaebff7e1a343df3baf5965828',
 )
 
 PACKAGE = 'opencv-doc'

@@ -1,4 +1,4 @@
-"""Whether an image shows the same as the one before: a copy of it, or nothing of it at all."""
+"""Comparison of an image with the last one: a copy of it, or another scene."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ CUT_SIZE = (128, 96)
 TILE = 8
 MOST_DIFFERENCE = 4.0
 
-# A scene is the same where so many blocks of the reduced image have the same pattern, as told by
-# their correlation. It also is where so many larger patches have it elsewhere, all moved alike up
-# to so many reduced pixels: then the camera turned. Less contrast (standard deviation in grey
-# levels) is no pattern.
+# A scene is the same if this number of blocks of the reduced image have the same pattern, by their
+# correlation; or if this number of larger patches have it elsewhere, all with the same motion of
+# up to this number of reduced pixels, because the camera turned. Less contrast (standard deviation
+# in grey levels) is no pattern.
 BLOCK = (16, 12)
 PATCH = (32, 24)
 SAME_BLOCKS, SAME_PATCHES = 3, 3
@@ -43,7 +43,7 @@ class Scene:
 
     def __init__(self, exact: bool = False) -> None:
         """
-        Begin without an image.
+        Start without an image.
 
         :param exact: as in :func:`scale`.
         """
@@ -54,7 +54,7 @@ class Scene:
 
     def copied(self, image: BgrImage) -> bool:
         """
-        Tell whether the next image is a copy of the last one that was none.
+        Return whether the next image is a copy of the last one that was no copy.
 
         :param image: uint8 BGR, shape ``(height, width, 3)``.
         """
@@ -71,7 +71,7 @@ class Scene:
 
     def cut(self, image: BgrImage) -> bool:
         """
-        Tell whether the next image has nothing in common with the one before.
+        Return whether the next image shows another scene than the last one.
 
         :param image: uint8 BGR, shape ``(height, width, 3)``.
         """
@@ -104,7 +104,7 @@ def _blocks(grey: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _moved(before: NDArray[np.uint8], grey: NDArray[np.uint8]) -> bool:
-    """Tell whether patches of an image are found again, all moved alike."""
+    """Return whether patches of an image occur in the other one, all with the same motion."""
     width, height = PATCH
     shifts = []
     for top in range(0, grey.shape[0], height):

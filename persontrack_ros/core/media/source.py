@@ -23,7 +23,7 @@ from persontrack_ros.core.media.reader import Reader
 
 _logger = logging.getLogger(__name__)
 
-# For sources that do not say how fast they are: folders of images, raw streams, some cameras.
+# The rate of sources without one: folders of images, raw streams, some cameras.
 DEFAULT_RATE = 10.0
 
 
@@ -32,8 +32,8 @@ class Frame:
     """
     One image of a source.
 
-    :ivar number: counted from 1 over the images of the source, from the first that is not
-        skipped on; damaged ones, which are not delivered, have a number too.
+    :ivar number: counted from 1 over the images of the source after the skipped ones; damaged
+        images, which are left out, count too.
     :ivar stamp: the source's own time in nanoseconds, strictly increasing; of a camera or live
         stream, the system's time since 1970.
     :ivar image: uint8 BGR, shape ``(height, width, 3)``.
@@ -47,13 +47,13 @@ class Frame:
 @dataclass(frozen=True)
 class SourceOptions:
     """
-    What to do with the images of a source.
+    Options for the images of a source.
 
     :ivar flip: mirror them left to right.
     :ivar skip_frames: number of first images to leave out.
     :ivar max_frames: deliver at most this number; 0 means all.
     :ivar width: scale to this width in pixels; 0 keeps the size.
-    :ivar height: scale to this height; 0 with a width keeps the aspect ratio, and likewise.
+    :ivar height: scale to this height in pixels; if one of both is 0, the aspect ratio is kept.
     :ivar loop: start again at the end (files and folders); the stamps go on.
     """
 
@@ -91,8 +91,8 @@ class VideoSource:
 
         :param source: path of a video file or of a folder of images (in the order of the numbers
             in their names), number of a camera or path of its device, or URL of a stream.
-        :param stopped: whether to end the iteration; is asked often, also while it waits for an
-            image of a camera or stream.
+        :param stopped: returns whether to end the iteration; called often, also while waiting for
+            an image of a camera or stream.
         :raises SourceError: if it does not exist or cannot be decoded.
         """
         self.name = without_passwords(source)
@@ -105,7 +105,7 @@ class VideoSource:
 
     @property
     def frame_count(self) -> Optional[int]:
-        """How many images there will be, as far as the source tells; None where it does not."""
+        """The number of images, if known; else None."""
         if self.is_live or self._options.loop:
             return self._options.max_frames or None
         left = self._reader.frame_count - self._options.skip_frames
@@ -156,7 +156,7 @@ class VideoSource:
         """Give each image a number and a strictly increasing time stamp, over all rounds."""
         period = round(1e9 / self.rate)
         start = position = 0
-        complained = False
+        warned = False
         while True:
             stamp = start - period
             first = position
@@ -171,9 +171,9 @@ class VideoSource:
             except SourceError as error:
                 if not self._options.loop or position == first:
                     raise
-                if not complained:
+                if not warned:
                     _logger.warning('%s', error)
-                complained = True
+                warned = True
             if not self._options.loop or position == first or self._stopped():
                 return
             start = stamp + period
@@ -190,12 +190,12 @@ class VideoSource:
 
 
 def is_camera(source: str) -> bool:
-    """Tell a camera by its number or the path of its device, which may have any name."""
+    """Return whether a source is the number of a camera or the path of its device."""
     return source.isdecimal() or stat.S_ISCHR(_mode(source))
 
 
 def _mode(path: str) -> int:
-    """Return what kind of file a path names, links followed; 0 where it names none."""
+    """Return the kind of file of a path, with links followed; 0 if it does not exist."""
     try:
         return os.stat(path).st_mode
     except (OSError, ValueError):

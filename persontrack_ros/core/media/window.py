@@ -58,7 +58,7 @@ class Window:
         :returns: one character; ESCAPE also when the window was closed.
         """
         if not self._sized:
-            # Without this, it begins as small as a stamp.
+            # Without this, the window is tiny.
             height, width = image.shape[:2]
             scale = min(1.0, *np.divide(_LARGEST, (width, height)))
             cv2.resizeWindow(self._title, round(width * scale), round(height * scale))

@@ -19,7 +19,7 @@ from persontrack_ros.core.base.output import OutputFile
 
 # The usual rates are divisors of it, and MPEG-4 allows no more than 65535.
 _CLOCK = 60_000
-# An .avi file gets an empty place for each image that its rate has more; FFmpeg allows 1024.
+# An .avi file gets an empty time slot for each missing image of its rate; FFmpeg allows 1024.
 _MOST_EMPTY = 1000
 
 
@@ -51,9 +51,9 @@ class VideoWriter:
         """
         Create a file.
 
-        :param path: its suffix says of which kind: .mp4, .mov, .mkv or .avi.
-        :param rate: images per second; in an .avi file, images move to the next place of this
-            rate that is free.
+        :param path: the suffix decides the format: .mp4, .mov, .mkv or .avi.
+        :param rate: images per second; in an .avi file, images move to the next free time slot of
+            this rate.
         :raises OutputError: if the directory does not exist, the suffix is unknown, or the file
             cannot be written.
         """
@@ -128,7 +128,7 @@ class VideoWriter:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        """Complete the file, or leave none."""
+        """Complete the file, or remove it after an error."""
         try:
             if self._container is not None:
                 with self._errors():

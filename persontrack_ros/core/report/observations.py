@@ -1,4 +1,4 @@
-"""What a report remembers of each image: little enough for hours of video."""
+"""The data of a report: little enough for hours of video."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from persontrack_ros.core.base.geometry import FloatArray, iou, pixel_rectangles
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
 
-# Who was away for longer, in seconds, came again.
+# A longer absence, in seconds, begins a new visit.
 AWAY = 1.0
 
 # Height of the picture of a person and width of that of the scene, in pixels, and their quality.
@@ -21,26 +21,27 @@ PICTURE_HEIGHT = 144
 SCENE_WIDTH = 960
 QUALITY = 80
 
-# A picture is replaced by one that is so many times better.
+# A picture is replaced by one that is better by this factor.
 _BETTER = 1.3
 
-# The way of a person is told by points this far apart, as a part of the image, and by so many at
-# most: then each second one is left out.
+# The path of a person has points this far apart, as a part of the image, and at most this number:
+# then every second one is removed.
 _STEP = 0.01
 _POINTS = 200
 
-# The number of persons is told for so many equal times at most, of a second at first.
+# The number of persons is counted for at most this number of equal intervals, of a second at
+# first.
 _BINS = 600
 
 
 @dataclass
 class Person:
     """
-    What is known of one person.
+    The data of one person.
 
-    :ivar visits: from when to when they were there, in seconds.
-    :ivar ways: of each visit, the points of their feet, as parts of width and height.
-    :ivar picture: the best one of them, as JPEG; None where there is none.
+    :ivar visits: start and end of each visit, in seconds.
+    :ivar ways: path of the feet in each visit, as parts of width and height.
+    :ivar picture: the best picture of the person, as JPEG; None without images.
     """
 
     visits: list[tuple[float, float]] = field(default_factory=list)
@@ -50,11 +51,11 @@ class Person:
 
     @property
     def present(self) -> float:
-        """How long they were there, in seconds."""
+        """Duration of all visits, in seconds."""
         return sum(last - first for first, last in self.visits)
 
     def stand(self, time: float, foot: tuple[float, float]) -> None:
-        """Take note of where they are."""
+        """Record the position of the person."""
         if self.visits and time - self.visits[-1][1] <= AWAY:
             self.visits[-1] = (self.visits[-1][0], time)
         else:
@@ -69,21 +70,21 @@ class Person:
 
 class Observations:
     """
-    Who was where and when.
+    Positions and times of all persons.
 
     :ivar persons: by id.
     :ivar start: time of the first image, in nanoseconds.
     :ivar duration: from the first image to the last one, in seconds.
     :ivar images: number of images.
     :ivar size: width and height of the images, where they are known.
-    :ivar scene: the image with the fewest persons, as JPEG; None where there are no images.
+    :ivar scene: the image with the fewest persons, as JPEG; None without images.
     """
 
     def __init__(self, size: Optional[tuple[int, int]] = None) -> None:
         """
-        Begin without an image.
+        Start without an image.
 
-        :param size: width and height of the images, where none is shown.
+        :param size: width and height of the images, if no image is given.
         """
         self.persons: dict[int, Person] = {}
         self.start = 0
@@ -99,7 +100,7 @@ class Observations:
 
     @property
     def counts(self) -> tuple[float, list[int]]:
-        """Of how many seconds each is, and how many persons were there at most in each of them."""
+        """Length of the intervals in seconds, and the largest number of persons in each."""
         return self._bin, self._counts
 
     def add(
@@ -111,12 +112,12 @@ class Observations:
         image: Optional[BgrImage] = None,
     ) -> None:
         """
-        Take note of the persons in the next image.
+        Record the persons in the next image.
 
-        :param stamp: its time in nanoseconds; where it goes back, time goes on nevertheless.
+        :param stamp: time of the image in nanoseconds; if it goes back, time goes on.
         :param boxes: ``[left, top, width, height]`` of each, shape ``(N, 4)``.
-        :param scores: confidence of each; 0 of those who are not detected in it, but predicted.
-        :param image: uint8 BGR, shape ``(height, width, 3)``; None where there is none.
+        :param scores: confidence of each; 0 for a predicted box.
+        :param image: uint8 BGR, shape ``(height, width, 3)``; None without an image.
         """
         time = self._time(stamp)
         self.images += 1
@@ -127,7 +128,7 @@ class Observations:
             self._show(image, len(ids))
             self._portray(image, ids, boxes, scores)
         if self.size is None:
-            # Of a recording that does not tell it: what all boxes need.
+            # For a recording without the size: the smallest size with all boxes.
             width, height = (boxes[:, :2] + boxes[:, 2:]).max(axis=0, initial=1.0)
             self.size = (int(width), int(height))
         for id_, (left, top, width, height) in zip(ids, boxes.tolist()):
@@ -162,7 +163,7 @@ class Observations:
     def _portray(
         self, image: BgrImage, ids: Sequence[int], boxes: FloatArray, scores: Sequence[float]
     ) -> None:
-        """Keep the best picture of each: large, clear, whole, and with nobody else in it."""
+        """Keep the best picture of each person: large, clear, complete, without others in it."""
         height, width = image.shape[:2]
         corners = pixel_rectangles(boxes, width, height)
         overlaps = iou(boxes, boxes) - np.eye(len(boxes))

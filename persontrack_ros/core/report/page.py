@@ -1,4 +1,4 @@
-"""The page of a report: one HTML file that needs nothing else."""
+"""The page of a report: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from persontrack_ros.core.config.settings import Value
 from persontrack_ros.core.drawing import ink, track_color
 from persontrack_ros.core.report.observations import Observations, Person
 
-# Pictures, which are most of the page, are of those who were there longest, so many at most.
+# Largest number of pictures, which are most of the page: of the persons who were there longest.
 PICTURES = 250
 
 # An absolute time, rather than one since the start of a video, is later than 1980.
@@ -25,9 +25,9 @@ def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note
     """
     Return a report as HTML.
 
-    :param name: of what was watched.
-    :param settings: the parameters that were used, by name.
-    :param note: what else is to be said at its head.
+    :param name: name of the source.
+    :param settings: the parameters in use, by name.
+    :param note: more text for the head of the page.
     """
     template = resources.files(__package__).joinpath('page.html').read_text(encoding='utf-8')
     return Template(template).substitute(
@@ -133,7 +133,7 @@ def _counts(seen: Observations) -> str:
 
 
 def _scene(seen: Observations) -> str:
-    """Return the ways over an image of the scene."""
+    """Return the paths over an image of the scene."""
     width, height = seen.size or (1, 1)
     background = '<rect width="100%" height="100%" fill="var(--line)"/>'
     if seen.scene:

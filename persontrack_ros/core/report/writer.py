@@ -19,11 +19,11 @@ from persontrack_ros.core.tracking.track import Track
 
 class ReportWriter:
     """
-    Writes who was there from when to when, as a page that any browser shows.
+    Writes a page that shows who was there, and when.
 
     A context manager; leaving it completes the file. If there was an error, there is none.
 
-    :ivar seen: what it is made of.
+    :ivar seen: the data of the page.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class ReportWriter:
         """
         Create the file.
 
-        :param name: of what is watched.
+        :param name: name of the source.
         :param settings: the parameters, by name.
-        :param size: width and height of the images, where none is shown.
-        :param note: what else is to be said at the head of the page.
+        :param size: width and height of the images, if no image is given.
+        :param note: more text for the head of the page.
         :raises OutputError: if it cannot be written.
         """
         self._file = OutputFile(path)
@@ -49,10 +49,10 @@ class ReportWriter:
 
     def add(self, stamp: int, tracks: Iterable[Track], image: Optional[BgrImage] = None) -> None:
         """
-        Take note of the persons in the next image.
+        Record the persons in the next image.
 
-        :param stamp: its time in nanoseconds.
-        :param image: uint8 BGR, shape ``(height, width, 3)``; None where there is none.
+        :param stamp: time of the image in nanoseconds.
+        :param image: uint8 BGR, shape ``(height, width, 3)``; None without an image.
         """
         tracks = list(tracks)
         boxes = np.array([track.box for track in tracks], dtype=np.float64).reshape(-1, 4)
@@ -69,11 +69,11 @@ class ReportWriter:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        """Complete the file, or leave none."""
+        """Complete the file, or remove it after an error."""
         try:
             if kind is None:
                 page = make_page(self.seen, self._name, self._settings, self._note)
-                # Names of files need not be UTF-8.
+                # File names need not be UTF-8.
                 self._file.write(page.encode(errors='replace'))
                 self._file.commit()
         finally:

@@ -1,4 +1,4 @@
-"""Appearance of tracks: galleries of embeddings and the distance of a detection to them."""
+"""Appearance of tracks: galleries of embeddings, and distances of detections to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Embeddings = NDArray[np.float32]
 # Computes the L2-normalised embeddings (K, D) of the detections with the K given indices.
 Embed = Callable[[NDArray[np.intp]], Embeddings]
 
-# Cosine distance up to which two looks are of one person, with the models of the Open Model Zoo.
+# Largest cosine distance of two embeddings of one person, with the models of the Open Model Zoo.
 SAME_PERSON = 0.45
 
 _TINY = np.finfo(np.float32).tiny
@@ -27,7 +27,7 @@ def normalise(embeddings: Embeddings) -> Embeddings:
 
 
 def known(embeddings: Embeddings) -> NDArray[np.bool_]:
-    """Tell which of the vectors ``(N, D)`` say something: those that are not zero."""
+    """Return which of the vectors ``(N, D)`` are embeddings: those that are not zero."""
     return np.asarray(embeddings.any(axis=1))
 
 
@@ -63,7 +63,7 @@ class Gallery:
 
     @classmethod
     def of(cls, budget: int, embeddings: Embeddings) -> Gallery:
-        """Return a gallery that got the vectors ``(N, D)`` one after the other."""
+        """Return a gallery of the vectors ``(N, D)``, added one after the other."""
         gallery = cls(budget)
         for embedding in embeddings:
             gallery.add(embedding)

@@ -32,9 +32,9 @@ class Association:
 
 def prepare() -> None:
     """
-    Import SciPy's optimizers, which takes as long as to load the models.
+    Import SciPy's optimizers, which takes as long as loading the models.
 
-    This can be done on another thread meanwhile; otherwise the first association does it.
+    Call it on another thread in parallel; otherwise the first association does it.
     """
     importlib.import_module('scipy.optimize')
 
@@ -76,8 +76,8 @@ def associate_pairs(
     Match as :func:`associate` does, faster where few pairs are possible.
 
     :param cost: of each possible pair, at most `max_cost`, shape ``(P,)``.
-    :param rows: likewise; no pair may occur twice.
-    :param columns: likewise.
+    :param rows: row of each pair, shape ``(P,)``; no pair may occur twice.
+    :param columns: column of each pair, shape ``(P,)``.
     :returns: indices of the pairs that are matched.
     """
     if not len(cost):
@@ -123,7 +123,7 @@ def associate_sparse(
 
 
 def _renumbered(indices: IndexArray) -> IndexArray:
-    """Number the values that occur from 0, in their order."""
+    """Number the distinct values from 0, in their order."""
     places = np.cumsum(np.bincount(indices) > 0) - 1
     return places[indices]
 

@@ -1,5 +1,5 @@
 """
-How the camera moved between two images: seen in the background, or known from elsewhere.
+The motion of the camera between two images: estimated from the background, or given.
 
 Sources: Shi and Tomasi: Good Features to Track, CVPR 1994; the pyramids of Lucas and Kanade,
 Bouguet, 2001; camera motion compensation of tracks, Aharon et al.: BoT-SORT, arXiv:2206.14651.
@@ -40,14 +40,14 @@ SEARCH = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 10, 0.03)
 # A corner that misses the common motion by more, in reduced pixels, moves by itself.
 TOLERANCE = 1.0
 
-# What is believed: agreement of so many corners, and of this part of those followed, on a motion
-# that changes the size by at most this factor.
+# A motion is accepted if this number of corners, and this part of them, agree on it, and if it
+# changes the size by at most this factor.
 MIN_CORNERS = 10
 MIN_PART = 0.3
 MAX_ZOOM = 1.5
 
-# Points on each side of the image at which a rotation is looked at, and how far from the axis they
-# may be after it: z of their directions.
+# Points on each side of the image at which a rotation is evaluated, and the smallest z of their
+# directions after it.
 POINTS = 5
 MIN_FORWARD = 0.1
 
@@ -56,12 +56,12 @@ _logger = logging.getLogger(__name__)
 
 def make_camera_motion(settings: TrackerSettings, exact: bool) -> Optional[CameraMotion]:
     """
-    Return what estimates the motion of the camera, or None where it stands still.
+    Return the estimator of the camera motion, or None for a fixed camera.
 
     :raises SettingsError: if the motion is to come from tf.
     """
     if settings.camera_motion == TF:
-        raise SettingsError('tracker.camera_motion: tf is for the node: use affine here')
+        raise SettingsError('tracker.camera_motion: tf needs the node: use affine here')
     return CameraMotion(exact) if settings.camera_motion == AFFINE else None
 
 
@@ -69,7 +69,7 @@ def rotation_to_motion(
     rotation: FloatArray, camera: Camera, image_size: tuple[int, int]
 ) -> Optional[FloatArray]:
     """
-    Return where the background goes in the image when the camera turns.
+    Return the motion of the background in the image when the camera turns.
 
     What is infinitely far away moves by a homography; this is the affine map nearest to it.
 

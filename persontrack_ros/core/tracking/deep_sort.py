@@ -56,7 +56,7 @@ class _Table:
         return len(self.ids)
 
     def copy(self) -> _Table:
-        """Return a table that can be changed while this one stays, but for what galleries hold."""
+        """Return a copy; the contents of galleries are shared."""
         columns = {name: getattr(self, name).copy() for name in _COLUMNS}
         return _Table(kalman=self.kalman.copy(), galleries=list(self.galleries), **columns)
 
@@ -153,7 +153,7 @@ class DeepSort:
         return visible
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
+        """Return the state of the tracker, as arrays for `numpy.savez`."""
         galleries = [gallery.by_age for gallery in self._table.galleries]
         nothing = np.empty((0, 0), dtype=np.float32)
         return {
@@ -171,8 +171,8 @@ class DeepSort:
         """
         Continue from what :meth:`state` returned.
 
-        :raises KeyError: if an array is missing; the tracker is then as it was.
-        :raises ValueError: if an array has another type or shape than it should; likewise.
+        :raises KeyError: if an array is missing; the tracker is then unchanged.
+        :raises ValueError: if an array has a wrong type or shape; the tracker is then unchanged.
         """
         (next_id,) = checked(state, 'next_id', np.int64, (1,)).tolist()
         count = len(state['ids'])
@@ -214,7 +214,7 @@ class DeepSort:
         )
 
     def _resize(self, image_size: Optional[tuple[int, int]]) -> None:
-        """Take the tracks along to images of another resolution, which show the same."""
+        """Scale the tracks to images of another resolution."""
         if image_size is None:
             return
         if self._image_size not in (None, image_size):
@@ -223,7 +223,7 @@ class DeepSort:
         self._image_size = image_size
 
     def _forget_other_embeddings(self, embeddings: Embeddings) -> None:
-        """Forget looks that another model has seen, of before a state was restored."""
+        """Forget embeddings of another model, from before a state was restored."""
         table, length = self._table, embeddings.shape[1]
         if len(table) and table.galleries[0].embeddings.shape[1] != length:
             unknown = np.zeros((1, length), dtype=np.float32)
@@ -239,14 +239,14 @@ class DeepSort:
     def _match(
         self, boxes: FloatArray, measurements: FloatArray, embeddings: Embeddings
     ) -> Association:
-        """Run the matching cascade (2.3), then IoU matching of what is left over."""
+        """Run the matching cascade (2.3), then IoU matching of the rest."""
         table = self._table
         confirmed = table.states == TrackState.CONFIRMED
         unmatched = np.arange(len(boxes))
         cost = self._appearance_cost(confirmed, measurements, embeddings)
         cascade: list[Association] = []
         # Recently seen tracks choose first: the longer a track is lost, the wider its gate, and
-        # it would take detections from tracks that are sure of theirs.
+        # it would take detections from tracks with better matches.
         for time_since_update in np.unique(table.time_since_update[confirmed]):
             if not len(unmatched) or time_since_update > self.settings.max_age:
                 break

@@ -1,8 +1,8 @@
 """
 The persons that the cameras of one process know by their embeddings, and their ids.
 
-An id is given to a person when they are published for the first time: 1, 2, 3, ... in the order of
-appearance. Several cameras can share what they know.
+A person gets an id when they are first published: 1, 2, 3, ... in the order of appearance. Several
+cameras can share a gallery.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from persontrack_ros.core.tracking.appearance import SAME_PERSON, Embeddings, no
 # Views of a person that are kept.
 MAX_VIEWS = 8
 
-# A view is the mean of all its embeddings, and of about so many new ones later.
+# A view is the mean of all its embeddings, and later of about this number of new ones.
 MEMORY = 20
 
 
 @dataclass
 class Views:
     """
-    The appearance of a person, from several sides.
+    The appearance of a person from several sides.
 
-    :ivar means: the views, of length 1, shape ``(N, D)``.
-    :ivar counts: embeddings in each, shape ``(N,)``.
+    :ivar means: mean embedding of each view, of length 1, shape ``(N, D)``.
+    :ivar counts: number of embeddings in each view, shape ``(N,)``.
     """
 
     means: Embeddings
     counts: NDArray[np.int64]
 
     def seen(self, embedding: Embeddings, same: float) -> Views:
-        """Return the views after another embedding ``(D,)``, part of a view up to a distance."""
+        """Return the views with another embedding ``(D,)``; it joins a view within a distance."""
         distance = 1 - self.means @ embedding
         nearest = int(distance.argmin())
         if distance[nearest] > same:
@@ -51,7 +51,7 @@ class Views:
         return Views(means, counts)
 
     def _thinned(self) -> Views:
-        """Return no more views than are kept: the two that are most alike become one."""
+        """Return at most `MAX_VIEWS` views, by merging the two most similar ones."""
         if len(self.means) <= MAX_VIEWS:
             return self
         alike = np.triu(self.means @ self.means.T - 2, 1)
@@ -65,7 +65,7 @@ class Views:
     def distance(self, embedding: Embeddings) -> float:
         """Return the cosine distance of an embedding ``(D,)`` to the nearest view."""
         if self.means.shape[1] != len(embedding):
-            # Of another model, or of none.
+            # Of another model, or without a model.
             return math.inf
         return float((1 - self.means @ embedding).min())
 
@@ -73,11 +73,11 @@ class Views:
 @dataclass
 class Person:
     """
-    Somebody who was seen.
+    A person in the gallery.
 
-    :ivar cameras: those that saw them.
-    :ivar views: from those that had a clear embedding of them.
-    :ivar seen_at: stamp of the newest image of them, in nanoseconds.
+    :ivar cameras: the cameras that detected the person.
+    :ivar views: views of the cameras that have clear embeddings of the person.
+    :ivar seen_at: stamp of the newest image with the person, in nanoseconds.
     """
 
     cameras: set[Camera] = field(default_factory=set)
@@ -85,16 +85,17 @@ class Person:
     seen_at: int = 0
 
     def distance(self, embedding: Embeddings) -> float:
-        """Return how different an embedding is, from the camera from where it is least."""
+        """Return the smallest distance of an embedding to the views of all cameras."""
         return min((views.distance(embedding) for views in self.views.values()), default=math.inf)
 
 
 class Gallery:
     """
-    What the cameras of one process know of persons; for several threads.
+    The persons that the cameras of one process know; thread-safe with its lock.
 
-    :ivar persons: by id; who was seen last comes last.
-    :ivar numbering: a random number, new where ids start at 1: within one, an id is one person.
+    :ivar persons: persons by id; the one seen last comes last.
+    :ivar numbering: a random number, renewed when ids start at 1: within one numbering, an id
+        means one person.
     """
 
     def __init__(self) -> None:
@@ -111,13 +112,14 @@ class Gallery:
 
     def ids_of(self, numbering: int, ids: Sequence[int], next_id: int) -> dict[int, int]:
         """
-        Return the ids here of persons in a state.
+        Return the ids in this gallery of the persons in a state.
 
-        An id that was given here meanwhile, in another numbering, may be another person: the
-        person in the state gets a new one, which is the same in all states of that numbering.
+        An id of the state that was given meanwhile, in another numbering, may mean another
+        person. The person in the state then gets a new id, the same in all states of that
+        numbering.
 
-        :param numbering: of the state.
-        :param next_id: of the state.
+        :param numbering: numbering of the state.
+        :param next_id: next id of the state.
         """
         free = self.next_id
         self.next_id = max(free, next_id)
@@ -135,17 +137,17 @@ class Camera:
 
     def __init__(self, gallery: Gallery, same_person: float = SAME_PERSON) -> None:
         """
-        Take part.
+        Join a gallery.
 
-        :param same_person: cosine distance up to which two embeddings are of one person.
+        :param same_person: largest cosine distance of two embeddings of one person.
         """
         self.gallery = gallery
         self.same_person = same_person
-        # Counts how often all was forgotten: a tracker from before knows nothing any more.
+        # Number of resets: a tracker from before a reset no longer changes the gallery.
         self.era = 0
 
     def forget(self) -> None:
-        """Forget what only this camera knows; where nobody is left, ids start at 1 again."""
+        """Forget persons known to this camera alone; without persons, ids start at 1 again."""
         with self.gallery.lock:
             self.era += 1
             persons = self.gallery.persons

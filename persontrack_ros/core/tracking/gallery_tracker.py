@@ -1,10 +1,9 @@
 """
-Who is who: the ids that are published, and persons who are known again by their looks.
+Published ids, and re-identification of persons by their embeddings.
 
-A tracker knows its tracks by numbers of its own, and is right about who is who while it sees
-them. Here a person gets an id when they are published for the first time: a new one or, with
-`tracker.remember`, the id that they had before they left. What is decided then is final: the id of
-a track never changes.
+A tracker has internal ids for its tracks. Here a track gets a public id when it is first
+published: a new one or, with `tracker.remember`, the id that the person had before they left. This
+decision is final: the id of a track never changes.
 """
 
 from __future__ import annotations
@@ -30,43 +29,44 @@ from persontrack_ros.core.tracking.stored import checked
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.undo import undone_by_errors
 
-# Nobody else who is known may look as much like somebody new, by this part of that distance.
+# A re-identified person must be nearer than every other known person by this part of the
+# threshold.
 MARGIN = 0.1
 
-# A look is clear where nobody else covers more than this part of the box, and it is within the
-# image: half a person looks like many.
+# An embedding is clear if other boxes cover less than this part of the box, and the box is within
+# the image: half a person resembles many.
 CLEAR_COVERAGE = 0.15
 
-# Somebody new who may be known is published after so many clear looks, or after this time in
-# seconds in any case: the first look alone is often of somebody half in view.
+# A new track that may be a known person is published after this number of clear embeddings, or
+# after this time in seconds in any case: the first embedding is often of a person half in view.
 ENOUGH_EMBEDDINGS = 3
 ENOUGH_TIME = 0.25
 LONGEST_TIME = 1.0
 
-# Clear looks at a track follow each other after this time, in seconds, when there are enough.
+# Time between clear embeddings of a track, in seconds, when there are enough.
 EMBED_PERIOD = 1.0
 
-# Looks that are nearer than this part of the distance of one person to each other are one view.
+# Embeddings within this part of the threshold belong to one view.
 VIEW_DISTANCE = 0.45
 
-# So many times the distance of one person are those that may be or may not; beyond, a track has
-# gone over to another one.
+# Up to this multiple of the threshold, it is in doubt whether two embeddings are of one person;
+# beyond it, a track has switched to another person.
 DOUBT = 4 / 3
 
-# Persons who are remembered; those who were seen last.
+# Largest number of persons in the gallery; those seen last stay.
 MAX_PERSONS = 300
 
 
 @dataclass(frozen=True)
 class _Evidence:
     """
-    What was seen of a track.
+    The embeddings of a track so far.
 
-    :ivar since: stamp of the first image in which it was visible.
-    :ivar clear: clear looks; of a track with an id, those since it was last near somebody, hidden
-        or at the border, after which it may have gone over to another person.
-    :ivar other: looks that are not clear, of a track without an id.
-    :ivar embedded_at: stamp of the last clear look.
+    :ivar since: stamp of the first image in which the track was visible.
+    :ivar clear: clear embeddings; for a track with an id, only those since it was last near
+        another person, hidden or at the border, where it may switch to another person.
+    :ivar other: other embeddings, of a track without an id.
+    :ivar embedded_at: stamp of the last clear embedding.
     """
 
     since: int
@@ -76,16 +76,16 @@ class _Evidence:
 
     @property
     def embedding(self) -> Optional[Embeddings]:
-        """The direction of the mean of the clear looks, or of the others; shape (D,)."""
+        """The normalised mean of the clear embeddings, or of the others; shape ``(D,)``."""
         embeddings = self.clear or self.other
         return normalise(np.sum(embeddings, axis=0, keepdims=True))[0] if embeddings else None
 
     def is_known(self, distances: Sequence[float], limit: float, stamp: int) -> bool:
         """
-        Tell whether enough was seen to say who this is.
+        Return whether there are enough embeddings to identify the person.
 
-        :param distances: of the looks to those who may have come back.
-        :param limit: up to which they are of one person.
+        :param distances: distances to the persons who may have returned.
+        :param limit: largest distance of one person.
         """
         waited = (stamp - self.since) / SECOND
         enough = len(self.clear) >= ENOUGH_EMBEDDINGS and waited >= ENOUGH_TIME
@@ -101,7 +101,7 @@ class GalleryTracker:
     """
 
     def __init__(self, tracker: Persistent, camera: Camera) -> None:
-        """Give the tracks of `tracker` ids of the gallery."""
+        """Wrap a tracker; its tracks get ids of the gallery of the camera."""
         self._tracker = tracker
         self._camera = camera
         self._era = camera.era
@@ -155,8 +155,8 @@ class GalleryTracker:
         """
         Forget all tracks.
 
-        :param first_id: of the next new person; 1 forgets all that this camera knows of persons,
-            too, and is the next one if no other camera knows anybody.
+        :param first_id: id of the next new person; 1 also forgets the persons that only this
+            camera knows, and ids start at 1 if no person is left.
         """
         self._tracker.reset()
         self._ids, self._evidence = {}, {}
@@ -167,7 +167,7 @@ class GalleryTracker:
         self._era = self._camera.era
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return all that the tracker knows, the ids of its tracks and who is remembered."""
+        """Return the state of the tracker, the ids of its tracks and the gallery."""
         pairs = np.array(list(self._ids.items()), dtype=np.int64).reshape(-1, 2)
         with self._camera.gallery.lock:
             next_id = self._camera.gallery.next_id
@@ -178,7 +178,7 @@ class GalleryTracker:
                 for views in [list(person.views.values())]
             ]
         views = [each for _, _, group in persons for each in group]
-        # Those of another model than the newest one cannot be compared with it.
+        # Views of other models than the newest cannot be compared with it.
         width = views[-1].means.shape[1] if views else 0
         kept = [[each for each in group if each.means.shape[1] == width] for *_, group in persons]
         nothing = Views(np.empty((0, width), dtype=np.float32), np.empty(0, dtype=np.int64))
@@ -201,7 +201,7 @@ class GalleryTracker:
         """
         Continue from what :meth:`state` returned, see :meth:`Tracker.restore`.
 
-        Whom other cameras know is known as they do; :meth:`Gallery.ids_of` says who gets a new id.
+        Persons known to other cameras keep their views; :meth:`Gallery.ids_of` decides on new ids.
         """
         pairs = checked(state, 'gallery_ids', np.int64, (None, 2))
         (next_id,) = checked(state, 'gallery_next_id', np.int64, (1,)).tolist()
@@ -235,11 +235,11 @@ class GalleryTracker:
         stamp: int,
     ) -> set[int]:
         """
-        Take what was seen of the visible tracks, and look where that is too little.
+        Collect embeddings of the visible tracks; compute those that are missing.
 
-        :param embed: adds to the looks.
-        :param embeddings: at detections, by index.
-        :returns: the tracks at which there was a clear look.
+        :param embed: adds to `embeddings`.
+        :param embeddings: embeddings of detections, by index.
+        :returns: the tracks with a new clear embedding.
         """
         unhindered = clear(detections)
         sights = {each.id: self._evidence.get(each.id, _Evidence(stamp)) for each in visible}
@@ -277,7 +277,7 @@ class GalleryTracker:
         return embedded
 
     def _decide(self, tracks: Sequence[Track], stamp: int) -> None:
-        """Give new tracks the ids of persons who look like them, or new ones."""
+        """Give new tracks the ids of similar persons, or new ids."""
         gallery = self._camera.gallery
         taken = set(self._ids.values())
         oldest = stamp - self.settings.remember * SECOND
@@ -319,7 +319,7 @@ class GalleryTracker:
         self._ids = ids
 
     def _remember(self, visible: Sequence[Track], embedded: set[int], stamp: int) -> None:
-        """Let the gallery know who was seen, and what they look like once that is sure."""
+        """Update the persons in the gallery, with embeddings once they are certain."""
         persons = self._camera.gallery.persons
         for track in visible:
             if track.id not in self._ids:
@@ -328,7 +328,7 @@ class GalleryTracker:
             person.cameras.add(self._camera)
             person.seen_at = stamp
             clear = self._evidence[track.id].clear if track.id in embedded else ()
-            # Until it is sure that the track has not strayed, looks wait.
+            # Embeddings wait until the track has certainly not switched to another person.
             for embedding in clear[-1:] if len(clear) > ENOUGH_EMBEDDINGS else clear:
                 if len(clear) >= ENOUGH_EMBEDDINGS or not person.views:
                     self._add(person, embedding)
@@ -345,7 +345,7 @@ class GalleryTracker:
             person.views[self._camera] = views.seen(embedding, VIEW_DISTANCE * limit)
 
     def _renamed(self, tracks: Sequence[Track]) -> list[Track]:
-        """Return the tracks that have an id, in the order of these."""
+        """Return the tracks that have an id, in the order of the ids."""
         renamed = [
             track._replace(id=self._ids[track.id]) for track in tracks if track.id in self._ids
         ]
@@ -358,7 +358,7 @@ class GalleryTracker:
 
 
 def clear(detections: Detections) -> NDArray[np.bool_]:
-    """Tell which detections nobody else covers, and that are not cut off by the border."""
+    """Return which detections are neither covered by others nor cut off by the border."""
     boxes = detections.boxes
     if not len(boxes):
         return np.zeros(0, dtype=bool)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.tracking.stored import checked
 
-# What is known of each track, and the names it is stored under.
+# The arrays of each track, by their names in a stored state.
 _MOMENTS = (
     'position',
     'velocity',
@@ -56,7 +56,7 @@ class Noise:
     first_velocity: Stds
 
     def with_errors(self, factor: float) -> Noise:
-        """Return it with detections that err so many times as much."""
+        """Return the noise with the errors of detections scaled by a factor."""
         x, y, aspect, height = (factor * std for std in self.measurement)
         return dataclasses.replace(self, measurement=(x, y, aspect, height))
 
@@ -137,7 +137,7 @@ class States:
         Return the states of so many tracks that :meth:`state` returned.
 
         :raises KeyError: if an array is missing.
-        :raises ValueError: if an array is not of numbers, or has another shape.
+        :raises ValueError: if an array has a wrong type or shape.
         """
         names = [f'kalman_{name}' for name in _MOMENTS]
         return cls(np.array([checked(state, name, np.float64, (count, 4)) for name in names]))
@@ -177,7 +177,7 @@ class States:
         return States(moments)
 
     def scale(self, factors: FloatArray) -> States:
-        """Return the states in pixels of an image that has so many times the width and height."""
+        """Return the states in pixels of an image with scaled width and height."""
         x, y = factors
         ratios = np.array([x, y, x / y, y])
         return States(self.moments * np.array([ratios] * 2 + [ratios**2] * 3)[:, None])
@@ -228,5 +228,5 @@ class States:
         return np.maximum(squared, 0.0)
 
     def innovation_variance(self, measurement_noise: Stds) -> FloatArray:
-        """Return the variance of what measurements differ from the position by, ``(N, 4)``."""
+        """Return the variance of measurements around the predicted position, ``(N, 4)``."""
         return self.position_variance + _variances(self.position[:, 3], measurement_noise)

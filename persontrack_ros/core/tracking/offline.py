@@ -1,9 +1,9 @@
 """
-Tracking with the whole video at hand.
+Tracking of a whole video.
 
-An online tracker says which detections belong together. Its tracks are cut where the embeddings
-change or the person was lost for long, joined anew by embeddings and motion, cleared of what was
-no person, and smoothed, which also fills the gaps. docs/tracking.md says what all of it gains.
+The tracks of an online tracker are cut where the appearance changes or the person was lost for
+long, and joined again by appearance and motion. Tracks of false detections are removed; the others
+are smoothed, which also fills gaps. docs/tracking.md has the gain of each step.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from persontrack_ros.core.tracking.parts import Hit, Part, as_tracks, cut, is_pe
 from persontrack_ros.core.tracking.track import Track, TrackState
 from persontrack_ros.core.tracking.tracker import make_bare_tracker
 
-# Longer times between two images are not told apart; keeps the smoother's arithmetic exact.
+# Longer times between two images are clipped, to keep the smoother's arithmetic exact.
 LONGEST_STEP = 3600.0
 
 
@@ -32,7 +32,7 @@ def make_offline_tracker(settings: Settings) -> OfflineTracker:
     """
     Return the tracker for a video.
 
-    :raises SettingsError: if persons are not to be detected in every image.
+    :raises SettingsError: if `detector.interval` is above 1.
     """
     if settings.detector.interval > 1:
         raise SettingsError(
@@ -46,17 +46,17 @@ class OfflineTracker:
     Collects a video as a :class:`~persontrack_ros.core.tracking.tracker.Tracker`, then revises it.
 
     All detections are embedded; embeddings are kept until the track ends. There is no state to
-    store: what it knows is the video.
+    store: the state would be the video.
     """
 
     def __init__(self, settings: TrackerSettings) -> None:
-        """Start without tracks; the online tracker is the one that the settings name."""
+        """Start without tracks, with the online tracker of the settings."""
         self.settings = dataclasses.replace(settings, refresh_time=0.0)
         self.reset()
 
     def reset(self, first_id: int = 1) -> None:
         """
-        Forget the video; or, from another id on, end all tracks, as where time jumps.
+        Forget the video; with another first id, only end all tracks, as at a jump of time.
 
         :param first_id: of the next new person of the online tracker.
         """
@@ -70,11 +70,11 @@ class OfflineTracker:
         self._online = make_bare_tracker(self.settings)
         self._times: list[float] = []
         self._sizes: list[Optional[tuple[int, int]]] = []
-        # By track: of those that go on, and of those that have ended.
+        # By track: detections of current tracks, and parts of ended ones.
         self._hits: dict[int, list[Hit]] = defaultdict(list)
         self._parts: dict[int, list[Part]] = {}
         self._confirmed: set[int] = set()
-        # The image that each one shows, and those that have nothing in common with the one before.
+        # The image that each frame shows, and the first images of new scenes.
         self._shown: list[int] = []
         self._cuts: list[int] = []
 
@@ -95,9 +95,9 @@ class OfflineTracker:
         stamp: int,
         motion: Optional[FloatArray] = None,
     ) -> list[Track]:
-        """Advance to the next image; returns what the online tracker knows so far."""
+        """Advance to the next frame; return the tracks of the online tracker."""
         embeddings = embed(np.arange(len(detections)))
-        # Where time jumped, it is not known how long it was.
+        # After a jump of time, the elapsed time is unknown.
         elapsed = LONGEST_STEP if self._stamp is None else (stamp - self._stamp) / 1e9
         self._stamp = stamp
         visible = self._online.update(detections, embeddings.__getitem__, stamp, motion)
@@ -111,7 +111,7 @@ class OfflineTracker:
             row = track.detection
             if row is not None:
                 score = float(detections.scores[row])
-                # Not a view, which would keep the embeddings of all.
+                # Not a view, which would keep all embeddings in memory.
                 self._hits[track.id].append(
                     Hit(frame, boxes[row].copy(), score, row, embeddings[row].copy())
                 )
@@ -126,11 +126,11 @@ class OfflineTracker:
         return cut(hits, id_ in self._confirmed, self._cuts)
 
     def repeat(self) -> None:
-        """Take an image that is a copy of the one before: it has the same tracks."""
+        """Add a copy of the last image: it has the same tracks."""
         self._shown.append(len(self._times) - 1)
 
     def cut(self) -> None:
-        """Note that the next image has nothing in common with the one before."""
+        """Record that the next image begins a new scene."""
         self._cuts.append(len(self._times))
 
     def finish(self) -> list[list[Track]]:
@@ -152,6 +152,6 @@ class OfflineTracker:
         return self._sizes[0] if self._sizes else None
 
     def _factors(self, frame: int) -> FloatArray:
-        """Return how many times the width and height of an image the first one has."""
+        """Return the ratio of the width and height of the first image to those of an image."""
         first, size = self._image_size(), self._sizes[frame]
         return np.ones(2) if first is None or size is None else np.divide(first, size)

@@ -28,29 +28,30 @@ from persontrack_ros.core.tracking.smoother import smooth
 from persontrack_ros.core.tracking.stages import REACH
 from persontrack_ros.core.tracking.track import Track, TrackState
 
-# A track is cut where the mean looks of so many detections before and after are so far apart.
+# A track is cut where the mean embeddings of this number of detections before and after differ by
+# this cosine distance.
 CUT_WINDOW = 10
 CUT_DISTANCE = 0.4
 
-# Parts are joined up to this cosine distance of their mean looks.
+# Parts are joined up to this cosine distance of their mean embeddings.
 JOIN_DISTANCE = 0.45
 
-# What the motion counts, against the cosine distance, where it is as bad as can be.
+# Weight of the worst possible motion relative to the cosine distance.
 MOTION_WEIGHT = 0.2
 
-# Tracks of fewer detections are dropped, and those that were detected in a smaller part of the
-# images in which they would be shown.
+# Tracks of fewer detections are deleted, and tracks detected in a smaller part of the images in
+# which they would be shown.
 MIN_HITS = 5
 MIN_SEEN = 0.3
 
 # Longer gaps are not filled.
 FILL_TIME = 2.5
 
-# A detector errs alike in images that follow each other, while the smoother takes errors for
-# independent: it has to believe each detection less, as if it erred so many times as much.
+# Errors of a detector in successive images are correlated, but the smoother assumes independent
+# ones: the errors of a detection are scaled by this factor.
 ALIKE = 3.0
 
-# Seconds by which rounding may be wrong, at most.
+# Tolerance for rounding, in seconds.
 LEEWAY = 1e-3
 
 
@@ -63,8 +64,8 @@ class Part:
     :ivar boxes: in pixels of the first image, shape ``(N, 4)``.
     :ivar scores: shape ``(N,)``.
     :ivar detections: indices within the frames, shape ``(N,)``.
-    :ivar embedding: sum of the looks, shape ``(D,)``; zero if none is known.
-    :ivar confirmed: whether the online tracker was sure that this is a person.
+    :ivar embedding: sum of the embeddings, shape ``(D,)``; zero without embeddings.
+    :ivar confirmed: whether the online tracker confirmed the track.
     """
 
     frames: IndexArray
@@ -98,7 +99,7 @@ class Hit(NamedTuple):
 
 
 def cut(hits: Sequence[Hit], confirmed: bool, scenes: Sequence[int]) -> list[Part]:
-    """Cut a track where it went over to another person, and where another scene begins."""
+    """Cut a track where it switched to another person, and where another scene begins."""
     count, width = len(hits), max(len(hit.embedding) for hit in hits)
     embeddings = np.array([_padded(hit.embedding, width) for hit in hits], dtype=np.float32)
     sums = np.concatenate([np.zeros_like(embeddings[:1]), embeddings.cumsum(axis=0)])
@@ -111,7 +112,7 @@ def cut(hits: Sequence[Hit], confirmed: bool, scenes: Sequence[int]) -> list[Par
     for index in np.argsort(-change, kind='stable'):
         if change[index] <= CUT_DISTANCE:
             break
-        # One exchange is seen from all places near it.
+        # A switch raises the change at all frames around it.
         if all(abs(int(indices[index]) - other) >= CUT_WINDOW for other in cuts):
             cuts.append(int(indices[index]))
     frames = [hit.frame for hit in hits]
@@ -182,7 +183,7 @@ def _join_costs(
     image_size: Optional[tuple[int, int]],
 ) -> tuple[FloatArray, IndexArray, IndexArray]:
     """
-    Return what it costs to let chains follow each other, wherever that is possible.
+    Return the costs of joining chains, for all possible pairs.
 
     :returns: the costs, shape ``(P,)``; the indices of the chains before, and those of the chains
         after.
@@ -194,7 +195,7 @@ def _join_costs(
     leaving = np.zeros(len(chains), dtype=bool)
     if image_size is not None:
         leaving = _leaving(last[0], last[1], image_size)
-    # In the order in which they begin, those that may follow another one are a range.
+    # Sorted by their beginning, the chains that may follow another one are a range.
     order = np.argsort(begins, kind='stable')
     begins, embeddings_after = begins[order], embeddings[order]
     position, velocity = first[0][order], first[1][order]
@@ -232,7 +233,7 @@ def _join_costs(
 def _leaving(
     position: FloatArray, velocity: FloatArray, image_size: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """Tell which of the persons are at the border of the image and move outwards."""
+    """Return which persons are at the border of the image and move outwards."""
     near, far = at_border(measurements_to_boxes(position), image_size)
     outwards = (near & (velocity[:, :2] < 0)) | (far & (velocity[:, :2] > 0))
     return np.asarray(outwards.any(axis=1))
@@ -253,7 +254,7 @@ def _smooth(part: Part, times: FloatArray) -> tuple[IndexArray, FloatArray, Floa
 def as_tracks(
     part: Part, times: FloatArray, cuts: IndexArray, id_: int
 ) -> list[tuple[int, Track]]:
-    """Return the frame and the state of a person wherever they are shown."""
+    """Return frame and track of a person for all frames in which they are shown."""
     frames, position, velocity = _smooth(part, times)
     position[:, 2:] = np.maximum(position[:, 2:], MIN_SIZE)
     boxes = measurements_to_boxes(position)
@@ -278,9 +279,9 @@ def as_tracks(
 
 def _shown(part: Part, times: FloatArray, cuts: IndexArray) -> NDArray[np.bool_]:
     """
-    Tell in which frames, from the first to the last, a person is shown.
+    Return in which frames, from the first to the last, a person is shown.
 
-    That is not in long gaps, and not in those in which another scene begins.
+    Long gaps and gaps with a cut between scenes are not shown.
     """
     frames = np.arange(part.frames[0], part.frames[-1] + 1)
     before = part.frames[np.searchsorted(part.frames, frames, side='right') - 1]
@@ -292,7 +293,7 @@ def _shown(part: Part, times: FloatArray, cuts: IndexArray) -> NDArray[np.bool_]
 
 
 def is_person(part: Part, times: FloatArray, cuts: IndexArray) -> bool:
-    """Tell whether a track is one of a person, and not of stray detections."""
+    """Return whether a track is of a person instead of false detections."""
     hits = len(part.frames)
     seen = hits / int(_shown(part, times, cuts).sum())
     return part.confirmed and hits >= MIN_HITS and seen >= MIN_SEEN

@@ -1,7 +1,7 @@
 """
-The default tracker: Deep SORT's vocabulary, changed where identities were lost.
+The default tracker: Deep SORT, changed where it lost ids.
 
-docs/tracking.md says where each idea comes from and what it gains. All times are in seconds of
+docs/tracking.md has the source and the gain of each idea. All times are in seconds of
 the image stamps, all lengths in heights of the person's box, so that neither the frame rate nor
 the size of the image matters.
 """
@@ -44,32 +44,32 @@ WALKING = Noise(
     first_velocity=(0.6, 0.3, 0.01, 0.02),
 )
 
-# After this time, a lost person is not looked for any more, in seconds.
+# After this time, a lost track is deleted, in seconds.
 LOST_TIME = 7.0
 
-# After this time, the motion of a lost person of unknown looks says too little: the gate lets in
-# everybody near. Where persons come nearer, the camera has mostly passed whom it lost.
+# The same for a lost track without embeddings: its gate becomes too wide. When persons come
+# nearer, the camera has mostly passed a person it lost.
 UNKNOWN_TIME = 2.0
 UNKNOWN_TIME_NEARING = 0.3
 
-# Persons come nearer if their heights, in the mean over the last time, are found greater than the
-# filter expects by this part of its standard deviation. They count as staying until more is known
-# than so many detections say.
+# Persons come nearer if their mean height over the last time exceeds the prediction of the filter
+# by this part of its standard deviation. The last value is the number of detections without growth
+# that is assumed at the start.
 NEARING = 0.2
 NEARING_TIME = 10.0
 NEARING_DOUBT = 100.0
 
-# Weight of the past in the appearance of a track, at each look; that of an even mean until that is
-# more, or the first look, often of somebody half in view, would outweigh all others for long.
+# Weight of the past in the embedding of a track; an even mean at first, because the first
+# embedding is often of a person half in view.
 MEMORY = 0.9
 
 # A track is confirmed after `n_init` detections of which one had the first score, or at once if
-# the first detection has the second one and its looks, by which it is found again, are known.
+# the first detection has the second one and an embedding, by which it can be re-identified.
 CLEAR_SCORE = 0.9
 CERTAIN_SCORE = 0.9
 
-# A score means something else in every detector. These parts of the mean over so many newest
-# detections will do, where they are less.
+# Scores differ between detectors. These parts of the mean over this number of newest detections
+# are used if they are smaller.
 CLEAR_PART = 0.95
 CERTAIN_PART = 1.0
 SCORES = 500
@@ -86,7 +86,7 @@ MIN_SIZE = 0.01
 
 
 class Persistent:
-    """Keeps identities; a :class:`~persontrack_ros.core.tracking.tracker.Tracker`."""
+    """The persistent :class:`~persontrack_ros.core.tracking.tracker.Tracker`."""
 
     def __init__(self, settings: TrackerSettings) -> None:
         """Start without tracks; the first id is 1."""
@@ -120,10 +120,9 @@ class Persistent:
         motion: Optional[FloatArray] = None,
     ) -> list[Track]:
         """
-        Advance to the next image; a stamp that does not follow the last one counts as no time.
+        Advance to the next frame; if its stamp is not later, no time has passed.
 
-        :returns: the confirmed tracks that are detected, and those that are hidden or were missed
-            for a moment.
+        :returns: the confirmed tracks that are detected, hidden, or missed for a moment.
         """
         with undone_by_errors(self):
             self._table = self._table.copy()
@@ -156,7 +155,7 @@ class Persistent:
         return self._visible(detections)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
+        """Return the state of the tracker, as arrays for `numpy.savez`."""
         stamp = [] if self._stamp is None else [self._stamp]
         return {
             'clock': np.array(
@@ -175,8 +174,8 @@ class Persistent:
         """
         Continue from what :meth:`state` returned.
 
-        :raises KeyError: if an array is missing; the tracker is then as it was.
-        :raises ValueError: if an array has another type or shape than it should; likewise.
+        :raises KeyError: if an array is missing; the tracker is then unchanged.
+        :raises ValueError: if an array has a wrong type or shape; the tracker is then unchanged.
         """
         clock = checked(state, 'clock', np.float64, (4,)).tolist()
         count = len(state['ids'])
@@ -186,7 +185,7 @@ class Persistent:
         columns = {}
         for name, column in vars(self._table).items():
             if name != 'kalman':
-                # Looks may be those of a model with other vectors.
+                # Embeddings may come from a model with another dimension.
                 widths = (None,) if name == 'embeddings' else column.shape[1:]
                 columns[name] = checked(state, name, column.dtype, (count, *widths))
         self._table = Table(kalman=States.restore(state, count), **columns)
@@ -203,11 +202,11 @@ class Persistent:
 
     @property
     def ids(self) -> set[int]:
-        """The ids of :attr:`tracks`, without making these."""
+        """The ids of :attr:`tracks`, at less cost."""
         return set(self._table.ids.tolist())
 
     def _weigh(self, scores: FloatArray) -> None:
-        """Keep the mean of the newest scores."""
+        """Update the mean of the newest scores."""
         if len(scores):
             self._score_count = min(self._score_count + len(scores), max(SCORES, len(scores)))
             excess = float(scores.sum()) - len(scores) * self._mean_score
@@ -219,7 +218,7 @@ class Persistent:
         embedded = self._table.embedded
         deleted = lost > np.where(embedded, LOST_TIME, UNKNOWN_TIME)
         if self._nearing:
-            # At a low rate, who was seen in the last image is not lost yet.
+            # At a low rate, a track of the last image is not lost yet.
             deleted |= ~embedded & (self._table.misses > 0) & (lost > UNKNOWN_TIME_NEARING)
         if image_size is not None:
             deleted |= leaving(self._table, image_size, self._now, elapsed)
@@ -227,7 +226,7 @@ class Persistent:
             self._table = self._table[~deleted]
 
     def _resize(self, image_size: Optional[tuple[int, int]]) -> None:
-        """Take the tracks along to images of another resolution, which show the same."""
+        """Scale the tracks to images of another resolution."""
         if image_size is None:
             return
         if self._image_size not in (None, image_size):
@@ -237,7 +236,7 @@ class Persistent:
         self._image_size = image_size
 
     def _move(self, motion: FloatArray, elapsed: float) -> None:
-        """Take the tracks along with the background; of those just seen, note how fast it goes."""
+        """Move the tracks with the background; record its speed at those just seen."""
         table = self._table
         moved = table.kalman.move(motion)
         shift = moved.position[:, :2] - table.kalman.position[:, :2]
@@ -246,7 +245,7 @@ class Persistent:
 
     def _predict(self, elapsed: float) -> None:
         table = self._table
-        # What the size of a lost person did last was mostly the fault of who began to cover them.
+        # The last change of size of a lost person is mostly due to occlusion.
         table.kalman.velocity[table.misses > 0, 2:] = 0.0
         table.kalman = table.kalman.predict(elapsed, WALKING)
         # A box that shrank fast may not vanish.
@@ -256,17 +255,17 @@ class Persistent:
         table.misses += 1
 
     def _fresh(self) -> NDArray[np.bool_]:
-        """Tell which tracks were seen in the last image, and looked at not long ago."""
+        """Return which tracks were detected in the last image, and embedded not long ago."""
         table = self._table
         fresh = table.confirmed & (table.misses == 1)
         return fresh & (self._now - table.embedded_at < self.settings.refresh_time)
 
     def _embed(self, wanted: IndexArray, embed: Embed, count: int) -> Embeddings:
-        """Return embeddings of all detections, zero for those that are not wanted."""
+        """Return embeddings of all detections, zero for those not requested."""
         table = self._table
         vectors = embed(wanted) if len(wanted) else table.embeddings[:0]
         if vectors.shape[1] != table.embeddings.shape[1]:
-            # The first vectors, or those of another model: the old ones say nothing.
+            # The first vectors, or vectors of another model: the old ones are useless.
             table.embeddings = np.zeros((len(table), vectors.shape[1]), dtype=np.float32)
             table.embedding_counts[:] = 0
         if len(wanted) == count:
@@ -277,18 +276,18 @@ class Persistent:
 
     @property
     def _nearing(self) -> bool:
-        """Tell whether persons come nearer in common: most do if the camera travels."""
+        """Return whether most persons come nearer, as with a moving camera."""
         growth, count = self._growth
         return bool(growth > NEARING * (count + NEARING_DOUBT))
 
     def _watch_growth(self, matching: Matching, detected: Detected, elapsed: float) -> None:
-        """Note how much greater those seen in the last image and in this one are than expected."""
+        """Record how much detections in two successive images exceed their predicted height."""
         table = self._table
         rows = np.flatnonzero((matching.detection_of != NO_DETECTION) & (table.misses == 1))
         states = table.kalman[rows]
         growth = (detected.measurements[matching.detection_of[rows]] - states.position)[:, 3]
         growth /= np.sqrt(states.innovation_variance(WALKING.measurement)[:, 3])
-        # One person who is mistaken for another says little.
+        # A switch between two persons must not count much.
         limit = np.sqrt(GATING_THRESHOLD)
         total = np.clip(growth, -limit, limit).sum()
         kept = np.exp(-elapsed / NEARING_TIME)
@@ -330,7 +329,7 @@ class Persistent:
             self._table = table[kept]
 
     def _start(self, columns: IndexArray, detected: Detected) -> None:
-        """Make tentative tracks of the detections that are nobody's."""
+        """Start tentative tracks from the unmatched detections."""
         if not len(columns):
             return
         started = Table.start(
@@ -345,7 +344,7 @@ class Persistent:
         self.next_id += len(columns)
 
     def _confirm(self) -> None:
-        """Confirm tracks that were seen often and clearly; those of lost persons join theirs."""
+        """Confirm tracks with enough clear detections; join them with lost tracks nearby."""
         table = self._table
         due = np.flatnonzero(~table.confirmed)
         if not len(due):
@@ -361,7 +360,7 @@ class Persistent:
         if not (len(due) and len(lost)):
             return
         reunion = reunite(table, lost, due, self._now)
-        # The new track is right about where the person is, the lost one about who it is.
+        # The new track has the right position, the lost one the right id.
         table.ids[reunion.detections] = table.ids[reunion.tracks]
         table.ages[reunion.detections] = table.ages[reunion.tracks]
         # Both may have been detected in the same images, before the lost one was lost.
@@ -375,13 +374,13 @@ class Persistent:
         self._table = table[np.argsort(table.ids)]
 
     def _visible(self, detections: Detections) -> list[Track]:
-        """Return the confirmed tracks of persons who are in the image."""
+        """Return the visible tracks: confirmed, and detected or predicted in the image."""
         table = self._table
         boxes = self._table.boxes
         lost = self._table.lost_time(self._now)
         visible = table.confirmed & (table.misses == 0)
         rows = np.flatnonzero(table.confirmed & ~visible & (lost <= COVERED_TIME))
-        # Predictions without looks, by which mistakes are noticed, do more harm than good.
+        # Predictions without embeddings, which reveal mistakes, do more harm than good.
         rows = rows[table.embedded[rows]]
         if len(rows):
             shown = np.flatnonzero(visible)

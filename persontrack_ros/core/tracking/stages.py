@@ -1,10 +1,10 @@
 """
 The association of the persistent tracker, stage by stage.
 
-First who overlaps one track and nobody else; then the confirmed tracks by overlap, gate and looks
-together; the tentative ones by overlap; and the lost ones by their looks. docs/tracking.md says
-where each idea comes from and what it gains. Times are in seconds, lengths in heights of the
-person's box.
+First detections that overlap one track and no other; then the confirmed tracks by overlap, gate
+and appearance together; the tentative ones by overlap; and the lost ones by appearance.
+docs/tracking.md has the source and the gain of each idea. Times are in seconds, lengths in heights
+of the person's box.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ from persontrack_ros.core.tracking.track import NO_DETECTION
 
 NO_ROWS = np.empty(0, dtype=np.intp)
 
-# A track competes for so many detections at most, the nearest ones. No crowd is that dense, and
-# a detector that finds thousands of persons in one place may not stop the robot.
+# A track competes for this number of detections at most, the nearest ones. No crowd is that dense,
+# and a detector with thousands of detections in one spot must not stop the robot.
 MAX_RIVALS = 200
 
 # The gate is wider than what the filter expects of a well detected person: persons who touch, and
 # are lost because of it, are detected badly. These are Deep SORT's values at 10 frames per second.
 GATE = (0.05, 0.05, 0.1, 0.05)
 
-# Association of confirmed tracks: cost 1 - IoU + weight * cosine distance. Nobody is matched at a
-# cost above that of no overlap and nothing in common.
+# Association of confirmed tracks: cost 1 - IoU + weight * cosine distance. The largest cost is
+# that of no overlap and a distance of 1.
 APPEARANCE_WEIGHT = 0.75
 MIN_IOU = 0.2
 
-# Cosine distance that a pair may have, by what speaks for it: overlap, the gate of the filter, or
-# the vicinity alone. Different persons in one image are 0.54 or more apart (1st percentile). Of
-# unknown looks the distance is one that the last alone forbids.
+# Largest cosine distance of a pair that overlaps, is in the gate of the filter, or is only nearby.
+# Different persons in one image are 0.54 or more apart (1st percentile). Without embeddings the
+# distance has a value that only the last limit excludes.
 MAX_DISTANCE_OVERLAPPING = 0.6
 MAX_DISTANCE_IN_GATE = 0.6
 MAX_DISTANCE_NEARBY = 0.45
 UNKNOWN_DISTANCE = 0.55
 
-# A lost person is looked for within this many heights times the square root of the time.
+# A lost person may be this number of heights times the square root of the time away.
 REACH = 2.0
 
-# A detection that overlaps one track by at least the first and nobody else by more than the second
-# is this person's, whatever it looks like.
+# A detection that overlaps one track by at least the first and no other by more than the second
+# belongs to the track, whatever its appearance.
 UNAMBIGUOUS_IOU = 0.5
 OTHERS_IOU = 0.2
 
 # Cosine distance at which a new person is a lost one nearby.
 REUNION_DISTANCE = 0.5
 
-# So many times faster is the similarity of a pair in the product of all looks than alone.
+# The similarity of a pair is this much faster in the product of all embeddings than alone.
 PRODUCT_GAIN = 16
 
 
@@ -78,7 +78,7 @@ class Detected:
 @dataclass(frozen=True)
 class Pairs:
     """
-    Tracks and detections that may be the same; what is far apart costs no time.
+    Candidate pairs of tracks and detections; pairs far apart are left out.
 
     :ivar overlap: IoU of each pair.
     :ivar in_gate: whether the gate of the filter lets it pass.
@@ -126,7 +126,7 @@ class Matching:
 
 
 def _distance(embeddings: Embeddings, others: Embeddings) -> FloatArray:
-    """Return cosine distances ``(N, M)``; of the unknown, one that neither helps nor forbids."""
+    """Return cosine distances ``(N, M)``; `UNKNOWN_DISTANCE` where an embedding is missing."""
     distance = cosine_distance(embeddings, others)
     distance[~known(embeddings)] = UNKNOWN_DISTANCE
     distance[:, ~known(others)] = UNKNOWN_DISTANCE
@@ -134,7 +134,7 @@ def _distance(embeddings: Embeddings, others: Embeddings) -> FloatArray:
 
 
 def _distance_of_pairs(pairs: Pairs, table: Table, detected: Detected) -> FloatArray:
-    """Return :func:`_distance` of the looks of each pair, shape ``(P,)``."""
+    """Return :func:`_distance` of each pair, shape ``(P,)``."""
     embeddings, rows, columns = table.embeddings, pairs.tracks, pairs.detections
     if PRODUCT_GAIN * len(pairs) < len(embeddings) * len(detected.embeddings):
         similarity = np.einsum('ij,ij->i', embeddings[rows], detected.embeddings[columns])
@@ -146,15 +146,15 @@ def _distance_of_pairs(pairs: Pairs, table: Table, detected: Detected) -> FloatA
 
 def _apart(table: Table, rows: IndexArray, measurements: FloatArray, now: float) -> FloatArray:
     """
-    Return how far measurements are from where tracks should be, shape ``(rows, M)``.
+    Return the distances of measurements from predicted positions, shape ``(rows, M)``.
 
-    The unit is how far somebody may get: heights times the square root of the seconds lost.
+    The unit is the height times the square root of the seconds lost.
     """
     position = table.kalman.position[rows]
-    # In place: of thousands of persons, new arrays would cost more than the arithmetic.
+    # In place: for thousands of persons, new arrays would cost more than the arithmetic.
     apart = np.subtract.outer(position[:, 0], measurements[:, 0])
     np.hypot(apart, np.subtract.outer(position[:, 1], measurements[:, 1]), out=apart)
-    # Stamps that stand still give nobody time to get anywhere.
+    # Avoids a division by zero when stamps do not advance.
     lost = np.maximum(table.lost_time(now)[rows], 1e-6)
     apart /= (position[:, 3] * np.sqrt(lost))[:, None]
     return apart
@@ -163,7 +163,7 @@ def _apart(table: Table, rows: IndexArray, measurements: FloatArray, now: float)
 def _distance_in_reach(
     table: Table, rows: IndexArray, embeddings: Embeddings, measurements: FloatArray, now: float
 ) -> FloatArray:
-    """Return :func:`_distance` of tracks; infinite where nobody gets while they are lost."""
+    """Return :func:`_distance` of tracks; infinite where a person cannot get in the time lost."""
     distance = _distance(table.embeddings[rows], embeddings)
     distance[_apart(table, rows, measurements, now) > REACH] = np.inf
     return distance
@@ -183,7 +183,7 @@ def candidate_pairs(table: Table, boxes: FloatArray, measurements: FloatArray) -
     touching &= np.greater_equal.outer(far[:, 1], boxes[:, 1])
     if len(boxes) > MAX_RIVALS:
         _thin(touching, table.kalman.position, measurements)
-    # Many times as fast as np.nonzero, which takes its time for all that is False.
+    # Many times as fast as np.nonzero for arrays that are mostly False.
     tracks, detections = np.divmod(np.flatnonzero(touching), max(1, len(boxes)))
     squared = np.square(measurements[detections] - position[tracks]) / variance[tracks]
     pairs = Pairs(
@@ -196,7 +196,7 @@ def candidate_pairs(table: Table, boxes: FloatArray, measurements: FloatArray) -
 
 
 def _thin(touching: NDArray[np.bool_], position: FloatArray, measurements: FloatArray) -> None:
-    """Leave each track the nearest detections only, where there are too many."""
+    """Keep only the nearest detections of each track, where there are too many."""
     for row in np.flatnonzero(np.count_nonzero(touching, axis=1) > MAX_RIVALS):
         rivals = np.flatnonzero(touching[row])
         apart = np.abs(measurements[rivals] - position[row]).sum(axis=1)
@@ -205,9 +205,9 @@ def _thin(touching: NDArray[np.bool_], position: FloatArray, measurements: Float
 
 def unambiguous(pairs: Pairs, fresh: NDArray[np.bool_]) -> tuple[IndexArray, IndexArray]:
     """
-    Return tracks and detections that overlap each other well and nobody else.
+    Return tracks and detections that overlap each other well and no other.
 
-    :param fresh: which tracks need no new look to be found, shape ``(N,)``.
+    :param fresh: which tracks need no new embedding, shape ``(N,)``.
     """
     if not fresh.any():
         return NO_ROWS, NO_ROWS
@@ -219,7 +219,7 @@ def unambiguous(pairs: Pairs, fresh: NDArray[np.bool_]) -> tuple[IndexArray, Ind
 
 
 def match(matching: Matching, table: Table, pairs: Pairs, detected: Detected, now: float) -> None:
-    """Match the tracks and detections that are left, in three stages."""
+    """Match the remaining tracks and detections, in three stages."""
     if matching.free.any():
         by_everything(matching, table, pairs, detected)
     if matching.free.any():
@@ -229,7 +229,7 @@ def match(matching: Matching, table: Table, pairs: Pairs, detected: Detected, no
 
 
 def by_everything(matching: Matching, table: Table, pairs: Pairs, detected: Detected) -> None:
-    """Match confirmed tracks by overlap or gate, and looks."""
+    """Match confirmed tracks by overlap or gate, and appearance."""
     pairs = matching.open(pairs, table.confirmed)
     if not len(pairs):
         return
@@ -247,7 +247,7 @@ def by_overlap(matching: Matching, table: Table, pairs: Pairs) -> None:
 
 
 def by_appearance(matching: Matching, table: Table, detected: Detected, now: float) -> None:
-    """Match confirmed tracks by their looks, as far as somebody may have come since."""
+    """Match confirmed tracks by appearance, within the distance a person may have moved."""
     rows = np.flatnonzero(table.confirmed & (matching.detection_of == NO_DETECTION))
     if not len(rows):
         return
@@ -261,7 +261,7 @@ def by_appearance(matching: Matching, table: Table, detected: Detected, now: flo
 
 def reunite(table: Table, lost: IndexArray, due: IndexArray, now: float) -> Association:
     """
-    Tell which new tracks are lost persons nearby.
+    Match new tracks to lost tracks nearby.
 
     :param lost: rows of tracks that are lost.
     :param due: rows of the new ones, as the detections of the result.

@@ -1,8 +1,8 @@
 """
 The state of a tracker in a file, to continue after a restart with the same ids.
 
-A state is an .npz file of the arrays that `Tracker.state` returns, and of ``format`` (the name and
-version of this layout) and ``algorithm``.
+A state is an .npz file of the arrays that `OnlineTracker.state` returns, and of ``format`` (the
+name and version of this layout) and ``algorithm``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from persontrack_ros.core.base.arrays import read_arrays
 from persontrack_ros.core.base.errors import OutputError, SourceError, one_line
 from persontrack_ros.core.base.output import OutputFile
-from persontrack_ros.core.tracking.tracker import Tracker
+from persontrack_ros.core.tracking.tracker import OnlineTracker
 
 FORMAT = 'persontrack state 5'
 _KIND = FORMAT.rpartition(' ')[0]
@@ -30,21 +30,21 @@ LIMIT = 256 * 2**20
 _HEADER = 1024
 
 
-def save_tracker(tracker: Tracker, path: Path) -> None:
+def save_tracker(tracker: OnlineTracker, path: Path) -> None:
     """
-    Write all that a tracker knows, see :func:`save_state`.
+    Write the state of a tracker.
 
-    :raises OutputError: likewise.
+    :raises OutputError: see :func:`save_state`.
     """
     save_state(tracker.settings.algorithm, tracker.state(), path)
 
 
 def save_state(algorithm: str, state: Mapping[str, NDArray[Any]], path: Path) -> None:
     """
-    Write the state of a tracker; one that is there is replaced only by a complete one.
+    Write the state of a tracker; an existing state is replaced only by a complete one.
 
-    :raises OutputError: if the file cannot be written, there is something else than a state, or
-        the state is larger than one that can be loaded.
+    :raises OutputError: if the file cannot be written, an existing file is no state, or the state
+        is too large to be loaded.
     """
     try:
         if os.path.lexists(path):
@@ -68,9 +68,9 @@ def save_state(algorithm: str, state: Mapping[str, NDArray[Any]], path: Path) ->
 
 def _check_replaceable(path: Path) -> None:
     """
-    Refuse to replace what is no state: the path may be anything, and come from anybody.
+    Refuse to replace a file that is no state: the path may come from an untrusted client.
 
-    :raises SourceError: says what is there.
+    :raises SourceError: with the kind of the existing file.
     """
     if path.is_symlink():
         raise SourceError('it is a link')
@@ -78,12 +78,12 @@ def _check_replaceable(path: Path) -> None:
         raise SourceError('there is another file; remove it, or name another one')
 
 
-def load_tracker(tracker: Tracker, path: Path) -> None:
+def load_tracker(tracker: OnlineTracker, path: Path) -> None:
     """
-    Let a tracker continue from what :func:`save_tracker` wrote; its settings stay as they are.
+    Let a tracker continue from a stored state; its settings do not change.
 
     :raises SourceError: if the file cannot be read, is damaged, no state, of another version or
-        of another algorithm; the tracker is then as it was.
+        of another algorithm; the tracker is then unchanged.
     """
     arrays = read_arrays(path, LIMIT)
     found = str(arrays.pop('format', ''))

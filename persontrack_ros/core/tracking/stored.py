@@ -18,7 +18,7 @@ def checked(
     """
     Return a copy of an array.
 
-    :param shape: None where any length is allowed.
+    :param shape: None for any length.
     :raises KeyError: if it is missing.
     :raises ValueError: if it has another type or shape, or numbers that are not finite.
     """
@@ -37,9 +37,9 @@ def checked_if_known(
     state: Mapping[str, NDArray[Any]], name: str, kind: DTypeLike, count: int
 ) -> list[Any]:
     """
-    Return so many numbers, or none where the tracker did not know them yet.
+    Return a number of values, or none if the tracker did not know them yet.
 
     :raises KeyError: see :func:`checked`.
-    :raises ValueError: likewise.
+    :raises ValueError: see :func:`checked`.
     """
     return checked(state, name, kind, (count if state[name].size else 0,)).tolist()

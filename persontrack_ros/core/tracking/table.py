@@ -1,4 +1,4 @@
-"""The tracks of the persistent tracker: what is known of each."""
+"""The tracks of the persistent tracker, in columns."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ class Table:
 
     @property
     def embedded(self) -> NDArray[np.bool_]:
-        """Tell which tracks have looks that are known."""
+        """Which tracks have an embedding."""
         return self.embedding_counts > 0
 
     @property
     def boxes(self) -> FloatArray:
-        """Where the tracks are, shape ``(N, 4)``."""
+        """The boxes of the tracks, shape ``(N, 4)``."""
         return measurements_to_boxes(self.kalman.position)
 
     def lost_time(self, now: float) -> FloatArray:
-        """Return for how many seconds nobody was detected, shape ``(N,)``."""
+        """Return the seconds since the last detection of each track, shape ``(N,)``."""
         return now - self.seen_at
 
     def __getitem__(self, index: NDArray[Any]) -> Table:
@@ -98,7 +98,7 @@ class Table:
         return Table(self.kalman.append(other.kalman), *(np.concatenate(pair) for pair in pairs))
 
     def copy(self) -> Table:
-        """Return a table that can be changed in place while this one stays, but for the looks."""
+        """Return a copy that can be changed in place; the embeddings are shared."""
         columns = (
             (column if column is self.embeddings else column.copy()) for column in self._arrays()
         )

@@ -1,4 +1,4 @@
-"""A track as its users see it."""
+"""The public data of a track."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Track(NamedTuple):
     detection: Optional[int]
 
     def scaled(self, factors: FloatArray) -> Track:
-        """Return it in pixels of an image that has so many times the width and height."""
+        """Return the track in pixels of an image with scaled width and height."""
         return self._replace(box=self.box * np.tile(factors, 2), velocity=self.velocity * factors)
 
     def predicted(self, seconds: float, frames: int) -> Track:

@@ -1,4 +1,4 @@
-"""What every tracking algorithm offers, and the choice between them."""
+"""The interface of tracking algorithms, and the choice between them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from persontrack_ros.core.tracking.track import Track
 
 class Tracker(Protocol):
     """
-    Follows persons from image to image.
+    Tracks persons from image to image.
 
     One object serves one image stream; it is not thread-safe.
 
@@ -44,16 +44,15 @@ class Tracker(Protocol):
         """
         Advance to the next image.
 
-        Call it once for every processed image, also when nobody was detected in it: the tracks
-        age by it.
+        Call it once for every processed image, also without detections: the tracks age by it.
 
-        :param detections: the persons found in the image.
+        :param detections: the detections in the image.
         :param embed: returns the L2-normalised embeddings ``(K, D)`` of the detections with the
             K given indices. Embeddings are expensive: an algorithm asks for those it needs. A
-            vector of zeros, also one with ``D == 0``, says that nothing is known of the looks.
+            vector of zeros, also one with ``D == 0``, means that there is no embedding.
         :param stamp: time of the image in nanoseconds.
-        :param motion: where the background went since the last image, as an affine map of pixels,
-            shape ``(2, 3)``; None for a camera that stands still, or where it is not known.
+        :param motion: motion of the background since the last image, as an affine map of pixels,
+            shape ``(2, 3)``; None for a fixed camera, or if it is not known.
         :returns: the visible tracks.
         """
         ...
@@ -62,28 +61,32 @@ class Tracker(Protocol):
         """Forget all tracks; the next one gets this id."""
         ...
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return all that the tracker knows, as arrays that `numpy.savez` can write."""
-        ...
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """
-        Continue from what :meth:`state` of the same algorithm returned.
-
-        :raises KeyError: if an array is missing; the tracker is then as it was.
-        :raises ValueError: if an array has another type or shape than it should; likewise.
-        """
-        ...
-
     @property
     def tracks(self) -> list[Track]:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
         ...
 
 
+class OnlineTracker(Tracker, Protocol):
+    """A tracker whose state can be saved."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the state of the tracker, as arrays for `numpy.savez`."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """
+        Continue from what :meth:`state` of the same algorithm returned.
+
+        :raises KeyError: if an array is missing; the tracker is then unchanged.
+        :raises ValueError: if an array has a wrong type or shape; the tracker is then unchanged.
+        """
+        ...
+
+
 def make_bare_tracker(settings: TrackerSettings) -> Union[Persistent, DeepSort]:
     """
-    Return a tracker of the kind that the settings name, whose tracks it numbers as they begin.
+    Return the tracker of the settings, with ids in the order in which tracks begin.
 
     :raises SettingsError: if that is none.
     """
@@ -92,12 +95,12 @@ def make_bare_tracker(settings: TrackerSettings) -> Union[Persistent, DeepSort]:
     return DeepSort(settings) if settings.algorithm == 'deep_sort' else Persistent(settings)
 
 
-def make_tracker(settings: TrackerSettings, camera: Optional[Camera] = None) -> Tracker:
+def make_tracker(settings: TrackerSettings, camera: Optional[Camera] = None) -> OnlineTracker:
     """
-    Return a tracker of the kind that the settings name.
+    Return the tracker of the settings.
 
-    :param camera: of the gallery that its persons are known from; one of its own if None. Deep
-        SORT has none: it numbers tracks as its reference does.
+    :param camera: camera of a gallery; None for a gallery of its own. Deep SORT uses no gallery:
+        it numbers tracks as its reference implementation does.
     :raises SettingsError: if that is none.
     """
     tracker = make_bare_tracker(settings)

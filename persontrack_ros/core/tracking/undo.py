@@ -10,9 +10,9 @@ from typing import Any
 @contextmanager
 def undone_by_errors(*objects: Any) -> Iterator[None]:
     """
-    Put the attributes of objects back if the block raises: what is half done is done away with.
+    Restore the attributes of objects if the block raises an error.
 
-    The block has to replace what the attributes refer to; it may not change it in place.
+    The block must assign new values to the attributes, and not change the old ones in place.
     """
     before = [vars(each).copy() for each in objects]
     try:

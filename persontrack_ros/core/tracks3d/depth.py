@@ -1,8 +1,8 @@
 """
 3D boxes of persons, from depth images and calibrations of cameras.
 
-Depth is *registered*: each pixel of the depth image looks where the pixel of the colour image
-looks that is at the same part of its width and height. Results are in the optical frame of the
+Depth is *registered*: each pixel of the depth image has the direction of the pixel of the colour
+image at the same part of its width and height. Results are in the optical frame of the
 camera (REP 103): metres, x to the right, y down, z forward.
 
 Messages are whatever has the attributes of their ROS types.
@@ -123,7 +123,7 @@ class Scene:
 
         :param box: ``[left, top, width, height]`` in pixels of the image.
         :param near: distance z at which a person was who is not detected but expected in the box,
-            so that nobody is mistaken for them who stands in front of them.
+            so that a person in front of them is not mistaken for them.
         :returns: None where too little of the depth is known, it is not clear, or it is that of
             something larger than a person.
         """

@@ -33,7 +33,7 @@ class Target:
     """
     Who is followed.
 
-    :ivar id: of the track; None while nobody could be chosen.
+    :ivar id: of the track; None while no person could be chosen.
     :ivar status: how much is known.
     :ivar since: time from which on that is so, in nanoseconds.
     """
@@ -52,7 +52,7 @@ class Follower:
     """
 
     def __init__(self) -> None:
-        """Follow nobody."""
+        """Start without a target."""
         self._wanted = ''
         self._target: Optional[Target] = None
 
@@ -68,13 +68,13 @@ class Follower:
         """
         Look for the target in the next frame.
 
-        :param wanted: an id, `nearest` or empty: nobody.
+        :param wanted: an id, `nearest`, or empty for no target.
         :param visible: ids of the tracks.
         :param distances: of those that are measured in this frame, by id, in metres.
         :param known: ids of those that were measured a moment before.
         :param time: of the frame, in nanoseconds.
         :param patience: how long a lost target is kept, in seconds.
-        :returns: None where nobody is wanted.
+        :returns: None without a target.
         """
         if wanted != self._wanted:
             self._wanted, self._target = wanted, None
@@ -85,7 +85,7 @@ class Follower:
         if wanted != NEAREST:
             id_ = int(wanted)
         elif old and old.status == TargetStatus.LOST and time - old.since > patience * SECOND:
-            # Somebody who is back in this very frame is no other one.
+            # A target that is back in this very frame is kept.
             id_ = id_ if id_ in visible else None
         if id_ is None:
             id_ = min(distances, key=distances.__getitem__) if distances else None

@@ -19,7 +19,7 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, depth_noise, lateral_covariance
 
-# Standard deviation of the velocity of somebody new, in m/s.
+# Standard deviation of the velocity of a new person, in m/s.
 SPEED = 1.0
 
 # Power density of the acceleration, in m^2/s^3: how soon a person who sets off is believed.
@@ -93,6 +93,8 @@ class Motion:
 
 class _Person(NamedTuple):
     """
+    The filter of one person.
+
     :ivar time: of the newest measurement that is believed, in nanoseconds.
     :ivar motion: at that time.
     :ivar box: that measurement.

@@ -94,8 +94,6 @@ class TrackerNode(LifecycleNode):
                     )
                 return
 
-    # Each transition succeeds, or logs an error and leaves the state before it.
-
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up the models, and create the publishers."""
         return self._transitions.attempt('configure', self._configure, self._free)
@@ -104,8 +102,7 @@ class TrackerNode(LifecycleNode):
         self._unconfigured.restore()
         self._configuration.configure()
         settings, options = self._configuration.current
-        models = f'{settings.detector.model} and {settings.reid.model}'
-        self.get_logger().info(f'loading {models}')
+        self.get_logger().info(f'loading {settings.detector.model} and {settings.reid.model}')
         started = time.monotonic()
         processor = self._state.processor = Processor(settings, options, self._camera)
         self._state.check_target(options)
@@ -116,7 +113,7 @@ class TrackerNode(LifecycleNode):
         )
         outputs = self._state.outputs = Outputs(self)
         outputs.advertise(settings, options)
-        if settings.tracker.camera_motion == TF:
+        if settings.tracker.camera_motion == TF and outputs.transforms is not None:
             processor.turning = TurningCamera(self, outputs.transforms)
         self._inactive = Entities(self)
         self._state.statistics.begin()
@@ -144,7 +141,13 @@ class TrackerNode(LifecycleNode):
         return self._transitions.attempt('deactivate', self._deactivate)
 
     def _deactivate(self) -> None:
-        if not self._stop_worker():
+        ended = False
+        try:
+            ended = self._stop_worker()
+        finally:
+            if not ended and self._state.inputs is not None:
+                self._state.inputs.adapt()
+        if not ended:
             raise PersontrackError(f'{name_work(self._state)}; the node stays active')
         self._disconnect()
         self.get_logger().info('deactivated; the models and tracks stay')
@@ -183,7 +186,10 @@ class TrackerNode(LifecycleNode):
 
     def _stop_worker(self) -> bool:
         """Stop the worker; return whether it finished its frame in time."""
-        worker = self._state.worker
+        worker, inputs = self._state.worker, self._state.inputs
+        if inputs is not None:
+            # While this waits, nobody takes messages, and they would fill the memory.
+            self._transitions.each('deactivate', inputs.destroy)
         return worker is None or worker.stop(
             _PATIENCE,
             lambda: self._transitions.logger.warning(
@@ -199,14 +205,14 @@ class TrackerNode(LifecycleNode):
         destroy = [] if state.inputs is None else [state.inputs.destroy]
         self._transitions.each(
             'deactivate',
-            *(*destroy, self._inactive.restore, state.outputs.clear, self._close_account),
+            *(*destroy, self._inactive.restore, state.end_tracks, self._close_account),
         )
         state.inputs = state.worker = None
 
     def _close_account(self) -> None:
         state = self._state
         # A frame that is still in work hangs, and is given up.
-        state.dropped += state.dropped_now + (state.worker.in_work if state.worker else 0)
+        state.dropped += state.dropped_now + state.in_work
         state.inputs = state.worker = None
         account = state.account
         self._transitions.logger.info(
@@ -239,9 +245,8 @@ class TrackerNode(LifecycleNode):
             return
         delta = jump.delta.nanoseconds
         threshold = self._configuration.current.options['time.jump_threshold']
-        transforms = state.outputs.transforms if state.outputs else None
-        if transforms is not None and jump.delta.nanoseconds < 0:
-            transforms.forget()
+        if delta < 0 and state.outputs and state.outputs.transforms:
+            state.outputs.transforms.forget()
         now = self.get_clock().now().nanoseconds
         if state.processor.timeline.clock_jumped(now - delta, now, threshold):
             self._frames.report_jump(f'the clock jumped by {delta / 1e9:.3f} s')

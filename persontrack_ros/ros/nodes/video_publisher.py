@@ -107,14 +107,15 @@ class VideoPublisher(Node):
     def _publish_all(self) -> int:
         if self._tracker is not None:
             self._tracker.wait_until_connected()
-        due = before = None
-        published = 0
+        due, before, published = 0.0, 0, 0
         for frame in self._source:
-            if due is not None:
+            if published:
                 # One that is late is published at once, and the schedule starts from there.
                 due = max(due + self._pause(frame.stamp - before), time.monotonic())
                 self._sleep_until(due)
-            due, before = due or time.monotonic(), frame.stamp
+            else:
+                due = time.monotonic()
+            before = frame.stamp
             stamp = Time(sec=frame.stamp // 1_000_000_000, nanosec=frame.stamp % 1_000_000_000)
             if not self._own_stamps:
                 stamp = self.get_clock().now().to_msg()

@@ -10,7 +10,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.interfaces import Connection, QosDurability, QosReliability
+from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability, QosReliability
 from sensor_msgs.msg import CompressedImage, Image
 
 from persontrack_ros.bags.images import make_image, message_to_bgr
@@ -76,7 +76,10 @@ class BagMessages(Node):
         if kind is CompressedImage:
             kind, name = Image, name.removesuffix('/compressed')
         qos = QoSProfile(depth=10)
-        for recorded in topic.ext.offered_qos_profiles[:1]:
+        offered = (
+            topic.ext.offered_qos_profiles if isinstance(topic.ext, ConnectionExtRosbag2) else ()
+        )
+        for recorded in offered[:1]:
             if recorded.reliability == QosReliability.BEST_EFFORT:
                 qos.reliability = ReliabilityPolicy.BEST_EFFORT
             if recorded.durability == QosDurability.TRANSIENT_LOCAL:

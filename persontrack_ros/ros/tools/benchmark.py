@@ -273,7 +273,7 @@ def measure_overload(video: str, values: dict[str, Any]) -> dict[str, Any]:
         dropped_before = camera.count_dropped()
         memory_before = memory(node.process.pid)
         period = processing / _OVERLOAD
-        sent = []
+        sent: list[int] = []
         due = time.perf_counter()
         end = due + _OVERLOAD_TIME
         while due < end:

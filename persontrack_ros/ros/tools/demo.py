@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Optional
@@ -208,7 +208,7 @@ def _record(
     _spin_until(recorder, lambda: recorder.complete, _LAST_RESULTS_TIMEOUT)
 
 
-def _spin_until(recorder: Recorder, condition: object, timeout: float) -> None:
+def _spin_until(recorder: Recorder, condition: Callable[[], object], timeout: float) -> None:
     end = time.monotonic() + timeout
     while not condition() and time.monotonic() < end:
         rclpy.spin_once(recorder, timeout_sec=0.1)

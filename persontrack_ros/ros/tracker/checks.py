@@ -126,10 +126,11 @@ def long_frame(node: Node, state: NodeState) -> Iterator[Finding]:
 
 def silence(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether no messages come over a topic."""
-    if not is_working(state):
+    inputs = state.inputs
+    if inputs is None or not state.enabled:
         return
-    silences = state.inputs.silence
-    for topic in state.inputs.topics.values():
+    silences = inputs.silence
+    for topic in inputs.topics.values():
         seconds = silences.get(topic.name, 0.0)
         level = judge(state.parameters.current.options, 'silence', seconds)
         if level != Level.OK:
@@ -151,14 +152,17 @@ def quality_of_service(node: Node, state: NodeState) -> Iterator[Finding]:
 
 def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether images, detections and depth do not come together."""
-    if not is_working(state):
+    inputs = state.inputs
+    if inputs is None or not state.enabled:
         return
-    if state.inputs.stamp_fault:
-        yield Finding(Level.WARN, state.inputs.stamp_fault, 'detections')
-    if state.inputs.depth_fault:
+    if inputs.stamp_fault:
+        yield Finding(Level.WARN, inputs.stamp_fault, 'detections')
+    if inputs.depth_fault:
         # Space logs it with each kind of result.
-        text = f'no tracks_3d: {state.inputs.depth_fault}'
+        text = f'no tracks_3d: {inputs.depth_fault}'
         yield Finding(Level.WARN, text, 'depth', log=False)
+    if state.outputs.space_fault:
+        yield Finding(Level.ERROR, state.outputs.space_fault, 'space', log=False)
 
 
 def latency(node: Node, state: NodeState) -> Iterator[Finding]:

@@ -38,23 +38,27 @@ class Frames:
             self._logger.debug('frame not tracked: the node is paused')
             return
         self._published = False
+        processor, outputs = state.processor, state.outputs
+        # Both exist for as long as there is a worker.
+        assert processor is not None
+        assert outputs is not None
         settings, options = state.parameters.current
         started = time.monotonic()
-        result = state.processor.process(frame, self._arrival(frame), settings, options)
+        result = processor.process(frame, self._arrival(frame), settings, options)
         self._warn(result)
         if result.restarted:
-            state.outputs.clear()
+            outputs.clear()
             if options['time.restart_ids']:
                 state.parameters.end_target()
         while result.tracker is not None and not state.session.finish(
             result.tracker,
-            partial(state.outputs.publish_tracks, result.tracks, result.header),
+            partial(outputs.publish_tracks, result.tracks, result.header),
         ):
-            result = state.processor.track(result, settings)
+            result = processor.track(result, settings)
         self._published = result.tracker is not None
         # The target may have ended with its ids meanwhile.
         options = state.parameters.current.options
-        state.outputs.publish_rest(result, settings.drawing, options)
+        outputs.publish_rest(result, settings.drawing, options)
         missing = {
             'missed in transport or dropped on arrival': state.inputs.dropped
             if state.inputs

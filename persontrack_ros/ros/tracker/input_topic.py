@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -27,10 +26,11 @@ from persontrack_ros.ros.compat import (
 )
 from persontrack_ros.ros.discovery import node_of
 
-# Messages, and bytes, that may wait in the middleware while the executor is busy: enough for each
-# message to be taken out and counted, also where they come in bursts.
+# Messages that may wait in the middleware while the executor is busy: enough for each one to be
+# taken out and counted, also where they come in bursts.
 QUEUE = 1000
-MEMORY = 128 * 2**20
+# Bytes that may come while the executor takes them: more come than the computer can take.
+MEMORY = 512 * 2**20
 
 # Of the parameter that overrides the reliability: what all publishers offer.
 BEST_AVAILABLE = 'best_available'
@@ -90,9 +90,8 @@ class InputTopic:
     Subscribes to a topic, reliably unless a publisher offers less.
 
     A publisher that does not fit makes the middleware report it; then, and once a second, the
-    publishers are checked, and if they offer less or more than before, a new subscription
-    replaces the former one when its first message has come, so that none is missed in between. So
-    does one with a shorter queue if messages turn out to be large. The
+    publishers are checked, and if one offers less than is requested, a new subscription replaces
+    the former one. It requests more again when nobody publishes: no message is missed by that. The
     parameter ``qos_overrides.TOPIC.subscription.reliability`` decides instead where it is set.
 
     :ivar name: full name.
@@ -121,15 +120,10 @@ class InputTopic:
         self._topic = topic
         self._take = take
         self._latched = latched
-        self._generation = 0
-        self._newest: Optional[Subscription] = None
-        self._former: Optional[Subscription] = None
-        self._queue = QUEUE
-        # Stamps that came over the former subscription, while there are two.
-        self._twice: deque[int] = deque(maxlen=QUEUE)
-        # Whether the newest subscription has replaced one just now: what it reports as missed came
-        # over that one.
-        self._just_replaced = False
+        self._subscription: Optional[Subscription] = None
+        # Messages until the reports of a new subscription count: before, what it has missed came
+        # over the former one.
+        self._grace = 0
         self._received = 0
         self._missed = 0
         self._warned = False
@@ -142,8 +136,9 @@ class InputTopic:
     @property
     def is_latched(self) -> bool:
         """Whether a message has come from publishers that need not send another one."""
-        durability = self._newest.qos_profile.durability
-        return self._received > 0 and durability == DurabilityPolicy.TRANSIENT_LOCAL
+        if self._subscription is None or not self._received:
+            return False
+        return bool(self._subscription.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
     @property
     def fault(self) -> str:
@@ -159,20 +154,21 @@ class InputTopic:
         )
 
     def adapt(self) -> None:
-        """Check what the publishers offer, and subscribe anew if that is not what is requested."""
+        """Check what the publishers offer; subscribe anew if one offers less than requested."""
         publishers = self._publishers()
-        reliability = self._override
-        if reliability is None:
-            reliable = all(map(_is_reliable, publishers))
-            reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        latched = self._latched and all(
-            each.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in publishers
-        )
-        durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
-        wanted = (reliability, durability)
-        now = self._newest and self._newest.qos_profile
-        if now is None or wanted != (now.reliability, now.durability):
-            self._subscribe(*wanted)
+        if self._subscription is not None and publishers:
+            now = self._subscription.qos_profile
+            reliability, durability = now.reliability, now.durability
+        else:
+            reliability = ReliabilityPolicy.RELIABLE
+            durability = (
+                DurabilityPolicy.TRANSIENT_LOCAL if self._latched else DurabilityPolicy.VOLATILE
+            )
+        if not all(map(_is_reliable, publishers)):
+            reliability = ReliabilityPolicy.BEST_EFFORT
+        if any(each.qos_profile.durability == DurabilityPolicy.VOLATILE for each in publishers):
+            durability = DurabilityPolicy.VOLATILE
+        self._subscribe(self._override or reliability, durability)
 
     def describe_publishers(self) -> str:
         """Name the nodes that publish it, and their quality of service; empty without any."""
@@ -180,13 +176,9 @@ class InputTopic:
 
     def destroy(self) -> None:
         """End the subscription; messages that still wait count as missed."""
-        oldest = self._former or self._newest
-        if oldest is not None:
-            self.missed += sum(1 for _ in take_waiting(oldest))
-        for subscription in (self._former, self._newest):
-            if subscription is not None:
-                self._node.destroy_subscription(subscription)
-        self._former = self._newest = None
+        if self._subscription is not None:
+            self.missed += sum(1 for _ in islice(take_waiting(self._subscription), QUEUE))
+            self._end()
 
     @property
     def _parameter(self) -> str:
@@ -214,17 +206,19 @@ class InputTopic:
         return _RELIABILITIES[value]
 
     def _subscribe(self, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> None:
-        if self._former is not None:
-            self._node.destroy_subscription(self._former)
-        self._former, self._newest = self._newest, None
-        self._just_replaced = self._former is not None
-        self._generation += 1
+        """Subscribe, unless there is a subscription as requested."""
+        if self._subscription is not None:
+            now = self._subscription.qos_profile
+            if (now.reliability, now.durability) == (reliability, durability):
+                return
+            self._take(self._waiting())
+            self._end()
         create = partial(
             self._node.create_subscription,
             self._kind,
             self._topic,
-            partial(self._on_message, self._generation),
-            QoSProfile(depth=self._queue, reliability=reliability, durability=durability),
+            self._on_message,
+            QoSProfile(depth=QUEUE, reliability=reliability, durability=durability),
             # Reliability is decided here.
             qos_overriding_options=QoSOverridingOptions(
                 (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
@@ -232,50 +226,52 @@ class InputTopic:
             raw=True,
         )
         try:
-            self._newest = create(
+            self._subscription = create(
                 event_callbacks=SubscriptionEventCallbacks(
                     incompatible_qos=lambda event: self.adapt(),
-                    message_lost=partial(self._on_lost, self._generation),
+                    message_lost=self._on_lost,
                 )
             )
         except UnsupportedEventTypeError:
             self._node.get_logger().info(
                 f'the middleware does not report messages of {self.name} missed in transport'
             )
-            self._newest = create()
+            self._subscription = create()
 
-    def _on_message(self, generation: int, data: bytes) -> None:
+    def _end(self) -> None:
+        self._node.destroy_subscription(self._subscription)
+        self._subscription, self._grace = None, 2
+
+    def _on_message(self, data: bytes) -> None:
         self.heard = time.monotonic()
-        is_former = generation != self._generation
-        if not is_former:
-            self._just_replaced = self._former is not None
-            if self._former is not None:
-                self._node.destroy_subscription(self._former)
-                self._former = None
-        self._take(self._waiting(is_former, data))
-        if len(data) * self._queue > MEMORY:
-            self._queue = max(1, MEMORY // len(data))
-            now = self._newest.qos_profile
-            self._subscribe(now.reliability, now.durability)
+        self._grace = max(0, self._grace - 1)
+        self._take(self._waiting(data))
 
-    def _waiting(self, is_former: bool, data: bytes) -> Iterator[Message]:
+    def _waiting(self, *first: bytes) -> Iterator[Message]:
         """Yield a message and those that wait behind it, one by one, as they can be large."""
-        subscription = self._former if is_former else self._newest
-        for each in chain((data,), islice(take_waiting(subscription), self._queue)):
-            message = Message(self._kind, each)
-            if is_former:
-                self._twice.append(message.stamp)
-            elif message.stamp in self._twice:
-                # It came over the former subscription, too.
-                self._twice.remove(message.stamp)
-                continue
-            else:
-                self._twice.clear()
+        size = 0
+        for data in chain(first, islice(take_waiting(self._subscription), QUEUE)):
             self._received += 1
-            yield message
+            yield Message(self._kind, data)
+            size += len(data)
+            if size > MEMORY:
+                self._start_over()
+                return
 
-    def _on_lost(self, generation: int, event: Any) -> None:
-        if generation != self._generation or self._just_replaced:
+    def _start_over(self) -> None:
+        """Discard what waits: it would take more and more memory."""
+        assert self._subscription is not None
+        now = self._subscription.qos_profile
+        self._end()
+        self._subscribe(now.reliability, now.durability)
+        self._node.get_logger().warning(
+            f'more messages of {self.name} come than this computer can take, and some of them are '
+            'not counted; let the publisher send fewer or smaller ones',
+            throttle_duration_sec=60.0,
+        )
+
+    def _on_lost(self, event: Any) -> None:
+        if self._grace:
             return
         self.missed += event.total_count_change
         self._missed += event.total_count_change

@@ -62,7 +62,7 @@ class Frame:
     @property
     def header(self) -> Header:
         """The header of the image, or of the detections where there is none."""
-        return (self.image or self.detections).header
+        return self._content('image' if 'image' in self.messages else 'detections').header
 
     @property
     def stamp(self) -> int:
@@ -129,20 +129,23 @@ class Inputs:
             }
             self._matcher = StampMatcher(names, self._submit)
         for name, (kind, topic) in kinds.items():
-            take = self._take_newest if self._matcher is None else self._match
-            self.topics[name] = InputTopic(self._node, kind, topic, partial(take, name))
+            take = partial(self._take_newest, name)
+            if self._matcher is not None:
+                take = partial(self._match, self._matcher, name)
+            self.topics[name] = InputTopic(self._node, kind, topic, take)
         if options['depth']:
             wait = stamp_matcher.PATIENCE if self._matcher is not None else 0.0
             kept = depth_input.PATIENCE + wait
             self._depth = DepthInput(options['depth_tolerance'], kept)
-            self.topics['depth'] = InputTopic(self._node, Image, 'depth_image', self._on_depth)
+            take = partial(self._on_depth, self._depth)
+            self.topics['depth'] = InputTopic(self._node, Image, 'depth_image', take)
         if options['depth'] or calibrated:
             self.topics['info'] = InputTopic(
                 self._node, CameraInfo, 'camera_info', self._on_info, latched=True
             )
 
     def adapt(self) -> None:
-        """Subscribe anew where publishers have changed."""
+        """Subscribe anew where publishers have changed, or after :meth:`destroy`."""
         for topic in self.topics.values():
             topic.adapt()
 
@@ -167,7 +170,18 @@ class Inputs:
     @property
     def unmatched(self) -> int:
         """Number of messages whose counterparts did not come."""
-        return sum(each.unmatched for each in (self._matcher, self._depth) if each is not None)
+        pairs = self._matcher.unmatched.total() if self._matcher is not None else 0
+        return pairs + (self._depth.unmatched if self._depth is not None else 0)
+
+    @property
+    def unpaired(self) -> int:
+        """Number of frames without detections that came in time."""
+        return self._matcher.unmatched['image'] if self._matcher is not None else 0
+
+    @property
+    def waiting(self) -> int:
+        """Number of frames that wait for their detections."""
+        return self._matcher.waiting('image') if self._matcher is not None else 0
 
     @property
     def dropped(self) -> int:
@@ -180,9 +194,9 @@ class Inputs:
         for topic in self.topics.values():
             topic.destroy()
 
-    def _match(self, name: str, messages: Iterable[Message]) -> None:
+    def _match(self, matcher: StampMatcher, name: str, messages: Iterable[Message]) -> None:
         for message in messages:
-            self._matcher.add(name, message)
+            matcher.add(name, message)
 
     def _take_newest(self, name: str, messages: Iterable[Message]) -> None:
         newest = None
@@ -192,9 +206,9 @@ class Inputs:
         if newest is not None:
             self._submit({name: newest})
 
-    def _on_depth(self, messages: Iterable[Message]) -> None:
+    def _on_depth(self, depth: DepthInput, messages: Iterable[Message]) -> None:
         for message in messages:
-            self._depth.add_depth(message)
+            depth.add_depth(message)
 
     def _on_info(self, messages: Iterable[Message]) -> None:
         for message in messages:

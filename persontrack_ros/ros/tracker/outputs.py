@@ -16,19 +16,20 @@ from std_msgs.msg import Header, String
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
-from persontrack_ros.core.base.messages import stamp_to_nanoseconds
+from persontrack_ros.core.base.messages import Row, boxes_to_bytes, stamp_to_nanoseconds
 from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
 from persontrack_ros.core.config.settings import NONE, DrawingSettings, Settings
 from persontrack_ros.core.drawing import Trails, draw
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.following import Target
+from persontrack_ros.core.tracks3d.motion_filter import Motion
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.tracker.messages import boxes_to_message, tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.space import Space, SpaceFrame
 from persontrack_ros.ros.tracker.transforms import Transforms
-from persontrack_ros.ros.tracker.wire import Row, boxes_to_bytes, known
+from persontrack_ros.ros.tracker.wire import known
 
 # JPEG_MAX_DIMENSION of libjpeg.
 _LARGEST_JPEG = 65500
@@ -113,7 +114,7 @@ class Outputs:
         self, result: FrameResult, drawing: DrawingSettings, options: Mapping[str, Any]
     ) -> None:
         """Publish all other topics that have a subscription."""
-        header = result.header
+        header, image = result.header, result.image
         if result.detections is not None and self._wanted('detections'):
             scores = result.detections.scores.tolist()
             rows = [(box, score, '') for box, score in zip(result.detections.boxes, scores)]
@@ -122,8 +123,8 @@ class Outputs:
         moves = info and self._space is not None and self.transforms is not None
         target = options['target']
         located = any(map(self._wanted, ('tracks_3d', 'markers')))
-        if self._space and (moves or target or located):
-            height, width = result.image.shape[:2]
+        if self._space and image is not None and result.depth and (moves or target or located):
+            height, width = image.shape[:2]
             frame = SpaceFrame(
                 result.tracks,
                 result.detections,
@@ -135,20 +136,23 @@ class Outputs:
             )
             self._space.publish(frame, target)
         if info:
-            motions = self._space.motions(result.tracks, result.moment.time) if moves else {}
-            fixed = self.transforms.target if moves else ''
+            motions: Mapping[int, Motion] = {}
+            fixed = ''
+            if self._space is not None and self.transforms is not None:
+                motions = self._space.motions(result.tracks, result.moment.time)
+                fixed = self.transforms.target
             self._publishers['track_info'].publish(
                 tracks_to_info(result.tracks, result.sources, header, fixed, motions)
             )
         raw, compressed = self._wanted('annotated_image'), self._wanted('compressed')
-        if not (raw or compressed):
+        if image is None or not (raw or compressed):
             return
         trails = self._trails.update(
-            result.tracks, stamp_to_nanoseconds(header), drawing.trails, result.image
+            result.tracks, stamp_to_nanoseconds(header), drawing.trails, image
         )
         detections = result.detections
         annotated = draw(
-            result.image,
+            image,
             result.tracks,
             result.mean_time,
             drawing,
@@ -173,6 +177,11 @@ class Outputs:
     def target(self) -> Optional[Target]:
         """The target and its status; None if no target is set."""
         return None if self._space is None else self._space.target
+
+    @property
+    def space_fault(self) -> str:
+        """What failed when the persons of the last frame were located, or empty."""
+        return '' if self._space is None else self._space.fault
 
     def clear(self) -> None:
         """Delete the markers: the tracks end here."""

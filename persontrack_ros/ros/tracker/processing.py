@@ -20,14 +20,14 @@ from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import Classes, message_to_detections
 from persontrack_ros.core.base.timeline import Moment, Timeline
 from persontrack_ros.core.config.node_options import ANY_CLASS, DETECTIONS
-from persontrack_ros.core.config.settings import NONE, TF, Settings, TrackerSettings
+from persontrack_ros.core.config.settings import NONE, TF, Settings, TrackerSettings, Value
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.inference.same_person import same_person
 from persontrack_ros.core.media.encodings import SampleRange
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline, StageTimes
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
+from persontrack_ros.core.tracking.tracker import OnlineTracker, make_tracker
 from persontrack_ros.ros.tracker.depth_input import Depth
 from persontrack_ros.ros.tracker.inputs import Frame
 from persontrack_ros.ros.tracker.session import Session
@@ -82,7 +82,7 @@ class FrameResult:
     motion: Optional[FloatArray]
     restarted: bool
     warnings: Sequence[Warned]
-    tracker: Optional[Tracker] = None
+    tracker: Optional[OnlineTracker] = None
     tracks: Sequence[Track] = ()
     embedded: int = 0
     mean_time: float = 0.0
@@ -105,7 +105,7 @@ class Processor:
         :param camera: of the gallery that is used with `tracker.remember`.
         :raises ModelError: if a model or device cannot be used.
         """
-        unused = {}
+        unused: dict[str, Value] = {}
         self._tracks = settings.tracker.algorithm != NONE
         if not self._tracks:
             # A pipeline has a tracker; this one stays idle.
@@ -127,8 +127,9 @@ class Processor:
         camera = camera if settings.tracker.remember else Camera(Gallery())
         camera.same_person = same_person(settings.reid.model).threshold
         make = partial(make_tracker, camera=camera)
-        self._pipeline.use(make(self._pipeline.tracker.settings))
-        self.session = Session(self._pipeline.tracker, make)
+        tracker = make(self._pipeline.tracker.settings)
+        self._pipeline.use(tracker)
+        self.session = Session(tracker, make)
         self.timeline = Timeline()
         self._samples = SampleRange()
         self.classes = Classes()
@@ -213,7 +214,7 @@ class Processor:
             times=tracked.times,
         )
 
-    def _take_tracker(self, tracker: Tracker, settings: Settings) -> None:
+    def _take_tracker(self, tracker: OnlineTracker, settings: Settings) -> None:
         """Use the tracker of the session, which services may have replaced."""
         if tracker is not self._pipeline.tracker:
             self._pipeline.use(tracker)
@@ -232,11 +233,14 @@ class Processor:
         options: Mapping[str, Any],
     ) -> tuple[Optional[Detections], Sequence[Optional[int]], int]:
         """
-        Return the detections, or None if this frame is skipped by detector.interval; the index of
-        each in the message of their topic; and the number of refused ones.
+        Return the detections of a frame; None if detector.interval skips it.
+
+        :returns: also the index of each in the message of their topic, and the number of refused
+            ones.
         """
         own = None
         if self._detects:
+            assert image is not None
             own = self._pipeline.detect(image, stamp)
             if own is None:
                 return None, (), 0

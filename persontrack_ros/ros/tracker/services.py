@@ -41,7 +41,7 @@ class Services:
         session = self._state.session
         self._state.parameters.end_target()
         session.restart(self._state.parameters.current.settings.tracker)
-        self._state.outputs.clear()
+        self._state.end_tracks()
         self._state.statistics.forget_ids()
         return 'ids start at 1'
 
@@ -62,7 +62,7 @@ class Services:
         await self._apart(partial(session.load, settings, path))
         if session is not self._state.session:
             raise SettingsError('the node was configured anew meanwhile')
-        self._state.outputs.clear()
+        self._state.end_tracks()
         return f'loaded from {path}'
 
     def _offer(

@@ -10,7 +10,7 @@ from pathlib import Path
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.state import load_tracker, save_state
-from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
+from persontrack_ros.core.tracking.tracker import OnlineTracker, make_tracker
 
 # Seconds that saving waits for the end of a frame.
 PATIENCE = 5.0
@@ -25,7 +25,9 @@ class Session:
     """
 
     def __init__(
-        self, tracker: Tracker, make: Callable[[TrackerSettings], Tracker] = make_tracker
+        self,
+        tracker: OnlineTracker,
+        make: Callable[[TrackerSettings], OnlineTracker] = make_tracker,
     ) -> None:
         """Begin with a tracker of its own; `make` makes others with the same gallery."""
         self._lock = threading.Lock()
@@ -33,11 +35,11 @@ class Session:
         self.replace(tracker)
 
     @property
-    def tracker(self) -> Tracker:
+    def tracker(self) -> OnlineTracker:
         """The tracker for the next frame."""
         return self._tracker
 
-    def replace(self, tracker: Tracker) -> None:
+    def replace(self, tracker: OnlineTracker) -> None:
         """Let the worker continue with another tracker."""
         with self._lock:
             self._tracker, self._in_hand = tracker, threading.Lock()
@@ -49,14 +51,14 @@ class Session:
         self.replace(tracker)
 
     @contextmanager
-    def in_hand(self) -> Iterator[Tracker]:
+    def in_hand(self) -> Iterator[OnlineTracker]:
         """Yield the tracker for the next frame; no service takes its state meanwhile."""
         with self._lock:
             tracker, in_hand = self._tracker, self._in_hand
         with in_hand:
             yield tracker
 
-    def finish(self, tracker: Tracker, publish: Callable[[], None]) -> bool:
+    def finish(self, tracker: OnlineTracker, publish: Callable[[], None]) -> bool:
         """
         Publish the tracks of a frame, unless the tracker was replaced meanwhile.
 

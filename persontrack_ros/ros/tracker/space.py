@@ -18,7 +18,7 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 
 from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.errors import one_line
+from persontrack_ros.core.base.errors import PersontrackError, one_line
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Locator, Scene
@@ -63,6 +63,8 @@ class Space:
 
     Each 3D position was measured in its frame. Publishing may happen on the worker's thread or the
     executor's; all methods can be called by both.
+
+    :ivar fault: what failed in the last frame, or empty.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Space:
         self._target_publisher = target_pose
         self._transforms = transforms
         self._patience = patience
+        self.fault = ''
         self._lock = threading.RLock()
         self._markers = Markers()
         self._forget()
@@ -112,8 +115,9 @@ class Space:
             transform = self._transforms.expect(frame.header, frame.stamped)
         with self._lock:
             self._frames.append((frame, transform, target))
-        for future in filter(None, (frame.depth, transform)):
-            future.add_done_callback(lambda _: self._advance())
+        frame.depth.add_done_callback(lambda _: self._advance())
+        if transform is not None:
+            transform.add_done_callback(lambda _: self._advance())
 
     def motions(self, tracks: Sequence[Track], time: int) -> dict[int, Motion]:
         """Return the known motions of persons at the time of a frame, by id."""
@@ -149,14 +153,18 @@ class Space:
                 self._frames.popleft()
                 try:
                     self._finish(frame, transform, target)
-                except Exception:
-                    # Ctrl-C ends the publishers at any moment.
+                    self.fault = ''
+                except Exception as error:  # noqa: BLE001 - a future would hide it
+                    # After Ctrl-C, nothing can be published.
                     if self._node.context.ok():
-                        raise
+                        self.fault = f'no tracks_3d: {one_line(error)}'
+                        self._node.get_logger().error(
+                            self.fault, throttle_duration_sec=_WARNING_PERIOD
+                        )
 
     def _finish(self, frame: SpaceFrame, transform: Optional[Future[Pose]], target: str) -> None:
         camera, header, boxes = None, frame.header, self._measure(frame)
-        if transform is not None:
+        if transform is not None and self._transforms is not None:
             # Transforms has logged why one failed.
             failed = transform.cancelled() or transform.exception() is not None
             camera = None if failed else transform.result()
@@ -178,7 +186,7 @@ class Space:
             if id_ in visible and frame.time - time <= MAX_AGE * SECOND
         }
         if self._target_publisher is not None:
-            self._follow(frame, boxes, target, header, camera)
+            self._follow(self._target_publisher, frame, boxes, target, header, camera)
         self._markers_publisher.publish(self._markers.update(self._measured, boxes, header))
 
     def _measure(self, frame: SpaceFrame) -> Optional[dict[int, Box3D]]:
@@ -187,7 +195,7 @@ class Space:
         try:
             scene = Scene(*frame.depth.result(), frame.size)
             return self._locator.locate(frame.tracks, detections, scene, frame.time)
-        except Exception as error:  # noqa: BLE001 - it must not fail the thread that completes the depth
+        except PersontrackError as error:
             self._node.get_logger().warning(
                 f'no tracks_3d: {one_line(error)}', throttle_duration_sec=_WARNING_PERIOD
             )
@@ -195,6 +203,7 @@ class Space:
 
     def _follow(
         self,
+        publisher: Publisher,
         frame: SpaceFrame,
         boxes: Mapping[int, Box3D],
         wanted: str,
@@ -208,13 +217,16 @@ class Space:
             wanted, visible, distances, self._measured, frame.time, self._patience
         )
         self._target, self._answered, self._time = target, clock.monotonic(), frame.time
-        if camera is None or target is None or target.status is not TargetStatus.SEEN:
+        if camera is None or target is None or target.id is None:
+            return
+        if target.status is not TargetStatus.SEEN:
             return
         box = boxes[target.id]
+        assert box.velocity is not None  # the filter gives it in a fixed frame
         yaw = self._heading.update(target.id, box.position, box.velocity, camera.position)
         message = PoseStamped(header=header)
         # On the floor.
         message.pose.position.x, message.pose.position.y = box.position[:2].tolist()
         message.pose.orientation.z = math.sin(yaw / 2)
         message.pose.orientation.w = math.cos(yaw / 2)
-        self._target_publisher.publish(message)
+        publisher.publish(message)

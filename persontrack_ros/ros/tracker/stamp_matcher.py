@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class StampMatcher:
     """
     Joins messages of several topics that have exactly the same stamp.
 
-    :ivar unmatched: number of messages whose counterparts did not come in time.
+    :ivar unmatched: number of messages whose counterparts did not come in time, by topic.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class StampMatcher:
         self._unpaired: set[str] = set()
         self._late = ''
         self._late_at = -_RECENT
-        self.unmatched = 0
+        self.unmatched: Counter[str] = Counter()
 
     @property
     def fault(self) -> str:
@@ -75,7 +76,7 @@ class StampMatcher:
             self._record_delay(name, other, now - arrival)
         messages = self._waiting.setdefault(stamp, _Waiting(now, {})).messages
         if name in messages:
-            self.unmatched += 1
+            self.unmatched[name] += 1
             self._bytes -= len(messages[name].data)
         messages[name] = message
         self._bytes += len(message.data)
@@ -83,8 +84,7 @@ class StampMatcher:
             # Older ones may be a part of time that went back: order of arrival is what counts.
             while (oldest := next(iter(self._waiting))) != stamp:
                 self._drop(oldest)
-            self._drop(stamp)
-            self.unmatched -= len(messages)
+            self._remove(stamp)
             self._unpaired.clear()
             self._emit(messages)
         while self._waiting:
@@ -99,10 +99,17 @@ class StampMatcher:
         while len(self._dropped) > _REMEMBERED:
             del self._dropped[next(iter(self._dropped))]
 
+    def waiting(self, name: str) -> int:
+        """Return the number of messages of a topic that wait for their counterparts."""
+        return sum(name in each.messages for each in self._waiting.values())
+
     def _drop(self, stamp: int) -> None:
+        self.unmatched.update(self._remove(stamp).keys())
+
+    def _remove(self, stamp: int) -> dict[str, Message]:
         messages = self._waiting.pop(stamp).messages
-        self.unmatched += len(messages)
         self._bytes -= sum(len(each.data) for each in messages.values())
+        return messages
 
     def _record_delay(self, name: str, other: str, delay: float) -> None:
         limit = f'{PATIENCE:g} s' if delay > PATIENCE else f'{MEMORY >> 20} MiB of messages'

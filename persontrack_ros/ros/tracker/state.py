@@ -46,17 +46,19 @@ class NodeState:
     @property
     def dropped_now(self) -> int:
         """Number of frames since the activation that were not processed."""
-        return (self.worker.dropped if self.worker else 0) + (
-            self.inputs.dropped if self.inputs else 0
-        )
+        inputs = self.inputs.dropped + self.inputs.unpaired if self.inputs else 0
+        return inputs + (self.worker.dropped if self.worker else 0)
+
+    @property
+    def in_work(self) -> int:
+        """Number of frames that wait or are being processed."""
+        inputs = self.inputs.waiting if self.inputs else 0
+        return inputs + (self.worker.in_work if self.worker else 0)
 
     @property
     def account(self) -> dict[str, int]:
         """How many frames were sent since configure, and how many had each fate."""
-        worker = self.worker
-        return self.statistics.account(
-            self.dropped + self.dropped_now, worker.in_work if worker else 0
-        )
+        return self.statistics.account(self.dropped + self.dropped_now, self.in_work)
 
     def incoming_rate(self) -> float:
         """
@@ -85,6 +87,11 @@ class NodeState:
         if self.parameters.current.settings.tracker.algorithm == NONE:
             raise SettingsError('tracker.algorithm is none: there is no tracker')
         return self.processor.session
+
+    def end_tracks(self) -> None:
+        """Delete markers and trails, as all tracks have ended."""
+        if self.outputs is not None:
+            self.outputs.clear()
 
     def check_target(self, values: Mapping[str, Any]) -> None:
         """

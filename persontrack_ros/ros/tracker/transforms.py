@@ -40,7 +40,7 @@ class _Waiting(NamedTuple):
     future: Future[Pose]
 
 
-class Transforms(Buffer):  # type: ignore[misc]
+class Transforms(Buffer):
     """
     A buffer of tf; a transform that is late completes its future later, and no thread waits.
 

@@ -208,6 +208,7 @@ def test_leftovers_of_a_killed_process_do_no_harm(server: Server, cache: Path) -
     assert main(['models', 'verify', DETECTOR]) == 0
 
 
+@pytest.mark.slow
 def test_processes_at_once_do_no_harm(zoo: Path, server: Server, cache: Path) -> None:
     command = [sys.executable, '-m', 'persontrack_ros.cli', 'models', 'download', DETECTOR]
     processes = [subprocess.Popen([*command, '--mirror', server.url]) for _ in range(3)]
@@ -239,6 +240,7 @@ def test_a_full_disk(small_disk: Path, server: Server, capsys: pytest.CaptureFix
     assert files_of(small_disk) == []
 
 
+@pytest.mark.slow
 def test_a_file_size_limit(models: Path, cache: Path) -> None:
     # What a full disk or a quota does, for users who cannot mount.
     program = (

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import sys
 import persontrack_ros.core.inference.runtime
@@ -15,6 +17,7 @@ sys.exit('openvino_telemetry.main' in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_when_openvino_is_loaded(tmp_path: Path) -> None:
     """With its telemetry it would be, and note in ~/intel who sends."""
     variables = {name: value for name, value in os.environ.items() if name != 'CI'}

@@ -1,0 +1,119 @@
+"""Commands that cannot be done: one line says why."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope='module')
+def video(data):
+    return data('videos/vtest.avi')
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Make files that cannot be used, by a name for each."""
+    (tmp_path / 'empty.mp4').touch()
+    (tmp_path / 'garbage.avi').write_bytes(bytes(range(256)) * 40)
+    (tmp_path / 'garbage.png').write_bytes(b'\x89PNG\r\n\x1a\n' + bytes(100))
+    (tmp_path / 'empty folder').mkdir()
+    (tmp_path / 'bad.yaml').write_text('/**: {ros__parameters: {tracker: {max_age: -3}}}')
+    (tmp_path / 'nan.yaml').write_text(
+        '/**: {ros__parameters: {detector: {score_threshold: .nan}}}'
+    )
+    (tmp_path / 'two.yaml').write_text(
+        'a: {person_tracker: {ros__parameters: {}}, b: {person_tracker: {ros__parameters: {}}}}'
+    )
+    (tmp_path / 'words.yaml').write_text('just: words')
+    (tmp_path / 'damaged.yaml').write_text('/**: {')
+    (tmp_path / 'bad.npz').write_bytes(b'no recording')
+    cv2.imwrite(str(tmp_path / 'good.png'), np.full((120, 50, 3), 90, dtype=np.uint8))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ('run missing.mp4', 'no such video, folder or camera: missing.mp4'),
+        ('run 97', 'camera 97 is not there'),
+        ('run empty.mp4', 'cannot decode the video empty.mp4'),
+        ('run garbage.avi', 'cannot decode the video garbage.avi'),
+        ('run empty?folder', 'no images'),
+        ('run VIDEO --mot-output nowhere/tracks.txt', 'cannot write nowhere/tracks.txt'),
+        ('run VIDEO --output nowhere/out.mp4', 'no directory nowhere'),
+        ('run VIDEO --output out.xyz --max-frames 1', '.mp4 or .avi'),
+        ('run VIDEO --skip-frames 100000 --max-frames 1', 'after the first 100000'),
+        ('run VIDEO --device NOPE', 'device NOPE is not available'),
+        ('run VIDEO --params missing.yaml', 'cannot read the parameter file missing.yaml'),
+        ('run VIDEO --params damaged.yaml', 'cannot read the parameter file damaged.yaml'),
+        ('run VIDEO --params words.yaml', 'words.yaml is no ROS parameter file'),
+        ('run VIDEO --params bad.yaml', 'tracker.max_age: -3 is not in the range'),
+        ('run VIDEO --params nan.yaml', 'not a finite number'),
+        ('run VIDEO --params two.yaml', 'choose one of them with --node'),
+        ('run VIDEO --node /a/person_tracker', 'give --params too'),
+        ('run VIDEO --set tracker.max_aeg=3', 'did you mean tracker.max_age?'),
+        ('compare good.png missing.png', 'no image file missing.png'),
+        ('compare good.png garbage.png', 'cannot decode the image garbage.png'),
+        ('compare good.png good.png --device NOPE', 'device NOPE is not available'),
+        ('track bad.npz out.txt', 'cannot read the detections bad.npz'),
+        ('track missing.npz out.txt', 'cannot read the detections missing.npz'),
+        ('detect missing.mp4 out.npz', 'no such video'),
+        ('evaluate --ground-truth nowhere', 'cannot read the MOTChallenge file'),
+        ('evaluate --ground-truth a b --video a', '2 sequences but 1'),
+        ('evaluate --ground-truth a --results a --video a', 'is for --plot'),
+    ],
+)
+def test_errors_are_one_line_and_code_2(
+    persontrack, video, models, files, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(files)
+    words = [word.replace('?', ' ').replace('VIDEO', str(video)) for word in arguments.split()]
+    done = persontrack(*words)
+    assert done.returncode == 2
+    # A progress bar that was begun stays on a line of its own; older decoders write one, too.
+    other = re.compile(r'(frame/s|s/frame)\]|^$|^\[mov,mp4|^libpng')
+    lines = [line for line in done.stderr.splitlines() if not other.search(line)]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith('persontrack: error: ')
+    assert message in lines[0]
+
+
+def test_a_missing_model(persontrack, video, tmp_path):
+    """The error names the model, where it was looked for, and what to do."""
+    params = tmp_path / 'params.yaml'
+    params.write_text('/**: {ros__parameters: {detector: {model: person-detection-0200}}}')
+    places = f'{tmp_path / "one"}{os.pathsep}{tmp_path / "two"}'
+    done = persontrack(
+        *('detect', video, tmp_path / 'out.npz', '--params', params),
+        PERSONTRACK_MODEL_PATH=places,
+        XDG_CACHE_HOME=str(tmp_path / 'cache'),
+    )
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert 'person-detection-0200' in line
+    for place in ('one', 'two', 'cache'):
+        assert str(tmp_path / place) in line
+    assert 'PERSONTRACK_MODEL_PATH' in line
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    ['', 'walk', 'run', 'run a.mp4 --max-frames -3', 'run a.mp4 --skip-frames x', 'compare a.png'],
+)
+def test_wrong_usage(persontrack, arguments):
+    done = persontrack(*arguments.split())
+    assert done.returncode == 2
+    assert done.stderr.startswith('usage: persontrack')
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize('command', ['', 'run', 'compare', 'detect', 'track', 'evaluate'])
+def test_help(persontrack, command):
+    done = persontrack(*command.split(), '--help')
+    assert done.returncode == 0
+    assert done.stdout.startswith(f'usage: persontrack {command}'.rstrip())

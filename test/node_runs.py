@@ -1,0 +1,193 @@
+"""Nodes of the tests: in a process of their own, or on a thread of the test's."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Optional, Union
+from unittest import mock
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.impl import rcutils_logger
+from rclpy.logging import LoggingSeverity
+
+from persontrack_ros.ros.nodes import tracker_node
+from persontrack_ros.ros.process import NodeExecutor, until_shutdown
+
+# On a machine that is busy with other things; whoever waits this long has failed.
+TIMEOUT = 120
+
+
+class Output:
+    """The lines that a node writes."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._ended = False
+
+    def _write(self, *lines: str, end: bool = False) -> None:
+        with self._changed:
+            self.lines += lines
+            self._ended |= end
+            self._changed.notify_all()
+
+    @property
+    def output(self) -> str:
+        """All that was written so far."""
+        return '\n'.join(self.lines)
+
+    def wait_for(self, pattern: str, count: int = 1) -> None:
+        """Wait until so many lines match."""
+
+        def seen() -> bool:
+            return sum(bool(re.search(pattern, line)) for line in self.lines) >= count
+
+        with self._changed:
+            self._changed.wait_for(lambda: seen() or self._ended, TIMEOUT)
+            assert seen(), f'no {pattern!r} in:\n{self.output}'
+
+
+class Process(Output):
+    """A node in a process of its own, whose output is collected."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        super().__init__()
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding='utf-8',
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            self._write(line.rstrip())
+        self._write(end=True)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_until_mapped(self, library: str) -> None:
+        """Wait until the process has loaded a library, whose name says what it is doing."""
+        end = time.monotonic() + TIMEOUT
+        while library not in Path(f'/proc/{self.pid}/maps').read_text():
+            assert self.is_alive, self.output
+            assert time.monotonic() < end, f'{library} was not loaded'
+            time.sleep(0.001)
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    def wait(self) -> int:
+        """Wait for the end; return the exit code."""
+        try:
+            code = self._process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            pytest.fail(f'did not end:\n{self.output}')
+        self._reader.join()
+        return code
+
+    def end(self) -> None:
+        """End the process as Ctrl-C does, whatever it is doing."""
+        if self.is_alive:
+            self.interrupt()
+            self.wait()
+
+
+class Inside(Output):
+    """A tracker on a thread of the test's process, as `main` runs it; its log is collected."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        super().__init__()
+        self._context = Context()
+        domain = int(os.environ['ROS_DOMAIN_ID'])
+        rclpy.init(args=['--ros-args', *arguments], context=self._context, domain_id=domain)
+        self._executor = NodeExecutor(context=self._context)
+        self._failure: Optional[Exception] = None
+        self._log = rcutils_logger._rclpy.rclpy_logging_rcutils_log
+        patched = mock.patch.object(
+            rcutils_logger._rclpy, 'rclpy_logging_rcutils_log', self._collect
+        )
+        patched.start()
+        self._thread = threading.Thread(target=self._run, args=[patched.stop], daemon=True)
+        self._thread.start()
+
+    def _collect(self, severity: Any, name: str, message: str, *place: Any) -> None:
+        self._log(severity, name, message, *place)
+        if not name.endswith('peer'):
+            level = LoggingSeverity(severity).name
+            self._write(*f'[{level}] [{time.time():.9f}] [{name}]: {message}'.splitlines())
+
+    def _run(self, restore: Callable[[], None]) -> None:
+        try:
+            with until_shutdown(self._context):
+                tracker = tracker_node.TrackerNode(context=self._context)
+                tracker_node.run(tracker, self._executor)
+        except Exception as error:  # noqa: BLE001 - it is raised again at the end
+            self._failure = error
+        finally:
+            self._executor.shutdown()
+            self._context.try_shutdown()
+            restore()
+            self._write(end=True)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def end(self) -> None:
+        """End the node as Ctrl-C does, by the end of ROS."""
+        self._context.try_shutdown()
+        self._thread.join(TIMEOUT)
+        assert not self.is_alive, f'did not end:\n{self.output}'
+        if self._failure is not None:
+            raise self._failure
+
+
+Start = Callable[..., Union[Process, Inside]]
+
+
+@contextmanager
+def starting(inside: bool) -> Iterator[Start]:
+    """Yield a function that starts nodes, which end with the block; trackers may run inside."""
+    started: list[Union[Process, Inside]] = []
+
+    def start(node: str, *arguments: str, **parameters: object) -> Union[Process, Inside]:
+        given = list(arguments)
+        for name, value in parameters.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            quoted = f"'{text}'" if isinstance(value, str) else text
+            given += ['-p', f'{name.replace("__", ".")}:={quoted}']
+        if inside and node == 'tracker_node':
+            started.append(Inside(given))
+        else:
+            command = [sys.executable, '-m', 'persontrack_ros.ros', node, '--ros-args', *given]
+            started.append(Process(command))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        # The last one first, whose log the one before it gets, too.
+        for each in reversed(started):
+            each.end()
+    for each in started:
+        assert 'Traceback' not in each.output, each.output
