@@ -143,7 +143,8 @@ def replay() -> Callable[..., Replay]:
     Replay a bag or video through the node, in its own process and ROS domain.
 
     The fixture is a function. It publishes each image when the tracks of the last one have
-    arrived, and returns a :class:`Replay`. Its parameters are those of :func:`persontrack_ros.ros.tools.replay.replay`:
+    arrived, and returns a :class:`Replay`. Its parameters are those of
+    :func:`persontrack_ros.ros.tools.replay.replay`:
 
     - `source`: a bag, video or folder of images;
     - `parameters`: of the node, by dotted name; they override `params_file`;

@@ -161,7 +161,7 @@ def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
         # Space logs it with each kind of result.
         text = f'no tracks_3d: {inputs.depth_fault}'
         yield Finding(Level.WARN, text, 'depth', log=False)
-    if state.outputs.space_fault:
+    if state.outputs is not None and state.outputs.space_fault:
         yield Finding(Level.ERROR, state.outputs.space_fault, 'space', log=False)
 
 
