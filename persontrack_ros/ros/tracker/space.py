@@ -168,13 +168,15 @@ class Space:
             # Transforms has logged why one failed.
             failed = transform.cancelled() or transform.exception() is not None
             camera = None if failed else transform.result()
-            measured = boxes if camera is not None else None
-            moved = {id_: camera.transform(box) for id_, box in (measured or {}).items()}
-            boxes = self._filter.update([track.id for track in frame.tracks], moved, frame.time)
-            if measured is None:
+            moved = {}
+            if camera is None:
                 boxes = None
-            else:
+            elif boxes is not None:
+                moved = {id_: camera.transform(box) for id_, box in boxes.items()}
                 header = Header(stamp=header.stamp, frame_id=self._transforms.target)
+            # Also without a measurement, which the next one is then not successive to.
+            known = self._filter.update([track.id for track in frame.tracks], moved, frame.time)
+            boxes = None if boxes is None else known
         if boxes is not None:
             self._tracks_publisher.publish(boxes_3d_to_message(frame.tracks, boxes, header))
         boxes = boxes or {}
