@@ -101,7 +101,7 @@ class Space:
         self._follower = Follower()
         self._heading = Heading()
         self._target: Optional[Target] = None
-        self._answered = 0.0
+        self._answered, self._time = 0.0, 0
         self._measured: dict[int, int] = {}
 
     def publish(self, frame: SpaceFrame, target: str = '') -> None:
@@ -130,9 +130,10 @@ class Space:
         """The target and its status; None if no target is set."""
         with self._lock:
             target = self._target
-            if target is not None and clock.monotonic() - self._answered > SILENCE:
-                return replace(target, status=TargetStatus.LOST)
-            return target
+            silent = clock.monotonic() - self._answered > SILENCE
+            if target is None or target.status is TargetStatus.LOST or not silent:
+                return target
+            return replace(target, status=TargetStatus.LOST, since=self._time)
 
     def clear(self) -> None:
         """Forget all tracks, and delete their markers."""
@@ -167,15 +168,15 @@ class Space:
             # Transforms has logged why one failed.
             failed = transform.cancelled() or transform.exception() is not None
             camera = None if failed else transform.result()
-            if boxes is not None and camera is not None:
-                header = Header(stamp=header.stamp, frame_id=self._transforms.target)
-                boxes = self._filter.update(
-                    [track.id for track in frame.tracks],
-                    {id_: camera.transform(box) for id_, box in boxes.items()},
-                    frame.time,
-                )
-            else:
+            moved = {}
+            if camera is None:
                 boxes = None
+            elif boxes is not None:
+                moved = {id_: camera.transform(box) for id_, box in boxes.items()}
+                header = Header(stamp=header.stamp, frame_id=self._transforms.target)
+            # Also without a measurement, which the next one is then not successive to.
+            known = self._filter.update([track.id for track in frame.tracks], moved, frame.time)
+            boxes = None if boxes is None else known
         if boxes is not None:
             self._tracks_publisher.publish(boxes_3d_to_message(frame.tracks, boxes, header))
         boxes = boxes or {}
@@ -217,7 +218,7 @@ class Space:
         target = self._follower.update(
             wanted, visible, distances, self._measured, frame.time, self._patience
         )
-        self._target, self._answered = target, clock.monotonic()
+        self._target, self._answered, self._time = target, clock.monotonic(), frame.time
         if camera is None or target is None or target.id is None:
             return
         if target.status is not TargetStatus.SEEN:

@@ -1,0 +1,150 @@
+"""A target by id ends with its ids, whatever ends them; in the test's process."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+
+from persontrack_ros.ros.nodes.tracker_node import TrackerNode
+from persontrack_ros.ros.process import SERVICE_QOS, NodeExecutor
+
+TIMEOUT = 120
+PARAMETERS = {
+    'input': 'image+detections',
+    'detector.model': 'none',
+    'reid.model': 'none',
+    'tracker.n_init': '1',
+    'depth': 'true',
+    'target_frame': 'odom',
+    'time.restart_ids': 'true',
+}
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros'
+)
+
+
+class Rig:
+    """A tracker of detections, and a node that publishes one person."""
+
+    def __init__(self, state_file):
+        self.context = Context()
+        arguments = ['--ros-args', '-p', f'state_file:={state_file}']
+        for name, value in PARAMETERS.items():
+            arguments += ['-p', f'{name}:={value}']
+        rclpy.init(
+            context=self.context, args=arguments, domain_id=int(os.environ['ROS_DOMAIN_ID'])
+        )
+        self.executor = NodeExecutor(context=self.context)
+        self.tracker = TrackerNode(context=self.context)
+        self.peer = Node('peer', context=self.context, use_global_arguments=False)
+        self.tracks = []
+        self.images = self.peer.create_publisher(Image, 'image_raw', 10)
+        self.detections = self.peer.create_publisher(Detection2DArray, 'detections', 10)
+        self.peer.create_subscription(Detection2DArray, 'tracks', self.tracks.append, 10)
+        for node in (self.tracker, self.peer):
+            self.executor.add_node(node)
+        self.tenths = 10_000
+        self.reconfigure('configure', 'activate')
+
+    def close(self):
+        self.tracker.destroy_node()
+        self.peer.destroy_node()
+        self.executor.shutdown()
+        rclpy.try_shutdown(context=self.context)
+
+    def until(self, condition):
+        end = time.monotonic() + TIMEOUT
+        while not condition():
+            assert time.monotonic() < end
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def reconfigure(self, *transitions):
+        for each in transitions:
+            getattr(self.tracker, f'trigger_{each}')()
+        self.until(self.images.get_subscription_count)
+        self.until(self.detections.get_subscription_count)
+        self.until(lambda: self.tracker.count_publishers('image_raw'))
+        self.until(lambda: self.tracker.count_publishers('detections'))
+
+    def call(self, name):
+        client = self.peer.create_client(
+            Trigger, f'person_tracker/{name}', qos_profile=SERVICE_QOS
+        )
+        self.until(client.service_is_ready)
+        future = client.call_async(Trigger.Request())
+        self.until(future.done)
+        assert future.result().success, future.result().message
+
+    def see(self):
+        """Show the person; return their id."""
+        self.tenths += 1
+        image = Image(height=48, width=64, encoding='mono8', step=64, data=bytes(48 * 64))
+        image.header.stamp.sec, tenths = divmod(self.tenths, 10)
+        image.header.stamp.nanosec = tenths * 10**8
+        person = Detection2D(results=[ObjectHypothesisWithPose()])
+        person.results[0].hypothesis.class_id, person.results[0].hypothesis.score = 'person', 0.9
+        person.bbox.center.position.x, person.bbox.center.position.y = 32.0, 24.0
+        person.bbox.size_x, person.bbox.size_y = 16.0, 40.0
+        self.images.publish(image)
+        self.detections.publish(Detection2DArray(header=image.header, detections=[person]))
+        self.until(lambda: self.tracks and self.tracks[-1].header.stamp == image.header.stamp)
+        return self.tracks[-1].detections[0].id
+
+    def set(self, target):
+        return self.tracker.set_parameters([Parameter('target', value=target)])[0]
+
+    @property
+    def target(self):
+        return self.tracker.get_parameter('target').value
+
+
+@pytest.fixture(scope='module')
+def rig(isolation, tmp_path_factory):
+    rig = Rig(tmp_path_factory.mktemp('target') / 'state.npz')
+    yield rig
+    rig.close()
+
+
+def jump_back(rig):
+    rig.tenths -= 5000
+    rig.see()
+
+
+@pytest.mark.parametrize(
+    'end',
+    [
+        lambda rig: rig.call('reset'),
+        lambda rig: rig.call('load_state'),
+        lambda rig: rig.reconfigure('deactivate', 'cleanup', 'configure', 'activate'),
+        jump_back,
+    ],
+    ids=['reset', 'load_state', 'cleanup', 'time'],
+)
+def test_a_target_ends_with_its_ids(rig, end):
+    id_ = rig.see()
+    rig.call('save_state')
+    for wrong in ('0', '-1', '01', '1.5', '99', '9' * 18, '9' * 30, '\N{SUPERSCRIPT TWO}'):
+        assert not rig.set(wrong).successful
+    assert rig.set(id_).successful
+    rig.see()
+    assert rig.target == id_
+    end(rig)
+    assert rig.target == ''
+    # Whom to follow is chosen anew, not by the next person with that id.
+    rig.see()
+    assert rig.target == ''
+    assert rig.set('nearest').successful
+    end(rig)
+    assert rig.target == 'nearest'
+    assert rig.set('').successful
