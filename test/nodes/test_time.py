@@ -181,7 +181,7 @@ def test_stamps_that_do_not_tell_the_time(start, peer, stamp_of, fault):
     process.wait_for(f'WARN.*/detections, published by /peer: the stamps {fault}.*: going by the')
     warnings = [line for line in process.lines if 'WARN' in line]
     # Two clocks are jumps first.
-    assert len(warnings) <= (10 if 'fro' in fault else 1), warnings
+    assert len(warnings) <= (10 if 'forth' in fault else 1), warnings
 
 
 def test_nanoseconds_above_a_second_are_told_of(start, peer):

@@ -72,6 +72,7 @@ class Timeline:
         self._still = 0  # images in a row whose stamps did not advance
         self._back: deque[bool] = deque(maxlen=_NEWEST)
         self._ticks = False  # whether the newest step led to a whole second
+        self._seconds = False  # whether several images in a row had the same whole second
         self._clock_jumped = False
         self._reported: set[str] = set()
 
@@ -131,9 +132,11 @@ class Timeline:
         if sum(self._back) >= _BACK:
             return self._arrived(self._time + waited, cut, _BACK_AND_FORTH)
         whole = stamp % SECOND == 0
+        self._seconds &= whole
         if -threshold * SECOND <= step <= waited * _STANDSTILL:
             self._still += 1
             if whole and step == 0:
+                self._seconds = True
                 # The second that a camera counts is over before the next one.
                 latest = stamp + SECOND if self._ticks else self._time + waited
                 time = min(self._time + waited, max(self._time, latest))
@@ -148,7 +151,7 @@ class Timeline:
         change = stamp - (self._time if step > 0 else self._stamp)
         back = change < -threshold * SECOND
         if not back and step - waited <= FORWARD_JUMP * SECOND:
-            return Moment(stamp, cut)
+            return Moment(stamp, cut, stamped=not self._seconds)
         what = 'went back by' if back else 'leapt ahead by'
         return Moment(stamp, True, '' if cut else f'{what} {abs(change) / SECOND:.3f} s')
 
