@@ -42,7 +42,7 @@ _ERROR_PERIOD = 5.0
 # Of services: the default keeps 10 requests, and the clients of further ones would wait for ever.
 SERVICE_QOS = QoSProfile(depth=1000)
 # Least time between two answers, in seconds. A client receives the answers to all clients of a
-# service, keeps 10 of them, and waits for ever if its own one is replaced before it looks.
+# service, keeps 10 of them, and waits for ever if its own one is replaced before it is taken.
 _ANSWER_PERIOD = 0.01
 
 
