@@ -96,6 +96,7 @@ def test_masks_as_tools_write_them(tmp_path: Path, kind: str) -> None:
     ('levels', 'alpha', 'said'),
     [
         ([0, 5], [255, 255], 'nothing in .* is white: 5 of 255'),
+        ([0, 0], [255, 255], 'nothing in .* is white: 0 of 255'),
         ([255, 255], [255, 255], 'white all over'),
         ([1, 1], [255, 255], 'white all over'),
         ([0, 255, 0], [255, 255, 0], 'transparent in places and both white and dark'),

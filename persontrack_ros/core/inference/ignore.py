@@ -145,7 +145,7 @@ def _white_areas(path: Path) -> NDArray[np.bool_]:
                 'without transparency, white where detections are to be ignored'
             )
         areas = alpha > (127 if alpha.max() > 1 else 0)
-    elif not areas.any() and grey.max() > 0:
+    elif not areas.any():
         raise SourceError(f'nothing in {path} is white: {grey.max()} of 255 is its brightest grey')
     if areas.all():
         raise SourceError(f'{path} is white all over, so that all detections would be ignored')
