@@ -208,4 +208,5 @@ def test_ways_and_times_are_plotted(page, cell, request):
     times = figure[:, figure.shape[1] // 2 :].reshape(-1, 3).astype(int)
     full = times[np.ptp(times, axis=1) > 200]
     _, counts = np.unique(full, axis=0, return_counts=True)
-    assert np.count_nonzero(counts > 100) == len(page.persons(cell))
+    # A person may be there for a moment only.
+    assert np.count_nonzero(counts > 25) == len(page.persons(cell))

@@ -345,5 +345,5 @@ def test_a_camera_that_turned_away_saw_nothing_move():
 
 
 def test_tf_is_for_the_node():
-    with pytest.raises(SettingsError, match='tf is for the node'):
+    with pytest.raises(SettingsError, match='tf needs the node'):
         make_camera_motion(TrackerSettings(camera_motion='tf'), False)
