@@ -173,9 +173,9 @@ def test_a_video(models, launch, peer_of, params_file, data):
     centres = [one.bbox.center.position.x for each in peer.tracks for one in each.detections]
     assert max(centres) < 384
     # The nodes say what they do, and the libraries below them do not.
-    process.wait_for(r'\[DEBUG\] .*\[robot.person_tracker\]: image .* detections', count=70)
+    process.wait_for(r'\[DEBUG\] .*\[robot.person_tracker\]: frame .* detections', count=70)
     process.wait_for(r'\[DEBUG\] .*\[robot.video_publisher\]: image', count=70)
-    assert len(re.findall('person_tracker.: image', process.output)) == 70
+    assert len(re.findall('person_tracker.: frame', process.output)) == 70
     loggers = set(re.findall(r'\[DEBUG\] \[[\d.]+\] \[(\S+)\]:', process.output))
     assert loggers == {'robot.person_tracker', 'robot.video_publisher'}
     end(process)
@@ -200,7 +200,7 @@ def test_several_cameras(models, launch, peer_of, params_file, pictures, to_mess
             tracks = peer.track(to_message(picture))
         assert tracks.detections
         assert peer.get('tracker.n_init') == 1
-        process.wait_for(rf'\[DEBUG\] .*\[robot.{camera}.person_tracker\]: image')
+        process.wait_for(rf'\[DEBUG\] .*\[robot.{camera}.person_tracker\]: frame')
     end(process)
 
 
