@@ -40,6 +40,7 @@ def as_text(results):
     return [[(t.id, t.box.tolist(), t.detection) for t in one.tracks] for one in results]
 
 
+@pytest.mark.slow
 def test_embeddings_of_every_person_in_every_image(models, frames):
     assert [r.embedded for r in run(frames, reid__every_frame=True)] == [
         len(r.detections) for r in run(frames)
@@ -108,6 +109,7 @@ def test_after_a_reset_nothing_is_predicted(models, frames):
     assert {track.time_since_update for track in result.tracks} <= {0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('interval', [1, 3])
 def test_frames_ahead_give_the_same_in_the_same_order(models, frames, interval):
     settings = Settings.from_values({'detector.interval': interval})
@@ -139,6 +141,7 @@ def searches(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_where_nothing_changes_nobody_is_searched(models, frames, monkeypatch):
     shown = still_frames(frames, 100)
     plain = run(shown)
@@ -157,6 +160,7 @@ def test_where_nothing_changes_nobody_is_searched(models, frames, monkeypatch):
     assert as_text(rest) == as_text(plain[100:])
 
 
+@pytest.mark.slow
 def test_still_frames_ahead_give_the_same(models, frames):
     settings = Settings.from_values({'detector.skip_still': True})
     shown = still_frames(frames, 50)

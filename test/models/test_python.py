@@ -181,6 +181,7 @@ def test_what_is_no_source(tracker, source):
         tracker.watch(source)
 
 
+@pytest.mark.slow
 def test_offline_gives_what_can_be_read(tracker, campus, tmp_path):
     damaged = tmp_path / 'damaged.mp4'
     content = bytearray(campus.read_bytes())
@@ -200,6 +201,7 @@ def test_offline_gives_what_can_be_read(tracker, campus, tmp_path):
     assert images(offline=True) == online
 
 
+@pytest.mark.slow
 def test_offline_keeps_images_and_tracks_together(tracker, campus, monkeypatch):
     """Decoders on several threads do not leave out the same damaged images each time."""
     expected = {seen.number: seen for seen in tracker.watch(campus, offline=True)}
@@ -252,6 +254,7 @@ def test_threads_with_a_tracker_each(frames, models):
     assert one == other
 
 
+@pytest.mark.slow
 def test_threads_share_a_video(tracker, campus):
     video = tracker.watch(campus)
     with ThreadPoolExecutor(3) as pool:
@@ -260,6 +263,7 @@ def test_threads_share_a_video(tracker, campus):
     assert sorted(numbers) == list(range(1, 72))
 
 
+@pytest.mark.slow
 def test_one_video_at_a_time(tracker, campus, frames):
     first = tracker.watch(campus)
     next(first)

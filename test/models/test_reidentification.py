@@ -61,6 +61,7 @@ def test_vectors_stay_when_the_embedder_is_used_again(embedder, vtest):
     np.testing.assert_allclose(embedder.embed(vtest[1], boxes), kept, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_persons_are_told_apart(embedder, vtest, truth):
     """Same person 20 frames later is nearer than any other person of the image."""
     same, different = [], []
