@@ -20,6 +20,7 @@ import rclpy
 from rclpy.context import Context
 from rclpy.impl import rcutils_logger
 from rclpy.logging import LoggingSeverity
+from rclpy.node import Node
 
 from persontrack_ros.ros.nodes import tracker_node
 from persontrack_ros.ros.process import NodeExecutor, until_shutdown
@@ -191,3 +192,33 @@ def starting(inside: bool) -> Iterator[Start]:
             each.end()
     for each in started:
         assert 'Traceback' not in each.output, each.output
+
+
+class Rig:
+    """A tracker and a peer that one executor spins, without a thread."""
+
+    def __init__(self, **parameters: object) -> None:
+        self.context = Context()
+        arguments = ['--ros-args']
+        for name, value in parameters.items():
+            arguments += ['-p', f'{name}:={value}']
+        rclpy.init(
+            context=self.context, args=arguments, domain_id=int(os.environ['ROS_DOMAIN_ID'])
+        )
+        self.executor = NodeExecutor(context=self.context)
+        self.tracker = tracker_node.TrackerNode(context=self.context)
+        self.peer = Node('peer', context=self.context, use_global_arguments=False)
+        for node in (self.tracker, self.peer):
+            self.executor.add_node(node)
+
+    def close(self) -> None:
+        self.tracker.destroy_node()
+        self.peer.destroy_node()
+        self.executor.shutdown()
+        rclpy.try_shutdown(context=self.context)
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        end = time.monotonic() + TIMEOUT
+        while not condition():
+            assert time.monotonic() < end
+            self.executor.spin_once(timeout_sec=0.02)

@@ -11,8 +11,6 @@ from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE, new
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.media.encodings import SampleRange, decode_image, image_to_bgr
 
-FORMATS = ('png', 'jpeg')
-
 
 def message_to_bgr(message: Any, samples: Optional[SampleRange] = None) -> BgrImage:
     """
@@ -46,7 +44,7 @@ def make_compressed_image(image: BgrImage, header: Any, format_: str) -> Any:
     """
     Make a compressed message of an image, as image_transport does.
 
-    :param format_: one of FORMATS; ``jpeg`` changes the pixels.
+    :param format_: ``png`` or ``jpeg``, which changes the pixels.
     """
     data = cv2.imencode(f'.{format_}', image)[1]
     # The encoding before compression, the format, and the encoding within it.

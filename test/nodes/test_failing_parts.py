@@ -8,6 +8,7 @@ import time
 from concurrent.futures import Future
 from unittest import mock
 
+import node_runs
 import pytest
 import rclpy
 from lifecycle_msgs.srv import GetState
@@ -41,24 +42,15 @@ TIMEOUT = 120
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class Rig:
+class Rig(node_runs.Rig):
     """A tracker of detections, which is active, and who publishes these."""
 
     def __init__(self):
-        self.context = Context()
-        arguments = ['--ros-args', '-p', 'input:=detections']
-        rclpy.init(
-            context=self.context, args=arguments, domain_id=int(os.environ['ROS_DOMAIN_ID'])
-        )
-        self.executor = NodeExecutor(context=self.context)
-        self.tracker = TrackerNode(context=self.context)
+        super().__init__(input='detections')
         self.state = self.tracker._state
-        self.peer = Node('peer', context=self.context, use_global_arguments=False)
         self.answers = []
         self.publisher = self.peer.create_publisher(Detection2DArray, 'detections', 10)
         self.peer.create_subscription(Detection2DArray, 'tracks', self.answers.append, 10)
-        for node in (self.tracker, self.peer):
-            self.executor.add_node(node)
         self.sent = 0
         self.unconfigured = self.entities
         self.change('configure')
@@ -67,18 +59,6 @@ class Rig:
         self.active = self.entities
         self.until(lambda: self.tracker.count_publishers('detections'))
         self.until(self.publisher.get_subscription_count)
-
-    def close(self):
-        self.tracker.destroy_node()
-        self.peer.destroy_node()
-        self.executor.shutdown()
-        rclpy.try_shutdown(context=self.context)
-
-    def until(self, condition):
-        end = time.monotonic() + TIMEOUT
-        while not condition():
-            assert time.monotonic() < end
-            self.executor.spin_once(timeout_sec=0.02)
 
     def change(self, transition, expected=SUCCESS):
         assert getattr(self.tracker, f'trigger_{transition}')() == expected

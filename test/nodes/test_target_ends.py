@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import time
 
+import node_runs
 import pytest
-import rclpy
-from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from persontrack_ros.ros.nodes.tracker_node import TrackerNode
-from persontrack_ros.ros.process import SERVICE_QOS, NodeExecutor
+from persontrack_ros.ros.process import SERVICE_QOS
 
 TIMEOUT = 120
 PARAMETERS = {
@@ -34,40 +29,17 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-class Rig:
+class Rig(node_runs.Rig):
     """A tracker of detections, and a node that publishes one person."""
 
     def __init__(self, state_file):
-        self.context = Context()
-        arguments = ['--ros-args', '-p', f'state_file:={state_file}']
-        for name, value in PARAMETERS.items():
-            arguments += ['-p', f'{name}:={value}']
-        rclpy.init(
-            context=self.context, args=arguments, domain_id=int(os.environ['ROS_DOMAIN_ID'])
-        )
-        self.executor = NodeExecutor(context=self.context)
-        self.tracker = TrackerNode(context=self.context)
-        self.peer = Node('peer', context=self.context, use_global_arguments=False)
+        super().__init__(state_file=state_file, **PARAMETERS)
         self.tracks = []
         self.images = self.peer.create_publisher(Image, 'image_raw', 10)
         self.detections = self.peer.create_publisher(Detection2DArray, 'detections', 10)
         self.peer.create_subscription(Detection2DArray, 'tracks', self.tracks.append, 10)
-        for node in (self.tracker, self.peer):
-            self.executor.add_node(node)
         self.tenths = 10_000
         self.reconfigure('configure', 'activate')
-
-    def close(self):
-        self.tracker.destroy_node()
-        self.peer.destroy_node()
-        self.executor.shutdown()
-        rclpy.try_shutdown(context=self.context)
-
-    def until(self, condition):
-        end = time.monotonic() + TIMEOUT
-        while not condition():
-            assert time.monotonic() < end
-            self.executor.spin_once(timeout_sec=0.02)
 
     def reconfigure(self, *transitions):
         for each in transitions:
