@@ -60,7 +60,7 @@ def read_bytes(path: Path, limit: int, what: str = 'file') -> bytes:
 
 class _PlainLoader(yaml.SafeLoader):
     """
-    Reads YAML without aliases and huge numbers.
+    Reads YAML without aliases, huge numbers and names that occur twice.
 
     Nested aliases can make values of any size. ROS refuses aliases in parameter files, too.
     """
@@ -69,6 +69,13 @@ class _PlainLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError('aliases (*) are not supported')
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        names = [key.value for key, _ in node.value]
+        again = next((name for name in names if names.count(name) > 1), None)
+        if again is not None:
+            raise yaml.YAMLError(f'{again} is there twice in{node.start_mark}')
+        return super().construct_mapping(node, deep)
 
 
 def _construct_integer(loader: _PlainLoader, node: Any) -> int:
