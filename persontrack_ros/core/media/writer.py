@@ -17,7 +17,7 @@ from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.output import OutputFile
 
-# The usual rates are divisors of it, and MPEG-4 allows no more than 65535.
+# The usual rates are divisors of it.
 _CLOCK = 60_000
 # An .avi file gets an empty time slot for each missing image of its rate; FFmpeg allows 1024.
 _MOST_EMPTY = 1000
@@ -27,15 +27,19 @@ class _Kind(NamedTuple):
     container: str
     codec: str
     pixels: str
-    quality: int  # the quantizer: from 2, the best, to 31
+    options: dict[str, str]
     any_time: bool
 
 
+# Browsers play VP9, and the licence of its encoder allows any use; x264 is under the GPL.
+_VP9 = ('libvpx-vp9', 'yuv420p', {'deadline': 'realtime', 'cpu-used': '8', 'crf': '32', 'b': '0'})
 _KINDS = {
-    '.mp4': _Kind('mp4', 'mpeg4', 'yuv420p', 5, True),
-    '.mov': _Kind('mov', 'mpeg4', 'yuv420p', 5, True),
-    '.mkv': _Kind('matroska', 'mpeg4', 'yuv420p', 5, True),
-    '.avi': _Kind('avi', 'mjpeg', 'yuvj420p', 4, False),
+    '.mp4': _Kind('mp4', *_VP9, True),
+    '.webm': _Kind('webm', *_VP9, True),
+    '.mkv': _Kind('matroska', *_VP9, True),
+    '.avi': _Kind(
+        'avi', 'mjpeg', 'yuvj420p', {'flags': '+qscale', 'global_quality': '472'}, False
+    ),
 }
 
 
@@ -51,7 +55,7 @@ class VideoWriter:
         """
         Create a file.
 
-        :param path: the suffix decides the format: .mp4, .mov, .mkv or .avi.
+        :param path: the suffix decides the format: .mp4, .webm, .mkv or .avi.
         :param rate: images per second; in an .avi file, images move to the next free time slot of
             this rate.
         :raises OutputError: if the directory does not exist, the suffix is unknown, or the file
@@ -62,7 +66,7 @@ class VideoWriter:
         kind = _KINDS.get(path.suffix.lower())
         if kind is None:
             raise OutputError(
-                f'cannot write the video {path}: the name has to end in .mp4 or .avi'
+                f'cannot write the video {path}: the name has to end in {", ".join(_KINDS)}'
             )
         self._kind = kind
         self._rate = Fraction(rate).limit_denominator(1001)
@@ -101,7 +105,7 @@ class VideoWriter:
         stream.height, stream.width = image.shape[:2]
         stream.pix_fmt = self._kind.pixels
         stream.time_base = stream.codec_context.time_base = self._tick
-        stream.options = {'flags': '+qscale', 'global_quality': str(118 * self._kind.quality)}
+        stream.options = self._kind.options
         self._stream = stream
 
     def _encode(self, image: BgrImage, ticks: int) -> None:
