@@ -27,19 +27,19 @@ class _Kind(NamedTuple):
     container: str
     codec: str
     pixels: str
-    options: dict[str, str]
+    options: dict[str, object]
     any_time: bool
 
 
 # Browsers play VP9, and the licence of its encoder allows any use; x264 is under the GPL.
-_VP9 = ('libvpx-vp9', 'yuv420p', {'deadline': 'realtime', 'cpu-used': '8', 'crf': '32', 'b': '0'})
+_FAST: dict[str, object] = {'deadline': 'realtime', 'cpu-used': '8', 'crf': '32', 'b': '0'}
+_GOOD: dict[str, object] = {'flags': '+qscale', 'global_quality': '472'}
+_VP9 = ('libvpx-vp9', 'yuv420p', _FAST, True)
 _KINDS = {
-    '.mp4': _Kind('mp4', *_VP9, True),
-    '.webm': _Kind('webm', *_VP9, True),
-    '.mkv': _Kind('matroska', *_VP9, True),
-    '.avi': _Kind(
-        'avi', 'mjpeg', 'yuvj420p', {'flags': '+qscale', 'global_quality': '472'}, False
-    ),
+    '.mp4': _Kind('mp4', *_VP9),
+    '.webm': _Kind('webm', *_VP9),
+    '.mkv': _Kind('matroska', *_VP9),
+    '.avi': _Kind('avi', 'mjpeg', 'yuvj420p', _GOOD, False),
 }
 
 

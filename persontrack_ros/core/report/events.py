@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.geometry import FloatArray, as_boxes
+from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
+from persontrack_ros.core.drawing import label
 from persontrack_ros.core.report.zones import Zones
+from persontrack_ros.core.tracking.track import Track
 
 # Who was not measured for this long, in nanoseconds, has left the zones.
 PATIENCE = 2 * SECOND
+
+_WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,16 @@ class ZoneCounter:
         """Return the ids of the persons in a zone."""
         return sorted(id_ for id_, person in self._persons.items() if name in person.inside)
 
+    def follow(self, stamp: int, tracks: Iterable[Track], measured: bool) -> list[Event]:
+        """
+        Take the tracks of the next image.
+
+        :param measured: leave out predicted boxes, which may be far off.
+        """
+        used = [track for track in tracks if track.detection is not None or not measured]
+        boxes = as_boxes([track.box for track in used])
+        return self.update(stamp, [track.id for track in used], self.zones.positions(boxes))
+
     def update(self, stamp: int, ids: Sequence[int], positions: FloatArray) -> list[Event]:
         """
         Take the persons that were measured in the next image.
@@ -115,6 +130,24 @@ class ZoneCounter:
     def _event(id_: int, person: _Person, kind: str, name: str, event: str) -> Event:
         x, y = person.position.tolist()
         return Event(person.stamp, id_, kind, name, event, (x, y))
+
+
+def draw_zones(canvas: BgrImage, counter: ZoneCounter) -> None:
+    """Draw lines, zones and their counts into an image of their size; changes it."""
+    zones = counter.zones
+    texts = {
+        name: f'{name}: '
+        + ', '.join(f'{side} {counter.counts[name, side]}' for side in (line.left, line.right))
+        for name, line in zones.lines.items()
+    }
+    texts.update({name: f'{name}: {len(counter.inside(name))}' for name in zones.zones})
+    shapes = {name: line.points for name, line in zones.lines.items()} | zones.zones
+    scale = max(0.4, canvas.shape[1] / 1200)
+    for name, points in shapes.items():
+        corners = points.round().astype(np.int32)
+        thickness = max(1, round(2 * scale))
+        cv2.polylines(canvas, [corners], name in zones.zones, _WHITE, thickness, cv2.LINE_AA)
+        label(canvas, texts[name], (int(corners[0][0]), int(corners[0][1])), scale, _WHITE)
 
 
 def _crossings(points: FloatArray, start: FloatArray, end: FloatArray) -> int:
