@@ -21,7 +21,7 @@ def open_regular(path: Path) -> BinaryIO:
     :raises OSError: if it is no regular file or does not exist, with the reason in `strerror`.
     """
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, 'it is a folder, device or pipe, and no regular file')
+        raise OSError(errno.EINVAL, 'it is no regular file, but a folder, device or pipe')
     return path.open('rb')
 
 
