@@ -71,7 +71,7 @@ class Replay:
         Assert the ids and boxes in each frame.
 
         :param expected: bag with tracks, or file of tracks.
-        :param tolerance: largest difference of boxes in pixels; infinite: boxes only have to overlap.
+        :param tolerance: largest difference of boxes in pixels; infinite: overlapping will do.
         :param allow: number of frames that may differ.
         """
         comparison = Comparison(self._tracks, read_tracks(Path(expected)), tolerance)
