@@ -120,7 +120,7 @@ def test_pixels_and_metres(tmp_path):
         ('lines: {a: {points: [[0, 0], [1, 1]], in: x}}', 'the line a has in; known are'),
         ('lines: {a: {points: [[0, 0], [1, 1]], left: on}}', 'is True, expected a letter'),
         ('lines: {a b: {points: [[0, 0], [1, 1]]}}', "is 'a b', expected a letter"),
-        ('zones: {a: [[0, 0], [1, 0], [1, 1]], a: [[0, 0], [1, 0], [1, 1]]}', 'a is there twice'),
+        ('zones: {a: [[0, 0], [1, 0], [1, 1]], a: [[0, 0], [1, 0], [1, 1]]}', 'occurs twice'),
         (
             'zones: {a: [[0, 0], [1, 0], [1, 1]]}\nlines: {a: {points: [[0, 0], [1, 1]]}}',
             'both called a',

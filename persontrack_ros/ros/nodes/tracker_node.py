@@ -12,7 +12,6 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.logging import get_logger
 
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
-from persontrack_ros.core.base.timeline import FORWARD_JUMP
 from persontrack_ros.core.config.settings import NONE, TF
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
@@ -72,9 +71,7 @@ class TrackerNode(LifecycleNode):
         )
         self._jumps = self.get_clock().create_jump_callback(
             JumpThreshold(
-                min_forward=Duration(seconds=FORWARD_JUMP),
-                min_backward=Duration(nanoseconds=-1),
-                on_clock_change=False,
+                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
             ),
             post_callback=self._on_clock_jump,
         )
@@ -239,16 +236,9 @@ class TrackerNode(LifecycleNode):
     # While it runs.
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
-        state = self._state
-        if state.processor is None:
-            return
-        delta = jump.delta.nanoseconds
-        threshold = self._configuration.current.options['time.jump_threshold']
-        if delta < 0 and state.outputs and state.outputs.transforms:
-            state.outputs.transforms.forget()
-        now = self.get_clock().now().nanoseconds
-        if state.processor.timeline.clock_jumped(now - delta, now, threshold):
-            self._frames.report_jump(f'the clock jumped by {delta / 1e9:.3f} s')
+        outputs = self._state.outputs
+        if outputs and outputs.transforms:
+            outputs.transforms.forget()
 
     def _wake_executor(self) -> None:
         """Wake the executor: another thread has finished work for it."""
