@@ -213,8 +213,7 @@ def test_definitions(make_bag, storage):
     path, _ = make_bag(storage)
     with BagReader(path) as bag:
         for topic in bag.connections:
-            text, type_hash, known = define(topic)
-            assert known
+            text, type_hash = define(topic)
             assert type_hash.startswith('RIHS01_')
             assert text == topic.msgdef.data
             if topic.msgtype in TYPES.types:
