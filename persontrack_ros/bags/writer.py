@@ -9,7 +9,6 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Optional, Union
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
@@ -137,16 +136,11 @@ class BagWriter:
         """Return the writer."""
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Complete the bag, or leave none."""
         try:
             self._writer.close()
-            if kind is None:
+            if error[0] is None:
                 if self._path.is_dir() and not self._path.is_symlink():
                     shutil.rmtree(self._path)
                 else:
@@ -154,7 +148,7 @@ class BagWriter:
                 self._writer.path.rename(self._path)
         except (OSError, sqlite3.Error) as failure:
             # Of what failed before, it would fail here again.
-            if kind is None:
+            if error[0] is None:
                 raise self._problem(failure) from failure
         finally:
             self._discard()

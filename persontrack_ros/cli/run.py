@@ -30,7 +30,8 @@ from persontrack_ros.core.media.source import SourceOptions, VideoSource, is_cam
 from persontrack_ros.core.media.window import Window
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.report.writer import ReportWriter
+from persontrack_ros.core.report.observations import Observations
+from persontrack_ros.core.report.page import write_report
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
 
@@ -96,7 +97,7 @@ def execute(options: argparse.Namespace) -> int:
         video = options.output and stack.enter_context(VideoWriter(options.output, source.rate))
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
         report = options.report and stack.enter_context(
-            ReportWriter(options.report, Path(source.name).name, settings.values())
+            write_report(options.report, Path(source.name).name, settings.values())
         )
         window = stack.enter_context(Window('persontrack')) if options.show else None
         # A source with an end can be read ahead; a live one cannot.
@@ -122,9 +123,9 @@ def execute(options: argparse.Namespace) -> int:
                     numbers.append(frame.number)
                 else:
                     if mot:
-                        mot.write(frame.number, ((t.id, t.box, t.score) for t in tracks))
+                        mot.add(frame.number, ((t.id, t.box, t.score) for t in tracks))
                     if report:
-                        report.add(frame.stamp, tracks, frame.image)
+                        report.add_tracks(frame.stamp, tracks, frame.image)
                     ids.update(track.id for track in tracks)
                     if video or window:
                         annotated = draw(
@@ -149,7 +150,7 @@ def execute(options: argparse.Namespace) -> int:
                 ids.update(track.id for tracks in images.values() for track in tracks)
                 for number, tracks in images.items():
                     if mot:
-                        mot.write(number, ((t.id, t.box, t.score) for t in tracks))
+                        mot.add(number, ((t.id, t.box, t.score) for t in tracks))
                 if video or window or report:
                     _draw_again(
                         options.source,
@@ -174,7 +175,7 @@ def _draw_again(
     drawing: DrawingSettings,
     mask: Optional[IgnoreMask],
     video: Optional[VideoWriter],
-    report: Optional[ReportWriter],
+    report: Optional[Observations],
     window: Optional[Window],
 ) -> None:
     """
@@ -193,7 +194,7 @@ def _draw_again(
             if (tracks := images.get(frame.number)) is None:
                 continue
             if report:
-                report.add(frame.stamp, tracks, frame.image)
+                report.add_tracks(frame.stamp, tracks, frame.image)
             drawn += 1
             if not (video or window):
                 continue

@@ -90,7 +90,7 @@ def write_video(path):
 def write_tracks(path):
     with MotWriter(path) as writer:
         for number in range(6000):
-            writer.write(number, [(1, np.array([1.0, 2, 3, 4]), 1.0)])
+            writer.add(number, [(1, np.array([1.0, 2, 3, 4]), 1.0)])
 
 
 def write_recording(path):

@@ -9,10 +9,9 @@ import pytest
 
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.report import writer
+from persontrack_ros.core.report import page as page_module
 from persontrack_ros.core.report.observations import Observations
-from persontrack_ros.core.report.page import PICTURES, make_page
-from persontrack_ros.core.report.writer import ReportWriter
+from persontrack_ros.core.report.page import PICTURES, make_page, write_report
 
 SECOND = 1_000_000_000
 BOX = np.array([[100.0, 50.0, 40.0, 100.0]])
@@ -166,31 +165,26 @@ def test_pictures_of_those_who_were_there_longest():
     assert 'alt="person 0"' not in page
 
 
-def test_a_page_is_complete_or_absent(tmp_path):
+def test_a_page_is_complete_or_absent(tmp_path, monkeypatch):
     path = tmp_path / 'page.html'
-    with pytest.raises(ZeroDivisionError), ReportWriter(path, 'video', {}):
+    with pytest.raises(ZeroDivisionError), write_report(path, 'video', {}):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
-    with ReportWriter(path, 'video', {}) as report:
-        report.add(0, [], IMAGE)
-    assert path.read_text().endswith('</html>\n')
-    jpeg = re.search(r'href="data:image/jpeg;base64,([^"]+)"', path.read_text())[1]
+    # File names need not be UTF-8.
+    with write_report(path, 'a\udcff.mp4', {}) as report:
+        report.add_tracks(0, [], IMAGE)
+    text = path.read_text()
+    assert text.endswith('</html>\n')
+    assert 'a?.mp4' in text
+    jpeg = re.search(r'href="data:image/jpeg;base64,([^"]+)"', text)[1]
     assert base64.b64decode(jpeg)[:2] == b'\xff\xd8'
-    with pytest.raises(OutputError, match='cannot write'):
-        ReportWriter(tmp_path / 'missing' / 'page.html', 'video', {})
-
-
-def test_an_error_while_the_page_is_made_leaves_no_file(tmp_path, monkeypatch):
-    def fail(*_):
-        raise RuntimeError('no template')
-
-    monkeypatch.setattr(writer, 'make_page', fail)
-    with pytest.raises(RuntimeError, match='no template'), ReportWriter(tmp_path / 'p', '', {}):
+    with (
+        pytest.raises(OutputError, match='cannot write'),
+        write_report(tmp_path / 'missing' / 'page.html', 'video', {}),
+    ):
+        pass
+    path.unlink()
+    monkeypatch.setattr(page_module, 'make_page', None)
+    with pytest.raises(TypeError), write_report(path, '', {}):
         pass
     assert list(tmp_path.iterdir()) == []
-
-
-def test_names_that_are_not_utf_8(tmp_path):
-    with ReportWriter(tmp_path / 'page.html', 'a\udcff.mp4', {}):
-        pass
-    assert 'a?.mp4' in (tmp_path / 'page.html').read_text()

@@ -123,10 +123,6 @@ class OutputFile(io.RawIOBase):
             self._temporary.unlink(missing_ok=True)
             self._temporary = None
 
-    def __enter__(self) -> OutputFile:
-        """Return the file."""
-        return self
-
     def __exit__(
         self,
         kind: Optional[type[BaseException]],

@@ -88,7 +88,7 @@ def compare(a: TrackedFrames, b: TrackedFrames, tolerance: float) -> tuple[list[
     :param tolerance: largest difference of left, top, width and height of a box in pixels.
     :returns: one for each frame that differs, in their order, and the number of all frames.
     """
-    numbers = {**b.frames, **a.frames}
+    keys: list[tuple[int, Optional[int]]]
     if a.stamps and b.stamps:
         known = {stamp: number for side in (b, a) for number, stamp in side.stamps.items()}
         keys = [(number, stamp) for stamp, number in sorted(known.items())]
@@ -100,7 +100,8 @@ def compare(a: TrackedFrames, b: TrackedFrames, tolerance: float) -> tuple[list[
     else:
         # A file of tracks has no line for a frame without tracks.
         stamps = {**b.stamps, **a.stamps}
-        keys = [(number, stamps.get(number)) for number in range(1, max(numbers, default=0) + 1)]
+        last = max({*a.frames, *b.frames}, default=0)
+        keys = [(number, stamps.get(number)) for number in range(1, last + 1)]
         pairs = [(a.frames.get(number, {}), b.frames.get(number, {})) for number, _ in keys]
     differences = []
     for (number, stamp), pair in zip(keys, pairs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -12,6 +12,7 @@ import numpy as np
 from persontrack_ros.core.base.geometry import FloatArray, iou, pixel_rectangles
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
+from persontrack_ros.core.tracking.track import Track
 
 # A longer absence, in seconds, begins a new visit.
 AWAY = 1.0
@@ -102,6 +103,15 @@ class Observations:
     def counts(self) -> tuple[float, list[int]]:
         """Length of the intervals in seconds, and the largest number of persons in each."""
         return self._bin, self._counts
+
+    def add_tracks(
+        self, stamp: int, tracks: Iterable[Track], image: Optional[BgrImage] = None
+    ) -> None:
+        """Record the tracks in the next image; see :meth:`add`."""
+        tracks = list(tracks)
+        boxes = np.array([track.box for track in tracks], dtype=np.float64).reshape(-1, 4)
+        scores = [0.0 if track.detection is None else track.score for track in tracks]
+        self.add(stamp, [track.id for track in tracks], boxes, scores, image)
 
     def add(
         self,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from html import escape
 from importlib import resources
+from pathlib import Path
 from string import Template
+from typing import Optional
 
+from persontrack_ros.core.base.output import OutputFile
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.config.settings import Value
 from persontrack_ros.core.drawing import ink, track_color
@@ -21,14 +25,34 @@ PICTURES = 250
 _ABSOLUTE = 315_532_800 * SECOND
 
 
-def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note: str = '') -> str:
+@contextmanager
+def write_report(
+    path: Path,
+    name: str,
+    settings: Mapping[str, Value],
+    size: Optional[tuple[int, int]] = None,
+    note: str = '',
+) -> Iterator[Observations]:
     """
-    Return a report as HTML.
+    Write a page that shows who was there, and when, from the data that a context has added.
+
+    The file is complete, or absent after an error.
 
     :param name: name of the source.
     :param settings: the parameters in use, by name.
+    :param size: width and height of the images, if no image is given.
     :param note: more text for the head of the page.
+    :raises OutputError: if the file cannot be written.
     """
+    with OutputFile(path) as file:
+        seen = Observations(size)
+        yield seen
+        # File names need not be UTF-8.
+        file.write(make_page(seen, name, settings, note).encode(errors='replace'))
+
+
+def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note: str = '') -> str:
+    """Return a report as HTML; the parameters are those of :func:`write_report`."""
     template = resources.files(__package__).joinpath('page.html').read_text(encoding='utf-8')
     return Template(template).substitute(
         name=escape(name),
