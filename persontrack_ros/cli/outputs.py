@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
@@ -17,6 +18,8 @@ from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.media.window import Window
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.report.events import Event, ZoneCounter, draw_zones
+from persontrack_ros.core.report.observations import Observations
+from persontrack_ros.core.report.page import write_report
 from persontrack_ros.core.report.table import (
     EVENT_COLUMNS,
     TRACK_COLUMNS,
@@ -24,7 +27,6 @@ from persontrack_ros.core.report.table import (
     event_rows,
     track_rows,
 )
-from persontrack_ros.core.report.writer import ReportWriter
 from persontrack_ros.core.report.zones import Zones
 from persontrack_ros.core.tracking.track import Track
 
@@ -128,7 +130,7 @@ class Outputs:
         if self._zones and options.zone and options.zone not in self._zones.zones:
             raise SettingsError(f'--zone: {options.zones} has no zone {options.zone}')
 
-        def opened(writer: type, name: str, *arguments: object) -> Any:
+        def opened(writer: Callable[..., Any], name: str, *arguments: object) -> Any:
             path = getattr(options, name, None)
             return path and stack.enter_context(writer(path, *arguments))
 
@@ -137,8 +139,8 @@ class Outputs:
         self._table: Optional[TableWriter] = opened(TableWriter, 'table', TRACK_COLUMNS)
         self._events: Optional[TableWriter] = opened(TableWriter, 'events', EVENT_COLUMNS)
         pictures = not getattr(options, 'no_pictures', False)
-        self._report: Optional[ReportWriter] = opened(
-            ReportWriter, 'report', name, settings.values(), size, note, pictures
+        self._report: Optional[Observations] = opened(
+            write_report, 'report', name, settings.values(), size, note, pictures
         )
         show = getattr(options, 'show', False)
         self._window = stack.enter_context(Window('persontrack')) if show else None
@@ -185,13 +187,13 @@ class Outputs:
                 tracks = [track for track in tracks if track.id in inside]
         self.ids.update(track.id for track in tracks)
         if self._mot:
-            self._mot.write(number, ((track.id, track.box, track.score) for track in tracks))
+            self._mot.add(number, ((track.id, track.box, track.score) for track in tracks))
         if self._table:
-            self._table.write(track_rows(stamp, number, tracks))
+            self._table.add(track_rows(stamp, number, tracks))
         if self._events:
-            self._events.write(event_rows(events))
+            self._events.add(event_rows(events))
         if self._report:
-            self._report.add(stamp, tracks, image, events)
+            self._report.add_tracks(stamp, tracks, image, events)
         if image is None or not (self._video or self._window):
             return True
         trails = self._trails.update(tracks, stamp, self._drawing.trails, image)

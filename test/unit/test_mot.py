@@ -22,9 +22,9 @@ from persontrack_ros.core.evaluation.recording import Recording
 def test_a_line_per_track_and_frame(tmp_path):
     path = tmp_path / 'tracks.txt'
     with MotWriter(path) as writer:
-        writer.write(1, [])
-        writer.write(2, [(7, np.array([1.25, -2.5, 30.0, 60.00004]), 0.875)])
-        writer.write(3, [(7, np.array([1, 2, 3, 4]), 1.0), (12, np.array([5, 6, 7, 8]), 0.5)])
+        writer.add(1, [])
+        writer.add(2, [(7, np.array([1.25, -2.5, 30.0, 60.00004]), 0.875)])
+        writer.add(3, [(7, np.array([1, 2, 3, 4]), 1.0), (12, np.array([5, 6, 7, 8]), 0.5)])
     assert path.read_text() == (
         '2,7,1.2500,-2.5000,30.0000,60.0000,0.8750,-1,-1,-1\n'
         '3,7,1.0000,2.0000,3.0000,4.0000,1.0000,-1,-1,-1\n'

@@ -88,7 +88,7 @@ def write_video(path):
 def write_tracks(path):
     with MotWriter(path) as writer:
         for number in range(6000):
-            writer.write(number, [(1, np.array([1.0, 2, 3, 4]), 1.0)])
+            writer.add(number, [(1, np.array([1.0, 2, 3, 4]), 1.0)])
 
 
 def write_recording(path):
@@ -131,7 +131,7 @@ def test_what_can_be_written(tmp_path, name):
 def test_a_full_disk(tmp_path, name):
     """Of a file that cannot grow, no write fails but the last, or only the closing."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
         with pytest.raises(OutputError, match=f'cannot write .*{name}') as caught:
             WRITERS[name](tmp_path / name)

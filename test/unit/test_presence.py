@@ -10,11 +10,9 @@ import pytest
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.report import page as page_module
-from persontrack_ros.core.report import writer
 from persontrack_ros.core.report.events import ZoneCounter
 from persontrack_ros.core.report.observations import Observations
-from persontrack_ros.core.report.page import make_page
-from persontrack_ros.core.report.writer import ReportWriter
+from persontrack_ros.core.report.page import make_page, write_report
 from persontrack_ros.core.report.zones import Zones
 
 SECOND = 1_000_000_000
@@ -148,7 +146,8 @@ def test_moments_and_places(tmp_path):
         box = BOX + [2 * tenth, 0, 0, 0]
         events = counter.update(tenth * SECOND // 10, [7], zones.positions(box))
         seen.add(tenth * SECOND // 10, [7], box, [0.9], IMAGE, events)
-    found = data_of(make_page(seen, 'video', {}, zones=zones))
+    seen.zones = zones
+    found = data_of(make_page(seen, 'video', {}))
     assert found['zones'] == {'left': [[0, 0], [160, 0], [160, 240], [0, 240]]}
     assert [event[1:] for event in found['events']] == [
         [7, 'left', 'entered'],
@@ -200,30 +199,25 @@ def test_pictures_of_those_who_were_there_longest(monkeypatch):
     assert pictured == list(range(40 - len(pictured), 40)) != []
 
 
-def test_a_page_is_complete_or_absent(tmp_path):
+def test_a_page_is_complete_or_absent(tmp_path, monkeypatch):
     path = tmp_path / 'page.html'
-    with pytest.raises(ZeroDivisionError), ReportWriter(path, 'video', {}):
+    with pytest.raises(ZeroDivisionError), write_report(path, 'video', {}):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
-    with ReportWriter(path, 'video', {}) as report:
-        report.add(0, [], IMAGE)
-    assert path.read_text().endswith('</html>\n')
-    assert data_of(path.read_text())['scene'].startswith('data:image/jpeg;base64,/9j/')
-    with pytest.raises(OutputError, match='cannot write'):
-        ReportWriter(tmp_path / 'missing' / 'page.html', 'video', {})
-
-
-def test_an_error_while_the_page_is_made_leaves_no_file(tmp_path, monkeypatch):
-    def fail(*_):
-        raise RuntimeError('no template')
-
-    monkeypatch.setattr(writer, 'make_page', fail)
-    with pytest.raises(RuntimeError, match='no template'), ReportWriter(tmp_path / 'p', '', {}):
+    # File names need not be UTF-8.
+    with write_report(path, 'a\udcff.mp4', {}) as report:
+        report.add_tracks(0, [], IMAGE)
+    text = path.read_text()
+    assert text.endswith('</html>\n')
+    assert 'a?.mp4' in text
+    assert data_of(text)['scene'].startswith('data:image/jpeg;base64,/9j/')
+    with (
+        pytest.raises(OutputError, match='cannot write'),
+        write_report(tmp_path / 'missing' / 'page.html', 'video', {}),
+    ):
+        pass
+    path.unlink()
+    monkeypatch.setattr(page_module, 'make_page', None)
+    with pytest.raises(TypeError), write_report(path, '', {}):
         pass
     assert list(tmp_path.iterdir()) == []
-
-
-def test_names_that_are_not_utf_8(tmp_path):
-    with ReportWriter(tmp_path / 'page.html', 'a\udcff.mp4', {}):
-        pass
-    assert 'a?.mp4' in (tmp_path / 'page.html').read_text()

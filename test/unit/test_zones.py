@@ -141,7 +141,7 @@ def test_tables(tmp_path, counter):
     events = counter.update(FRAME, [7], np.array([[500.0, 700.0]]))
     for suffix in ('.csv', '.jsonl'):
         with TableWriter(tmp_path / f'events{suffix}', EVENT_COLUMNS) as table:
-            table.write(event_rows(events))
+            table.add(event_rows(events))
     expected = dict(zip(EVENT_COLUMNS, (0.1, 7, 'zone', 'queue', 'entered', 500, 700)))
     assert json.loads((tmp_path / 'events.jsonl').read_text()) == expected
     with (tmp_path / 'events.csv').open() as file:

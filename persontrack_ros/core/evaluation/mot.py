@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -323,22 +322,10 @@ def _check_ids(path: Path, rows: FloatArray, lines: NDArray[np.intp]) -> None:
         )
 
 
-class MotWriter:
-    """
-    Writes tracks to a file, one line per track and frame.
+class MotWriter(OutputFile):
+    """Writes tracks to a file, one line per track and frame."""
 
-    A context manager; leaving it completes the file. If there was an error, there is none.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """
-        Create the file.
-
-        :raises OutputError: if it cannot be written.
-        """
-        self._file = OutputFile(path)
-
-    def write(self, frame: int, tracks: Iterable[tuple[int, FloatArray, float]]) -> None:
+    def add(self, frame: int, tracks: Iterable[tuple[int, FloatArray, float]]) -> None:
         """
         Write the tracks of one frame.
 
@@ -351,17 +338,4 @@ class MotWriter:
             ',-1,-1,-1'
             for track_id, (left, top, width, height), score in tracks
         )
-        self._file.write(''.join(f'{line}\n' for line in lines).encode())
-
-    def __enter__(self) -> MotWriter:
-        """Return the writer."""
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        """Complete the file, or remove it after an error."""
-        self._file.__exit__(kind, error, traceback)
+        self.write(''.join(f'{line}\n' for line in lines).encode())

@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.base.geometry import FloatArray, iou, pixel_rectangles
+from persontrack_ros.core.base.geometry import FloatArray, as_boxes, iou, pixel_rectangles
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.report.events import Event
+from persontrack_ros.core.report.zones import Zones
+from persontrack_ros.core.tracking.track import Track
 
 # A longer absence, in seconds, begins a new visit.
 AWAY = 1.0
@@ -99,6 +101,7 @@ class Observations:
     :ivar size: width and height of the images, where they are known.
     :ivar scene: the image with the fewest persons, as JPEG; None without images.
     :ivar events: with their time in seconds.
+    :ivar zones: in pixels of the images; None without lines and zones.
     :ivar heat: seconds that persons stood in each part of the image, shape ``(rows, columns)``.
     """
 
@@ -116,6 +119,7 @@ class Observations:
         self.most = 0
         self.size = size
         self.scene: Optional[bytes] = None
+        self.zones: Optional[Zones] = None
         self.events: list[tuple[float, Event]] = []
         self.heat: NDArray[Any] = np.zeros(HEAT[::-1])
         self._pictures = pictures
@@ -128,6 +132,18 @@ class Observations:
     def counts(self) -> tuple[float, list[int]]:
         """Length of the intervals in seconds, and the largest number of persons in each."""
         return self._bin, self._counts
+
+    def add_tracks(
+        self,
+        stamp: int,
+        tracks: Sequence[Track],
+        image: Optional[BgrImage] = None,
+        events: Sequence[Event] = (),
+    ) -> None:
+        """Record the tracks in the next image; see :meth:`add`."""
+        boxes = as_boxes([track.box for track in tracks])
+        scores = [0.0 if track.detection is None else track.score for track in tracks]
+        self.add(stamp, [track.id for track in tracks], boxes, scores, image, events)
 
     def add(
         self,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html import escape
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any, Optional
 
+from persontrack_ros.core.base.output import OutputFile
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.config.settings import Value
 from persontrack_ros.core.drawing import ink, track_color
 from persontrack_ros.core.report.observations import Observations, Person
-from persontrack_ros.core.report.zones import Zones
 
 # Bytes of all pictures of persons: those who were there longest have theirs.
 PICTURES = 1_800_000
@@ -23,21 +25,36 @@ PICTURES = 1_800_000
 _ABSOLUTE = 315_532_800 * SECOND
 
 
-def make_page(
-    seen: Observations,
+@contextmanager
+def write_report(
+    path: Path,
     name: str,
     settings: Mapping[str, Value],
+    size: Optional[tuple[int, int]] = None,
     note: str = '',
-    zones: Optional[Zones] = None,
-) -> str:
+    pictures: bool = True,
+) -> Iterator[Observations]:
     """
-    Return a report as HTML.
+    Write a page that shows who was there, and when, from the data that a context has added.
+
+    The file is complete, or absent after an error.
 
     :param name: name of the source.
     :param settings: the parameters in use, by name.
+    :param size: width and height of the images, if no image is given.
     :param note: more text for the head of the page.
-    :param zones: in pixels of the images.
+    :param pictures: show pictures of persons and of the scene.
+    :raises OutputError: if the file cannot be written.
     """
+    with OutputFile(path) as file:
+        seen = Observations(size, pictures)
+        yield seen
+        # File names need not be UTF-8.
+        file.write(make_page(seen, name, settings, note).encode(errors='replace'))
+
+
+def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note: str = '') -> str:
+    """Return a report as HTML; the parameters are those of :func:`write_report`."""
     template = resources.files(__package__).joinpath('page.html').read_text(encoding='utf-8')
     left = PICTURES
     persons = []
@@ -66,11 +83,11 @@ def make_page(
         ],
         'lines': {
             name: [line.points.round().tolist(), line.left, line.right]
-            for name, line in (zones.lines.items() if zones else ())
+            for name, line in (seen.zones.lines.items() if seen.zones else ())
         },
         'zones': {
             name: corners.round().tolist()
-            for name, corners in (zones.zones.items() if zones else ())
+            for name, corners in (seen.zones.zones.items() if seen.zones else ())
         },
         'settings': {key: _value(value) for key, value in settings.items()},
     }

@@ -6,9 +6,9 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Optional, Union
+from typing import Union
 
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.base.output import OutputFile
@@ -45,12 +45,8 @@ def event_rows(events: Iterable[Event]) -> list[tuple[Cell, ...]]:
     return rows
 
 
-class TableWriter:
-    """
-    Writes rows to a file, whose suffix says the format.
-
-    A context manager; leaving it completes the file. If there was an error, there is none.
-    """
+class TableWriter(OutputFile):
+    """Writes rows to a file, whose suffix says the format."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         """
@@ -64,52 +60,40 @@ class TableWriter:
             raise OutputError(
                 f'cannot write {path}: the name has to end in {", ".join(TABLE_SUFFIXES)}'
             )
+        if self._suffix == '.parquet' and not all(map(find_spec, ('pandas', 'pyarrow'))):
+            raise OutputError(
+                f'cannot write {path}: "pip install pandas pyarrow" first, or write .csv'
+            )
+        super().__init__(path)
         self._columns = columns
         self._rows: list[tuple[Cell, ...]] = []
-        if self._suffix == '.parquet':
-            try:
-                import pandas as pd
-                import pyarrow  # noqa: F401
-            except ImportError as error:
-                raise OutputError(
-                    f'cannot write {path}: {error}; "pip install pandas pyarrow", or write .csv'
-                ) from error
-            self._frame = pd.DataFrame
-        self._file = OutputFile(path)
         if self._suffix == '.csv':
-            self._write_csv([tuple(columns)])
+            self.add([tuple(columns)])
 
-    def write(self, rows: Iterable[tuple[Cell, ...]]) -> None:
+    def add(self, rows: Iterable[tuple[Cell, ...]]) -> None:
         """
         Append rows.
 
         :raises OutputError: if they cannot be written.
         """
         if self._suffix == '.csv':
-            self._write_csv(rows)
+            text = io.StringIO()
+            csv.writer(text, lineterminator='\n').writerows(rows)
+            self.write(text.getvalue().encode())
         elif self._suffix == '.jsonl':
             lines = (json.dumps(dict(zip(self._columns, row))) + '\n' for row in rows)
-            self._file.write(''.join(lines).encode())
+            self.write(''.join(lines).encode())
         else:
             self._rows += rows
 
-    def _write_csv(self, rows: Iterable[tuple[Cell, ...]]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator='\n').writerows(rows)
-        self._file.write(text.getvalue().encode())
+    def commit(self) -> None:
+        """
+        Complete the file.
 
-    def __enter__(self) -> TableWriter:
-        """Return the writer."""
-        return self
+        :raises OutputError: if it could not be written; there is no file then.
+        """
+        if self._suffix == '.parquet':
+            import pandas as pd
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        """Complete the file, or remove it after an error."""
-        if kind is None and self._suffix == '.parquet':
-            content = self._frame(self._rows, columns=self._columns).to_parquet(index=False)
-            self._file.write(content)
-        self._file.__exit__(kind, error, traceback)
+            self.write(pd.DataFrame(self._rows, columns=self._columns).to_parquet(index=False))
+        super().commit()

@@ -87,7 +87,7 @@ class Recorder(Node):
         now = time.monotonic()
         self.latencies.append(now - self._received.get(stamp, now))
         tracks = message_to_tracks(message)
-        self._mot.write(self._number(stamp), tracks)
+        self._mot.add(self._number(stamp), tracks)
         self.ids.update(track_id for track_id, _, _ in tracks)
 
     def _on_annotated(self, message: Image) -> None:
