@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from persontrack_ros.cli.options import positive
 from persontrack_ros.core.base.errors import ModelError
-from persontrack_ros.core.config.settings import DetectorSettings
 from persontrack_ros.core.inference.catalogue import (
     DEFAULT_DETECTOR,
     DEFAULT_PRECISION,
@@ -20,7 +19,6 @@ from persontrack_ros.core.inference.catalogue import (
     Entry,
     catalogue,
 )
-from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.download import MIRROR_VARIABLE, install
 from persontrack_ros.core.inference.files import (
     check_release,
@@ -28,14 +26,9 @@ from persontrack_ros.core.inference.files import (
     find_entry,
     find_model,
     published_precision,
+    read_release,
 )
-from persontrack_ros.core.inference.quantize import (
-    find_crops,
-    quantize_detector,
-    quantize_reid,
-    sample_images,
-)
-from persontrack_ros.core.inference.runtime import Runtime
+from persontrack_ros.core.inference.quantize import quantize
 
 DEFAULTS = (DEFAULT_DETECTOR, DEFAULT_REID)
 PRECISIONS = ('FP32', 'FP16', 'FP16-INT8', QUANTIZED)
@@ -84,7 +77,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'quantize',
         help='make an INT8 version of a model (needs NNCF)',
         description='Make an INT8 version of a model with NNCF (pip install nncf), into the cache '
-        f'of the user as precision {QUANTIZED}, and report its speed and its agreement with the '
+        f'of the user as precision {QUANTIZED}, and report its agreement with the '
         'original on the last fifth of each video, which is not used for calibration. A version '
         'that does not agree is not installed.',
     )
@@ -107,7 +100,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     action.add_argument('--device', default='CPU', help='device to compare on (default: CPU)')
     _add_precision(action)
-    action.set_defaults(execute=quantize)
+    action.set_defaults(execute=quantize_model)
 
     action = actions.add_parser('path', help='print the file of a model')
     action.add_argument('name', metavar='NAME')
@@ -194,7 +187,8 @@ def verify(options: argparse.Namespace) -> int:
     for entry, precision in wanted:
         folder = find_model(entry.name, precision).parent
         try:
-            state = f'ok, release {check_release(folder, entry.releases[precision]).name}'
+            releases = entry.releases[precision]
+            state = f'ok, release {check_release(read_release(folder, releases), releases).name}'
         except ModelError as error:
             good = False
             state = f'BAD: {error}'
@@ -202,27 +196,17 @@ def verify(options: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-def quantize(options: argparse.Namespace) -> int:
+def quantize_model(options: argparse.Namespace) -> int:
     """Run ``models quantize``."""
     entry = catalogue().get(options.name)
     kind = entry.kind if entry else options.kind
     path = find_model(options.name, options.precision or DEFAULT_PRECISION)
-    images, held_out = sample_images(options.calibration, options.images)
-    if kind == 'detector':
-        report = quantize_detector(path, options.device, images, held_out)
-        print(
-            f'detections in both versions, on {report.count} held-out images: '
-            f'{100 * report.agreement:.1f} % (worst image {100 * report.worst:.0f} %)'
-        )
-    else:
-        finder = Detector(DetectorSettings(device=options.device), Runtime())
-        crops, others = (find_crops(each, finder) for each in (images, held_out))
-        report = quantize_reid(path, options.device, crops, others)
-        print(
-            f'cosine similarity to the original, on {report.count} held-out persons: mean '
-            f'{report.agreement:.3f}, smallest {report.worst:.3f}'
-        )
-    print(f'speed: {report.speed:.2f} times the original')
+    report = quantize(kind, path, options.device, options.calibration, options.images)
+    print(
+        f'agreement with the original, on {report.count} held-out '
+        f'{"images" if kind == "detector" else "persons"}: {report.agreement:.3f} '
+        f'(worst {report.worst:.3f})'
+    )
     print(f'written to {report.path}')
     print(f'to use it, set {kind}.model to {path.stem} and {kind}.precision to {QUANTIZED}')
     return 0

@@ -15,8 +15,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         'sample-video',
         help='fetch a sample video and print its path',
-        description='Fetch a video of walking persons (8 MB) from OpenCV or, if that cannot be '
-        'reached, from a package of Debian; verified and cached. Prints its path.',
+        description='Fetch a video of walking persons (8 MB) from OpenCV into the cache, '
+        'verified. Prints its path.',
     )
     parser.set_defaults(execute=execute)
 

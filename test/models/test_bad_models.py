@@ -131,7 +131,9 @@ def test_damage_to_published_models(runtime, models, tmp_path, monkeypatch, suff
     xml = folder / f'{DETECTOR}.xml'
     load(runtime, Detector, xml)
     flip(xml.with_suffix(suffix))
-    with pytest.raises(ModelError, match=f'{suffix} is not a published file: its SHA-384 differs'):
+    with pytest.raises(
+        ModelError, match=f'{suffix} is damaged: its SHA-384 is not the published one'
+    ):
         load(runtime, Detector, xml)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from persontrack_ros.core.base.errors import ModelError
-from persontrack_ros.core.base.fetching import CHUNK, cache_directory
+from persontrack_ros.core.base.fetching import cache_directory
 from persontrack_ros.core.inference.catalogue import QUANTIZED, Entry, Release, catalogue
 
 SEARCH_VARIABLE = 'PERSONTRACK_MODEL_PATH'
@@ -96,7 +97,7 @@ def check_contents(path: Path) -> str:
 
     :param path: the file to load.
     :returns: the hash of the files.
-    :raises ModelError: if a file is missing, only a pointer of Git LFS, or not as published.
+    :raises ModelError: if a file is missing, a pointer of Git LFS, or a damaged published one.
     """
     files = [path]
     if path.suffix == '.xml':
@@ -105,43 +106,30 @@ def check_contents(path: Path) -> str:
             raise ModelError(f'{path} has no weights: {path.stem}.bin is missing beside it')
     if path.is_dir():
         files = sorted(file for file in path.rglob('*') if file.is_file())
+    entry = catalogue().get(path.stem)
+    named = entry is not None and path.parent.parent.name == entry.name
+    releases = entry.releases.get(path.parent.name, ()) if entry and named else ()
     digest = hashlib.sha384()
     for file in files:
+        # A pipe would block.
         if not file.is_file():
             raise ModelError(f'{file} is no regular file')
-        with file.open('rb') as stream:
-            chunk = stream.read(CHUNK)
-            if chunk.startswith(_GIT_LFS):
-                raise ModelError(
-                    f'{file} is not a model, but the pointer of Git LFS to it: run `git lfs pull` '
-                    'in the repository that it is from'
-                )
-            while chunk:
-                digest.update(chunk)
-                chunk = stream.read(CHUNK)
-    entry = catalogue().get(path.stem)
-    precision = path.parent.name
-    if not entry or precision not in entry.releases or path.parent.parent.name != entry.name:
-        return digest.hexdigest()
-    releases = entry.releases[precision]
-    try:
-        check_release(path.parent, releases)
-    except ModelError as error:
-        if not any(_is_from(path.parent, release) for release in releases):
-            return digest.hexdigest()
-        raise ModelError(
-            f'{error}. Run "persontrack models download {entry.name} --precision {precision}", or '
-            'give a changed model another name'
-        ) from error
+        content = file.read_bytes()
+        if content.startswith(_GIT_LFS):
+            raise ModelError(
+                f'{file} is not a model, but the pointer of Git LFS to it: run `git lfs pull` in '
+                'the repository that it is from'
+            )
+        published = [release.files[file.name] for release in releases]
+        as_long = any(facts.size == len(content) for facts in published)
+        if as_long and not any(facts.match(content) for facts in published):
+            raise ModelError(
+                f'{file} is damaged: its SHA-384 is not the published one. Run "persontrack '
+                f'models download {path.stem} --precision {path.parent.name}", or give a changed '
+                'model another name'
+            )
+        digest.update(content)
     return digest.hexdigest()
-
-
-def _is_from(folder: Path, release: Release) -> bool:
-    """Return whether files look like a release; there are others than those in the catalogue."""
-    sizes = {name: (folder / name).stat().st_size for name in release.files}
-    return all(sizes[name] == facts.size for name, facts in release.files.items()) or any(
-        facts.match(folder / name) for name, facts in release.files.items()
-    )
 
 
 def find_entry(model: str) -> Entry:
@@ -188,30 +176,29 @@ def published_precision(entry: Entry, precision: str) -> str:
     return precision
 
 
-def check_release(folder: Path, releases: tuple[Release, ...], ending: str = '') -> Release:
-    """
-    Return the release of the files in a folder.
+def read_release(folder: Path, releases: tuple[Release, ...]) -> dict[str, bytes]:
+    """Return the content of the published files that are in a folder."""
+    files = {name: folder / name for name in releases[0].files}
+    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}
 
-    :param ending: suffix of the file names.
+
+def check_release(contents: Mapping[str, bytes], releases: tuple[Release, ...]) -> Release:
+    """
+    Return the release of some files.
+
+    :param contents: by the name of the file.
     :raises ModelError: if they are of no release; with the reason.
     """
     for release in releases:
-        if all(facts.match(folder / (name + ending)) for name, facts in release.files.items()):
+        if all(facts.match(contents.get(name, b'')) for name, facts in release.files.items()):
             return release
     for name in releases[0].files:
-        path = folder / (name + ending)
-        expected = {release.files[name].size for release in releases}
-        if not path.is_file():
-            raise ModelError(f'{folder / name} is missing')
-        size = path.stat().st_size
-        if size not in expected:
-            sizes = ' or '.join(map(str, sorted(expected)))
+        if name not in contents:
+            raise ModelError(f'{name} is missing')
+        if not any(release.files[name].match(contents[name]) for release in releases):
+            sizes = ' or '.join(str(release.files[name].size) for release in releases)
             raise ModelError(
-                f'{folder / name} is not a published file: it has {size} bytes, expected {sizes}'
+                f'{name} is damaged or was changed: it has {len(contents[name])} bytes '
+                f'(published: {sizes}), or another SHA-384'
             )
-        if not any(release.files[name].match(path) for release in releases):
-            raise ModelError(
-                f'{folder / name} is not a published file: its SHA-384 differs; it is damaged or '
-                'was changed'
-            )
-    raise ModelError(f'the files in {folder} are of different releases')
+    raise ModelError('the files are of different releases')

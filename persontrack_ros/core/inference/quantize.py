@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
 from persontrack_ros.core.base.errors import ModelError, SourceError
-from persontrack_ros.core.base.fetching import locked, put
-from persontrack_ros.core.base.geometry import FloatArray, iou, pixel_rectangles
+from persontrack_ros.core.base.fetching import store
+from persontrack_ros.core.base.geometry import iou, pixel_rectangles
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.config.settings import (
     DetectorSettings,
@@ -39,13 +35,11 @@ MIN_CALIBRATION = 10
 # Re-identification: INT8 versions with a mean cosine of 0.95 lost 2 points of IDF1, and with 0.98
 # none; 0.97 lies between. Detectors: a guess, person-detection-0202 reaches 0.99.
 MIN_AGREEMENT = {'detector': 0.9, 'reid': 0.97}
-TIMED_RUNS = 50
 # A detection of both versions is the same from this IoU on.
 _SAME_IOU = 0.5
 
-_ADVICE = 'Calibrate with other videos, similar to those of the camera, or keep the original'
-
-Crops = list[tuple[BgrImage, FloatArray]]
+# Compares both versions on one image: how much agrees, and of how much.
+_Compare = Callable[[BgrImage], tuple[float, int]]
 
 
 @dataclass(frozen=True)
@@ -54,16 +48,13 @@ class Report:
     Comparison of an INT8 version with the original, on held-out images.
 
     :ivar path: the file made.
-    :ivar speed: time of the original divided by that of the new one, for one call.
     :ivar agreement: of detectors, the part of all detections of both versions that have a partner
         in the other one; of re-identification models, the mean cosine similarity of the vectors.
-    :ivar worst: of detectors, the smallest such part of one image; of re-identification models,
-        the smallest cosine similarity.
-    :ivar count: number of images or crops compared.
+    :ivar worst: the smallest such value of one image or person.
+    :ivar count: number of images or persons compared.
     """
 
     path: Path
-    speed: float
     agreement: float
     worst: float
     count: int
@@ -88,126 +79,108 @@ def sample_images(videos: Sequence[str], count: int) -> tuple[list[BgrImage], li
         compared = set(np.linspace(split, total - 1, others, dtype=int).tolist())
         with VideoSource(name, SourceOptions()) as video:
             for frame in video:
-                index = frame.number - 1
-                if index in chosen:
+                if frame.number - 1 in chosen:
                     calibration.append(frame.image)
-                elif index in compared:
+                elif frame.number - 1 in compared:
                     held_out.append(frame.image)
-    if len(calibration) < MIN_CALIBRATION or not held_out:
-        raise SourceError(
-            f'{" and ".join(videos)}: too few images to calibrate with: {len(calibration)}, '
-            f'expected at least {MIN_CALIBRATION}; better a few hundred'
-        )
+    _check_number(calibration, held_out, 'images')
     return calibration, held_out
 
 
-def find_crops(images: Sequence[BgrImage], detector: Detector) -> Crops:
-    """Return the images that have persons, with their boxes."""
-    found = [(image, detector.detect(image).boxes) for image in images]
-    return [(image, boxes) for image, boxes in found if len(boxes)]
-
-
-def quantize_detector(
-    path: Path, device: str, images: Sequence[BgrImage], held_out: Sequence[BgrImage]
-) -> Report:
+def quantize(kind: str, path: Path, device: str, videos: Sequence[str], count: int) -> Report:
     """
-    Make an INT8 version of a detector in the user's cache.
+    Make an INT8 version of a model in the user's cache.
 
+    :param kind: ``detector`` or ``reid``.
     :param path: file of the original.
+    :param videos: to calibrate with; the last part of each is held out for the comparison.
+    :param count: number of images.
     :raises ModelError: if NNCF is not installed, the model cannot be used or quantized, or its
         INT8 version does not agree with it and is not installed.
-    :raises SourceError: if there are no persons in the held-out images.
+    :raises SourceError: if a video cannot be read, or has too few images or persons.
     :raises OutputError: if the cache cannot be written.
     """
-    profile = read_profile(path, DetectorProfile) or DetectorProfile()
-
-    def tensor(image: BgrImage, size: tuple[int, int]) -> BgrImage:
-        canvas = np.full((*size, 3), GREY, dtype=np.uint8)
-        Fit(profile.fit, (image.shape[0], image.shape[1]), size).draw(image, canvas)
-        return canvas
-
-    with _quantized(path, profile, images, tensor) as made:
-        original, quantized = (
-            Detector(DetectorSettings(model=str(file), device=device), _runtime())
-            for file in (path, made)
-        )
-        counts = [
-            _count_shared(original.detect(image).boxes, quantized.detect(image).boxes)
-            for image in held_out
-        ]
-        shared, total = np.sum(counts, axis=0).tolist()
-        if not total:
+    calibration, held_out = sample_images(videos, count)
+    if kind == 'reid':
+        finder = Detector(DetectorSettings(device=device), Runtime())
+        calibration, held_out = (_crops(each, finder) for each in (calibration, held_out))
+        _check_number(calibration, held_out, 'persons')
+    profile = read_profile(path, DetectorProfile if kind == 'detector' else Profile)
+    profile = profile or Profile()
+    target = installation_directory() / path.stem / QUANTIZED / path.with_suffix('.xml').name
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, target.name)
+        ov.save_model(_quantize(path, profile, calibration), made)
+        beside = path.with_suffix('.yaml')
+        if beside.is_file():
+            shutil.copy(beside, folder)
+        compare = (_detections if kind == 'detector' else _embeddings)(path, made, device)
+        counts = [(part, whole) for part, whole in map(compare, held_out) if whole]
+        if not counts:
             raise SourceError('there are no persons in the last fifth of the videos to compare by')
-        report = Report(
-            _target(path),
-            _speed(lambda: original.detect(held_out[0]), lambda: quantized.detect(held_out[0])),
-            shared / total,
-            min(part / whole for part, whole in counts if whole),
-            len(held_out),
-        )
-        if report.agreement < MIN_AGREEMENT['detector']:
+        agreed, total = np.sum(counts, axis=0).tolist()
+        worst = min(part / whole for part, whole in counts)
+        report = Report(target, agreed / total, worst, len(held_out))
+        if report.agreement < MIN_AGREEMENT[kind]:
             raise ModelError(
                 f'the INT8 version of {path.stem} is not installed: on {report.count} held-out '
-                f'images, {100 * report.agreement:.1f} % of the detections are in both versions '
-                f'(worst image {100 * report.worst:.0f} %), expected at least '
-                f'{100 * MIN_AGREEMENT["detector"]:.0f} %; speed: {report.speed:.2f} times the '
-                f'original. {_ADVICE}'
+                f'images, its agreement with the original is {report.agreement:.3f} (worst '
+                f'{report.worst:.3f}), expected at least {MIN_AGREEMENT[kind]}. Calibrate with '
+                'other videos, similar to those of the camera, or keep the original'
             )
+        # The .xml file comes last, because its existence means "installed".
+        for file in sorted(Path(folder).iterdir(), key=lambda file: file.suffix == '.xml'):
+            store(target.with_name(file.name), file.read_bytes())
     return report
 
 
-def quantize_reid(path: Path, device: str, crops: Crops, held_out: Crops) -> Report:
-    """
-    Make an INT8 version of a re-identification model, as :func:`quantize_detector` does.
+def _check_number(calibration: list[BgrImage], held_out: list[BgrImage], what: str) -> None:
+    if len(calibration) < MIN_CALIBRATION or not held_out:
+        raise SourceError(
+            f'too few {what} in the videos to calibrate with: {len(calibration)}, expected at '
+            f'least {MIN_CALIBRATION}; better a few hundred'
+        )
 
-    :raises SourceError: if there are too few persons in the images.
-    """
-    profile = read_profile(path, Profile) or Profile()
-    images = [
+
+def _crops(images: Sequence[BgrImage], detector: Detector) -> list[BgrImage]:
+    return [
         image[top:bottom, left:right]
-        for image, boxes in crops
-        for left, top, right, bottom in pixel_rectangles(boxes, image.shape[1], image.shape[0])
+        for image in images
+        for left, top, right, bottom in pixel_rectangles(
+            detector.detect(image).boxes, image.shape[1], image.shape[0]
+        )
     ]
-    if len(images) < MIN_CALIBRATION or not held_out:
-        raise SourceError(f'too few persons in the videos: {len(images)} to calibrate with')
-
-    def tensor(image: BgrImage, size: tuple[int, int]) -> BgrImage:
-        return cv2.resize(image, (size[1], size[0]))
-
-    with _quantized(path, profile, images, tensor) as made:
-        original, quantized = (
-            ModelEmbedder(ReidSettings(model=str(file), device=device), _runtime())
-            for file in (path, made)
-        )
-        similarity = np.concatenate(
-            [np.sum(original.embed(*crop) * quantized.embed(*crop), axis=1) for crop in held_out]
-        )
-        image, boxes = held_out[0]
-        one = boxes[:1]
-        report = Report(
-            _target(path),
-            _speed(lambda: original.embed(image, one), lambda: quantized.embed(image, one)),
-            float(similarity.mean()),
-            float(similarity.min()),
-            len(similarity),
-        )
-        if report.agreement < MIN_AGREEMENT['reid']:
-            raise ModelError(
-                f'the INT8 version of {path.stem} is not installed: on {report.count} held-out '
-                f'persons, the mean cosine similarity to the original is {report.agreement:.3f} '
-                f'(smallest {report.worst:.3f}), expected at least {MIN_AGREEMENT["reid"]}; '
-                f'speed: {report.speed:.2f} times the original. {_ADVICE}'
-            )
-    return report
 
 
-def _count_shared(one: FloatArray, other: FloatArray) -> tuple[int, int]:
-    """Return how many boxes of both have a partner in the other one, and how many there are."""
-    shared = 0
-    if len(one) and len(other):
-        same = iou(one, other) >= _SAME_IOU
-        shared = int(same.any(axis=0).sum() + same.any(axis=1).sum())
-    return shared, len(one) + len(other)
+def _detections(path: Path, made: Path, device: str) -> _Compare:
+    """Compare by how many boxes of both versions have a partner in the other one."""
+    one, other = (
+        Detector(DetectorSettings(str(file), device), _runtime()) for file in (path, made)
+    )
+
+    def compare(image: BgrImage) -> tuple[float, int]:
+        boxes, others = one.detect(image).boxes, other.detect(image).boxes
+        if not (len(boxes) and len(others)):
+            return 0, len(boxes) + len(others)
+        same = iou(boxes, others) >= _SAME_IOU
+        return int(same.any(axis=0).sum() + same.any(axis=1).sum()), len(boxes) + len(others)
+
+    return compare
+
+
+def _embeddings(path: Path, made: Path, device: str) -> _Compare:
+    """Compare by the cosine similarity of the vectors of a person."""
+    models = [
+        ModelEmbedder(ReidSettings(model=str(file), device=device), _runtime())
+        for file in (path, made)
+    ]
+
+    def compare(image: BgrImage) -> tuple[float, int]:
+        box = np.array([[0.0, 0.0, image.shape[1], image.shape[0]]])
+        one, other = (model.embed(image, box)[0] for model in models)
+        return float(one @ other), 1
+
+    return compare
 
 
 def _runtime() -> Runtime:
@@ -215,23 +188,7 @@ def _runtime() -> Runtime:
     return Runtime(InferenceSettings(cache_dir='none'))
 
 
-def _target(path: Path) -> Path:
-    """Return the path of the INT8 version of a model."""
-    return installation_directory() / path.stem / QUANTIZED / f'{path.stem}.xml'
-
-
-@contextmanager
-def _quantized(
-    path: Path,
-    profile: Profile,
-    images: Sequence[BgrImage],
-    fit: Callable[[BgrImage, tuple[int, int]], BgrImage],
-) -> Iterator[Path]:
-    """
-    Make the INT8 version of a model; it is installed if the body raises no error.
-
-    :param fit: makes an image of a given (height, width).
-    """
+def _quantize(path: Path, profile: Profile, images: Sequence[BgrImage]) -> ov.Model:
     try:
         import nncf
         from nncf.quantization.range_estimator import RangeEstimatorParametersSet
@@ -241,16 +198,19 @@ def _quantized(
         ) from error
     model = _runtime().read(path, profile)
     lengths = dict(zip(profile.layout, model.input().shape))
+    size = (lengths['H'], lengths['W'])
+    how = profile.fit if isinstance(profile, DetectorProfile) else 'stretch'
 
     def prepare(image: BgrImage) -> NDArray[np.float32]:
-        pixels = fit(image, (lengths['H'], lengths['W']))
+        pixels = np.full((*size, 3), GREY, dtype=np.uint8)
+        Fit(how, (image.shape[0], image.shape[1]), size).draw(image, pixels)
         pixels = pixels if profile.color == 'BGR' else pixels[..., ::-1]
         values = (pixels.astype(np.float32) - profile.mean) / np.asarray(profile.scale)
         values = values if profile.layout == 'NHWC' else values.transpose(2, 0, 1)
         return np.ascontiguousarray(values[None], dtype=np.float32)
 
     try:
-        quantized = nncf.quantize(
+        return nncf.quantize(
             model,
             nncf.Dataset(images, prepare),
             # Symmetric: with zero points, it is no faster than bf16 on CPUs with AMX.
@@ -265,17 +225,6 @@ def _quantized(
         )
     except (RuntimeError, ValueError) as error:
         raise ModelError(f'NNCF cannot quantize {path}: {error}') from error
-    folder = _target(path).parent
-    beside = path.with_suffix('.yaml')
-    with locked(folder), tempfile.TemporaryDirectory(dir=folder) as temporary:
-        part = Path(temporary, f'{path.stem}.xml')
-        ov.save_model(quantized, part)
-        if beside.is_file():
-            shutil.copy(beside, part.with_suffix('.yaml'))
-        yield part
-        # The .xml file comes last, because its existence means "installed".
-        for made in sorted(part.parent.iterdir(), key=lambda file: file.suffix == '.xml'):
-            put(made, folder / made.name)
 
 
 def _heads(model: ov.Model) -> list[str]:
@@ -303,14 +252,3 @@ def _heads(model: ov.Model) -> list[str]:
             for source in nodes[name].inputs()
         ]
     return sorted(heads)
-
-
-def _speed(original: Callable[[], object], quantized: Callable[[], object]) -> float:
-    """Return the speed of the second model relative to the first, from interleaved runs."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(TIMED_RUNS):
-        for call, measured in zip((original, quantized), times):
-            started = time.perf_counter()
-            call()
-            measured.append(time.perf_counter() - started)
-    return statistics.median(times[0]) / statistics.median(times[1])

@@ -43,7 +43,7 @@ def test_the_last_part_of_each_video_is_held_out(tmp_path: Path) -> None:
 
 
 def test_a_video_that_is_too_short(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match='too few images to calibrate with'):
+    with pytest.raises(SourceError, match='too few images in the videos'):
         sample_images([write_video(tmp_path / 'a.avi', 5)], 100)
 
 
@@ -67,7 +67,7 @@ def test_a_reid_model_is_quantized_and_found(
     name = 'person-reidentification-retail-0288'
     code, path = quantize(name, campus, tmp_path, monkeypatch)
     assert code == 0
-    assert 'cosine similarity to the original, on ' in capsys.readouterr().out
+    assert 'agreement with the original, on ' in capsys.readouterr().out
     assert path.is_file()
     assert main(['models', 'path', name, '--precision', 'INT8']) == 0
     assert capsys.readouterr().out.strip() == str(path)
@@ -107,7 +107,7 @@ def test_an_int8_version_is_right_at_every_start(
     code, path = quantize('person-detection-0200', campus, tmp_path, monkeypatch)
     assert code == 0
     said = capsys.readouterr().out
-    assert 'detections in both versions, on 3 held-out images' in said
+    assert 'agreement with the original, on 3 held-out images' in said
     images, _ = sample_images([str(campus)], 10)
     cache = tmp_path / 'robot'
     expected = [detector(path, cache).detect(image).boxes for image in images]
@@ -141,6 +141,6 @@ def test_an_int8_version_that_does_not_agree_is_not_installed(
     said = capsys.readouterr()
     assert code == 2
     assert f'the INT8 version of {name} is not installed: on 3 held-out images, ' in said.err
-    assert '% of the detections are in both versions' in said.err
+    assert 'its agreement with the original is' in said.err
     assert 'to use it' not in said.out
     assert not list(tmp_path.rglob('*.xml'))
