@@ -15,14 +15,10 @@ from persontrack_ros.core.base.scaling import scale
 from persontrack_ros.core.config.settings import NONE, ReidSettings
 from persontrack_ros.core.inference.decoding import check_finite
 from persontrack_ros.core.inference.detector import GREY
+from persontrack_ros.core.inference.exports import describe
 from persontrack_ros.core.inference.files import find_model
-from persontrack_ros.core.inference.profile import Profile, read_profile
-from persontrack_ros.core.inference.runtime import (
-    Runtime,
-    describe_outputs,
-    infer_all,
-    output_shapes,
-)
+from persontrack_ros.core.inference.profile import Profile
+from persontrack_ros.core.inference.runtime import Runtime, infer_all
 from persontrack_ros.core.tracking.appearance import normalise
 
 # The value of `reid.model` for embeddings without a model.
@@ -138,20 +134,18 @@ class ModelEmbedder:
         :raises ModelError: if it is missing, damaged or of another kind.
         """
         path = self._path = find_model(settings.model, settings.precision)
-        profile = read_profile(path, Profile) or Profile()
-        model = runtime.read(path, profile)
-        shapes = list(output_shapes(model).values())
-        if len(shapes) != 1 or len(shapes[0]) != 2 or not shapes[0][1]:
-            raise ModelError(
-                f'{path} is no re-identification model: its outputs are '
-                f'{describe_outputs(model)}, expected [N, D]'
-            )
-        self.dimension = shapes[0][1]
-        self._exact = runtime.exact
         # One person per request and as many requests as suit the device: on a CPU one thread per
         # request, which takes half the processor time of all threads on one person, and is as
         # fast per person as any batch.
-        compiled = runtime.compile(model, path, profile, settings.device, parallel=True)
+        compiled, _ = runtime.load(path, Profile, settings.device, parallel=True)
+        shapes = list(compiled.shapes.values())
+        if len(shapes) != 1 or len(shapes[0]) != 2 or not shapes[0][1]:
+            raise ModelError(
+                f'{path} is no re-identification model: its outputs are '
+                f'{describe(compiled.shapes)}, expected [N, D]'
+            )
+        self.dimension = shapes[0][1]
+        self._exact = runtime.exact
         self._team = compiled.team(QUEUED)
         self.device = self._team[0].device
         self.size = (self._team[0].images.shape[1], self._team[0].images.shape[2])

@@ -106,30 +106,39 @@ def check_contents(path: Path) -> str:
             raise ModelError(f'{path} has no weights: {path.stem}.bin is missing beside it')
     if path.is_dir():
         files = sorted(file for file in path.rglob('*') if file.is_file())
-    entry = catalogue().get(path.stem)
-    named = entry is not None and path.parent.parent.name == entry.name
-    releases = entry.releases.get(path.parent.name, ()) if entry and named else ()
     digest = hashlib.sha384()
+    contents = {}
     for file in files:
         # A pipe would block.
         if not file.is_file():
             raise ModelError(f'{file} is no regular file')
-        content = file.read_bytes()
+        content = contents[file.name] = file.read_bytes()
         if content.startswith(_GIT_LFS):
             raise ModelError(
                 f'{file} is not a model, but the pointer of Git LFS to it: run `git lfs pull` in '
                 'the repository that it is from'
             )
-        published = [release.files[file.name] for release in releases]
-        as_long = any(facts.size == len(content) for facts in published)
-        if as_long and not any(facts.match(content) for facts in published):
-            raise ModelError(
-                f'{file} is damaged: its SHA-384 is not the published one. Run "persontrack '
-                f'models download {path.stem} --precision {path.parent.name}", or give a changed '
-                'model another name'
-            )
         digest.update(content)
+    entry = catalogue().get(path.stem)
+    if entry and path.parent.parent.name == entry.name:
+        releases = entry.releases.get(path.parent.name, ())
+        if any(_is_from(contents, release) for release in releases):
+            try:
+                check_release(contents, releases)
+            except ModelError as error:
+                raise ModelError(
+                    f'{path.parent}: {error}. Run "persontrack models download {entry.name} '
+                    f'--precision {path.parent.name}", or give a changed model another name'
+                ) from error
     return digest.hexdigest()
+
+
+def _is_from(contents: Mapping[str, bytes], release: Release) -> bool:
+    """Return whether files look like a release; there are others than those in the catalogue."""
+    files = [(contents[name], facts) for name, facts in release.files.items()]
+    return all(len(content) == facts.size for content, facts in files) or any(
+        facts.match(content) for content, facts in files
+    )
 
 
 def find_entry(model: str) -> Entry:

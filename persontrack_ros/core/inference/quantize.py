@@ -25,7 +25,7 @@ from persontrack_ros.core.inference.catalogue import QUANTIZED
 from persontrack_ros.core.inference.detector import GREY, Detector, Fit
 from persontrack_ros.core.inference.embedder import ModelEmbedder
 from persontrack_ros.core.inference.files import installation_directory
-from persontrack_ros.core.inference.profile import DetectorProfile, Profile, read_profile
+from persontrack_ros.core.inference.profile import DetectorProfile, Profile
 from persontrack_ros.core.inference.runtime import Runtime
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
@@ -105,12 +105,10 @@ def quantize(kind: str, path: Path, device: str, videos: Sequence[str], count: i
         finder = Detector(DetectorSettings(device=device), Runtime())
         calibration, held_out = (_crops(each, finder) for each in (calibration, held_out))
         _check_number(calibration, held_out, 'persons')
-    profile = read_profile(path, DetectorProfile if kind == 'detector' else Profile)
-    profile = profile or Profile()
     target = installation_directory() / path.stem / QUANTIZED / path.with_suffix('.xml').name
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder, target.name)
-        ov.save_model(_quantize(path, profile, calibration), made)
+        ov.save_model(_quantize(kind, path, calibration), made)
         beside = path.with_suffix('.yaml')
         if beside.is_file():
             shutil.copy(beside, folder)
@@ -188,7 +186,7 @@ def _runtime() -> Runtime:
     return Runtime(InferenceSettings(cache_dir='none'))
 
 
-def _quantize(path: Path, profile: Profile, images: Sequence[BgrImage]) -> ov.Model:
+def _quantize(kind: str, path: Path, images: Sequence[BgrImage]) -> ov.Model:
     try:
         import nncf
         from nncf.quantization.range_estimator import RangeEstimatorParametersSet
@@ -196,7 +194,7 @@ def _quantize(path: Path, profile: Profile, images: Sequence[BgrImage]) -> ov.Mo
         raise ModelError(
             'INT8 versions are made with NNCF, which is not installed: pip install nncf'
         ) from error
-    model = _runtime().read(path, profile)
+    model, profile = _runtime().read(path, DetectorProfile if kind == 'detector' else Profile)
     lengths = dict(zip(profile.layout, model.input().shape))
     size = (lengths['H'], lengths['W'])
     how = profile.fit if isinstance(profile, DetectorProfile) else 'stretch'
