@@ -47,7 +47,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument('source', help=SOURCE)
     parser.add_argument(
-        '--output', type=Path, metavar='VIDEO', help='write the annotated video (.mp4 or .avi)'
+        '--output',
+        type=Path,
+        metavar='VIDEO',
+        help='write the annotated video (.mp4, .mov or .mkv)',
     )
     parser.add_argument(
         '--mot-output', type=Path, metavar='FILE', help='write the tracks in MOTChallenge format'

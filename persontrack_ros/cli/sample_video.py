@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from tqdm import tqdm
-
-from persontrack_ros.core.media.sample import FACTS, NAME, sample_video
+from persontrack_ros.core.media.sample import sample_video
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,11 +20,5 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    print(sample_video_with_progress())
+    print(sample_video())
     return 0
-
-
-def sample_video_with_progress() -> Path:
-    """Return the sample video, see :func:`sample_video`; show a progress bar if it is fetched."""
-    with tqdm(total=FACTS.size, desc=NAME, unit='B', unit_scale=True, leave=False) as bar:
-        return sample_video(bar.update)

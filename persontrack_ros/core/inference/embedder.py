@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +26,16 @@ COLOR = 'color'
 QUEUED = 2
 
 
-class Embedder(Protocol):
+class Embedder:
     """
-    Computes embeddings, which are compared by cosine distance.
+    Computes embeddings, which are compared by cosine distance; by itself, none.
 
     :ivar dimension: length of the vectors; 0 without embeddings.
     :ivar device: device of the model; empty without a model.
     """
 
-    dimension: int
-    device: str
+    dimension = 0
+    device = ''
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """
@@ -49,7 +47,7 @@ class Embedder(Protocol):
         :returns: L2-normalised vectors, shape ``(N, dimension)``.
         :raises ModelError: if the model gives a NaN or an infinity.
         """
-        ...
+        return np.empty((len(boxes), 0), dtype=np.float32)
 
 
 def make_embedder(settings: ReidSettings, runtime: Runtime) -> Embedder:
@@ -59,24 +57,13 @@ def make_embedder(settings: ReidSettings, runtime: Runtime) -> Embedder:
     :raises ModelError: if its model is missing, damaged or of another kind.
     """
     if settings.model == NONE:
-        return NoEmbedder()
+        return Embedder()
     if settings.model == COLOR:
         return ColorEmbedder()
     return ModelEmbedder(settings, runtime)
 
 
-class NoEmbedder:
-    """Computes no embeddings: only motion distinguishes persons."""
-
-    dimension = 0
-    device = ''
-
-    def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
-        """Return vectors of length 0, see :meth:`Embedder.embed`."""
-        return np.empty((len(boxes), 0), dtype=np.float32)
-
-
-class ColorEmbedder:
+class ColorEmbedder(Embedder):
     """
     Describes the colours of clothes without a model, by histograms in stripes from head to foot.
 
@@ -93,7 +80,6 @@ class ColorEmbedder:
     _WIDTH, _HEIGHT, _MARGIN = 32, 96, 4
 
     dimension = _STRIPES * 8 * 4 * 4
-    device = ''
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """Compute one vector per box, see :meth:`Embedder.embed`."""
@@ -118,7 +104,7 @@ class ColorEmbedder:
         return np.sqrt(np.bincount(index.ravel(), minlength=self.dimension) / index.size)
 
 
-class ModelEmbedder:
+class ModelEmbedder(Embedder):
     """
     Computes embeddings with a model of the Open Model Zoo's person-reidentification-retail kind.
 

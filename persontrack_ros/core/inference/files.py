@@ -67,14 +67,14 @@ def find_model(model: str, precision: str) -> Path:
     looked = f'Looked in {", ".join(map(str, folders))}'
     if entry is None:
         raise ModelError(f'{_unknown(model)}. {looked}')
-    command = f'download {model}'
+    command = f'persontrack models download {model}'
     if precision == QUANTIZED:
-        command = f'quantize {model} --calibration VIDEO'
+        command = f'examples/quantize.py {model} --calibration VIDEO'
     elif precision != default_precision(entry):
         command += f' --precision {precision}'
     raise ModelError(
-        f'the model {model} ({precision}) is not installed. Run "persontrack models {command}", '
-        f'or set {SEARCH_VARIABLE} to a directory that has it. {looked}'
+        f'the model {model} ({precision}) is not installed. Run "{command}", or set '
+        f'{SEARCH_VARIABLE} to a directory that has it. {looked}'
     )
 
 

@@ -25,7 +25,7 @@ from persontrack_ros.core.base.errors import (
     without_passwords,
 )
 from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.media.reader import Image
+from persontrack_ros.core.media.reader import Image, Reader
 
 # Timeouts of a server: seconds until it answers, and until it sends more.
 TIMEOUT = (10.0, 10.0)
@@ -51,14 +51,8 @@ _TURNS = {
 }
 
 
-class Media:
-    """
-    A video; iterate over it once to read its images.
-
-    :ivar rate: images per second; 0 if unknown.
-    :ivar frame_count: announced number of images; 0 if unknown.
-    :ivar ends: whether it has an end, as files have, also on a server.
-    """
+class Media(Reader):
+    """A video: a file, also on a server, or a stream, which has no end."""
 
     def __init__(self, location: str) -> None:
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from persontrack_ros.core.base.errors import DownloadError
-from persontrack_ros.core.base.fetching import Facts, Progress, cache_directory, fetch, store
+from persontrack_ros.core.base.fetching import Facts, cache_directory, fetch, store
 
 NAME = 'vtest.avi'
 URL = f'https://raw.githubusercontent.com/opencv/opencv/4.x/samples/data/{NAME}'
@@ -16,7 +16,7 @@ FACTS = Facts(
 )
 
 
-def sample_video(progress: Progress, url: str = URL) -> Path:
+def sample_video(url: str = URL) -> Path:
     """
     Return the sample video, fetched into the user's cache if it is not there yet.
 
@@ -27,7 +27,7 @@ def sample_video(progress: Progress, url: str = URL) -> Path:
     if target.is_file() and FACTS.match(target.read_bytes()):
         return target
     try:
-        content = fetch(url, FACTS.size, progress)
+        content = fetch(url, FACTS.size)
     except DownloadError as error:
         raise DownloadError(f'no sample video: {error}. Give a video of your own') from error
     if not FACTS.match(content):

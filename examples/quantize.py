@@ -1,8 +1,18 @@
-"""INT8 versions of models, and their agreement with the original."""
+#!/usr/bin/env python3
+"""
+Make an INT8 version of a model with NNCF (pip install nncf), into the cache of the user.
+
+    examples/quantize.py person-detection-0202 --calibration monday.mp4 tuesday.mp4
+
+The last fifth of each video is not used for calibration, but to compare the version with the
+original. A version that does not agree is not installed.
+"""
 
 from __future__ import annotations
 
+import argparse
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +22,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from persontrack_ros.core.base.errors import ModelError, SourceError
+from persontrack_ros.core.base.errors import ModelError, PersontrackError, SourceError
 from persontrack_ros.core.base.fetching import store
 from persontrack_ros.core.base.geometry import iou, pixel_rectangles
 from persontrack_ros.core.base.images import BgrImage
@@ -21,10 +31,10 @@ from persontrack_ros.core.config.settings import (
     InferenceSettings,
     ReidSettings,
 )
-from persontrack_ros.core.inference.catalogue import QUANTIZED
+from persontrack_ros.core.inference.catalogue import DEFAULT_PRECISION, QUANTIZED, catalogue
 from persontrack_ros.core.inference.detector import GREY, Detector, Fit
 from persontrack_ros.core.inference.embedder import ModelEmbedder
-from persontrack_ros.core.inference.files import installation_directory
+from persontrack_ros.core.inference.files import find_model, installation_directory
 from persontrack_ros.core.inference.profile import DetectorProfile, Profile
 from persontrack_ros.core.inference.runtime import Runtime
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
@@ -250,3 +260,49 @@ def _heads(model: ov.Model) -> list[str]:
             for source in nodes[name].inputs()
         ]
     return sorted(heads)
+
+
+def main() -> int:
+    """Make it; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('name', metavar='NAME', help='name or path of a model')
+    parser.add_argument(
+        '--calibration',
+        nargs='+',
+        required=True,
+        metavar='VIDEO',
+        help='videos like those of the camera: hours, weather and distances',
+    )
+    parser.add_argument(
+        '--kind',
+        choices=('detector', 'reid'),
+        default='detector',
+        help='kind of a model given by its path (default: detector)',
+    )
+    parser.add_argument(
+        '--images', type=int, default=200, metavar='N', help='number of images (default: 200)'
+    )
+    parser.add_argument('--device', default='CPU', help='device to compare on (default: CPU)')
+    options = parser.parse_args()
+    entry = catalogue().get(options.name)
+    kind = entry.kind if entry else options.kind
+    try:
+        path = find_model(options.name, DEFAULT_PRECISION)
+        report = quantize(kind, path, options.device, options.calibration, options.images)
+    except PersontrackError as error:
+        print(f'{parser.prog}: error: {error}', file=sys.stderr)
+        return 2
+    print(
+        f'agreement with the original, on {report.count} held-out '
+        f'{"images" if kind == "detector" else "persons"}: {report.agreement:.3f} '
+        f'(worst {report.worst:.3f})'
+    )
+    print(f'written to {report.path}')
+    print(f'to use it, set {kind}.model to {path.stem} and {kind}.precision to {QUANTIZED}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
