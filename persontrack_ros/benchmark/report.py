@@ -44,14 +44,14 @@ def machine() -> dict[str, Any]:
 
 def inference(settings: Settings) -> str:
     """
-    Return the device of the detector, and the instructions of most of its convolutions.
+    Return the device of the detector, and its number format.
 
     :raises ModelError: if it cannot be used.
     """
     if settings.detector.model == NONE:
         return NONE
     detector = Detector(settings.detector, Runtime(settings.inference))
-    return f'{detector.device}, {detector.instructions}'
+    return f'{detector.device}, {detector.number_format}'
 
 
 def as_text(results: Results) -> str:

@@ -11,7 +11,7 @@ from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.config.settings import DetectorSettings, ReidSettings, Settings
 from persontrack_ros.core.inference.embedder import QUEUED
 from persontrack_ros.core.inference.files import find_model
-from persontrack_ros.core.inference.profile import DetectorProfile, Profile, read_profile
+from persontrack_ros.core.inference.profile import DetectorProfile, Profile
 from persontrack_ros.core.inference.runtime import InferenceModel, Runtime, infer_all
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.media.source import Frame
@@ -137,6 +137,5 @@ def _load(
     parallel: bool,
 ) -> InferenceModel:
     path = find_model(settings.model, settings.precision)
-    profile = read_profile(path, kind) or kind()
-    model = runtime.read(path, profile)
-    return runtime.compile(model, path, profile, settings.device, parallel)
+    model, _ = runtime.load(path, kind, settings.device, parallel)
+    return model

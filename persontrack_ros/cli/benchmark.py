@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from persontrack_ros.cli.options import add_settings_options, settings_from
-from persontrack_ros.cli.sample_video import sample_video_with_progress
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.core.base.output import write_file
 from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.media.sample import sample_video
 from persontrack_ros.core.media.source import VideoSource
 
 PARTS = ('pipeline', 'node')
@@ -76,7 +76,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.plot and 'pipeline' not in wanted:
         raise SettingsError('--plot needs the part pipeline')
     settings = settings_from(options)
-    video = options.video or str(sample_video_with_progress())
+    video = options.video or str(sample_video())
     # Check this before the long measurement.
     VideoSource(video).close()
     rounds, frames, *amounts = _QUICK if options.quick else _FULL

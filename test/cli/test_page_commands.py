@@ -52,7 +52,7 @@ NOT_RUN = {
     'scripts/env persontrack mask': 'needs a window; test/unit/test_ignore.py paints without one',
     'scripts/env persontrack models download': 'test/unit/models/test_download.py',
     'persontrack models download': 'test/unit/models/test_download.py',
-    'persontrack models quantize': 'test/unit/models/test_quantize.py',
+    'examples/quantize.py': 'test/unit/models/test_quantize.py',
     'persontrack run video.mp4 --set detector.precision=INT8': 'test/unit/models/test_quantize.py',
     'yolo export': 'ultralytics, which is not ours',
     'persontrack run video.mp4 --set detector.model=./yolo11n': 'test/models/test_bad_models.py',

@@ -8,17 +8,16 @@ import cv2
 
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.opencv import silence
-from persontrack_ros.core.media.reader import Image
+from persontrack_ros.core.media.reader import Image, Reader
 
 # OpenCV takes numbers of 32 bits.
 _MOST_DIGITS = 9
 
 
-class Camera:
+class Camera(Reader):
     """A webcam or another device of Video4Linux."""
 
     ends = False
-    frame_count = 0
 
     def __init__(self, device: str) -> None:
         """
@@ -51,9 +50,6 @@ class Camera:
                 return
             number += 1
             yield number, None, image
-
-    def check(self) -> None:
-        """Do nothing: a camera has no expected number of images."""
 
     def close(self) -> None:
         """Release the camera."""

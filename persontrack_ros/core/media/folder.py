@@ -12,18 +12,15 @@ from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.opencv import silence
 from persontrack_ros.core.base.reading import read_bytes
 from persontrack_ros.core.media.encodings import SampleRange, decode_image
-from persontrack_ros.core.media.reader import Image
+from persontrack_ros.core.media.reader import Image, Reader
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 # More than the largest image that is decoded has without compression.
 _MAX_IMAGE_BYTES = 1 << 29
 
 
-class ImageFolder:
+class ImageFolder(Reader):
     """The images of a folder, in the order of the numbers in their names."""
-
-    rate = 0.0
-    ends = True
 
     def __init__(self, directory: Path) -> None:
         """
@@ -43,12 +40,6 @@ class ImageFolder:
         samples = SampleRange()
         for number, path in enumerate(self._paths, start=1):
             yield number, None, read_image(path, samples)
-
-    def check(self) -> None:
-        """Do nothing: a missing image fails when it is read."""
-
-    def close(self) -> None:
-        """Do nothing: no file stays open."""
 
 
 def images_in(directory: Path) -> list[Path]:
