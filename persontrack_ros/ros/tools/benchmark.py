@@ -10,7 +10,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Optional
 
 import numpy as np
@@ -134,7 +134,6 @@ def measure_node(
     camera = Camera()
     pipeline = Pipeline(Settings.from_values(values))
     options = SourceOptions(loop=True, width=size[0], height=size[1])
-    period = 1 / CAMERA_RATE
     with VideoSource(video, options) as source:
         stream = iter(source)
         first = next(stream)
@@ -145,50 +144,50 @@ def measure_node(
             started = camera.wait_for_node(node, first.image) - began
             # The stamps go on as in the video: with others, the tracker has something else to do.
             start = time.time_ns()
-            there: list[float] = []
-            alone: list[float] = []
-            differences, missed, cpu = [], 0, 0.0
-            for number in tqdm(range(rounds + 1), 'node, {}x{}'.format(*size)):
-                if number <= 1:  # the first round is the warm-up
-                    there, alone, differences, missed, cpu = [], [], [], 0, 0.0
-                latencies, own = [], []
-                images = list(itertools.islice(stream, frames if number else _WARM_UP))
+
+            def measure(count: int) -> tuple[list[float], list[float], float]:
+                images = list(itertools.islice(stream, count))
+                alone = []
                 time.sleep(_REST)
-                for frame in paced(images, period):
+                for frame in paced(images, 1 / CAMERA_RATE):
                     began = time.perf_counter()
                     pipeline.process(frame.image, frame.stamp)
-                    own.append(time.perf_counter() - began)
+                    alone.append(time.perf_counter() - began)
                 time.sleep(_REST)
                 before = cpu_time(process)
-                for frame in paced(images, period):
-                    latency = camera.track(frame.image, start + frame.stamp)
-                    missed += latency is None
-                    latencies += [] if latency is None else [latency]
-                cpu += cpu_time(process) - before
-                there += latencies
-                alone += own
-                differences.append(np.median(latencies) - np.median(own))
+                there = [
+                    camera.track(frame.image, start + frame.stamp)
+                    for frame in paced(images, 1 / CAMERA_RATE)
+                ]
+                used = cpu_time(process) - before
+                return alone, [latency for latency in there if latency is not None], used
+
+            measure(_WARM_UP)
+            turns = [measure(frames) for _ in tqdm(range(rounds), 'node, {}x{}'.format(*size))]
+            there = [latency for _, latencies, _ in turns for latency in latencies]
+            images = [frame.image for frame in itertools.islice(stream, frames)]
             result = {
                 'start_s': started,
                 'node': percentiles(there),
-                'pipeline': percentiles(alone),
-                'node_minus_pipeline_ms': 1e3 * float(np.median(differences)),
-                'cpu_ms': 1e3 * cpu / (rounds * frames),
+                'pipeline': percentiles([latency for own, _, _ in turns for latency in own]),
+                'node_minus_pipeline_ms': 1e3
+                * float(np.median([np.median(near) - np.median(own) for own, near, _ in turns])),
+                'cpu_ms': 1e3 * sum(cpu for _, _, cpu in turns) / (rounds * frames),
                 'images': rounds * frames,
-                'missed': missed,
-                'images_per_s': _flood(camera, images, float(np.median(there)) / 2, 2 * frames),
+                'missed': rounds * frames - len(there),
+                'images_per_s': _flood(camera, images, float(np.median(there)) / 2),
                 'peak_memory_mb': peak_memory(process),
             }
     camera.node.destroy_node()
     return result
 
 
-def _flood(camera: Camera, images: Sequence[Any], period: float, count: int) -> float:
+def _flood(camera: Camera, images: list[BgrImage], period: float) -> float:
     """Publish images faster than the node can track them; return how many it tracks a second."""
     answered = len(camera.answered)
     due = began = time.perf_counter()
-    for number in range(count):
-        camera.publish(images[number % len(images)].image)
+    for image in images:
+        camera.publish(image)
         due += period
         camera.rest(max(0.0, due - time.perf_counter()))
     return (len(camera.answered) - answered) / (time.perf_counter() - began)
