@@ -187,9 +187,11 @@ def _flood(camera: Camera, images: list[BgrImage], period: float) -> float:
     answered = len(camera.answered)
     due = began = time.perf_counter()
     for image in images:
-        camera.publish(image)
+        last = camera.publish(image)
         due += period
         camera.rest(max(0.0, due - time.perf_counter()))
+    # The newest one is always tracked.
+    camera.spin_until(lambda: last in camera.answered, _MISSED_AFTER)
     return (len(camera.answered) - answered) / (time.perf_counter() - began)
 
 
