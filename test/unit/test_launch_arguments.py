@@ -117,7 +117,7 @@ def test_rviz_has_persons_in_view():
 
 
 @pytest.mark.parametrize(
-    ('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS), ('VIDEO', VIDEO)]
+    ('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS)]
 )
 def test_the_page_has_all_arguments(name, arguments):
     page = (CHECKOUT / 'docs' / 'launch.md').read_text()
