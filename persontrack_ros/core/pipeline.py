@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 
@@ -34,9 +34,11 @@ from persontrack_ros.core.tracking.camera_motion import make_camera_motion
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
+from persontrack_ros.core.tracking.tracker import OnlineTracker, make_tracker
 
 STATISTICS_FRAMES = 200
+
+Tracker = Union[OnlineTracker, OfflineTracker]
 
 # The detections of a detector, and the seconds it took.
 Search = Future[tuple[Detections, float]]

@@ -17,14 +17,9 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.base.geometry import FloatArray, pairwise_iou
 from persontrack_ros.core.tracking.appearance import Embeddings, cosine_distance, known
-from persontrack_ros.core.tracking.association import (
-    Association,
-    IndexArray,
-    associate,
-    associate_pairs,
-)
+from persontrack_ros.core.tracking.association import IndexArray, associate, associate_pairs
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
-from persontrack_ros.core.tracking.table import Table
+from persontrack_ros.core.tracking.table import Detected, Table
 from persontrack_ros.core.tracking.track import NO_DETECTION
 
 NO_ROWS = np.empty(0, dtype=np.intp)
@@ -58,21 +53,8 @@ REACH = 2.0
 UNAMBIGUOUS_IOU = 0.5
 OTHERS_IOU = 0.2
 
-# Cosine distance at which a new person is a lost one nearby.
-REUNION_DISTANCE = 0.5
-
 # The similarity of a pair is this much faster in the product of all embeddings than alone.
 PRODUCT_GAIN = 16
-
-
-@dataclass(frozen=True)
-class Detected:
-    """Detections of one frame. Embeddings that were not requested are zero vectors."""
-
-    measurements: FloatArray
-    scores: FloatArray
-    embeddings: Embeddings
-    known: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -160,15 +142,6 @@ def _apart(table: Table, rows: IndexArray, measurements: FloatArray, now: float)
     return apart
 
 
-def _distance_in_reach(
-    table: Table, rows: IndexArray, embeddings: Embeddings, measurements: FloatArray, now: float
-) -> FloatArray:
-    """Return :func:`_distance` of tracks; infinite where a person cannot get in the time lost."""
-    distance = _distance(table.embeddings[rows], embeddings)
-    distance[_apart(table, rows, measurements, now) > REACH] = np.inf
-    return distance
-
-
 def candidate_pairs(table: Table, boxes: FloatArray, measurements: FloatArray) -> Pairs:
     """Return all pairs that overlap enough for anything, or that pass the filter's gate."""
     own, position = table.boxes, table.kalman.position
@@ -252,21 +225,8 @@ def by_appearance(matching: Matching, table: Table, detected: Detected, now: flo
     if not len(rows):
         return
     columns = np.flatnonzero(matching.free)
-    distance = _distance_in_reach(
-        table, rows, detected.embeddings[columns], detected.measurements[columns], now
-    )
+    distance = _distance(table.embeddings[rows], detected.embeddings[columns])
+    # Infinite where a person cannot get in the time lost.
+    distance[_apart(table, rows, detected.measurements[columns], now) > REACH] = np.inf
     nearby = associate(distance, MAX_DISTANCE_NEARBY, rows, columns)
     matching.add(nearby.tracks, nearby.detections)
-
-
-def reunite(table: Table, lost: IndexArray, due: IndexArray, now: float) -> Association:
-    """
-    Match new tracks to lost tracks nearby.
-
-    :param lost: rows of tracks that are lost.
-    :param due: rows of the new ones, as the detections of the result.
-    """
-    distance = _distance_in_reach(
-        table, lost, table.embeddings[due], table.kalman.position[due], now
-    )
-    return associate(distance, REUNION_DISTANCE, lost, due)
