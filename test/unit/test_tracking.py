@@ -265,6 +265,15 @@ def test_a_person_who_leaves_and_returns(remember, expected):
     assert [track.id for track in tracks] == [expected]
 
 
+def test_images_in_which_a_person_was_detected_twice_count_once():
+    tracker = persistent()
+    box = (100, 100, 40, 100)
+    step(tracker, [box, box], [1, 1], SECOND, scores=[0.0, 1.0])
+    step(tracker, [box], [0], SECOND, scores=0.0)
+    (track,) = step(tracker, [box], [0], SECOND, scores=1.0)
+    assert (track.id, track.age, track.hits) == (1, 3, 3)
+
+
 def test_nobody_takes_over_the_id_of_a_hidden_person_of_other_looks():
     tracker = persistent()
     for frame in range(40):

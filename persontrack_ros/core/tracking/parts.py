@@ -21,7 +21,7 @@ from persontrack_ros.core.base.geometry import (
 )
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embeddings, known, normalise
-from persontrack_ros.core.tracking.association import IndexArray, associate_sparse
+from persontrack_ros.core.tracking.association import IndexArray, associate_pairs
 from persontrack_ros.core.tracking.leaving import EXIT_TIME, at_border
 from persontrack_ros.core.tracking.persistent import LOST_TIME, MIN_SIZE, WALKING
 from persontrack_ros.core.tracking.smoother import smooth
@@ -76,9 +76,14 @@ class Part(NamedTuple):
 
     def followed_by(self, other: Part) -> Part:
         """Return both as one."""
-        frames, boxes, scores, found = map(np.concatenate, zip(self[:4], other[:4]))
-        embedding, confirmed = self.embedding + other.embedding, self.confirmed or other.confirmed
-        return Part(frames, boxes, scores, found, embedding, confirmed)
+        return Part(
+            np.concatenate([self.frames, other.frames]),
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.detections, other.detections]),
+            self.embedding + other.embedding,
+            self.confirmed or other.confirmed,
+        )
 
 
 class Hit(NamedTuple):
@@ -132,7 +137,7 @@ def join(
     chains = [(part, _ends(part, times)) for part in parts]
     while len(chains) > 1:
         cost, rows, columns = _join_costs(chains, times, settings, image_size)
-        pairs = associate_sparse(cost, JOIN_DISTANCE + MOTION_WEIGHT, rows, columns)
+        pairs = associate_pairs(cost, JOIN_DISTANCE + MOTION_WEIGHT, rows, columns)
         if not len(pairs):
             break
         follower = dict(zip(rows[pairs].tolist(), columns[pairs].tolist()))

@@ -23,8 +23,10 @@ from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, Noise,
 from persontrack_ros.core.tracking.leaving import at_border, leaving, record_drift
 from persontrack_ros.core.tracking.stages import (
     Matching,
+    by_everything,
+    by_overlap,
     candidate_pairs,
-    match,
+    reunite,
     unambiguous,
 )
 from persontrack_ros.core.tracking.table import Detected, Table, checked, resized
@@ -155,7 +157,8 @@ class Persistent:
         matching.add(*unambiguous(pairs, self._fresh()))
         embeddings = self._embed(np.flatnonzero(matching.free), embed, len(detections))
         detected = Detected(measurements, detections.scores, embeddings, known(embeddings))
-        match(matching, self._table, pairs, detected, self._now)
+        by_everything(matching, self._table, pairs, detected)
+        by_overlap(matching, self._table, pairs)
         self._watch_growth(matching, detected, elapsed)
         self._correct(matching, detected)
         self._drop_tentative()
@@ -322,7 +325,7 @@ class Persistent:
         self._next += len(columns)
 
     def _confirm(self) -> None:
-        """Confirm tracks with enough clear detections."""
+        """Confirm tracks with enough clear detections; join them with lost tracks nearby."""
         table = self._table
         due = np.flatnonzero(~table.confirmed)
         if not len(due):
@@ -332,7 +335,24 @@ class Persistent:
         certain_score = min(CERTAIN_SCORE, CERTAIN_PART * self._mean_score)
         clear = (scores >= clear_score) & (hits >= self.settings.n_init)
         certain = (scores >= certain_score) & (hits == 1) & embedded
-        table.confirmed[due[clear | certain]] = True
+        due = due[clear | certain]
+        lost = np.flatnonzero(table.confirmed & (table.misses > 0))
+        table.confirmed[due] = True
+        if not (len(due) and len(lost)):
+            return
+        same, new = reunite(table, lost, due, self._now)
+        # The new track has the right position, the lost one the right id.
+        table.ids[new] = table.ids[same]
+        table.ages[new] = table.ages[same]
+        # Both may have been detected in the same images, before the lost one was lost.
+        table.hits[new] = np.minimum(
+            table.hits[new] + table.hits[same],
+            table.ages[same],
+        )
+        kept = np.ones(len(table), dtype=bool)
+        kept[same] = False
+        table = table[kept]
+        self._table = table[np.argsort(table.ids)]
 
     def _visible(self, detections: Detections) -> list[Track]:
         """Return the visible tracks: confirmed, and detected or predicted in the image."""
