@@ -31,8 +31,7 @@ from persontrack_ros.cli.options import positive
 from persontrack_ros.core.base.errors import PersontrackError
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.ros.discovery import Introduction
-from persontrack_ros.ros.memory import keep_freed_memory
-from persontrack_ros.ros.shared_memory import FOLDER
+from persontrack_ros.ros.memory import FOLDER, keep_freed_memory
 from persontrack_ros.ros.tools.benchmark import Camera, alone, running
 
 # Images per second: slow enough for the node, and faster than it can work.

@@ -32,12 +32,12 @@ from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanos
 from persontrack_ros.core.base.output import check_outputs
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.mot import MotWriter
+from persontrack_ros.core.media.encodings import image_to_bgr
 from persontrack_ros.core.media.source import VideoSource
 from persontrack_ros.core.media.window import Window
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.ros.discovery import own_domain
-from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 # Loading models on a slow machine for the first time.
