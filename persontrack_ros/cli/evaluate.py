@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 from tqdm import tqdm
 
-from persontrack_ros.cli.files import read_by
+from persontrack_ros.cli.files import check_outputs, read_by
 from persontrack_ros.cli.options import (
     add_offline_option,
     add_replay_options,
@@ -22,7 +22,7 @@ from persontrack_ros.cli.options import (
 from persontrack_ros.core.base.errors import OutputError, SettingsError, SourceError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.base.output import check_outputs, write_image
+from persontrack_ros.core.base.output import write_image
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.baseline import BASELINES, BUFFERS, track_with_baseline
 from persontrack_ros.core.evaluation.failures import MAX_SWITCHES, contact_sheet, plot

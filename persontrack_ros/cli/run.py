@@ -20,13 +20,14 @@ from persontrack_ros.cli.options import (
     settings_from,
 )
 from persontrack_ros.core.base.errors import SettingsError, SourceError
+from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.config.settings import DrawingSettings
+from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.drawing import Trails, draw
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import SourceOptions, VideoSource, is_camera
+from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource, is_camera
 from persontrack_ros.core.media.window import Window
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
@@ -83,27 +84,21 @@ def execute(options: argparse.Namespace) -> int:
     offline = make_offline_tracker(settings) if options.offline else None
     processed = 0
     numbers: list[int] = []
-    ids: set[int] = set()
     interrupt = Interrupt()
-    trails = Trails()
     with ExitStack() as stack:
         source = stack.enter_context(
             VideoSource(options.source, source_options, lambda: interrupt.requested)
         )
-        if options.offline and source.is_live:
+        if offline and source.is_live:
             raise SettingsError('--offline needs a source that ends')
         # Open all files before the models load, which takes time.
-        video = options.output and stack.enter_context(VideoWriter(options.output, source.rate))
-        mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
-        report = options.report and stack.enter_context(
-            ReportWriter(options.report, Path(source.name).name, settings.values())
-        )
-        window = stack.enter_context(Window('persontrack')) if options.show else None
+        outputs = _Outputs(stack, options, source, settings)
         # A source with an end can be read ahead; a live one cannot.
-        ahead = not (source.is_live or window or settings.inference.hint == 'latency')
+        ahead = not (source.is_live or options.show or settings.inference.hint == 'latency')
         pipeline = Pipeline(with_default_models(settings), pipelined=ahead)
         if offline:
             pipeline.tracker = offline
+        outputs.mask = pipeline.mask
         progress = stack.enter_context(
             tqdm(total=source.frame_count, unit='frame', mininterval=0.5)
         )
@@ -115,93 +110,103 @@ def execute(options: argparse.Namespace) -> int:
         # From here on, a signal ends the run between two frames, with all files at the same frame.
         with interrupt:
             for frame, result in frames:
-                tracks = result.tracks
                 processed += 1
                 progress.update()
                 if offline:
                     numbers.append(frame.number)
-                else:
-                    if mot:
-                        mot.write(frame.number, ((t.id, t.box, t.score) for t in tracks))
-                    if report:
-                        report.add(frame.stamp, tracks, frame.image)
-                    ids.update(track.id for track in tracks)
-                    if video or window:
-                        annotated = draw(
-                            frame.image,
-                            tracks,
-                            pipeline.mean_time,
-                            settings.drawing,
-                            pipeline.mask,
-                            result.detections.ignored,
-                            trails=trails.update(
-                                tracks, frame.stamp, settings.drawing.trails, frame.image
-                            ),
-                        )
-                        if video:
-                            video.write(annotated, frame.stamp)
-                        if window and not window.show(annotated):
-                            break
+                    continue
+                outputs.write(frame.number, result.tracks)
+                ignored = result.detections.ignored
+                if not outputs.show(frame, result.tracks, pipeline.mean_time, ignored):
+                    break
             if interrupt.requested:
                 progress.write('stopped')
             if offline:
                 images = dict(zip(numbers, offline.finish()))
-                ids.update(track.id for tracks in images.values() for track in tracks)
                 for number, tracks in images.items():
-                    if mot:
-                        mot.write(number, ((t.id, t.box, t.score) for t in tracks))
-                if video or window or report:
-                    _draw_again(
-                        options.source,
-                        source_options,
-                        images,
-                        settings.drawing,
-                        pipeline.mask,
-                        video,
-                        report,
-                        window,
-                    )
+                    outputs.write(number, tracks)
+                if outputs.need_images:
+                    _show_again(options.source, source_options, images, outputs)
             stack.close()
-    print(f'{processed} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
+    print(
+        f'{processed} frames, {len(outputs.ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame'
+    )
     frames.check()
     return 0
 
 
-def _draw_again(
-    source: str,
-    source_options: SourceOptions,
-    images: Mapping[int, list[Track]],
-    drawing: DrawingSettings,
-    mask: Optional[IgnoreMask],
-    video: Optional[VideoWriter],
-    report: Optional[ReportWriter],
-    window: Optional[Window],
+class _Outputs:
+    """
+    Writes and shows the tracks of each frame.
+
+    :ivar ids: all ids that were written.
+    :ivar mask: areas in which detections are ignored.
+    """
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        options: argparse.Namespace,
+        source: VideoSource,
+        settings: Settings,
+    ) -> None:
+        self.ids: set[int] = set()
+        self.mask: Optional[IgnoreMask] = None
+        self._video = options.output and stack.enter_context(
+            VideoWriter(options.output, source.rate)
+        )
+        self._mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
+        self._report = options.report and stack.enter_context(
+            ReportWriter(options.report, Path(source.name).name, settings.values())
+        )
+        self._window = stack.enter_context(Window('persontrack')) if options.show else None
+        self.need_images = bool(self._video or self._report or self._window)
+        self._drawing = settings.drawing
+        self._trails = Trails()
+
+    def write(self, number: int, tracks: list[Track]) -> None:
+        """Write the tracks of a frame."""
+        self.ids.update(track.id for track in tracks)
+        if self._mot:
+            self._mot.write(number, ((t.id, t.box, t.score) for t in tracks))
+
+    def show(
+        self,
+        frame: Frame,
+        tracks: list[Track],
+        mean_time: float = 0.0,
+        ignored: Optional[FloatArray] = None,
+    ) -> bool:
+        """Report and draw the tracks of a frame; return False if the window was closed."""
+        if self._report:
+            self._report.add(frame.stamp, tracks, frame.image)
+        if not (self._video or self._window):
+            return True
+        drawing = self._drawing
+        trails = self._trails.update(tracks, frame.stamp, drawing.trails, frame.image)
+        image = draw(frame.image, tracks, mean_time, drawing, self.mask, ignored, trails=trails)
+        if self._video:
+            self._video.write(image, frame.stamp)
+        return self._window is None or self._window.show(image)
+
+
+def _show_again(
+    source: str, options: SourceOptions, images: Mapping[int, list[Track]], outputs: _Outputs
 ) -> None:
     """
     Read the source a second time and show the tracks of each image, by its number.
 
     :raises SourceError: if it has fewer images than before.
     """
-    drawn = 0
-    trails = Trails()
-    # The signal that ended the tracking does not end the drawing; another one does.
+    shown = 0
+    # The signal that ended the tracking does not end this; another one does.
     interrupt = Interrupt()
-    with interrupt, VideoSource(source, source_options, lambda: interrupt.requested) as again:
-        # Damage was reported at the first reading.
+    with interrupt, VideoSource(source, options, lambda: interrupt.requested) as again:
+        # Damage was reported at the first reading; which images are damaged may be others now.
         for frame in Partial(again):
-            # Which images are damaged may be others than before.
-            if (tracks := images.get(frame.number)) is None:
-                continue
-            if report:
-                report.add(frame.stamp, tracks, frame.image)
-            drawn += 1
-            if not (video or window):
-                continue
-            seen = trails.update(tracks, frame.stamp, drawing.trails, frame.image)
-            annotated = draw(frame.image, tracks, 0.0, drawing, mask, trails=seen)
-            if video:
-                video.write(annotated, frame.stamp)
-            if window and not window.show(annotated):
-                return
-    if drawn < len(images) and not interrupt.requested:
-        raise SourceError(f'{source} changed while it was read: {drawn} of {len(images)} images')
+            if frame.number in images:
+                shown += 1
+                if not outputs.show(frame, images[frame.number]):
+                    return
+    if shown < len(images) and not interrupt.requested:
+        raise SourceError(f'{source} changed while it was read: {shown} of {len(images)} images')

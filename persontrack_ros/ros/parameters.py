@@ -22,8 +22,8 @@ from persontrack_ros.core.config.node_options import (
     Configuration,
     target_id,
 )
-from persontrack_ros.core.config.parameter_file import is_foreign
-from persontrack_ros.core.config.settings import REPLACED, Parameter, no_such_parameter
+from persontrack_ros.core.config.parameter_file import FOREIGN
+from persontrack_ros.core.config.settings import Parameter, no_such_parameter
 from persontrack_ros.ros.compat import on_parameters_set, overrides
 
 
@@ -84,9 +84,7 @@ def declare(
         )
         known.append(parameter.name)
     for name in sorted(set(given) - {*known, *beside}):
-        if name in REPLACED:
-            problems[name] = no_such_parameter(name, known)
-        elif not is_foreign(name):
+        if not name.startswith(FOREIGN):
             node.get_logger().warning(no_such_parameter(name, known))
     return problems
 

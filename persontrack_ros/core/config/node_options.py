@@ -142,7 +142,7 @@ NODE_PARAMETERS = (
     Parameter(
         'time.jump_threshold',
         JUMP_THRESHOLD,
-        'Stamps (or the ROS clock) that go back by more than this reset the tracker; seconds.',
+        'Stamps that go back by more than this reset the tracker; seconds.',
         minimum=0.0,
         maximum=3600.0,
         runtime=True,

@@ -85,17 +85,8 @@ class Parameter:
         return cast(Value, value)
 
 
-# Parameters of earlier versions, all replaced by `tracker.remember`.
-REPLACED = ('tracker.max_lost_time', 'tracker.forget_at_border', 'reid.shared_gallery')
-
-
 def no_such_parameter(name: str, known: Iterable[str]) -> str:
     """Return the error for an unknown parameter, with similar names."""
-    if name in REPLACED:
-        return (
-            f'{name}: no such parameter any more; set tracker.remember, the seconds for which '
-            'persons who left are re-identified (0: a person who returns gets a new id)'
-        )
     names = list(known)
     near = [each for each in names if each.endswith(f'.{name}')]
     near = near or difflib.get_close_matches(name, names, n=1)

@@ -18,7 +18,7 @@ from typing import Any, Optional
 import openvino as ov
 
 from persontrack_ros.core.base.errors import ModelError, SourceError
-from persontrack_ros.core.base.reading import load_yaml, read_yaml_text
+from persontrack_ros.core.base.reading import MAX_YAML, load_yaml, read_bytes
 
 _logger = logging.getLogger(__name__)
 
@@ -250,7 +250,7 @@ def _beside(path: Path, name: str) -> Mapping[str, Any]:
     for file in (folder / name for folder in folders):
         if file.is_file():
             try:
-                values = json.loads(read_yaml_text(file, 'description of a model'))
+                values = json.loads(read_bytes(file, MAX_YAML, 'description of a model'))
             except (ValueError, RecursionError) as error:
                 raise ModelError(f'cannot read {file}: {error}') from error
             except SourceError as error:

@@ -6,13 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Optional
 
-from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
-from rclpy.duration import Duration
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
-from persontrack_ros.core.base.timeline import FORWARD_JUMP
 from persontrack_ros.core.config.settings import NONE, TF
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
@@ -67,14 +65,6 @@ class TrackerNode(LifecycleNode):
         publish_diagnostics(self, lambda: report(self._state, self._checks.findings))
         self.create_timer(
             _WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
-        self._jumps = self.get_clock().create_jump_callback(
-            JumpThreshold(
-                min_forward=Duration(seconds=FORWARD_JUMP),
-                min_backward=Duration(nanoseconds=-1),
-                on_clock_change=False,
-            ),
-            post_callback=self._on_clock_jump,
         )
         self._unconfigured = self._inactive = Entities(self)
 
@@ -233,16 +223,6 @@ class TrackerNode(LifecycleNode):
             self._state.processor = None
 
     # While it runs.
-
-    def _on_clock_jump(self, jump: TimeJump) -> None:
-        state = self._state
-        if state.processor is None:
-            return
-        delta = jump.delta.nanoseconds
-        threshold = self._configuration.current.options['time.jump_threshold']
-        now = self.get_clock().now().nanoseconds
-        if state.processor.timeline.clock_jumped(now - delta, now, threshold):
-            self._frames.report_jump(f'the clock jumped by {delta / 1e9:.3f} s')
 
     def _watch(self) -> None:
         """Run the checks; a dead worker ends the process after the diagnostics reported it."""

@@ -24,12 +24,11 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.cli.defaults import with_default_models
-from persontrack_ros.cli.files import read_by
+from persontrack_ros.cli.files import check_outputs, read_by
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.cli.sample_video import sample_video_with_progress
 from persontrack_ros.core.base.errors import OutputError, PersontrackError
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
-from persontrack_ros.core.base.output import check_outputs
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.media.encodings import image_to_bgr
