@@ -65,7 +65,6 @@ def files(tmp_path):
         ('detect missing.mp4 out.npz', 'no such video'),
         ('evaluate --ground-truth nowhere', 'cannot read the MOTChallenge file'),
         ('evaluate --ground-truth a b --video a', '2 sequences but 1'),
-        ('evaluate --ground-truth a --results a --video a', 'is for --plot'),
     ],
 )
 def test_errors_are_one_line_and_code_2(

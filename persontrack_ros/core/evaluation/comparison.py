@@ -91,12 +91,13 @@ def compare(a: TrackedFrames, b: TrackedFrames, tolerance: float) -> tuple[list[
     keys: list[tuple[int, Optional[int]]]
     if a.stamps and b.stamps:
         known = {stamp: number for side in (b, a) for number, stamp in side.stamps.items()}
-        keys = [(number, stamp) for stamp, number in sorted(known.items())]
+        order = sorted(known)
+        keys = [(known[stamp], stamp) for stamp in order]
         first, second = (
             {side.stamps[number]: boxes for number, boxes in side.frames.items()}
             for side in (a, b)
         )
-        pairs = [(first.get(stamp), second.get(stamp)) for _, stamp in keys]
+        pairs = [(first.get(stamp), second.get(stamp)) for stamp in order]
     else:
         # A file of tracks has no line for a frame without tracks.
         stamps = {**b.stamps, **a.stamps}
