@@ -44,14 +44,13 @@ def machine() -> dict[str, Any]:
 
 def inference(settings: Settings) -> str:
     """
-    Return the device of the detector, and its number format.
+    Return the device of the detector.
 
     :raises ModelError: if it cannot be used.
     """
     if settings.detector.model == NONE:
         return NONE
-    detector = Detector(settings.detector, Runtime(settings.inference))
-    return f'{detector.device}, {detector.number_format}'
+    return Detector(settings.detector, Runtime(settings.inference)).device
 
 
 def as_text(results: Results) -> str:
