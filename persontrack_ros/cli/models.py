@@ -68,11 +68,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_precision(action)
     action.set_defaults(execute=verify)
 
-    action = actions.add_parser('path', help='print the file of a model')
-    action.add_argument('name', metavar='NAME')
-    _add_precision(action)
-    action.set_defaults(execute=show_path)
-
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -97,7 +92,8 @@ def _show(entry: Entry) -> None:
         path = _installed(entry, precision)
         state = str(path.parent) if path else 'not installed'
         if precision in entry.releases:
-            size = f'{entry.releases[precision][0].size / 1e6:.1f} MB'
+            files = entry.releases[precision][0].files.values()
+            size = f'{sum(facts.size for facts in files) / 1e6:.1f} MB'
         elif path:
             size = 'made here'
         else:
@@ -157,13 +153,6 @@ def verify(options: argparse.Namespace) -> int:
             state = f'BAD: {error}'
         print(f'{entry.name} {precision}: {state} ({folder})')
     return 0 if good else 1
-
-
-def show_path(options: argparse.Namespace) -> int:
-    """Run ``models path``."""
-    precision = options.precision or default_precision(find_entry(options.name))
-    print(find_model(options.name, precision))
-    return 0
 
 
 def _installed(entry: Entry, precision: str) -> Optional[Path]:

@@ -34,6 +34,8 @@ class Detector:
     Threads may share a detector; they wait for each other.
 
     :ivar size: height and width of the model's input.
+    :ivar device: the device of the model.
+    :ivar own_score_threshold: the score threshold of the model.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Detector:
         self._model, self._profile = runtime.load(
             self._path, DetectorProfile, settings.device, pipelined
         )
+        self.device = self._model.device
+        self.own_score_threshold = self._profile.score_threshold
         self.size = (self._model.images.shape[1], self._model.images.shape[2])
         self._fit = Fit(self._profile.fit, (0, 0), self.size)
         self._lock = threading.Lock()
@@ -81,21 +85,6 @@ class Detector:
                 'see docs/models.md'
             )
         self.set_score_threshold(settings.score_threshold)
-
-    @property
-    def device(self) -> str:
-        """The device of the model."""
-        return self._model.device
-
-    @property
-    def number_format(self) -> str:
-        """The number format of the model on its device, as f32."""
-        return self._model.number_format
-
-    @property
-    def own_score_threshold(self) -> float:
-        """The score threshold of the model."""
-        return self._profile.score_threshold
 
     def set_score_threshold(self, threshold: float) -> None:
         """Set the score threshold; 0 uses that of the model."""

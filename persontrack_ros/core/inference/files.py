@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -27,17 +26,6 @@ def installation_directory() -> Path:
     return cache_directory() / 'models'
 
 
-def search_path() -> list[Path]:
-    """Return the directories of models, in the order of the search."""
-    named = os.environ.get(SEARCH_VARIABLE, '').split(os.pathsep)
-    return [Path(entry).expanduser() for entry in named if entry] + [installation_directory()]
-
-
-def is_path(model: str) -> bool:
-    """Return whether a text is the path of a model instead of its name."""
-    return '/' in model or model.endswith((*SUFFIXES, _EXPORTED))
-
-
 def find_model(model: str, precision: str) -> Path:
     """
     Find the file to load.
@@ -46,17 +34,27 @@ def find_model(model: str, precision: str) -> Path:
     :param precision: folder of the weights, for example FP16; not used with a path.
     :raises ModelError: if there is no such file; with advice.
     """
-    if is_path(model):
+    if '/' in model or model.endswith((*SUFFIXES, _EXPORTED)):
         path = Path(model).expanduser()
         if not path.exists():
             raise ModelError(f'no model file {path}')
-        return _file_in(path) if path.is_dir() else path
+        # A SavedModel is a folder itself.
+        if path.is_file() or (path / 'saved_model.pb').is_file():
+            return path
+        files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+        if len(files) != 1:
+            names = ', '.join(file.name for file in files) or 'none'
+            raise ModelError(
+                f'{path} is no folder of one model ({", ".join(SUFFIXES)}); it has {names}'
+            )
+        return files[0]
     entry = catalogue().get(model)
     if entry:
         precision = published_precision(entry, precision)
+    named = filter(None, os.environ.get(SEARCH_VARIABLE, '').split(os.pathsep))
     folders = [
         directory / publisher / model / precision
-        for directory in search_path()
+        for directory in (*(Path(each).expanduser() for each in named), installation_directory())
         for publisher in ('intel', '')
     ]
     for folder in folders:
@@ -76,19 +74,6 @@ def find_model(model: str, precision: str) -> Path:
         f'the model {model} ({precision}) is not installed. Run "{command}", or set '
         f'{SEARCH_VARIABLE} to a directory that has it. {looked}'
     )
-
-
-def _file_in(folder: Path) -> Path:
-    """Return the model of an exported folder; a SavedModel is a folder itself."""
-    if (folder / 'saved_model.pb').is_file():
-        return folder
-    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
-    if len(files) != 1:
-        names = ', '.join(file.name for file in files) or 'none'
-        raise ModelError(
-            f'{folder} is no folder of one model ({", ".join(SUFFIXES)}); it has {names}'
-        )
-    return files[0]
 
 
 def check_contents(path: Path) -> str:
@@ -120,25 +105,25 @@ def check_contents(path: Path) -> str:
             )
         digest.update(content)
     entry = catalogue().get(path.stem)
-    if entry and path.parent.parent.name == entry.name:
-        releases = entry.releases.get(path.parent.name, ())
-        if any(_is_from(contents, release) for release in releases):
-            try:
-                check_release(contents, releases)
-            except ModelError as error:
-                raise ModelError(
-                    f'{path.parent}: {error}. Run "persontrack models download {entry.name} '
-                    f'--precision {path.parent.name}", or give a changed model another name'
-                ) from error
-    return digest.hexdigest()
-
-
-def _is_from(contents: Mapping[str, bytes], release: Release) -> bool:
-    """Return whether files look like a release; there are others than those in the catalogue."""
-    files = [(contents[name], facts) for name, facts in release.files.items()]
-    return all(len(content) == facts.size for content, facts in files) or any(
-        facts.match(content) for content, facts in files
+    releases = entry.releases.get(path.parent.name, ()) if entry else ()
+    # There are other releases than those in the catalogue, and changed models.
+    published = path.parent.parent.name == path.stem and any(
+        contents.keys() == release.files.keys()
+        and (
+            all(len(contents[name]) == facts.size for name, facts in release.files.items())
+            or any(facts.match(contents[name]) for name, facts in release.files.items())
+        )
+        for release in releases
     )
+    if published:
+        try:
+            check_release(contents, releases)
+        except ModelError as error:
+            raise ModelError(
+                f'{path.parent}: {error}. Run "persontrack models download {path.stem} '
+                f'--precision {path.parent.name}", or give a changed model another name'
+            ) from error
+    return digest.hexdigest()
 
 
 def find_entry(model: str) -> Entry:
@@ -154,12 +139,9 @@ def find_entry(model: str) -> Entry:
 
 
 def _unknown(model: str) -> str:
-    near = difflib.get_close_matches(model, catalogue(), n=1)
     return (
-        f'there is no model called {model}'
-        + (f'; did you mean {near[0]}?' if near else ';')
-        + ' "persontrack models list" shows those with a name; others are given by the path of '
-        f'their file ({", ".join(SUFFIXES)})'
+        f'there is no model called {model}: "persontrack models list" shows those with a name; '
+        f'others are given by the path of their file ({", ".join(SUFFIXES)})'
     )
 
 

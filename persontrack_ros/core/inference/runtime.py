@@ -200,11 +200,6 @@ class InferenceModel:
         # AUTO writes a device that only helps at the start in brackets.
         self.device = ', '.join(compiled.get_property('EXECUTION_DEVICES')).strip('()')
 
-    @property
-    def number_format(self) -> str:
-        """The number format of most of the model, as f32 or bf16."""
-        return str(self._compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name())
-
     def team(self, times: int = 1) -> list[InferenceModel]:
         """
         Return this model and copies of it, as many as can usefully work in parallel.
@@ -272,25 +267,22 @@ def _set_constants(model: ov.Model, width: int, height: int) -> None:
     """
     for parameter in model.get_parameters():
         shape = parameter.get_partial_shape()
-        values: Optional[NDArray[Any]] = None
-        if SIZES in parameter.output(0).names and shape.compatible(ov.PartialShape([1, 2])):
+        names = parameter.output(0).names
+        if SIZES in names and shape.compatible(ov.PartialShape([1, 2])):
             values = np.array([[width, height]])
-        elif MASK in parameter.output(0).names and shape.rank == ov.Dimension(3):
+        elif MASK in names and shape.rank == ov.Dimension(3):
             sides = zip(list(shape)[1:], (height, width))
             values = np.ones([1, *(n if s.is_dynamic else s.get_length() for s, n in sides)])
-        if values is not None:
-            kind = parameter.get_element_type().to_dtype()
-            constant = ov.opset13.constant(values.astype(kind))
-            parameter.output(0).replace(constant.output(0))
-            model.remove_parameter(parameter)
+        else:
+            continue
+        values = values.astype(parameter.get_element_type().to_dtype())
+        parameter.output(0).replace(ov.opset13.constant(values).output(0))
+        model.remove_parameter(parameter)
 
 
 def _reason(error: Exception) -> str:
     """Return the informative line of an OpenVINO error; the first lines name source files."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    telling = [
-        line
-        for line in lines
-        if line and not line.startswith(('Exception from', 'Check ', 'src/', '['))
-    ]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    sources = ('Exception from', 'Check ', 'src/', '[')
+    telling = [line for line in lines if not line.startswith(sources)]
     return (telling or lines or ['unknown error'])[-1]

@@ -60,10 +60,8 @@ def _as_bytes(image: NDArray[Any], name: str) -> NDArray[np.uint8]:
         return np.rint(np.multiply(image, 255, dtype=np.float32)).astype(np.uint8)
     if image.dtype in ('<u2', '>u2') and not 0 < most < _LEAST_OF_16_BITS:
         return (image >> 8).astype(np.uint8)
-    hint = ''
-    if image.dtype.kind in 'iuf':
-        hint = (
-            f' with values from {least} to {most}; white is 1 in floating point and 65535 in '
-            f'uint16. Where it is another, scale to 0 to 255 and give {name}.astype("uint8")'
-        )
-    raise ImageError(f'{name} has the type {image.dtype}{hint or f"; {_EXPECTED}"}')
+    values = f' with values from {least} to {most}' if image.dtype.kind in 'iuf' else ''
+    raise ImageError(
+        f'{name} has the type {image.dtype}{values}; expected uint8, uint16 with white 65535, or '
+        f'floating point with white 1. Else scale to 0 to 255 and give {name}.astype("uint8")'
+    )

@@ -61,11 +61,24 @@ class Media(Reader):
         :param location: path, or URL of any protocol that FFmpeg knows.
         :raises SourceError: if it cannot be read, or holds no video.
         """
-        self._location = location
         self._name = without_passwords(location)
         self._remote = '://' in location
-        self._connect(location)
-        stream = self._stream
+        # Over UDP, the first router that is busy costs an image.
+        options = {'rtsp_transport': 'tcp'} if location.startswith('rtsp') else {}
+        # Else FFmpeg takes a step back, as between .ts files put together, for one of 26 hours on.
+        options['correct_ts_overflow'] = '0'
+        try:
+            self._container = av.open(location, options=options, timeout=TIMEOUT, **_LENIENT)
+        except (av.error.FFmpegError, ValueError) as error:
+            # Not from the error, which a traceback would show with the password.
+            raise SourceError(f'cannot decode the video {self._name}: {_reason(error)}') from None
+        stream = self._container.streams.best('video')
+        if not isinstance(stream, VideoStream):
+            self._container.close()
+            raise SourceError(f'there is no video in {self._name}')
+        self._stream = stream
+        # On several threads; without it only decoders use them that split images into slices.
+        stream.thread_type = 'AUTO'
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         # Raw streams report absurd rates.
         self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else 0.0
@@ -83,24 +96,6 @@ class Media(Reader):
         self._end = 0.0
         self._gaps = [1 / self.rate if self.rate else 0.0] * 2
         self._problem = ''
-
-    def _connect(self, location: str) -> None:
-        # Over UDP, the first router that is busy costs an image.
-        options = {'rtsp_transport': 'tcp'} if location.startswith('rtsp') else {}
-        # Else FFmpeg takes a step back, as between .ts files put together, for one of 26 hours on.
-        options['correct_ts_overflow'] = '0'
-        try:
-            self._container = av.open(location, options=options, timeout=TIMEOUT, **_LENIENT)
-        except (av.error.FFmpegError, ValueError) as error:
-            # Not from the error, which a traceback would show with the password.
-            raise SourceError(f'cannot decode the video {self._name}: {_reason(error)}') from None
-        stream = self._container.streams.best('video')
-        if not isinstance(stream, VideoStream):
-            self._container.close()
-            raise SourceError(f'there is no video in {self._name}')
-        self._stream = stream
-        # On several threads; without it only decoders use them that split images into slices.
-        stream.thread_type = 'AUTO'
 
     def __iter__(self) -> Iterator[Image]:
         """

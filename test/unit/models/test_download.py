@@ -16,6 +16,8 @@ import pytest
 
 from persontrack_ros.cli.commands import main
 from persontrack_ros.core.base import fetching
+from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.inference.files import find_model
 
 DETECTOR = 'person-detection-0202'
 REID = 'person-reidentification-retail-0287'
@@ -122,8 +124,7 @@ def test_the_defaults_are_installed_and_verified(
     assert len(lines) == 2
     assert f'{DETECTOR} FP16: ok, release 2021.4' in lines[0]
     assert f'{REID} FP16: ok, release 2023.0' in lines[1]
-    assert main(['models', 'path', DETECTOR]) == 0
-    path = Path(capsys.readouterr().out.strip())
+    path = cache / DETECTOR / 'FP16' / f'{DETECTOR}.xml'
     assert path.read_bytes() == (models / f'intel/{DETECTOR}/FP16/{DETECTOR}.xml').read_bytes()
     assert main(['models', 'list']) == 0
     assert f'FP16          3.9 MB  {path.parent}' in capsys.readouterr().out
@@ -269,12 +270,19 @@ def test_a_damaged_model_is_found_and_replaced(
     assert main(['models', 'verify', DETECTOR]) == 0
 
 
-def test_a_missing_model_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    line = error_of(capsys, 'path', DETECTOR)
-    assert f'Run "persontrack models download {DETECTOR}"' in line
-    line = error_of(capsys, 'path', DETECTOR, '--precision', 'FP32')
-    assert f'"persontrack models download {DETECTOR} --precision FP32"' in line
+@pytest.mark.parametrize(
+    ('precision', 'command'),
+    [
+        ('FP16', f'persontrack models download {DETECTOR}"'),
+        ('FP32', f'persontrack models download {DETECTOR} --precision FP32"'),
+        ('INT8', f'examples/quantize.py {DETECTOR} --calibration VIDEO"'),
+    ],
+)
+def test_a_missing_model_names_the_command(precision: str, command: str) -> None:
+    with pytest.raises(ModelError, match=f'Run "{command}'):
+        find_model(DETECTOR, precision)
 
 
 def test_a_name_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert f'did you mean {DETECTOR}?' in error_of(capsys, 'download', 'person-detektion-0202')
+    line = error_of(capsys, 'download', 'person-detektion-0202')
+    assert 'there is no model called person-detektion-0202' in line

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.cli.commands import main
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.config.settings import (
     DetectorSettings,
@@ -19,6 +18,7 @@ from persontrack_ros.core.config.settings import (
 )
 from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.embedder import ModelEmbedder
+from persontrack_ros.core.inference.files import find_model
 from persontrack_ros.core.inference.runtime import Runtime
 
 EXAMPLES = Path(__file__).resolve().parents[3] / 'examples'
@@ -73,8 +73,7 @@ def test_a_reid_model_is_quantized_and_found(
     assert code == 0
     assert 'agreement with the original, on ' in capsys.readouterr().out
     assert path.is_file()
-    assert main(['models', 'path', name, '--precision', 'INT8']) == 0
-    assert capsys.readouterr().out.strip() == str(path)
+    assert find_model(name, 'INT8') == path
     ModelEmbedder(ReidSettings(model=str(path), device='CPU'), Runtime())
 
 
