@@ -68,11 +68,13 @@ def execute(options: argparse.Namespace) -> int:
     # Check this before the long measurement.
     VideoSource(video).close()
     settings = with_default_models(settings_from(options))
+    if settings.detector.model == NONE:
+        raise SettingsError('detector.model is none: there is nothing to measure')
     results: dict[str, Any] = {
         'machine': machine(),
         'video': video,
         'settings': settings.values(),
-        'inference': _inference(settings),
+        'device': Detector(settings.detector, Runtime(settings.inference)).device,
     }
     if 'pipeline' in wanted:
         results['pipeline'] = measure_pipeline(video, settings, _FRAMES)
@@ -82,14 +84,6 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         write_file(options.json, json.dumps(results, indent=2).encode() + b'\n')
     return 0
-
-
-def _inference(settings: Settings) -> str:
-    """Return the device of the detector, and the instructions of most of its convolutions."""
-    if settings.detector.model == NONE:
-        raise SettingsError('detector.model is none: there is nothing to measure')
-    detector = Detector(settings.detector, Runtime(settings.inference))
-    return f'{detector.device}, {detector.instructions}'
 
 
 def _measure_node(video: str, settings: Settings) -> dict[str, Any]:
@@ -107,7 +101,7 @@ def _as_text(results: Mapping[str, Any]) -> str:
     """Return the tables of all parts that were run."""
     about = results['machine']
     lines = [
-        f'{about["processor"]}, {about["cores"]} cores, inference with {results["inference"]}; '
+        f'{about["processor"]}, {about["cores"]} cores, inference on {results["device"]}; '
         f'OpenVINO {about["openvino"]}, Python {about["python"]}'
     ]
     if 'pipeline' in results:

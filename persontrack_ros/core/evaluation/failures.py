@@ -45,4 +45,4 @@ def plot(persons: Mapping[int, Mapping[int, int]], title: str, path: Path) -> No
     axes.set_ylabel('person of the ground truth')
     axes.set_title(title)
     with OutputFile(path) as file:
-        figure.savefig(file, format='png')  # type: ignore[arg-type]
+        figure.savefig(file, format='png')

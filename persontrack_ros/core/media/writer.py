@@ -95,15 +95,11 @@ class VideoWriter(AbstractContextManager['VideoWriter']):
     def __exit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
         """Complete the file, or remove it after an error."""
         try:
-            if self._container is not None:
+            # After an error there is nothing to complete, and FFmpeg may crash.
+            if kind is None and self._container is not None:
                 with self._errors():
                     self._container.mux(self._stream.encode(None))
                     self._container.close()
-                if kind is None:
-                    self._file.commit()
-        except OutputError:
-            # Of what failed before, it would fail here again.
-            if kind is None:
-                raise
+                self._file.commit()
         finally:
             self._file.discard()
