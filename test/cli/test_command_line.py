@@ -55,7 +55,7 @@ def crops(persons, video, tmp_path_factory):
 def test_two_runs_give_identical_files(persontrack, video, vtest_tracks, tmp_path):
     """The whole video in one run, and its beginning in another one."""
     path = tmp_path / 'tracks.txt'
-    done = persontrack('run', video, '--max-frames', FRAMES, '--mot-output', path)
+    done = persontrack('run', video, '--online', '--max-frames', FRAMES, '--mot-output', path)
     assert done.returncode == 0
     expected = lines_until(vtest_tracks, FRAMES)
     assert len(expected) > 100
@@ -66,7 +66,7 @@ def test_two_runs_give_identical_files(persontrack, video, vtest_tracks, tmp_pat
 
 def test_annotated_video(persontrack, video, tmp_path):
     path = tmp_path / 'out put.mp4'
-    done = persontrack('run', video, '--max-frames', 12, '--output', path)
+    done = persontrack('run', video, '--online', '--max-frames', 12, '--output', path)
     assert done.returncode == 0, done.stderr
     with VideoSource(str(path)) as written, VideoSource(str(video)) as source:
         assert written.rate == pytest.approx(source.rate)
@@ -82,9 +82,9 @@ def test_annotated_video(persontrack, video, tmp_path):
 def test_skip_frames(persontrack, video, tmp_path):
     """Frames are counted from 1 over those that are processed; what is skipped is not tracked."""
     path, later = tmp_path / 'tracks.txt', tmp_path / 'later.txt'
-    persontrack('run', video, '--max-frames', 5, '--mot-output', path)
+    persontrack('run', video, '--online', '--max-frames', 5, '--mot-output', path)
     done = persontrack(
-        'run', video, '--skip-frames', 100, '--max-frames', 5, '--mot-output', later
+        'run', video, '--online', '--skip-frames', 100, '--max-frames', 5, '--mot-output', later
     )
     assert done.returncode == 0
     rows = read_mot(later)
@@ -98,7 +98,7 @@ def test_flip(persontrack, video, tmp_path):
     rows = []
     for options in ([], ['--flip']):
         path = tmp_path / f'tracks{len(rows)}.txt'
-        persontrack('run', video, '--max-frames', 10, '--mot-output', path, *options)
+        persontrack('run', video, '--online', '--max-frames', 10, '--mot-output', path, *options)
         boxes = read_mot(path)
         rows.append(boxes[boxes[:, 0] == 10, 2:6])
     plain, mirrored = rows
@@ -112,7 +112,9 @@ def test_params(persontrack, video, tmp_path):
     params = tmp_path / 'params.yaml'
     params.write_text('/**: {ros__parameters: {detector: {score_threshold: 1.0}}}')
     path = tmp_path / 'tracks.txt'
-    done = persontrack('run', video, '--max-frames', 5, '--mot-output', path, '--params', params)
+    done = persontrack(
+        'run', video, '--online', '--max-frames', 5, '--mot-output', path, '--params', params
+    )
     assert done.returncode == 0
     assert path.read_text() == ''
     assert '0 ids' in done.stdout
@@ -122,7 +124,9 @@ def test_params(persontrack, video, tmp_path):
 def test_the_parameters_of_the_node_are_the_defaults(persontrack, video, vtest_tracks, tmp_path):
     params = Path(__file__).resolve().parents[2] / 'config' / 'persontrack.yaml'
     path = tmp_path / 'tracks.txt'
-    persontrack('run', video, '--max-frames', 10, '--mot-output', path, '--params', params)
+    persontrack(
+        'run', video, '--online', '--max-frames', 10, '--mot-output', path, '--params', params
+    )
     assert path.read_text().splitlines() == lines_until(vtest_tracks, 10)
 
 
@@ -135,7 +139,7 @@ def test_a_folder_of_images(persontrack, video, vtest_tracks, tmp_path):
         for frame in source:
             cv2.imwrite(str(folder / f'{frame.number}.png'), frame.image)
     path = tmp_path / 'tracks.txt'
-    done = persontrack('run', folder, '--mot-output', path)
+    done = persontrack('run', folder, '--online', '--mot-output', path)
     assert done.returncode == 0
     assert path.read_text().splitlines() == lines_until(vtest_tracks, 11)
 
@@ -147,7 +151,7 @@ def test_a_folder_of_images(persontrack, video, vtest_tracks, tmp_path):
 def test_a_signal_leaves_complete_files(video, models, vtest_tracks, tmp_path, number, after):
     tracks, annotated = tmp_path / 'tracks.txt', tmp_path / 'out.mp4'
     process = subprocess.Popen(
-        [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video)]
+        [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video), '--online']
         + ['--mot-output', str(tracks), '--output', str(annotated)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -183,16 +187,16 @@ def test_a_video_that_was_cut_off(persontrack, video, vtest_tracks, tmp_path):
     """What is there is tracked and kept, and the exit code tells that it is not all."""
     cut, tracks, annotated = (tmp_path / name for name in ('cut.avi', 'tracks.txt', 'out.mp4'))
     cut.write_bytes(video.read_bytes()[:500_000])
-    for offline in ([], ['--offline']):
+    for online in (['--online'], []):
         outputs = ('--mot-output', tracks, '--output', annotated)
-        done = persontrack('run', cut, *outputs, *offline)
+        done = persontrack('run', cut, *outputs, *online)
         assert done.returncode == 2
         frames = int(re.search(r'^(\d+) frames', done.stdout, re.M)[1])
         assert 20 < frames < 100
         error = f'persontrack: error: {cut} is damaged: '
         assert done.stderr.splitlines()[-1].startswith(error)
         assert f'after {frames + 1} of 795 images' in done.stderr
-        if not offline:
+        if online:
             assert tracks.read_text().splitlines() == lines_until(vtest_tracks, frames)
         with VideoSource(str(annotated)) as written:
             assert len(list(written)) == frames
@@ -251,7 +255,7 @@ def test_standard_output_on_a_full_disk():
 def test_ctrl_c_while_starting(video, models, tmp_path, moment):
     """While modules are imported or models compiled, there is no result; but no traceback."""
     process = subprocess.Popen(
-        [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video)],
+        [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video), '--online'],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding='utf-8',
@@ -311,7 +315,7 @@ def test_compare_takes_the_limit_of_the_model(persontrack, crops, model, limit):
 @pytest.mark.slow
 def test_show_without_a_display(persontrack, video):
     environment = {'DISPLAY': '', 'WAYLAND_DISPLAY': '', 'QT_QPA_PLATFORM': ''}
-    done = persontrack('run', video, '--max-frames', 1, '--show', **environment)
+    done = persontrack('run', video, '--online', '--max-frames', 1, '--show', **environment)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith('persontrack: error: cannot open a window')
     assert 'Traceback' not in done.stderr

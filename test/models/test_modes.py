@@ -290,7 +290,15 @@ def start(data, models, persontrack, tmp_path):
     def run(cache_dir):
         output = tmp_path / 'tracks.txt'
         done = persontrack(
-            *('run', data('videos/vtest.avi'), '--max-frames', 8, '--mot-output', output),
+            *(
+                'run',
+                data('videos/vtest.avi'),
+                '--online',
+                '--max-frames',
+                8,
+                '--mot-output',
+                output,
+            ),
             *('--set', f'inference.cache_dir={cache_dir}'),
             XDG_CACHE_HOME=str(tmp_path / 'cache'),
         )
