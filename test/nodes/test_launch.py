@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from node_runs import Process
 from sensor_msgs.msg import Image
 from stand_ins import INCLUDING, LAUNCH
 
@@ -62,7 +63,7 @@ def prefix(isolation, tmp_path_factory):
 
 
 @pytest.fixture
-def launch(own_graph, prefix, monkeypatch, start_process):
+def launch(own_graph, prefix, monkeypatch):
     """Return a function that launches a file; everything is ended with the test."""
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(prefix), prepend=':')
     launched = []
@@ -70,7 +71,7 @@ def launch(own_graph, prefix, monkeypatch, start_process):
     def start(name, *arguments):
         file = prefix / 'share/persontrack_ros/launch' / f'{name}.launch.py'
         file = file if file.exists() else name
-        launched.append(start_process([sys.executable, '-c', LAUNCH, str(file), *arguments]))
+        launched.append(Process([sys.executable, '-c', LAUNCH, str(file), *arguments]))
         return launched[-1]
 
     yield start
@@ -110,7 +111,9 @@ def end(process):
 
 
 def test_the_parameter_file_decides_what_no_argument_does(launch, peer_of, params_file):
-    process = launch('persontrack', 'namespace:=robot', 'image:=/lens/picture', params_file)
+    # The last two are launch's own.
+    own = ('sigterm_timeout:=60', 'emulate_tty:=true')
+    process = launch('persontrack', 'namespace:=robot', 'image:=/lens/picture', params_file, *own)
     peer = peer_of('/robot')
     assert peer.state() == 'unconfigured'
     assert peer.get('tracker.n_init') == 1
@@ -181,7 +184,8 @@ def test_a_video(models, launch, peer_of, params_file, data):
     end(process)
 
 
-def test_several_cameras(models, launch, peer_of, params_file, pictures, to_message):
+def test_several_cameras(models, launch, rviz, peer_of, params_file, pictures, to_message):
+    """Each has its own window, where these are wanted."""
     process = launch(
         'cameras',
         'cameras:=front rear',
@@ -189,9 +193,11 @@ def test_several_cameras(models, launch, peer_of, params_file, pictures, to_mess
         'image:=color/picture',
         'autostart:=true',
         'log_level:=debug',
+        'rviz:=true',
         params_file,
     )
     for camera in ('front', 'rear'):
+        process.wait_for(rf'rviz2 was started with .*-t {{NAMESPACE}} .*__ns:=/robot/{camera}')
         peer = peer_of(f'/robot/{camera}')
         topic = f'/robot/{camera}/color/picture'
         peer.images = peer.node.create_publisher(Image, topic, 1)
@@ -201,41 +207,31 @@ def test_several_cameras(models, launch, peer_of, params_file, pictures, to_mess
         assert tracks.detections
         assert peer.get('tracker.n_init') == 1
         process.wait_for(rf'\[DEBUG\] .*\[robot.{camera}.person_tracker\]: frame')
-    end(process)
 
 
-def test_a_window_for_each_camera(launch, rviz, peer_of, params_file):
-    process = launch('cameras', 'cameras:=front rear', 'rviz:=true', params_file)
-    for camera in ('front', 'rear'):
-        process.wait_for(rf'rviz2 was started with .*-t {{NAMESPACE}} .*__ns:=/{camera}')
-        assert peer_of(f'/{camera}').state() == 'unconfigured'
-
-
-@pytest.mark.parametrize('has_file', [False, True])
-def test_what_an_including_file_sets(launch, peer_of, prefix, tmp_path, params_file, has_file):
+@pytest.mark.parametrize('kind', ['file', 'no file', 'video'])
+def test_what_an_including_file_sets(launch, peer_of, prefix, tmp_path, params_file, data, kind):
     """Its parameters hold where no file says otherwise; its own arguments do no harm."""
     path = Path(params_file.partition(':=')[2])
     path.write_text(path.read_text() + '    detector: {interval: 2}\n')
-    arguments = {'autostart': 'false', **({'params_file': str(path)} if has_file else {})}
-    file = prefix / 'share/persontrack_ros/launch/persontrack.launch.py'
-    (tmp_path / 'robot.launch.py').write_text(INCLUDING.format(file=file, arguments=arguments))
+    arguments = {'autostart': 'false', **({'params_file': str(path)} if kind == 'file' else {})}
+    name = 'persontrack'
+    if kind == 'video':
+        name = 'video'
+        arguments |= {'source': str(data('videos/vtest.avi')), 'log_level': 'debug'}
+    file = prefix / f'share/persontrack_ros/launch/{name}.launch.py'
+    text = INCLUDING.format(file=file, arguments=arguments)
+    if kind == 'video':
+        text = text.replace('detector.interval', 'max_frames')
+    (tmp_path / 'robot.launch.py').write_text(text)
     process = launch(str(tmp_path / 'robot.launch.py'), 'robot:=r3')
     peer = peer_of('/fleet/robot')
-    assert peer.get('detector.interval') == (2 if has_file else 3)
-    assert peer.get('tracker.max_age') == 70
-    end(process)
-
-
-def test_what_an_including_file_sets_for_the_publisher(launch, peer_of, prefix, tmp_path, data):
-    video = str(data('videos/vtest.avi'))
-    arguments = {'autostart': 'false', 'source': video, 'log_level': 'debug'}
-    file = prefix / 'share/persontrack_ros/launch/video.launch.py'
-    (tmp_path / 'robot.launch.py').write_text(
-        INCLUDING.format(file=file, arguments=arguments).replace('detector.interval', 'max_frames')
-    )
-    process = launch(str(tmp_path / 'robot.launch.py'))
-    process.wait_for('fleet.robot.video_publisher.: 3 images published')
-    assert peer_of('/fleet/robot').state() == 'unconfigured'
+    if kind == 'video':
+        process.wait_for('fleet.robot.video_publisher.: 3 images published')
+        assert peer.state() == 'unconfigured'
+    else:
+        assert peer.get('detector.interval') == (2 if kind == 'file' else 3)
+        assert peer.get('tracker.max_age') == 70
     end(process)
 
 
@@ -270,19 +266,13 @@ def test_large_images_get_through_unless_the_user_has_a_profile(
     ('name', 'argument', 'reason'),
     [
         ('persontrack', 'image_transport:=theora', 'image_transport.*theora.*valid'),
-        ('persontrack', 'autostart:=perhaps', 'autostart.*perhaps.*valid'),
         ('persontrack', 'params_file:=nowhere.yaml', "there is no file 'nowhere.yaml'"),
-        ('persontrack', 'params_file:=/', "there is no file '/'"),
         ('persontrack', 'source:=0', 'source: persontrack.launch.py has no such argument'),
         ('video', 'sorce:=0', 'sorce: video.launch.py has no such argument; it has source, '),
-        ('video', 'params_fle:=x', 'params_fle: .*it has .* params_file, '),
         ('video', 'rate:=fast', "rate: 'fast' is not a number"),
         ('video', 'width:=-1', 'width: -1 is not in the range 0 to 16384'),
-        ('video', 'stamps:=never', 'stamps.*never.*valid'),
         ('cameras', 'camra:=front', 'camra: .*it has cameras, '),
-        ('cameras', 'cameras:=front front', "cameras: 'front' is no valid namespace"),
         ('cameras', 'cameras:=front a/b', "cameras: 'a/b' is no valid namespace"),
-        ('cameras', 'cameras:=front rear__2', "cameras: 'rear__2' is no valid namespace"),
         ('cameras', 'cameras:= ', 'cameras is empty'),
     ],
 )
@@ -316,21 +306,16 @@ def test_all_end_with_a_node_that_is_killed(launch, peer, params_file, data, vic
     assert not any(Path(f'/proc/{pid}').exists() for pid in pids.values())
 
 
-@pytest.mark.parametrize('has_folder', [False, True])
-@pytest.mark.parametrize('name', ['persontrack', 'video'])
-def test_without_rviz_nothing_is_started(launch, prefix, monkeypatch, tmp_path, name, has_folder):
-    if has_folder:
-        install(tmp_path, 'rviz2/rviz2', RVIZ)
-        (tmp_path / 'lib/rviz2/rviz2').unlink()
+def test_without_rviz_nothing_is_started(launch, prefix, monkeypatch):
     # Launch looks for packages in these, and finds no rviz2 that this machine has.
-    monkeypatch.setenv('AMENT_PREFIX_PATH', f'{prefix}:{tmp_path}')
-    process = launch(name, 'rviz:=true')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(prefix))
+    process = launch('video', 'rviz:=true')
     assert process.wait() != 0
     assert re.search("'rviz2' not found", process.output), process.output
     assert 'process started' not in process.output
 
 
-def test_the_instructions_for_a_robot(models, own_graph, tmp_path, start_process, peer):
+def test_the_instructions_for_a_robot(models, own_graph, tmp_path, peer):
     """
     The commands of the README, in a workspace of their own.
 
@@ -356,7 +341,7 @@ def test_the_instructions_for_a_robot(models, own_graph, tmp_path, start_process
     # Not the checkout, but what is installed.
     path = [each for each in os.environ['PYTHONPATH'].split(':') if Path(each) != CHECKOUT]
     variables = [f'HOME={tmp_path}', f'PYTHONPATH={":".join(path)}']
-    process = start_process(['env', *variables, 'bash', '-exc', block])
+    process = Process(['env', *variables, 'bash', '-exc', block])
     try:
         process.wait_for('person-detection-0202 +.default')
         process.wait_for('tracking the persons in /camera/image_raw')
@@ -367,9 +352,3 @@ def test_the_instructions_for_a_robot(models, own_graph, tmp_path, start_process
         end(process)
     finally:
         process.end()
-
-
-def test_what_launch_itself_understands_is_no_mistake(launch, peer, params_file):
-    process = launch('persontrack', params_file, 'sigterm_timeout:=60', 'emulate_tty:=true')
-    assert peer.state() == 'unconfigured'
-    end(process)

@@ -22,9 +22,9 @@ from persontrack_ros.core.config.node_options import DECLARED
 
 
 @pytest.fixture(scope='module')
-def tracker(spawn_once):
+def tracker(start_once):
     """Return a node that needs neither models nor images."""
-    process = spawn_once('tracker_node', input='detections')
+    process = start_once('tracker_node', input='detections')
     process.wait_for('tracking the persons')
     return process
 
@@ -134,42 +134,27 @@ def test_names_that_cannot_be(peer, names):
     peer.call(ListParameters, 'list_parameters', prefixes=names, depth=3)
 
 
-NOTHING_AT_ALL = {
-    'set': (SetParameters, 'set_parameters', {}),
-    'read': (GetParameters, 'get_parameters', {}),
-    'described': (DescribeParameters, 'describe_parameters', {}),
-    'listed to an endless depth': (ListParameters, 'list_parameters', {'depth': 2**64 - 1}),
-}
+def test_no_parameters(peer):
+    for kind, name, fields in (
+        (SetParameters, 'set_parameters', {}),
+        (GetParameters, 'get_parameters', {}),
+        (DescribeParameters, 'describe_parameters', {}),
+        (ListParameters, 'list_parameters', {'depth': 2**64 - 1}),
+    ):
+        assert peer.call(kind, name, **fields) is not None
 
 
-@pytest.mark.parametrize('call', NOTHING_AT_ALL.values(), ids=NOTHING_AT_ALL)
-def test_no_parameters(peer, call):
-    kind, name, fields = call
-    assert peer.call(kind, name, **fields) is not None
-
-
-def test_values_that_contradict_each_other(peer):
-    result = peer.set(diagnostics__latency_warn=2.0, diagnostics__latency_error=1.0)
-    assert not result.successful
-    assert 'diagnostics.latency_error (1) must not be below' in result.reason
-
-
-TRANSITIONS = {
-    'that there is not': Transition(id=200),
-    'of no number': Transition(id=0),
-    'of a label that there is not': Transition(id=201, label='fly'),
-    'whose label is a megabyte long': Transition(id=202, label='x' * 1_000_000),
-    'to be configured, while active': Transition(id=Transition.TRANSITION_CONFIGURE),
-    'to be activated, while active': Transition(id=Transition.TRANSITION_ACTIVATE),
-    'to be cleaned up, while active': Transition(id=Transition.TRANSITION_CLEANUP),
-    'that only the node itself has': Transition(id=Transition.TRANSITION_ON_CONFIGURE_SUCCESS),
-    'of an error that there was not': Transition(id=Transition.TRANSITION_ON_ERROR_FAILURE),
-}
-
-
-@pytest.mark.parametrize('transition', TRANSITIONS.values(), ids=TRANSITIONS)
-def test_transitions_that_cannot_be(peer, transition):
-    assert not peer.call(ChangeState, 'change_state', transition=transition).success
+def test_transitions_that_cannot_be(peer):
+    """Unknown ones, ones of another state, and ones that only the node itself has."""
+    for number, label in (
+        *((0, ''), (200, ''), (201, 'fly'), (202, 'x' * 1_000_000)),
+        *((Transition.TRANSITION_CONFIGURE, ''), (Transition.TRANSITION_ACTIVATE, '')),
+        *((Transition.TRANSITION_CLEANUP, ''), (Transition.TRANSITION_ON_ERROR_FAILURE, '')),
+        (Transition.TRANSITION_ON_CONFIGURE_SUCCESS, ''),
+    ):
+        transition = Transition(id=number, label=label)
+        assert not peer.call(ChangeState, 'change_state', transition=transition).success
+        assert peer.state() == 'active'
 
 
 def all_at_once(peer):
@@ -191,52 +176,33 @@ def all_at_once(peer):
     return [each.result() for each in futures]
 
 
-def test_many_calls(peer):
-    for _ in range(10):
-        assert None not in all_at_once(peer)
+def changes(peer, *names):
+    """Request transitions without waiting for the first answer."""
+    client = peer.client(ChangeState, 'person_tracker/change_state')
+    identifiers = [getattr(Transition, f'TRANSITION_{name}') for name in names]
+    requests = [ChangeState.Request(transition=Transition(id=each)) for each in identifiers]
+    return [client.call_async(each) for each in requests]
 
 
 def test_calls_during_transitions(peer):
-    client = peer.client(ChangeState, 'person_tracker/change_state')
-    identifiers = [
-        Transition.TRANSITION_DEACTIVATE,
-        Transition.TRANSITION_CLEANUP,
-        Transition.TRANSITION_CONFIGURE,
-        Transition.TRANSITION_ACTIVATE,
-    ]
-    changes = [
-        client.call_async(ChangeState.Request(transition=Transition(id=each)))
-        for each in identifiers
-    ]
+    futures = changes(peer, 'DEACTIVATE', 'CLEANUP', 'CONFIGURE', 'ACTIVATE')
     assert None not in all_at_once(peer)
-    peer.until(lambda: all(each.done() for each in changes), 'all transitions')
-    assert all(each.result().success for each in changes)
+    peer.until(lambda: all(each.done() for each in futures), 'all transitions')
+    assert all(each.result().success for each in futures)
 
 
 def test_a_race(peer):
-    client = peer.client(ChangeState, 'person_tracker/change_state')
-
-    def race(identifier):
-        calls = [
-            client.call_async(ChangeState.Request(transition=Transition(id=identifier)))
-            for _ in range(10)
-        ]
-        peer.until(lambda: all(each.done() for each in calls), 'ten answers')
-        return sum(each.result().success for each in calls)
-
-    assert race(Transition.TRANSITION_DEACTIVATE) == 1
-    assert race(Transition.TRANSITION_ACTIVATE) == 1
+    for name in ('DEACTIVATE', 'ACTIVATE'):
+        futures = changes(peer, *[name] * 10)
+        peer.until(lambda futures=futures: all(each.done() for each in futures), 'ten answers')
+        assert sum(each.result().success for each in futures) == 1
 
 
-def test_who_does_not_wait(peer):
-    for _ in range(5):
+def test_clients_that_do_not_wait(peer):
+    for number in range(5):
         client = peer.node.create_client(Trigger, 'person_tracker/reset')
         peer.until(client.service_is_ready, 'service')
         client.call_async(Trigger.Request())
         peer.node.destroy_client(client)
+        assert peer.call(SetBool, 'enable', data=number % 2 == 0).success
     assert peer.call(Trigger, 'reset').success
-
-
-def test_pausing_again_and_again(peer):
-    for number in range(100):
-        assert peer.call(SetBool, 'enable', data=number % 2 == 1).success
