@@ -19,12 +19,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from node_runs import TIMEOUT, Start, starting
-from rcl_interfaces.srv import (
-    DescribeParameters,
-    GetParameters,
-    ListParameters,
-    SetParametersAtomically,
-)
+from rcl_interfaces.srv import GetParameters, SetParametersAtomically
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -209,12 +204,6 @@ class Peer:
     def get(self, name: str) -> Any:
         (value,) = self.call(GetParameters, 'get_parameters', names=[name]).values
         return rclpy.parameter.parameter_value_to_python(value)
-
-    def names(self) -> list[str]:
-        return list(self.call(ListParameters, 'list_parameters').result.names)
-
-    def describe(self, names: list[str]) -> Any:
-        return self.call(DescribeParameters, 'describe_parameters', names=names).descriptors
 
 
 class Diagnostics:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 
-import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import SetBool, Trigger
@@ -145,47 +143,3 @@ def test_overrides_of_every_topic(models, start, peer):
 
     for kind, policies in wanted.items():
         peer.until(lambda kind=kind, policies=policies: found(kind) == policies, f'all {kind}s')
-
-
-@pytest.mark.slow
-def test_diagnostic_updater_where_it_is_installed(models, spawn, peer, tmp_path, monkeypatch):
-    """With a stand-in that has the interface of diagnostic_updater, of which there is no wheel."""
-    (tmp_path / 'diagnostic_updater.py').write_text(UPDATER)
-    monkeypatch.setenv('PYTHONPATH', ':'.join([str(tmp_path), *sys.path]))
-    spawn('tracker_node', autostart=False)
-    status = peer.diagnostics()
-    status.until(OK, 'inactive')
-    assert status.name == 'stand-in person_tracker: tracking'
-    assert status.hardware_id == '/person_tracker'
-    assert status['processed'] == '0'
-
-
-UPDATER = """
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-
-class Status(DiagnosticStatus):
-    def summary(self, level, message):
-        self.level, self.message = level, message
-
-    def add(self, key, value):
-        self.values.append(KeyValue(key=key, value=value))
-
-class Updater:
-    def __init__(self, node, period=1.0):
-        self.node, self.period = node, period
-        self.publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
-        self.timer = node.create_timer(period, self.update)
-
-    def setHardwareID(self, hwid):
-        self.hwid = hwid
-
-    def add(self, name, task):
-        self.name, self.task = name, task
-
-    def update(self):
-        name = f'stand-in {self.node.get_name()}: {self.name}'
-        told = self.task(Status(name=name, hardware_id=self.hwid))
-        # A copy, as in the original: Humble converts no subclass of a message.
-        fields = {name: getattr(told, name) for name in told.get_fields_and_field_types()}
-        self.publisher.publish(DiagnosticArray(status=[DiagnosticStatus(**fields)]))
-"""

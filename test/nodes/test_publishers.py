@@ -99,29 +99,18 @@ def changed(image, change):
     return image
 
 
+# More of them are in test/unit/test_images.py.
 WRONG_IMAGES = [
-    {'width': 0},
-    {'height': 0},
     {'width': 0, 'height': 0, 'step': 0, 'data': array('B')},
-    {'width': MOST},
-    {'height': MOST},
     {'width': MOST, 'height': MOST},
     {'width': 193},
-    {'height': 145},
-    {'step': 0},
-    {'step': 575},
     {'step': MOST},
     {'data': array('B')},
-    cut(144 * 192),
     cut(-1),
     {'encoding': ''},
-    {'encoding': 'smell8'},
     {'encoding': 'x' * 1_000_000},
-    {'encoding': 'a\n\'"\x1b[31m'},
-    {'encoding': 'bgr8\u2713'},
+    {'encoding': 'a\n\'"\x1b[31m\u2713'},
     pixels('16UC1', np.uint16),
-    pixels('32FC1', np.float32),
-    {'encoding': 'bgra8'},
     {'encoding': 'bgr16'},
 ]
 
@@ -222,11 +211,6 @@ def stranger():
     rclpy.shutdown(context=context)
 
 
-def burst(peer, message):
-    for _ in range(300):
-        peer.images.publish(message)
-
-
 def another(peer, message, times=1, **quality):
     """Publish as another node does, that then leaves."""
     other = peer.node.create_publisher(Image, 'image_raw', QoSProfile(depth=1, **quality))
@@ -252,51 +236,38 @@ def of_another_type(peer, message):
 
 BEST_EFFORT = {'reliability': ReliabilityPolicy.BEST_EFFORT}
 LATCHED = {'durability': DurabilityPolicy.TRANSIENT_LOCAL}
-PUBLISHERS = {
-    'burst': burst,
-    'come and go': come_and_go,
-    'best effort': partial(another, times=20, **BEST_EFFORT),
-    'latched': partial(another, **LATCHED),
-    'another type': of_another_type,
-}
+ENDLESS_QUEUE = {'history': HistoryPolicy.KEEP_ALL, 'reliability': ReliabilityPolicy.RELIABLE}
 
 
-@pytest.mark.parametrize('publish', PUBLISHERS.values(), ids=PUBLISHERS)
+@pytest.mark.parametrize(
+    'publish',
+    [
+        partial(another, times=300),
+        come_and_go,
+        partial(another, times=20, **BEST_EFFORT),
+        partial(another, **LATCHED),
+        of_another_type,
+    ],
+    ids=['burst', 'come and go', 'best effort', 'latched', 'another type'],
+)
 def test_strange_publishers(scene, picture, publish):
     publish(scene.peer, picture())
 
 
-@pytest.mark.parametrize(
-    ('count', 'rounds', 'quality'),
-    [
-        (1, 10, {}),
-        # With a queue without end that nobody empties.
-        (
-            1,
-            1,
-            {'history': HistoryPolicy.KEEP_ALL, 'reliability': ReliabilityPolicy.RELIABLE},
-        ),
-        (8, 1, {}),
-        (1, 1, LATCHED),
-        (1, 1, BEST_EFFORT),
-    ],
-    ids=['come and go', 'never take', 'many', 'want the past', 'best effort'],
-)
-def test_strange_subscribers(scene, picture, count, rounds, quality):
-    """Subscribe to everything, and leave."""
+@pytest.mark.parametrize('quality', [{}, ENDLESS_QUEUE, LATCHED, BEST_EFFORT])
+def test_strange_subscribers(scene, picture, quality):
+    """Many subscribe to everything, take nothing, and leave, again and again."""
     node = scene.peer.node
     topics = {'tracks': Detection2DArray, 'track_info': String, 'annotated_image': Image}
-    profile = QoSProfile(**{'depth': 1, **quality})
-    for _ in range(rounds):
+    for _ in range(5):
         subscriptions = [
-            node.create_subscription(kind, name, lambda message: None, profile)
+            node.create_subscription(
+                kind, name, lambda message: None, QoSProfile(**{'depth': 1, **quality})
+            )
             for name, kind in topics.items()
-            for _ in range(count)
+            for _ in range(4)
         ]
-        if 'history' in quality:
-            time.sleep(0.3)
-        else:
-            scene.peer.spin_once()
+        time.sleep(0.1)
         for each in subscriptions:
             node.destroy_subscription(each)
     assert scene.track(picture()).header

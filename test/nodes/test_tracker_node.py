@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import DescribeParameters, ListParameters
 from sensor_msgs.msg import Image
 
 from persontrack_ros.core.base.geometry import as_boxes, iou
@@ -107,8 +108,11 @@ def test_parameters_are_described_with_type_and_range(peer):
         int: ParameterType.PARAMETER_INTEGER,
         float: ParameterType.PARAMETER_DOUBLE,
     }
-    assert set(declared) <= set(peer.names())
-    for descriptor in peer.describe(list(declared)):
+    listed = peer.call(ListParameters, 'list_parameters').result.names
+    assert set(declared) <= set(listed)
+    for descriptor in peer.call(
+        DescribeParameters, 'describe_parameters', names=list(declared)
+    ).descriptors:
         parameter = declared[descriptor.name]
         assert descriptor.description == parameter.description
         if parameter.type is not str:  # of texts, the type may change: 0 names a camera

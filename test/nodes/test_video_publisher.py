@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import logging
 import os
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,8 +27,6 @@ from persontrack_ros.ros.nodes.video_publisher import VideoPublisher
 from persontrack_ros.ros.process import NodeExecutor, spinning
 
 FRAMES = 6
-# Longer than any test.
-FOREVER = 3600
 RATE = 20.0
 
 
@@ -230,49 +226,25 @@ def test_interrupted(spawn, video, moment):
     assert process.wait() == 0
 
 
-def test_a_stream_that_stalls(camera, ffmpeg, tmp_path, capfd):
-    """Its images are published, the log says what is wrong, and Ctrl-C does not wait for it."""
-    video = tmp_path / 'video.ts'
-    ffmpeg('-f lavfi -i testsrc2=size=64x48:rate=25 -frames:v 200 -c:v mpeg2video {0}', video)
-    content = video.read_bytes()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        broken = False
-
-        def do_GET(self):
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(content)
-            if type(self).broken:
-                time.sleep(FOREVER)
-            type(self).broken = True
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-    server.daemon_threads = True
-    server.block_on_close = False
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    camera.play(source=f'http://127.0.0.1:{server.server_port}/live', until=250)
-    server.shutdown()
-    server.server_close()
-    (warning,) = [line for line in capfd.readouterr().err.splitlines() if '[WARN]' in line]
-    assert 'trying again in 1 s' in warning
-
-
 @pytest.mark.parametrize('kind', ['video', 'damaged folder', 'cut video'])
-def test_a_node_that_has_ended_gets_no_warnings(own_graph, data, tmp_path, video, folder, kind):
-    """A logger of the core must not keep its handler, also after an error."""
+def test_warnings_of_the_source(
+    own_graph, data, tmp_path, video, folder, kind, monkeypatch, capfd
+):
+    """They are in the node's log; a node that has ended, also by an error, gets none."""
     logger = logging.getLogger('persontrack_ros')
     before = list(logger.handlers)
     (Path(folder) / '3.png').write_bytes(b'no image')
     cut = tmp_path / 'cut.avi'
     cut.write_bytes(data('videos/vtest.avi').read_bytes()[:200_000])
     source = {'video': video, 'damaged folder': folder, 'cut video': str(cut)}[kind]
+    pause = VideoPublisher._pause
+    monkeypatch.setattr(
+        VideoPublisher, '_pause', lambda *given: logger.warning('broke off') or pause(*given)
+    )
     with publisher(source=source, rate=1000.0) as node:
         if kind == 'video':
             assert node.publish_all() == FRAMES
+            assert '[WARN]' in capfd.readouterr().err
         else:
             with pytest.raises(SourceError, match='3.png' if kind[0] == 'd' else 'is damaged'):
                 node.publish_all()
