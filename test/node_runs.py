@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 from unittest import mock
 
+import numpy as np
 import pytest
 import rclpy
 from builtin_interfaces.msg import Time
@@ -23,6 +24,7 @@ from rclpy.impl import rcutils_logger
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
@@ -248,6 +250,11 @@ def found(header: Header, *boxes: Sequence[float], class_id: str = 'person') -> 
         detection.results.append(result)
         message.detections.append(detection)
     return message
+
+
+def pixels(message: Image) -> np.ndarray:
+    """Return the pixels of a message, which has three colours."""
+    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
 
 
 def stamp(seconds: float) -> Time:

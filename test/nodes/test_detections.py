@@ -7,14 +7,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from node_runs import found
+from node_runs import found, pixels
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.base.geometry import as_boxes, iou
 from persontrack_ros.core.base.messages import message_to_tracks
-from persontrack_ros.ros.images import image_to_bgr
 
 
 def boxes(message):
@@ -160,7 +159,7 @@ def test_both_detectors(models, run, peer, pictures, to_message, tmp_path):
     feet = [left + wide / 2 for left, _, wide, _ in tracks.values()]
     assert len(feet) > 1
     assert min(feet) >= 384
-    drawn = image_to_bgr(peer.received(annotated, message.header))
+    drawn = pixels(peer.received(annotated, message.header))
     corner, original = drawn[571, 5].astype(int), pictures[2][571, 5].astype(int)
     assert np.abs(corner - (original // 2 + 64)).max() <= 1
     assert (drawn[60, 324] == 128).all()

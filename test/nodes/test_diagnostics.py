@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import ReliabilityPolicy
 from std_srvs.srv import SetBool, Trigger
 from vision_msgs.msg import Detection2DArray
 
@@ -97,27 +96,6 @@ def test_silence_with_and_without_a_publisher(models, start, peer, to_message, p
     assert process.output.count('nothing came over /image_raw') == 1
     peer.track(to_message(pictures[0]))
     peer.until(lambda: status.level == OK, 'normality')
-
-
-def test_quality_of_service_that_does_not_fit(start, peer):
-    """Both at the input, whose publisher is the weaker one, and at the output, with two nodes."""
-    weak = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-    peer.node.create_publisher(Detection2DArray, '/weak', weak)
-    strong = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    peer.node.create_subscription(Detection2DArray, 'tracks', print, strong)
-    path = 'qos_overrides./weak.subscription.reliability'
-    arguments = ('-r', 'detections:=/weak', '-p', f'{path}:=reliable')
-    process = start('tracker_node', *arguments, input='detections')
-    status = peer.diagnostics()
-    told = rf'nothing comes over /weak from /peer \(best_effort, volatile\), .*{path} \(reliable\)'
-    process.wait_for(f'WARN.*{told}')
-    peer.until(lambda: status.level == WARN, 'warning')
-    assert re.search(told, status.message)
-    # That of publishers comes from rclpy.
-    process.wait_for("WARN.* topic '/?tracks', requesting incompatible QoS.*: DURABILITY")
-    # Once, and nothing of the subscription of tracks that does fit.
-    process.wait_for('nothing came over /weak for')
-    assert sum('nothing comes over' in line for line in process.lines) == 1
 
 
 def test_overrides_of_every_topic(models, start, peer):

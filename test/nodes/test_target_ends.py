@@ -12,8 +12,6 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.ros.process import SERVICE_QOS
-
 PARAMETERS = {
     'input': 'image+detections',
     'detector__model': 'none',
@@ -50,9 +48,7 @@ class Rig(node_runs.Rig):
             self.until(lambda each=each: self.tracker.count_publishers(each.topic_name))
 
     def call(self, name):
-        client = self.peer.create_client(
-            Trigger, f'person_tracker/{name}', qos_profile=SERVICE_QOS
-        )
+        client = self.peer.create_client(Trigger, f'person_tracker/{name}')
         self.until(client.service_is_ready)
         future = client.call_async(Trigger.Request())
         self.until(future.done)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from node_runs import pixels
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from sensor_msgs.msg import Image
@@ -15,7 +16,6 @@ from persontrack_ros.core.config.node_options import NODE_PARAMETERS
 from persontrack_ros.core.config.settings import PARAMETERS
 from persontrack_ros.core.drawing import track_color
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.ros.images import image_to_bgr
 
 
 @pytest.fixture(scope='module')
@@ -94,7 +94,7 @@ def test_annotated_image_only_while_somebody_subscribes(peer, pictures, to_messa
     answer = peer.track(message)
     drawn = peer.received(annotated, message.header)
     assert (drawn.encoding, drawn.height, drawn.width) == ('bgr8', 576, 768)
-    image = image_to_bgr(drawn)
+    image = pixels(drawn)
     assert answer.detections
     for detection in answer.detections:
         assert (image == track_color(int(detection.id))).all(axis=2).any()

@@ -7,10 +7,10 @@ from array import array
 import cv2
 import numpy as np
 import pytest
+from node_runs import pixels
 from sensor_msgs.msg import CompressedImage, Image
 
 from persontrack_ros.core.drawing import track_color
-from persontrack_ros.ros.images import image_to_bgr
 
 
 @pytest.fixture(scope='module')
@@ -121,7 +121,7 @@ def test_drawing_changes_at_run_time(module_peer, show):
     def drawn(**parameters):
         assert not parameters or module_peer.set(**parameters).successful
         _, message = annotated_by(module_peer, show, messages)
-        return image_to_bgr(message)
+        return pixels(message)
 
     corner = (slice(0, 12), slice(0, 100))
     assert (drawn()[corner] == 255).all(axis=2).any()

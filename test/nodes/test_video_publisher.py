@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import rclpy
-from node_runs import ros_arguments
+from node_runs import pixels, ros_arguments
 from rclpy.context import Context
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
@@ -22,7 +22,6 @@ from persontrack_ros.core.base.errors import PersontrackError, SourceError
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 from persontrack_ros.core.media.encodings import decode_image
 from persontrack_ros.core.media.writer import VideoWriter
-from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.nodes.video_publisher import VideoPublisher
 from persontrack_ros.ros.process import NodeExecutor, spinning
 
@@ -99,7 +98,7 @@ class Camera:
     @property
     def numbers(self):
         return [
-            round(float(image_to_bgr(message)[:, : message.width // 3].mean()) / 30)
+            round(float(pixels(message)[:, : message.width // 3].mean()) / 30)
             for message in self.messages
         ]
 
@@ -132,7 +131,7 @@ def test_compressed_images_if_subscribed(camera, peer, video):
     compressed = []
     peer.node.create_subscription(CompressedImage, 'image_raw/compressed', compressed.append, 50)
     camera.play(source=video, until=4, loop=True)
-    raw = {stamp: image_to_bgr(each) for stamp, each in zip(camera.stamps, camera.messages)}
+    raw = {stamp: pixels(each) for stamp, each in zip(camera.stamps, camera.messages)}
     both = [each for each in compressed if stamp_to_nanoseconds(each.header) in raw]
     assert len(both) >= 2
     for message in both:
@@ -158,7 +157,7 @@ def test_options(camera, folder, monkeypatch):
     for number, message in enumerate(camera.messages, start=2):
         assert message.header.frame_id == 'lens'
         assert (message.height, message.width) == (24, 32)
-        image = image_to_bgr(message)
+        image = pixels(message)
         assert image[:, :10].mean() > 240
         assert round(image[:, 20:].mean() / 30) == number
     np.testing.assert_allclose(camera.stamps, [1e8, 2e8, 3e8])

@@ -41,10 +41,7 @@ def needs_package_index() -> None:
         pytest.skip(f'the Python package index cannot be reached: {error}')
 
 
-@pytest.mark.slow
-def test_without_the_zoo(
-    data: Locate, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_the_zoo(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     needs_package_index()
     shutil.rmtree(cache)
     settings = with_default_models(Settings())
@@ -58,7 +55,14 @@ def test_without_the_zoo(
     # The next time, nothing has to be tried.
     assert with_default_models(Settings()) == settings
     assert 'not installed' in capsys.readouterr().err
-    video, output = str(data('videos/vtest.avi')), tmp_path / 'annotated.mp4'
+
+
+def test_run_without_the_zoo(
+    data: Locate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needs_package_index()
+    video = str(data('videos/vtest.avi'))
+    output = tmp_path / 'annotated.mp4'
     assert main(['run', video, '--max-frames', '10', '--output', str(output)]) == 0
     assert output.stat().st_size > 10000
     assert '10 frames' in capsys.readouterr().out

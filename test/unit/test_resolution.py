@@ -42,16 +42,9 @@ def check(tracks, frame, size):
 
 
 @pytest.mark.parametrize('known', [True, False])
-@pytest.mark.parametrize(
-    'settings',
-    [
-        *(TrackerSettings(algorithm=algorithm) for algorithm in ALGORITHMS),
-        TrackerSettings(remember=60.0),
-    ],
-    ids=[*ALGORITHMS, 'remember'],
-)
-def test_ids_boxes_and_velocities_stay(settings, known):
-    tracker = make_tracker(settings)
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+def test_ids_boxes_and_velocities_stay(algorithm, known):
+    tracker = make_tracker(TrackerSettings(algorithm=algorithm))
     for frame in range(60):
         size = SIZES[frame // 12]
         tracks = show(tracker, frame, size, known=known)
@@ -69,6 +62,13 @@ def test_who_is_hidden_meanwhile_is_found_again_and_no_ghost_is_left():
             expected = people(frame)[track.id - 1] * np.tile(size, 2)
             np.testing.assert_allclose(track.box, expected, atol=0.05 * size[0])
     assert [track.id for track in tracks] == [1, 2]
+
+
+def test_with_remembered_persons():
+    tracker = make_tracker(TrackerSettings(remember=60.0))
+    for frame in range(24):
+        tracks = show(tracker, frame, SIZES[frame // 12])
+    check(tracks, 23, SIZES[1])
 
 
 def test_a_whole_video():
