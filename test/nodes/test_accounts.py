@@ -11,7 +11,6 @@ import pytest
 from lifecycle_msgs.srv import ChangeState
 from node_runs import Process, found
 from rclpy.serialization import serialize_message
-from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
@@ -33,17 +32,6 @@ def peer(tracker, module_peer):
     yield module_peer
     assert tracker.is_alive
     assert module_peer.state() == 'active'
-
-
-def test_a_clock_before_its_beginning(tracker, peer):
-    clock = peer.publisher(Clock, '/clock', 1)
-    message = Clock()
-    for seconds in (-1, 5):
-        message.clock.sec = seconds
-        for _ in range(5):
-            clock.publish(message)
-            peer.spin_once()
-    tracker.wait_for(r'ERROR.*/clock: ')
 
 
 def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):

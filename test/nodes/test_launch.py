@@ -146,11 +146,12 @@ def test_all_arguments_of_the_tracker(models, launch, rviz, peer_of, params_file
     for topic in ('tracks', 'tracks_3d', 'markers', 'annotated_image'):
         peer.until(lambda topic=topic: peer.node.count_publishers(topic), topic)
     assert peer.get('use_sim_time') is True
-    process.wait_for(r'rviz2 was started with -d \S+/config/persontrack\.rviz -t .*--ros-args')
-    (started,) = re.findall('rviz2 was started with .*', process.output)
-    remappings = ('/annotated_image:=annotated_image', '/markers:=markers')
-    for part in ('-t {NAMESPACE} ', '-f base_link', '__ns:=/robot', *remappings):
-        assert part in started
+    process.wait_for(
+        r'rviz2 was started with -d \S+/config/persontrack\.rviz -t {NAMESPACE} -f base_link'
+        '.*--ros-args.*__ns:=/robot'
+    )
+    for remapping in ('/annotated_image:=annotated_image', '/markers:=markers'):
+        assert remapping in process.output
 
 
 def test_a_video(models, launch, peer_of, params_file, data):
@@ -283,14 +284,6 @@ def test_wrong_arguments(launch, name, argument, reason):
     assert process.wait() != 0
     assert re.search(reason, process.output), process.output
     assert 'process started' not in process.output
-
-
-def test_all_end_with_a_source_that_cannot_be_read(launch, params_file):
-    process = launch('video', 'source:=/nope.mp4', params_file)
-    assert process.wait() == 1
-    assert 'no such video, folder or camera: /nope.mp4' in process.output
-    for name, pid in re.findall(r'\[([\w-]+)\]: process started with pid \[(\d+)', process.output):
-        assert not Path(f'/proc/{pid}').exists(), name
 
 
 @pytest.mark.parametrize('victim', ['tracker_node', 'video_publisher'])

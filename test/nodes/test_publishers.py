@@ -170,33 +170,20 @@ def test_detections_that_cannot_be(scene, picture, wrong):
     assert any(place.x == pytest.approx(35, abs=15) for place in feet)
 
 
-def test_calibrations_that_cannot_be(scene, picture):
-    for change in (
-        {'d': [0.1] * 3},
-        {'d': [NONE] * 5},
-        {'k': [ENDLESS] * 9},
-        {'k': [0.0] * 9},
-        {'distortion_model': 'barrel\norgan'},
-        {'width': 10, 'height': 900},
-    ):
-        image = picture()
+def test_calibrations_and_depths_that_cannot_be(scene, picture):
+    depths = [pixels('32FC1', np.float32)] * 6
+    calibrations = [
+        *({'d': [0.1] * 3}, {'d': [NONE] * 5}, {'k': [ENDLESS] * 9}, {'k': [0.0] * 9}),
+        *({'distortion_model': 'barrel\norgan'}, {'width': 10, 'height': 900}),
+        *({}, {}, {}, {}),
+    ]
+    depths += [{}, {'data': array('B')}, {'height': MOST, 'encoding': '32FC1'}]
+    depths.append(lambda image: pixels('16UC1', np.uint16)(changed(image, {'height': 40})))
+    for calibration, change in zip(calibrations, depths):
+        image, depth = picture(), changed(picture(), change)
         info = CameraInfo(header=image.header, width=192, height=144)
         info.k = [100.0, 0.0, 96.0, 0.0, 100.0, 72.0, 0.0, 0.0, 1.0]
-        scene.info.publish(changed(info, change))
-        depth = changed(picture(), pixels('32FC1', np.float32))
-        depth.header = image.header
-        scene.depth.publish(depth)
-        assert scene.track(image).header == image.header
-
-
-def test_depths_that_cannot_be(scene, picture):
-    for change in (
-        {},
-        {'data': array('B')},
-        {'height': MOST, 'encoding': '32FC1'},
-        lambda image: pixels('16UC1', np.uint16)(changed(image, {'height': 40})),
-    ):
-        image, depth = picture(), changed(picture(), change)
+        scene.info.publish(changed(info, calibration))
         depth.header = image.header
         scene.depth.publish(depth)
         assert scene.track(image).header == image.header

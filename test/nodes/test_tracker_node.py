@@ -1,14 +1,13 @@
-"""The tracker node: images in, tracks out, and parameters that change meanwhile."""
+"""The tracker node: images in, tracks out, parameters and services."""
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
 import pytest
 from node_runs import pixels
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool, Trigger
 
 from persontrack_ros.core.base.geometry import as_boxes, iou
 from persontrack_ros.core.base.messages import message_to_tracks
@@ -19,9 +18,16 @@ from persontrack_ros.core.evaluation.mot import read_ground_truth
 
 
 @pytest.fixture(scope='module')
-def tracker(models, start_once):
+def state_file(tmp_path_factory):
+    return tmp_path_factory.mktemp('state') / 'state.npz'
+
+
+@pytest.fixture(scope='module')
+def tracker(models, start_once, state_file):
     """Run a tracker for all tests of this module that leave it as it was."""
-    process = start_once('tracker_node', reid__model='color', tracker__n_init=1)
+    process = start_once(
+        'tracker_node', reid__model='color', tracker__n_init=1, state_file=str(state_file)
+    )
     process.wait_for('tracking the persons in /image_raw')
     return process
 
@@ -54,16 +60,6 @@ def test_every_field_of_the_message(peer, pictures, to_message, persons):
     truth = as_boxes(rows[rows[:, 0] == 8, 2:6])
     boxes = as_boxes([box for _, box, _ in message_to_tracks(answer)])
     assert (iou(truth, boxes).max(axis=1) > 0.5).mean() > 0.7
-
-
-@pytest.mark.parametrize('encoding', ['rgb8', 'mono16'])
-def test_persons_are_found_in_other_encodings(peer, pictures, to_message, encoding):
-    for picture in pictures[:2]:
-        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.uint16) * 257
-        answer = peer.track(
-            to_message({'rgb8': picture[..., ::-1], 'mono16': grey}[encoding], encoding)
-        )
-    assert len(answer.detections) >= 3
 
 
 def test_bad_images_are_reported_on_one_line_and_not_each(peer, tracker, pictures, to_message):
@@ -169,8 +165,83 @@ def test_thresholds_change_at_run_time(peer, pictures, to_message):
     assert matched() >= 3
 
 
-def test_services_answer_while_images_are_processed(peer, pictures, to_message):
+def track_all(peer, pictures, to_message):
     for picture in pictures:
+        answer = peer.track(to_message(picture))
+    assert len(answer.detections) >= 2
+    return {int(detection.id) for detection in answer.detections}
+
+
+def high_ids(peer, pictures, to_message):
+    """Let the ids go on from higher numbers, by time that leaps ahead; return them."""
+    # Not by time that goes back: on its return, stamps would go back and forth and count no more.
+    for _ in range(3000):
+        to_message(pictures[0][:1, :1])
+    ids = track_all(peer, pictures[:3], to_message)
+    assert 1 not in ids
+    return ids
+
+
+def test_reset_starts_the_ids_anew(peer, pictures, to_message):
+    """Tracks that are only predicted, between two detections, end too."""
+    assert peer.call(Trigger, 'reset').success
+    first = track_all(peer, pictures[:4], to_message)
+    assert track_all(peer, pictures[4:6], to_message) & first
+    result = peer.call(Trigger, 'reset')
+    assert (result.success, result.message) == (True, 'ids start at 1')
+    assert track_all(peer, pictures[:4], to_message) == first
+    assert 1 in first
+
+    before = high_ids(peer, pictures, to_message)
+    assert peer.set(detector__interval=50).successful
+    peer.track(to_message(pictures[4]))
+    assert track_all(peer, pictures[:2], to_message)
+    assert peer.call(Trigger, 'reset').success
+    assert min(track_all(peer, pictures[:1], to_message)) < min(before)
+    assert peer.set(detector__interval=1).successful
+
+
+def test_enable_pauses_and_loses_nothing(peer, pictures, to_message):
+    before = track_all(peer, pictures[:4], to_message)
+    status = peer.diagnostics()
+    for picture in pictures:  # it answers while images are processed
         peer.images.publish(to_message(picture))
-        assert peer.get('tracker.n_init') == 1
-    assert peer.state() == 'active'
+    result = peer.call(SetBool, 'enable', data=False)
+    assert (result.success, result.message) == (True, 'paused')
+    left_out = to_message(pictures[0])
+    peer.images.publish(left_out)
+    # An image of a sensor may be lost.
+    peer.until(lambda: peer.images.publish(left_out) or status.number('paused') >= 1, 'the image')
+    assert peer.images.get_subscription_count() == 1
+    result = peer.call(SetBool, 'enable', data=True)
+    assert (result.success, result.message) == (True, 'tracking')
+    assert len(track_all(peer, pictures[4:5], to_message) & before) >= 2
+    assert left_out.header.stamp not in [answer.header.stamp for answer in peer.tracks]
+
+
+def test_a_state_survives_a_new_configuration(peer, pictures, to_message, state_file):
+    """Without a tracker there is none; a wrong file changes nothing (see test_accounts.py)."""
+    track_all(peer, pictures[:4], to_message)
+    before = high_ids(peer, pictures, to_message)
+    result = peer.call(Trigger, 'save_state')
+    assert (result.success, result.message) == (True, f'saved to {state_file}')
+    for name in ('deactivate', 'cleanup'):
+        assert peer.change_state(name)
+    for service in ('reset', 'save_state', 'load_state'):
+        result = peer.call(Trigger, service)
+        assert not result.success
+        assert 'not configured' in result.message
+    assert peer.change_state('configure')
+    result = peer.call(Trigger, 'load_state')  # also before the first image
+    assert (result.success, result.message) == (True, f'loaded from {state_file}')
+    assert peer.change_state('activate')
+    peer.until_tracker_listens()
+    assert len(track_all(peer, pictures[3:4], to_message) & before) >= 2
+
+    content = state_file.read_bytes()
+    state_file.write_bytes(b'PK\x03\x04 nothing')
+    result = peer.call(Trigger, 'load_state')
+    assert not result.success
+    assert 'state.npz' in result.message
+    state_file.write_bytes(content)
+    assert len(track_all(peer, pictures[4:5], to_message) & before) >= 2

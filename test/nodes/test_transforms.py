@@ -53,8 +53,9 @@ class Robot(Space):
 
     def begin(self):
         """Begin with other persons: those of the picture move with the camera."""
+        settled = self.settle()
         assert self.peer.call(Trigger, 'reset').success
-        return self.settle()
+        return settled
 
 
 @pytest.fixture(scope='module')
