@@ -264,8 +264,12 @@ def test_a_target_at_run_time(robot, tracker):
     # They stand: away from the camera.
     yaw = 2 * math.atan2(pose.orientation.z, pose.orientation.w)
     assert yaw == pytest.approx(math.atan2(place[1], place[0]), abs=0.02)
-    peer.until(lambda: status['target id'] == nearest.id, 'diagnostics')
-    assert status['target status'] == 'seen'
+
+    def is_seen():
+        show()
+        return (status['target id'], status['target status']) == (nearest.id, 'seen')
+
+    peer.until(is_seen, 'diagnostics')
     # Another one, by the id.
     assert peer.set(target=other.id).successful
     check_pose(show(), other.id)
