@@ -186,7 +186,7 @@ def test_enable_pauses_and_loses_nothing(peer, pictures, to_message):
 
 
 def test_a_state_survives_a_new_configuration(peer, pictures, to_message, state_file):
-    """Without a tracker there is none; a wrong file changes nothing (see test_accounts.py)."""
+    """Without a tracker there is none; a wrong file changes nothing (see test_requests.py)."""
     track_all(peer, pictures[:4], to_message)
     before = high_ids(peer, pictures, to_message)
     result = peer.call(Trigger, 'save_state')
