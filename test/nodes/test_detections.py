@@ -259,7 +259,7 @@ def test_stamps_that_go_back(run, peer):
     ('stamp_of', 'fault'),
     [
         (Time, 'are 0, as of a driver that never sets header.stamp'),
-        (lambda: Time(sec=int(time.time())), '(have whole seconds|do not advance)'),
+        (lambda: Time(sec=int(time.time())), 'do not advance, or only once a second'),
     ],
 )
 def test_stamps_that_do_not_tell_the_time(run, peer, stamp_of, fault):

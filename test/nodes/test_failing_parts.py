@@ -25,7 +25,7 @@ from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.space import Space
 from persontrack_ros.ros.tracker.statistics import Statistics
-from persontrack_ros.ros.tracker.transitions import Transitions
+from persontrack_ros.ros.tracker.transitions import Entities, Transitions
 from persontrack_ros.ros.tracker.worker import NewestItemWorker
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -85,6 +85,7 @@ def rig(isolation):
         (Frames, '_warn', False),
         (Outputs, 'publish_tracks', False),
         (Outputs, 'publish_rest', True),
+        (Frames, '_log', True),
         (Statistics, 'processed', True),
     ],
     ids=lambda value: getattr(value, '__name__', str(value)),
@@ -167,7 +168,7 @@ def test_a_frame_that_hangs_is_named(rig, monkeypatch):
         ('deactivate', NewestItemWorker, 'stop', FAILURE),
         ('deactivate', Inputs, 'destroy', SUCCESS),
         ('deactivate', Outputs, 'clear', SUCCESS),
-        ('deactivate', tracker_node.Entities, 'restore', SUCCESS),
+        ('deactivate', Entities, 'restore', SUCCESS),
         ('deactivate', TrackerNode, '_close_account', SUCCESS),
         ('cleanup', Outputs, 'destroy', SUCCESS),
         ('cleanup', tracker_node.Camera, 'forget', SUCCESS),
@@ -201,7 +202,7 @@ def test_an_error_about_3d_positions_is_reported():
     """It is raised within a future, which would hide it."""
     node, depth = mock.Mock(), Future()
     space = Space(node, mock.Mock(), mock.Mock())
-    frame = mock.MagicMock(depth=depth, tracks=[], detections=None, header=Header(), time=0)
+    frame = mock.MagicMock(depth=depth, tracks=[], detections=None, header=Header())
     frame.moment.time = 0
     space.publish(frame)
     with mock.patch.object(Space, '_finish', side_effect=RecursionError('deep')):

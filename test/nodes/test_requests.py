@@ -63,7 +63,7 @@ def of_all(value, *kinds):
 def at_run_time():
     """Return another value, which would be allowed, of each that takes effect in configure."""
     changes = {bool: lambda one: not one.default, int: lambda one: int(one.default) + 1}
-    changes[float] = lambda one: one.minimum if one.default != one.minimum else one.maximum
+    changes[float] = lambda one: one.limits[one.default == one.limits[0]]
     changes[str] = lambda one: next((c for c in one.choices if c != one.default), 'other')
     # What the node was started with is no other value.
     return {
@@ -75,8 +75,8 @@ def at_run_time():
 
 FIXED = 'cleanup the node first'
 WRONG_VALUES = {
-    'below': of_all(lambda one: one.type(one.minimum - 1), int, float),
-    'above': of_all(lambda one: one.type(one.maximum * 2 + 1), int, float),
+    'below': of_all(lambda one: one.type(one.limits[0] - 1), int, float),
+    'above': of_all(lambda one: one.type(one.limits[1] * 2 + 1), int, float),
     'no number': of_all(math.nan, float),
     'infinite': of_all(-math.inf, float),
     'of another type': of_all('maybe', bool, int, float) | of_all(1.5, str),
