@@ -103,7 +103,9 @@ class Frames:
             if source:
                 logger.warning(f'{name_publishers(self._node, self._state, source)}: {text}')
             else:
-                self.report_jump(text)
+                restarts = self._state.parameters.current.options['time.restart_ids']
+                ids = 'start at 1' if restarts else 'go on'
+                logger.warning(f'{text}: the tracks end here, ids {ids}')
         if result.refused:
             logger.warning(
                 f'{result.refused} detections of another node refused: no person has such a '
@@ -117,10 +119,3 @@ class Frames:
         if clock.ros_time_is_active:
             return clock.now().nanoseconds
         return round(frame.received * 1e9)
-
-    def report_jump(self, what: str) -> None:
-        """Log that the tracks end, as time jumped."""
-        ids = (
-            'start at 1' if self._state.parameters.current.options['time.restart_ids'] else 'go on'
-        )
-        self._logger.warning(f'{what}: the tracks end here, ids {ids}')

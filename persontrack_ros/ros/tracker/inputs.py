@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any, Optional, Union
 
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
@@ -17,6 +19,7 @@ from vision_msgs.msg import Detection2DArray
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
 from persontrack_ros.core.media.encodings import SampleRange, decode_image, image_to_bgr
+from persontrack_ros.ros.compat import SubscriptionEventCallbacks
 from persontrack_ros.ros.tracker import matching
 from persontrack_ros.ros.tracker.input_topic import InputTopic, Message
 from persontrack_ros.ros.tracker.matching import Depth, DepthInput, StampMatcher
@@ -89,7 +92,7 @@ class Inputs:
     """
     Subscribes to what the parameters `input`, `image_transport` and `depth` name.
 
-    :ivar topics: by what they bring: `image`, `detections`, `depth`, `info`.
+    :ivar topics: by what they bring: `image`, `detections`, `depth`.
     """
 
     def __init__(self, node: Node) -> None:
@@ -98,6 +101,7 @@ class Inputs:
         self._matcher: Optional[StampMatcher] = None
         self._depth: Optional[DepthInput] = None
         self._info: Optional[CameraInfo] = None
+        self._infos: list[Subscription] = []
         self._dropped = 0
         self.topics: dict[str, InputTopic] = {}
 
@@ -138,9 +142,20 @@ class Inputs:
             take = partial(self._on_depth, self._depth)
             self.topics['depth'] = InputTopic(self._node, Image, 'depth_image', take)
         if options['depth'] or calibrated:
-            self.topics['info'] = InputTopic(
-                self._node, CameraInfo, 'camera_info', self._on_info, latched=True
-            )
+            # Of publishers that keep the last message for later subscriptions, and of any others.
+            for reliability, durability in (
+                (ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL),
+                (ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE),
+            ):
+                self._infos.append(
+                    self._node.create_subscription(
+                        CameraInfo,
+                        'camera_info',
+                        self._on_info,
+                        QoSProfile(depth=1, reliability=reliability, durability=durability),
+                        event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+                    )
+                )
 
     def adapt(self) -> None:
         """Subscribe anew where publishers have changed, or after :meth:`destroy`."""
@@ -151,9 +166,7 @@ class Inputs:
     def silence(self) -> dict[str, float]:
         """Seconds since the last message, by full name of the topic."""
         now = time.monotonic()
-        return {
-            each.name: now - each.heard for each in self.topics.values() if not each.is_latched
-        }
+        return {each.name: now - each.heard for each in self.topics.values()}
 
     @property
     def stamp_fault(self) -> str:
@@ -191,6 +204,8 @@ class Inputs:
         """End the subscriptions."""
         for topic in self.topics.values():
             topic.destroy()
+        while self._infos:
+            self._node.destroy_subscription(self._infos.pop())
 
     def _match(self, matcher: StampMatcher, name: str, messages: Iterable[Message]) -> None:
         for message in messages:
@@ -208,11 +223,10 @@ class Inputs:
         for message in messages:
             depth.add_depth(message)
 
-    def _on_info(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            self._info = message.content
-            if self._depth is not None:
-                self._depth.add_info(self._info)
+    def _on_info(self, message: CameraInfo) -> None:
+        self._info = message
+        if self._depth is not None:
+            self._depth.add_info(message)
 
     def _submit(self, messages: Mapping[str, Message]) -> None:
         depth = None

@@ -13,15 +13,14 @@ from geometry_msgs.msg import Quaternion
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header, String
 from vision_msgs.msg import (
-    Detection2D,
     Detection2DArray,
     Detection3D,
     Detection3DArray,
     ObjectHypothesisWithPose,
 )
 
-from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.base.messages import CLASS_ID, Row, boxes_to_bytes
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.messages import CLASS_ID, boxes_to_bytes
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import Box3D
 from persontrack_ros.core.tracks3d.motion_filter import Motion
@@ -30,24 +29,27 @@ from persontrack_ros.core.tracks3d.motion_filter import Motion
 UNKNOWN = 1e6
 
 
-def boxes_to_message(rows: Iterable[Row], header: Header) -> Detection2DArray:
+def check_layout() -> None:
     """
-    Fill the message of the topics ``tracks`` and ``detections``.
+    Check that the installed messages have the layout of :func:`boxes_to_bytes`.
 
-    :param rows: box, score and id of each person; the id is empty in detections.
-    :param header: of the frame; it goes into the array and into every detection.
+    :raises SettingsError: if not.
     """
-    return Detection2DArray(header=header, detections=[_detection(*row, header) for row in rows])
-
-
-def known(rows: Sequence[Row], header: Header) -> bool:
-    """Return whether :func:`boxes_to_bytes` knows the layout of the installed messages."""
+    # With texts whose lengths take different paddings.
+    boxes = np.arange(16.0).reshape(4, 4)
+    rows = [(box, 0.5, id_) for box, id_ in zip(boxes, ('', '1', '1234', '12'))]
     try:
-        message = deserialize_message(boxes_to_bytes(rows, header), Detection2DArray)
+        message = deserialize_message(
+            boxes_to_bytes(rows, Header(frame_id='frame')), Detection2DArray
+        )
+        same = [(each.id, each.bbox.size_y) for each in message.detections] == [
+            (id_, box[3]) for box, _, id_ in rows
+        ]
     except RuntimeError:
         # What the middlewares raise where bytes do not fit.
-        return False
-    return bool(message == boxes_to_message(rows, header))
+        same = False
+    if not same:
+        raise SettingsError('the installed vision_msgs is not supported: 4.x is needed')
 
 
 def tracks_to_info(
@@ -96,19 +98,6 @@ def _motion(frame: str, motion: Optional[Motion]) -> Optional[dict[str, Any]]:
         'velocity': motion.velocity.tolist(),
         'covariance': motion.covariance.ravel().tolist(),
     }
-
-
-def _detection(box: FloatArray, score: float, identifier: str, header: Header) -> Detection2D:
-    left, top, width, height = box.tolist()
-    detection = Detection2D(header=header, id=identifier)
-    # x, y and theta of the centre have moved between versions of vision_msgs; 4.x, which all
-    # supported distributions have, knows `position`.
-    detection.bbox.center.position.x = left + width / 2
-    detection.bbox.center.position.y = top + height / 2
-    detection.bbox.size_x = width
-    detection.bbox.size_y = height
-    detection.results = [_hypothesis(score)]
-    return detection
 
 
 def boxes_3d_to_message(
