@@ -37,19 +37,11 @@ def descriptor(parameter: Parameter, read_only: bool) -> ParameterDescriptor:
         additional_constraints='; '.join(constraints),
         read_only=read_only,
     )
-    if parameter.minimum is not None and parameter.maximum is not None:
-        if parameter.type is int:
-            message.integer_range = [
-                IntegerRange(
-                    from_value=int(parameter.minimum), to_value=int(parameter.maximum), step=1
-                )
-            ]
-        else:
-            message.floating_point_range = [
-                FloatingPointRange(
-                    from_value=float(parameter.minimum), to_value=float(parameter.maximum)
-                )
-            ]
+    low, high = parameter.limits
+    if parameter.type is int:
+        message.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
+    elif parameter.type is float:
+        message.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
     return message
 
 

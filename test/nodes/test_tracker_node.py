@@ -207,9 +207,9 @@ def test_parameters_are_described_with_type_and_range(peer):
                 }[parameter.type]
             )
         ranges = [*descriptor.integer_range, *descriptor.floating_point_range]
-        if parameter.minimum is not None:
+        if parameter.type in (int, float):
             (allowed,) = ranges
-            assert (allowed.from_value, allowed.to_value) == (parameter.minimum, parameter.maximum)
+            assert (allowed.from_value, allowed.to_value) == parameter.limits
         else:
             assert ranges == []
         for choice in parameter.choices:

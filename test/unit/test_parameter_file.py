@@ -130,7 +130,7 @@ face_detector: {ros__parameters: {faces: 3}}
         ('/**: {ros__parameters: {tracker: {max_age: old}}}', "tracker.max_age: 'old' is not"),
         ('/**: {ros__parameters: {tracker: {max_age: null}}}', 'tracker.max_age: None is not'),
         ('/**: {ros__parameters: {tracker: {max_age: .nan}}}', 'tracker.max_age: nan is not'),
-        ('/**: {ros__parameters: {detector: {score_threshold: .nan}}}', 'not a finite number'),
+        ('/**: {ros__parameters: {detector: {score_threshold: .nan}}}', 'nan is not in the range'),
         ('/**: {ros__parameters: {depth_tolerance: 11}}', 'depth_tolerance: 11.0 is not in the'),
         ('/**: {ros__parameters: {depth: true, input: detections}}', 'depth needs images'),
     ],
