@@ -47,13 +47,9 @@ class Frames:
             self._warn(result)
             if result.restarted:
                 outputs.restart()
-                if options['time.restart_ids']:
-                    state.parameters.end_target()
             if processor.tracks:
                 outputs.publish_tracks(result.tracks, result.header)
                 self._published = True
-        # The target may have ended with its ids meanwhile.
-        options = state.parameters.current.options
         outputs.publish_rest(result, settings.drawing, options)
         self._log(frame, result)
         persons = result.tracks if processor.tracks else result.detections or ()
@@ -103,9 +99,7 @@ class Frames:
             if source:
                 logger.warning(f'{name_publishers(self._node, self._state, source)}: {text}')
             else:
-                restarts = self._state.parameters.current.options['time.restart_ids']
-                ids = 'start at 1' if restarts else 'go on'
-                logger.warning(f'{text}: the tracks end here, ids {ids}')
+                logger.warning(f'{text}: the tracks end here, ids go on')
         if result.refused:
             logger.warning(
                 f'{result.refused} detections of another node refused: no person has such a '

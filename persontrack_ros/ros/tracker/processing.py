@@ -194,10 +194,7 @@ class Processor:
         image = frame.decode(options['max_megapixels'], self._samples)
         moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
         if moment.restart:
-            if options['time.restart_ids']:
-                self._pipeline.reset()
-            else:
-                self._pipeline.restart()
+            self._pipeline.restart()
             if self.turning is not None:
                 self.turning.forget()
         # If this frame fails from here on, the next one reports it.

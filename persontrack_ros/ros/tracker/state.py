@@ -14,7 +14,7 @@ from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.tracker.inputs import Frame, Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
-from persontrack_ros.ros.tracker.statistics import RATE_WINDOW, Statistics
+from persontrack_ros.ros.tracker.statistics import WINDOW, Statistics
 from persontrack_ros.ros.tracker.worker import NewestItemWorker
 
 
@@ -68,10 +68,10 @@ class NodeState:
         if self._sent and sent < self._sent[-1][1]:
             self._sent.clear()  # it was configured anew
         self._sent.append((now, sent))
-        while now - self._sent[0][0] > 2 * RATE_WINDOW:
+        while now - self._sent[0][0] > 2 * WINDOW:
             self._sent.popleft()
         since, before = self._sent[0]
-        return (sent - before) / (now - since) if now - since >= RATE_WINDOW else 0.0
+        return (sent - before) / (now - since) if now - since >= WINDOW else 0.0
 
     @property
     def tracking_processor(self) -> Processor:
