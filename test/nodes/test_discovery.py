@@ -1,4 +1,4 @@
-"""ROS domains that are nobody else's, and nodes that know each other."""
+"""ROS domains that are nobody else's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import rclpy
 
 from persontrack_ros.ros import discovery
-from persontrack_ros.ros.discovery import DomainError, own_domain, publishers_of
+from persontrack_ros.ros.discovery import DomainError, own_domain
 
 
 @pytest.fixture
@@ -35,9 +35,3 @@ def test_a_domain_with_a_node_in_it_is_not_free(domain):
         pass
     node.destroy_node()
     rclpy.shutdown(context=context)
-
-
-def test_publishers_of_a_topic(start, peer):
-    start('tracker_node', autostart=False)
-    peer.until(lambda: publishers_of(peer.node, '/diagnostics') == ['/person_tracker'], 'tracker')
-    assert publishers_of(peer.node, '/nothing') == []

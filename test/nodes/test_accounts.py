@@ -1,4 +1,4 @@
-"""What nobody foresees: it costs what it was about, and never the node."""
+"""What nobody foresees: it costs what it was about, and never the node; each image is counted."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import sys
 import time
 
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from node_runs import Process, found
 from rclpy.serialization import serialize_message
-from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 from vision_msgs.msg import Detection2DArray
 
+FATES = ('sent', 'processed', 'dropped', 'failed', 'paused')
+
 
 @pytest.fixture(scope='module')
-def tracker(spawn_once):
+def tracker(start_once):
     """Return a node that needs neither models nor images."""
-    process = spawn_once('tracker_node', input='detections', use_sim_time=True)
+    process = start_once('tracker_node', input='detections', use_sim_time=True)
     process.wait_for('tracking the persons')
     return process
 
@@ -33,33 +34,6 @@ def peer(tracker, module_peer):
     assert module_peer.state() == 'active'
 
 
-IMPOSSIBLE = Parameter(name='state_file', value=ParameterValue(type=200))
-NEW = Parameter(
-    name='tracker.n_init',
-    value=ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=7),
-)
-
-
-def test_a_clock_before_its_beginning(tracker, peer):
-    clock = peer.node.create_publisher(Clock, '/clock', 1)
-    peer.until(clock.get_subscription_count, 'subscription of /clock')
-    message = Clock()
-    for seconds in (-1, 5):
-        message.clock.sec = seconds
-        for _ in range(5):
-            clock.publish(message)
-            peer.spin_once()
-    tracker.wait_for(r'ERROR.*/clock: ')
-
-
-@pytest.mark.parametrize('service', ['save_state', 'load_state'])
-def test_the_home_of_nobody(peer, service):
-    assert peer.set(state_file='~nosuchuser/x').successful
-    result = peer.call(Trigger, service)
-    assert not result.success
-    assert 'state_file: ~nosuchuser/x' in result.message
-
-
 def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):
     """Neither waits nor takes memory for them; nor is one replaced that is something else."""
     pipe, link, folder = tmp_path / 'pipe', tmp_path / 'link', tmp_path / 'folder'
@@ -68,9 +42,11 @@ def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):
     other = tmp_path / 'other'
     other.write_text('of somebody')
     link.symlink_to(other)
-    for path in (pipe, folder, other, link, '/dev/zero', '/dev/null', tmp_path / ('x' * 300)):
+    wrong = [pipe, folder, other, link, tmp_path / ('x' * 300), tmp_path / 'no' / 'state.npz']
+    for path in (*wrong, '/dev/zero', '/dev/null', '~nosuchuser/x', ''):
         assert peer.set(state_file=str(path)).successful
         for service, words in (('save_state', 'cannot write'), ('load_state', 'cannot read')):
+            words = {'': 'state_file is empty', '~': 'state_file: ~no'}.get(str(path)[:1], words)
             result = peer.call(Trigger, service)
             assert not result.success
             assert words in result.message, path
@@ -80,43 +56,43 @@ def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):
     assert peer.set(state_file=str(state)).successful
     for service in ('save_state', 'save_state', 'load_state'):
         assert peer.call(Trigger, service).success
+    # Folders vanish, as that of a stick does, and files are cut off.
+    tmp_path.rename(tmp_path.with_name('gone'))
+    for service in ('save_state', 'load_state'):
+        result = peer.call(Trigger, service)
+        assert not result.success
+        assert 'state.npz' in result.message
+    tmp_path.with_name('gone').rename(tmp_path)
+    assert peer.call(Trigger, 'load_state').success
+    state.write_bytes(state.read_bytes()[:100])
+    result = peer.call(Trigger, 'load_state')
+    assert not result.success
+    assert 'state.npz' in result.message
     assert not [line for line in tracker.lines if '_state: ' in line]
 
 
-def test_messages_that_are_none(peer):
-    """As from another version of a type: rclpy can raise while it takes them."""
-    detections = peer.node.create_publisher(Detection2DArray, 'detections', 10)
-    peer.until(detections.get_subscription_count, 'subscription')
-    message = Detection2DArray()
-    whole = serialize_message(message)
-    for garbage in (whole[:7], whole[:4] + b'\xff' * 40, b'\0\1\0\0' + b'\xff' * 200):
+def test_every_detection_is_accounted_for(peer):
+    """Also bytes that are no message, as from another version of a type."""
+    account = peer.diagnostics()
+    detections = peer.publisher(Detection2DArray, 'detections', 200)
+    header = Header()
+
+    def counted():
+        return [account[fate] for fate in ('sent', 'failed', 'in work')]
+
+    for burst in (1, 2):
+        for _ in range(100):
+            header.stamp.nanosec += 1000
+            detections.publish(found(header, (50, 50, 40, 80, 0.9)))
+        wanted = [str(100 * burst), '0', '0']
+        peer.until(lambda wanted=wanted: counted() == wanted, 'account')
+    detections.publish(b'\0\1\0\0' + b'\xff' * 200)
+    peer.until(lambda: counted() == ['201', '1', '0'], 'failure')
+    whole = serialize_message(Detection2DArray())
+    for garbage in (whole[:7], whole[:4] + b'\xff' * 40):
         detections.publish(garbage)
-        message.header.stamp.sec += 1
-        peer.ask(lambda: detections.publish(message), message.header)
-
-
-class Account:
-    """What the node says became of the images that it was sent."""
-
-    def __init__(self, peer):
-        self._peer = peer
-        self._messages = peer.collect(DiagnosticArray, '/diagnostics')
-
-    def until(self, **fates):
-        """Wait until the diagnostics tell these numbers."""
-        wanted = {name.replace('_', ' '): str(number) for name, number in fates.items()}
-        self._peer.until(lambda: wanted.items() <= self.newest.items(), f'{wanted}')
-        return {name: int(self.newest[name]) for name in FATES}
-
-    @property
-    def newest(self):
-        if not self._messages:
-            return {}
-        (status,) = self._messages[-1].status
-        return {each.key: each.value for each in status.values}
-
-
-FATES = ('sent', 'processed', 'dropped', 'failed', 'paused')
+        header.stamp.sec += 1
+        peer.ask(lambda: detections.publish(found(header)), header)
 
 
 def test_every_image_is_accounted_for(models, start, peer_of, own_graph, pictures, to_message):
@@ -125,7 +101,7 @@ def test_every_image_is_accounted_for(models, start, peer_of, own_graph, picture
     process = start('tracker_node', reid__model='none')
     process.wait_for('tracking the persons')
     peer.until_tracker_listens()
-    account = Account(peer)
+    account = peer.diagnostics()
     sent = 0
 
     def send(count, change=None, images=peer.images):
@@ -140,34 +116,37 @@ def test_every_image_is_accounted_for(models, start, peer_of, own_graph, picture
             time.sleep(0.01)
         return sent
 
+    def fates_of(count):
+        """Wait until so many have been sent and none is in work; return the numbers."""
+        peer.until(lambda: (account['sent'], account['in work']) == (str(count), '0'), f'{count}')
+        return {name: int(account[name]) for name in FATES}
+
     def damage(index, message):
         if index % 3 == 0:
             message.encoding = 'smell8 ' * 100_000
 
-    account.until(sent=send(60), in_work=0)
+    fates_of(send(40))
     # Somebody else sends one, and leaves.
     second = peer.node.create_publisher(Image, 'image_raw', 1)
     peer.until(second.get_subscription_count, 'subscription')
-    fates = account.until(sent=send(1, images=second), in_work=0)
+    fates = fates_of(send(1, images=second))
     peer.node.destroy_publisher(second)
-    later = account.until(sent=send(1), in_work=0)
+    later = fates_of(send(1))
     assert later == {**fates, 'sent': sent, 'processed': fates['processed'] + 1}
-    fates = account.until(sent=send(30, damage), in_work=0)
-    assert fates['failed'] > 0
-    # Told every second: not all of what was wrong, but what.
-    assert re.match('frame skipped: .*smell8 smell8', account.newest['last error'])
-    assert len(account.newest['last error']) < 1000
+    assert fates_of(send(30, damage))['failed'] > 0
+    # Shown every second: not all of what was wrong, but what.
+    assert re.match('frame skipped: .*smell8 smell8', account['last error'])
+    assert len(account['last error']) < 1000
     process.wait_for(r'ERROR.*frame skipped: .*smell8')
     assert max(map(len, process.lines)) < 1000
     assert peer.call(SetBool, 'enable', data=False).success
-    fates = account.until(sent=send(20), in_work=0)
-    assert fates['paused'] > 0
+    assert fates_of(send(20))['paused'] > 0
     assert peer.call(SetBool, 'enable', data=True).success
-    # At the end of it, one image is worked on and others wait, or are replaced.
+    # At the end of it, one image is worked on and others wait, or are dropped.
     peer.client(ChangeState, 'person_tracker/change_state')
     send(40)
     assert peer.change_state('deactivate')
-    fates = account.until(sent=sent, in_work=0)
+    fates = fates_of(sent)
     assert fates.pop('sent') == sum(fates.values())
     process.wait_for(
         f'INFO.*of {sent} frames since configure, {fates["processed"]} processed, '
@@ -193,10 +172,10 @@ sys.exit(executables.cameras_node())
 
 
 @pytest.mark.slow
-def test_a_camera_takes_the_process_with_it(own_graph, start_process):
+def test_a_camera_takes_the_process_with_it(own_graph):
     """With an exit code, so that a supervisor sees it."""
     names = ('-p', 'cameras:=front rear', '-p', 'autostart:=false')
-    process = start_process([sys.executable, '-c', FAILING, '--ros-args', *names])
+    process = Process([sys.executable, '-c', FAILING, '--ros-args', *names])
     assert process.wait() == 1
     process.wait_for('cameras_node: error: RuntimeError: no more of it')
     assert 'Traceback' not in process.output
