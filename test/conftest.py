@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,6 @@ from persontrack_ros.cli.commands import main
 from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.core.base.errors import DownloadError
 from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.inference.files import SEARCH_VARIABLE
 from persontrack_ros.core.media import sample as sample_video
 
@@ -37,30 +36,12 @@ PUBLISHED = bool(GIVEN[SEARCH_VARIABLE])
 Locate = Callable[[str], Path]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer a choice of the tests that differ where neither data nor models are given."""
-    parser.addoption(
-        '--differing', action='store_true', help='only the tests that use test data or models'
-    )
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the other tests out."""
-    if config.getoption('--differing'):
-        given = {'data', 'models'}
-        items[:] = [item for item in items if given & set(getattr(item, 'fixturenames', ()))]
-
-
-def _directories(variable: str, wanted: str) -> list[Path]:
-    value = GIVEN[variable]
-    if not value:
-        pytest.skip(f'{wanted} needed: set {variable}')
-    return [Path(entry) for entry in value.split(os.pathsep) if entry]
-
-
 def _locate(variable: str, wanted: str) -> Locate:
     def locate(name: str) -> Path:
-        paths = [directory / name for directory in _directories(variable, wanted)]
+        value = GIVEN[variable]
+        if not value:
+            pytest.skip(f'{wanted} needed: set {variable}')
+        paths = [Path(entry) / name for entry in value.split(os.pathsep) if entry]
         for path in paths:
             if path.exists():
                 return path
@@ -213,8 +194,3 @@ def ffmpeg() -> Callable[..., None]:
         )
 
     return run
-
-
-def rows_until(path: Path, last_frame: int) -> Sequence[Sequence[float]]:
-    """Read the lines of a MOTChallenge file up to a frame."""
-    return [row for row in read_mot(path).tolist() if row[0] <= last_frame]

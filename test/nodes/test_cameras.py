@@ -51,13 +51,6 @@ def peers(all_peers):
     return all_peers
 
 
-def centres(tracks):
-    return {
-        detection.id: (detection.bbox.center.position.x, detection.bbox.center.position.y)
-        for detection in tracks.detections
-    }
-
-
 def test_parameters_and_topics(peers):
     """The process itself only has the parameter that names the cameras, which have their own."""
     front, rear = peers
@@ -88,13 +81,15 @@ def test_each_camera_has_its_own_tracks_of_the_same_persons(peers, pictures, to_
     mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures[:6]]
     for picture in mirrored:
         second = rear.track(to_message(picture))
-    there, here = centres(first), centres(second)
+    there, here = (
+        {each.id: each.bbox.center.position for each in tracks.detections}
+        for tracks in (first, second)
+    )
     again = there.keys() & here.keys()
     assert len(again) >= 2
     for id_ in again:
-        (x, y), (other_x, other_y) = there[id_], here[id_]
-        assert abs(768 - x - other_x) < 40
-        assert abs(y - other_y) < 40
+        assert abs(768 - there[id_].x - here[id_].x) < 40
+        assert abs(there[id_].y - here[id_].y) < 40
 
 
 def test_a_busy_camera_does_not_stop_the_others(peers, pictures, to_message, tmp_path):

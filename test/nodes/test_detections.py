@@ -1,19 +1,24 @@
-"""Detections of another node as input, and a node that only detects."""
+"""Detections of another node as input, their stamps, and a node that only detects."""
 
 from __future__ import annotations
 
 import json
+import time
 from functools import partial
 
 import numpy as np
 import pytest
-from node_runs import found, pixels
+from builtin_interfaces.msg import Time
+from node_runs import found, pixels, stamp
 from sensor_msgs.msg import Image
-from std_msgs.msg import String
+from std_msgs.msg import Header, String
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.base.geometry import as_boxes, iou
 from persontrack_ros.core.base.messages import message_to_tracks
+
+NEWS = 'the tracks end here'
+PERSON = (270, 125, 60, 150, 0.9)
 
 
 def boxes(message):
@@ -225,3 +230,41 @@ def test_a_mask_that_cannot_be_used(start, tmp_path):
     node = start('tracker_node', detector__model='none', detector__ignore=str(area))
     node.wait_for(r'left has the corner \[320, 0\], which is no \[x, y\] from 0 to 1')
     assert node.is_alive
+
+
+def test_stamps_that_go_back(run, peer):
+    process, send = run(input='detections')
+
+    def show(seconds, x=0):
+        """Show the person at a time; return the ids."""
+        message = found(Header(stamp=stamp(seconds)), (x, *PERSON[1:]))
+        return set(boxes(peer.ask(partial(send, message), message.header)))
+
+    first = show(100.0) | show(100.1, 1)
+    assert show(99.5, 2) == first  # less than the threshold: images out of order
+    again = show(50.0)
+    assert min(again) > max(first)  # other persons, whose ids go on
+    show(50.1, 1)
+    process.wait_for(rf'WARN.*stamps went back by 49\.500 s: {NEWS}, ids go on')
+    assert process.output.count(NEWS) == 1
+    assert peer.set(time__jump_threshold=5.0).successful
+    assert show(46.0) == again
+    assert process.output.count(NEWS) == 1
+
+
+@pytest.mark.parametrize(
+    ('stamp_of', 'fault'),
+    [
+        (Time, 'are 0, as of a driver that never sets header.stamp'),
+        (lambda: Time(sec=int(time.time())), '(have whole seconds|do not advance)'),
+    ],
+)
+def test_stamps_that_do_not_tell_the_time(run, peer, stamp_of, fault):
+    """A person who stays keeps the id."""
+    process, send = run(input='detections')
+    timer = peer.node.create_timer(0.1, lambda: send(found(Header(stamp=stamp_of()), PERSON)))
+    peer.until(lambda: len(peer.tracks) > 35, 'tracks')
+    peer.node.destroy_timer(timer)
+    process.wait_for(f'WARN.*/detections, published by /peer: the stamps {fault}')
+    assert len({id_ for message in peer.tracks[20:] for id_ in boxes(message)}) == 1
+    assert process.output.count('WARN') == 1

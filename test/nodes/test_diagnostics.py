@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.qos import ReliabilityPolicy
 from std_srvs.srv import SetBool, Trigger
 from vision_msgs.msg import Detection2DArray
 
@@ -82,28 +81,3 @@ def test_silence_with_and_without_a_publisher(models, start, peer, to_message, p
     assert process.output.count('nothing came over /image_raw') == 1
     peer.track(to_message(pictures[0]))
     peer.until(lambda: status.level == OK, 'normality')
-
-
-def test_overrides_of_every_topic(models, start, peer):
-    topics = ['tracks', 'track_info', 'detections', 'annotated_image']
-    topics.append('annotated_image/compressed')
-    wanted = {'subscription': {'image_raw': ReliabilityPolicy.RELIABLE}}
-    wanted['publisher'] = dict.fromkeys(topics, ReliabilityPolicy.BEST_EFFORT)
-    arguments = [
-        f'qos_overrides./{topic}.{kind}.reliability:={policy.name.lower()}'
-        for kind, policies in wanted.items()
-        for topic, policy in policies.items()
-    ]
-    start('tracker_node', *(word for one in arguments for word in ('-p', one)), reid__model='none')
-
-    def found(kind):
-        ask = getattr(peer.node, f'get_{kind}s_info_by_topic')
-        return {
-            topic: end.qos_profile.reliability
-            for topic in wanted[kind]
-            for end in ask(f'/{topic}')
-            if end.node_name == 'person_tracker'
-        }
-
-    for kind, policies in wanted.items():
-        peer.until(lambda kind=kind, policies=policies: found(kind) == policies, f'all {kind}s')

@@ -24,8 +24,8 @@ from persontrack_ros.ros.tracker.inputs import Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.space import Space
+from persontrack_ros.ros.tracker.state import Transitions
 from persontrack_ros.ros.tracker.statistics import Statistics
-from persontrack_ros.ros.tracker.transitions import Transitions
 from persontrack_ros.ros.tracker.worker import NewestItemWorker
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE

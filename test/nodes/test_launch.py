@@ -137,8 +137,8 @@ def test_all_arguments_of_the_tracker(models, launch, rviz, peer_of, params_file
         peer.until(lambda topic=topic: peer.node.count_publishers(topic), topic)
     assert peer.get('use_sim_time') is True
     process.wait_for(
-        r'rviz2 was started with -d \S+/config/persontrack\.rviz -t {NAMESPACE} -f base_link'
-        '.*--ros-args.*__ns:=/robot'
+        r'rviz2 was started with -d \S+/config/persontrack\.rviz -t {NAMESPACE} - persontrack -f '
+        'base_link.*--ros-args.*__ns:=/robot'
     )
     for remapping in ('/annotated_image:=annotated_image', '/markers:=markers'):
         assert remapping in process.output

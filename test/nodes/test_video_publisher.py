@@ -202,17 +202,6 @@ def test_wrong_sources_and_parameters(own_graph, video, parameters, message):
         node.publish_all()
 
 
-@pytest.mark.slow
-def test_a_wrong_source_ends_with_one_line(spawn):
-    process = spawn('video_publisher', source='missing.mp4')
-    assert process.wait() == 2
-    process.wait_for('no such video, folder or camera: missing.mp4')
-    # On Humble, Cyclone DDS says that it has no multicast on this machine alone.
-    wrong = [line for line in process.lines if 'disabling multicast' not in line]
-    # Shared memory of killed processes may have been removed before.
-    assert len([line for line in wrong if '[INFO]' not in line]) == 1
-
-
 @pytest.mark.parametrize('moment', ['_rclpy_pybind11', 'cv2', 'waiting for the tracker'])
 @pytest.mark.slow
 def test_interrupted(spawn, video, moment):

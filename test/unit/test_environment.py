@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -59,28 +58,6 @@ def test_installed_messages_are_the_released_ones() -> None:
         if description.exists():  # messages have no hashes before ROS 2 Iron
             (found, *_) = json.loads(description.read_text())['type_hashes']
             assert found['hash_string'] == expected
-
-
-def test_changed_message_is_refused(tmp_path: Path) -> None:
-    """A message with another hash would not be received, without an error."""
-    if not Path(sys.prefix, 'share', 'rosidl_generator_c').exists():
-        pytest.skip('only where the ROS is from wheels are messages generated')
-    package = tmp_path / 'vision_msgs'
-    (package / 'msg').mkdir(parents=True)
-    for file in VISION_MSGS.rglob('*.*'):
-        copy = package / file.relative_to(VISION_MSGS)
-        copy.write_text(file.read_text())
-    with open(package / 'msg' / 'Point2D.msg', 'a') as definition:
-        definition.write('float64 z\n')
-    result = subprocess.run(
-        [sys.executable, str(ENVIRONMENT / 'generate_messages.py'), str(package)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode == 1
-    assert 'has the type hash RIHS01_' in result.stderr
-    assert 'Traceback' not in result.stderr
 
 
 @pytest.mark.parametrize('distro', DISTROS)

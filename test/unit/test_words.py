@@ -10,15 +10,8 @@ ROOT = Path(__file__).parents[2]
 
 # What users and contributors read, but the changelog, which lists what was renamed.
 SCOPE = (
-    'persontrack_ros',
-    'launch',
-    'config',
-    'docs',
-    'examples',
-    'notebooks',
-    'tools',
-    'README.md',
-    'CONTRIBUTING.md',
+    *('persontrack_ros', 'launch', 'config', 'docs', 'examples', 'notebooks', 'tools'),
+    *('README.md', 'CONTRIBUTING.md'),
 )
 SUFFIXES = {'.py', '.md', '.rst', '.yaml', '.ipynb'}
 

@@ -24,9 +24,8 @@ from persontrack_ros.ros.tracker.inputs import Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.services import Services
-from persontrack_ros.ros.tracker.state import NodeState
+from persontrack_ros.ros.tracker.state import NodeState, Transitions
 from persontrack_ros.ros.tracker.transforms import TurningCamera
-from persontrack_ros.ros.tracker.transitions import Transitions
 from persontrack_ros.ros.tracker.worker import NewestItemWorker, Turns
 
 _WATCH_PERIOD = 1.0

@@ -19,7 +19,7 @@ from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 from persontrack_ros.core.config.node_options import PUBLISHER_PARAMETERS
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
-from persontrack_ros.ros.answers import TrackerAnswers
+from persontrack_ros.ros.discovery import TrackerAnswers
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.parameters import declare
 from persontrack_ros.ros.process import run_publisher

@@ -128,9 +128,9 @@ def silence(node: Node, state: NodeState) -> Iterator[Finding]:
     inputs = state.inputs
     if inputs is None or not state.enabled:
         return
-    options, silences = state.parameters.current.options, inputs.silence
+    options = state.parameters.current.options
     for topic in inputs.topics.values():
-        seconds = silences[topic.name]
+        seconds = time.monotonic() - topic.heard
         for level in (Level.ERROR, Level.WARN):
             limit = options[f'diagnostics.silence_{level.name.lower()}']
             if limit and seconds > limit:
@@ -146,12 +146,12 @@ def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
     inputs = state.inputs
     if inputs is None or not state.enabled:
         return
-    if inputs.stamp_fault:
-        yield Finding(Level.WARN, inputs.stamp_fault, 'detections')
-    if inputs.depth_fault:
+    faults = inputs.faults
+    if 'detections' in faults:
+        yield Finding(Level.WARN, faults['detections'], 'detections')
+    if 'depth' in faults:
         # Space logs it with each kind of result.
-        text = f'no tracks_3d: {inputs.depth_fault}'
-        yield Finding(Level.WARN, text, 'depth', log=False)
+        yield Finding(Level.WARN, f'no tracks_3d: {faults["depth"]}', 'depth', log=False)
     if state.outputs is not None and state.outputs.space_fault:
         yield Finding(Level.ERROR, state.outputs.space_fault, 'space', log=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,13 +46,13 @@ def _values(state: NodeState) -> dict[str, str]:
     settings, options = state.parameters.current
     statistics, times = state.statistics, state.statistics.times()
     inputs, outputs, processor = state.inputs, state.outputs, state.processor
-    silence = max(inputs.silence.values()) if inputs is not None else 0.0
+    heard = [time.monotonic() - each.heard for each in inputs.topics.values()] if inputs else []
     transforms = outputs.transforms if outputs else None
     values = {
         'rate (1/s)': f'{times.rate:.1f}',
         'latency p50 (ms)': f'{1e3 * times.p50:.1f}',
         'latency p99 (ms)': f'{1e3 * times.p99:.1f}',
-        'time since last input (s)': f'{silence:.1f}',
+        'time since last input (s)': f'{max(heard, default=0.0):.1f}',
         'time on the frame in work (s)': f'{seconds_on_frame(state):.1f}',
         'refused detections': str(statistics.refused),
         'persons now': str(statistics.visible),
