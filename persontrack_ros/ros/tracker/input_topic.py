@@ -154,11 +154,8 @@ class InputTopic:
         """Return the value of the parameter; None if publishers decide."""
         name = f'qos_overrides.{self.name}.subscription.reliability'
         if not self._node.has_parameter(name):
-            description = (
-                f'reliability for subscription `{self.name}`: reliable, best_effort, or '
-                f'{BEST_AVAILABLE}, what all of its publishers offer'
-            )
-            descriptor = ParameterDescriptor(description=description, read_only=True)
+            text = f'reliable, best_effort, or {BEST_AVAILABLE}: what all publishers offer'
+            descriptor = ParameterDescriptor(description=text, read_only=True)
             self._node.declare_parameter(name, BEST_AVAILABLE, descriptor)
         value = self._node.get_parameter(name).value
         if value == BEST_AVAILABLE:

@@ -151,12 +151,6 @@ class Outputs:
         """What failed when the persons of the last frame were located, or empty."""
         return '' if self._space is None else self._space.fault
 
-    def restart(self) -> None:
-        """Delete the markers and forget all transforms: time jumped."""
-        self.clear()
-        if self.transforms is not None:
-            self.transforms.forget()
-
     def clear(self) -> None:
         """Delete the markers: the tracks end here."""
         self._trails = Trails()
