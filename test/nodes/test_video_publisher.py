@@ -38,7 +38,7 @@ def picture(number, height=48, width=64):
 
 @pytest.fixture
 def video(tmp_path: Path) -> str:
-    path = tmp_path / 'a video.avi'
+    path = tmp_path / 'a video.mp4'
     with VideoWriter(path, RATE) as writer:
         for number in range(1, FRAMES + 1):
             writer.write(picture(number), round(number * 1e9 / RATE))

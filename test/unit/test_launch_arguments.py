@@ -53,9 +53,7 @@ def test_rviz_shows_floor_and_robot_in_a_fixed_frame():
     assert manager['Views']['Current']['Pitch'] > 0
 
 
-@pytest.mark.parametrize(
-    ('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS), ('VIDEO', VIDEO)]
-)
+@pytest.mark.parametrize(('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS)])
 def test_the_page_has_all_arguments(name, arguments):
     page = (CHECKOUT / 'docs' / 'launch.md').read_text()
     (block,) = re.findall(rf'<!-- arguments:{name} -->\n(.*?)<!-- /arguments -->', page, re.DOTALL)

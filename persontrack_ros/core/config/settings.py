@@ -65,9 +65,10 @@ class Parameter:
             raise SettingsError(f'{self.name}: {value!r} is not {names[self.type]}')
         if self.choices and value not in self.choices:
             raise SettingsError(f'{self.name}: {value!r} is not one of {self.allowed}')
-        low, high = self.limits
-        if self.type in (int, float) and not low <= cast(float, value) <= high:
-            raise SettingsError(f'{self.name}: {value} is not in the range {self.allowed}')
+        if isinstance(value, (int, float)) and self.type is not bool:
+            least, most = self.limits
+            if not least <= value <= most:
+                raise SettingsError(f'{self.name}: {value} is not in the range {self.allowed}')
         # A text may be empty only if that is the default; it then means "none".
         if self.type is str and not value and self.default:
             raise SettingsError(f'{self.name}: must not be empty')

@@ -66,7 +66,6 @@ _LAYOUTS = {
     # Height and step are those of the luma plane; the chroma plane follows without a gap.
     'nv12': _Layout(cv2.COLOR_YUV2BGR_NV12, rows_per_two=3, multiple=(2, 2)),
     'nv21': _Layout(cv2.COLOR_YUV2BGR_NV21, rows_per_two=3, multiple=(2, 2)),
-    'nv24': _Layout(None, rows_per_two=6),
 }
 for _bytes in (1, 2):
     _LAYOUTS |= {
@@ -139,8 +138,6 @@ def image_to_bgr(image: RawImage, samples: Optional[SampleRange] = None) -> BgrI
             f'{describe(image)} has an unknown encoding; publish bgr8, rgb8 or mono8 instead'
         )
     rows = _check(image, layout)
-    if image.encoding == 'nv24':
-        return _nv24_to_bgr(image)
     size = layout.sample_bytes
     # Strides, unlike a reshape, take any step and a last row without padding.
     pixels = np.ndarray(
@@ -275,14 +272,3 @@ def _check(image: RawImage, layout: _Layout) -> int:
     else:
         return rows
     raise ImageError(f'{describe(image)} {fault}; correct the node that publishes it')
-
-
-def _nv24_to_bgr(image: RawImage) -> BgrImage:
-    """Convert planar YUV 4:4:4, whose chroma rows are two steps long."""
-    height, width, step = image.height, image.width, image.step
-    luma = np.ndarray((height, width), np.uint8, image.data, 0, (step, 1))
-    chroma = np.ndarray((height, width, 2), np.uint8, image.data, height * step, (2 * step, 2, 1))
-    # OpenCV has no 4:4:4 of video range, but as YUYV with every pixel doubled it loses nothing.
-    doubled = np.stack([luma, chroma[..., 0], luma, chroma[..., 1]], axis=-1)
-    bgr = cv2.cvtColor(doubled.reshape(height, 2 * width, 2), cv2.COLOR_YUV2BGR_YUYV)
-    return np.ascontiguousarray(bgr[:, ::2])

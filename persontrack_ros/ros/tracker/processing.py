@@ -25,7 +25,7 @@ from persontrack_ros.core.base.timeline import Moment, Timeline
 from persontrack_ros.core.config.node_options import ANY_CLASS, DETECTIONS
 from persontrack_ros.core.config.settings import NONE, TF, Settings, TrackerSettings, Value
 from persontrack_ros.core.inference.ignore import IgnoreMask
-from persontrack_ros.core.inference.same_person import same_person
+from persontrack_ros.core.inference.similarity import same_person
 from persontrack_ros.core.media.encodings import SampleRange
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
@@ -116,7 +116,7 @@ class Processor:
         self._times: deque[float] = deque(maxlen=STATISTICS_FRAMES)
         # Without `tracker.remember`, cameras share no gallery.
         camera = camera if settings.tracker.remember else Camera(Gallery())
-        camera.same_person = same_person(settings.reid.model).threshold
+        camera.same_person = same_person(settings.reid.model)
         self._lock = threading.Lock()
         self.tracker = make_tracker(self._pipeline.tracker.settings, camera)
         self._pipeline.use(self.tracker)
