@@ -59,10 +59,10 @@ class VideoPublisher(Node):
             raise SettingsError(problem)
         values = {each.name: self.get_parameter(each.name).value for each in PUBLISHER_PARAMETERS}
         self._values = values
-        options = ('flip', 'skip_frames', 'max_frames', 'width', 'height', 'loop')
+        names = ('flip', 'skip_frames', 'max_frames', 'width', 'height', 'loop')
         self._source = VideoSource(
             values['source'],
-            SourceOptions(**{name: values[name] for name in options}),
+            SourceOptions(**{name: values[name] for name in names}),
             stopped=lambda: not self.context.ok(),
         )
         self._publisher = self._advertise(Image, 'image_raw')
