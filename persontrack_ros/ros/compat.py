@@ -42,11 +42,7 @@ def init(arguments: Optional[Sequence[str]]) -> None:
         raise SettingsError(f'ROS does not know the arguments {error}') from error
     except RCLError as error:
         # What follows are lines of rcl's source.
-        reason = str(error).replace('failed to initialize rcl: ', '').split(', at ')[0]
-        raise SettingsError(
-            f'ROS does not start: {reason}; parameters are given as -p NAME:=VALUE, topics as '
-            '-r OLD:=NEW'
-        ) from error
+        raise SettingsError(f'ROS does not start: {str(error).split(", at ")[0]}') from error
 
 
 def overrides(node: Node) -> dict[str, rclpy.Parameter]:

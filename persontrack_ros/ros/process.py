@@ -54,7 +54,10 @@ class NodeExecutor(SingleThreadedExecutor):
         return super().add_node(node)
 
     def spin_once(self, timeout_sec: Optional[float] = None) -> None:
-        """Run the next callback."""
+        """Run the next callback, within a second unless another time is given."""
+        # At Ctrl-C, rclpy wakes the executors and shuts ROS down only then. One that was quicker
+        # waits again, and without a timeout it would wait for ever.
+        timeout_sec = 1.0 if timeout_sec is None else timeout_sec
         try:
             task, entity, node = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
         except (ShutdownException, TimeoutException):

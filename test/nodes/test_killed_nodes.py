@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from persontrack_ros.ros.memory import FOLDER
-
 pytestmark = pytest.mark.slow
 
 

@@ -107,7 +107,7 @@ def test_track_damaged_bag(vtest, persontrack, tmp_path):
     assert 'messages on /image_raw are missing' in done.stderr
     with BagReader(tmp_path / 'out', pytest.fail) as bag:
         counts = {one.topic: one.msgcount for one in bag.connections}
-    assert counts['/tracks'] == 5
+    assert counts['/tracks'] >= FRAMES - 2
 
 
 def test_track_unreadable_images(vtest, persontrack, tmp_path):

@@ -30,7 +30,7 @@ class Services:
         self._state.parameters.end_target()
         processor.reset()
         self._state.end_tracks()
-        self._state.statistics.forget_ids()
+        self._state.statistics.ids.clear()
         return 'ids start at 1'
 
     def _enable(self, request: SetBool.Request) -> str:
