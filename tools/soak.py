@@ -40,10 +40,10 @@ from persontrack_ros.benchmark.report import machine
 from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.options import add_settings_options, settings_from
 from persontrack_ros.cli.options import rate as parse_rate
+from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import OutputError, PersontrackError
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.media.sample import sample_video
 from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource
 from persontrack_ros.ros.discovery import Introduction
 from persontrack_ros.ros.images import bgr_to_image

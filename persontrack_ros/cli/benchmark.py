@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from persontrack_ros.cli.options import add_settings_options, settings_from
+from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.core.base.output import write_file
 from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.media.sample import sample_video
 from persontrack_ros.core.media.source import VideoSource
 
 PARTS = ('pipeline', 'node')

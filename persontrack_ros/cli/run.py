@@ -25,8 +25,7 @@ from persontrack_ros.core.config.settings import DrawingSettings
 from persontrack_ros.core.drawing import Trails, draw
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.inference.ignore import IgnoreMask
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import SourceOptions, VideoSource, is_camera
+from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource, is_camera
 from persontrack_ros.core.media.window import Window
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline

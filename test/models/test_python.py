@@ -24,8 +24,7 @@ from persontrack_ros.core.base.errors import (
     SettingsError,
     SourceError,
 )
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import VideoSource
+from persontrack_ros.core.media.source import Partial, VideoSource
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'python.md'
 

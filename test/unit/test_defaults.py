@@ -10,11 +10,11 @@ import pytest
 
 from persontrack_ros.cli.commands import main
 from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import DownloadError
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.inference.catalogue import catalogue
 from persontrack_ros.core.inference.download import install
-from persontrack_ros.core.media.sample import sample_video
 
 Locate = Callable[[str], Path]
 

@@ -214,7 +214,8 @@ def test_files_put_together(make, codec, start, offset):
     both = first.with_name('both.ts')
     both.write_bytes(first.read_bytes() + second.read_bytes())
     frames, complaint = read(both)
-    assert (len(frames), complaint) == (2 * FRAMES, '') or (offset and 'libx265' in codec)
+    assert len(frames) == 2 * FRAMES or 'libx265' in codec
+    assert complaint == '' or 'libx265' in codec
     assert frames[-1].stamp < 200e9
     images = [frame.image for path in (first, second) for frame in read(path)[0]]
     for frame, image in zip(frames, images):
