@@ -107,11 +107,7 @@ def download(options: argparse.Namespace) -> int:
 
 
 def install_and_print(entry: Entry, precision: str, mirror: str) -> None:
-    """
-    Install a model, and print the result.
-
-    :raises DownloadError: see :func:`install`.
-    """
+    """Install a model, see :func:`install`, and print the result."""
     path, new = install(entry, precision, mirror)
     print(f'{entry.name} {precision}: {"installed in" if new else "is already in"} {path.parent}')
     used = find_model(entry.name, precision)
