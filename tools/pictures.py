@@ -24,7 +24,7 @@ from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.drawing import Trails, draw
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.report.writer import ReportWriter
+from persontrack_ros.core.report.page import write_report
 
 DOCS = Path(__file__).parents[1] / 'docs'
 # The image that is shown, and the seconds of its trails.
@@ -52,9 +52,9 @@ def main() -> None:
     pipeline, trails = Pipeline(settings, pipelined=True), Trails()
     with tempfile.TemporaryDirectory() as folder, VideoSource(str(video)) as source:
         page, shot = Path(folder, 'report.html'), Path(folder, 'report.png')
-        with ReportWriter(page, video.name, settings.values()) as report:
+        with write_report(page, video.name, settings.values()) as report:
             for frame, result in pipeline.process_all(source):
-                report.add(frame.stamp, result.tracks, frame.image)
+                report.add_tracks(frame.stamp, result.tracks, frame.image)
                 seen = trails.update(result.tracks, frame.stamp, TRAILS, frame.image)
                 if frame.number == FRAME:
                     picture = draw(frame.image, result.tracks, 0.0, trails=seen)

@@ -14,8 +14,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from persontrack_ros.core.base.errors import ImageError
-from persontrack_ros.core.media.encodings import SampleRange
-from persontrack_ros.ros.images import bgr_to_image, image_to_bgr
+from persontrack_ros.core.media.encodings import SampleRange, image_to_bgr
+from persontrack_ros.ros.images import bgr_to_image
 
 BLUE, GREEN, RED = 0, 1, 2
 CHANNELS = {'R': RED, 'G': GREEN, 'B': BLUE}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import cv2
 import numpy as np
 import pytest
@@ -36,7 +39,7 @@ def read(path):
         images.append(image)
 
 
-@pytest.mark.parametrize('name', ['out.mp4', 'OUT.MP4', 'out.mkv', 'out.mov'])
+@pytest.mark.parametrize('name', ['out.mp4', 'OUT.MP4', 'out.mkv', 'out.webm'])
 @pytest.mark.parametrize('rate', [12.5, 30000 / 1001, 60.0])
 def test_written_videos_can_be_read(tmp_path, name, rate):
     write(tmp_path / name, [5 + number / rate for number in range(10)], rate, 240, 320)
@@ -89,11 +92,42 @@ def test_without_an_image_there_is_no_video(tmp_path):
     ('name', 'problem'),
     [
         ('nowhere/out.mp4', r'nowhere/out.mp4: No such file or directory'),
-        ('out.avi', r'\.mov or \.mkv'),
-        ('out.xyz', r'\.mov or \.mkv'),
-        ('out', r'\.mov or \.mkv'),
+        ('out.avi', r'\.webm or \.mkv'),
+        ('out.xyz', r'\.webm or \.mkv'),
+        ('out', r'\.webm or \.mkv'),
     ],
 )
 def test_videos_that_cannot_be_written(tmp_path, name, problem):
     with pytest.raises(OutputError, match=problem):
         VideoWriter(tmp_path / name, 10)
+
+
+PLAYER = """<video id="video" muted></video><pre id="told"></pre><script>
+const tell = text => told.textContent += text + ' ';
+video.onerror = () => tell(video.error.message);
+video.onseeked = () => tell(`${video.videoWidth}x${video.videoHeight} ${video.currentTime}`);
+video.onloadeddata = () => video.currentTime = 0.2;
+video.src = 'out%s';
+</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('suffix', ['.mp4', '.webm'])
+def test_a_browser_plays_it(tmp_path, suffix):
+    browser = shutil.which('chromium') or shutil.which('google-chrome')
+    if browser is None:
+        pytest.skip('no chromium: apt-get install chromium')
+    write(tmp_path / f'out{suffix}', np.arange(25) / 25, 25.0, 241, 321)
+    page = tmp_path / 'page.html'
+    page.write_text(PLAYER % suffix)
+    options = [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        f'--user-data-dir={tmp_path}/profile',
+    ]
+    options += ['--allow-file-access-from-files', '--virtual-time-budget=20000', '--dump-dom']
+    done = subprocess.run(
+        [browser, *options, page.as_uri()], capture_output=True, text=True, timeout=120
+    )
+    assert '<pre id="told">321x241 0.2 </pre>' in done.stdout, done.stdout

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from persontrack_ros.core.base.errors import DownloadError, OutputError
 from persontrack_ros.core.base.output import write_file
-from persontrack_ros.core.base.reading import check_regular, open_regular
+from persontrack_ros.core.base.reading import open_regular
 
 # Seconds without a byte after which a server is given up.
 TIMEOUT = 20.0
@@ -64,7 +64,7 @@ def store(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            check_regular(path)
+            open_regular(path).close()
         write_file(path, content)
     except (OSError, OutputError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

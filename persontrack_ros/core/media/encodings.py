@@ -39,10 +39,6 @@ class RawImage(Protocol):
     data: Any
 
 
-class UnknownEncodingError(ImageError):
-    """The encoding of an image is not in the table; something else may know it."""
-
-
 class _Layout(NamedTuple):
     """How an encoding lies in memory, and the OpenCV code that turns it into BGR."""
 
@@ -124,9 +120,8 @@ def image_to_bgr(image: RawImage, samples: Optional[SampleRange] = None) -> BgrI
     :param samples: of the stream, for 16-bit samples; by default, the image is one of its own.
     :returns: C-contiguous uint8 array of shape ``(height, width, 3)``, not to be written into:
         for ``bgr8`` without row padding it is a read-only view that keeps the data alive.
-    :raises UnknownEncodingError: if the encoding is not known.
-    :raises ImageError: if the image is depth or infrared (16UC1 or 32FC1) or has no pixels, or its
-        step or data are too small for its size.
+    :raises ImageError: if the encoding is not known, the image is depth or infrared (16UC1 or
+        32FC1) or has no pixels, or its step or data are too small for its size.
     """
     layout = _LAYOUTS.get(image.encoding)
     if image.encoding in _DEPTH_LAYOUTS:
@@ -136,7 +131,7 @@ def image_to_bgr(image: RawImage, samples: Optional[SampleRange] = None) -> BgrI
             'apart; publish infrared as mono8, or unscaled as mono16'
         )
     if layout is None:
-        raise UnknownEncodingError(
+        raise ImageError(
             f'{describe(image)} has an unknown encoding; publish bgr8, rgb8 or mono8 instead'
         )
     rows = _check(image, layout)

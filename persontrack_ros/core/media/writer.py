@@ -16,11 +16,12 @@ from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.output import OutputFile
 
-# The usual rates are divisors of it, and MPEG-4 allows no more than 65535.
+# The usual rates are divisors of it.
 _CLOCK = 60_000
-_CONTAINERS = {'.mp4': 'mp4', '.mov': 'mov', '.mkv': 'matroska'}
-# Of the quantizer, from 2, the best, to 31.
-_QUALITY = 5
+_CONTAINERS = {'.mp4': 'mp4', '.webm': 'webm', '.mkv': 'matroska'}
+# Browsers play VP9, and the licence of its encoder allows any use; x264 is under the GPL.
+_CODEC = 'libvpx-vp9'
+_OPTIONS: dict[str, object] = {'deadline': 'realtime', 'cpu-used': '8', 'crf': '32', 'b': '0'}
 
 
 class VideoWriter(AbstractContextManager['VideoWriter']):
@@ -35,14 +36,14 @@ class VideoWriter(AbstractContextManager['VideoWriter']):
         """
         Create a file.
 
-        :param path: the suffix decides the format: .mp4, .mov or .mkv.
+        :param path: the suffix decides the format: .mp4, .webm or .mkv.
         :param rate: images per second.
         :raises OutputError: if the directory does not exist, the suffix is unknown, or the file
             cannot be written.
         """
         if path.suffix.lower() not in _CONTAINERS:
             raise OutputError(
-                f'cannot write the video {path}: the name has to end in .mp4, .mov or .mkv'
+                f'cannot write the video {path}: the name has to end in .mp4, .webm or .mkv'
             )
         self._rate = Fraction(rate).limit_denominator(1001)
         self._path = path
@@ -73,12 +74,12 @@ class VideoWriter(AbstractContextManager['VideoWriter']):
 
     def _open(self, image: BgrImage) -> av.container.OutputContainer:
         container = av.open(self._file, 'w', format=_CONTAINERS[self._path.suffix.lower()])
-        stream = container.add_stream('mpeg4', rate=self._rate)
+        stream = container.add_stream(_CODEC, rate=self._rate)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = image.shape[:2]
         stream.pix_fmt = 'yuv420p'
         stream.time_base = stream.codec_context.time_base = Fraction(1, _CLOCK)
-        stream.options = {'flags': '+qscale', 'global_quality': str(118 * _QUALITY)}
+        stream.options = _OPTIONS
         self._stream = stream
         return container
 
@@ -92,15 +93,11 @@ class VideoWriter(AbstractContextManager['VideoWriter']):
     def __exit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
         """Complete the file, or remove it after an error."""
         try:
-            if self._container is not None:
+            # After an error there is nothing to complete, and FFmpeg may crash.
+            if kind is None and self._container is not None:
                 with self._errors():
                     self._container.mux(self._stream.encode(None))
                     self._container.close()
-                if kind is None:
-                    self._file.commit()
-        except OutputError:
-            # Of what failed before, it would fail here again.
-            if kind is None:
-                raise
+                self._file.commit()
         finally:
             self._file.discard()
