@@ -130,13 +130,6 @@ def test_devices_of_this_machine(runtime, vtest, device):
     assert len(Detector(settings, runtime).detect(vtest[1])) >= 3
 
 
-@pytest.mark.parametrize('name', ['person-detection-0200', 'pedestrian-detection-adas-0002'])
-def test_other_detectors_of_the_zoo(zoo, runtime, vtest, name):
-    settings = dataclasses.replace(Settings().detector, model=name)
-    found = sum(len(Detector(settings, runtime).detect(vtest[n])) for n in (1, 201, 401))
-    assert found >= 5
-
-
 @pytest.mark.parametrize(
     ('name', 'precision'),
     [('person-reidentification-retail-0288', 'FP16'), (REID, 'FP16-INT8')],

@@ -98,17 +98,6 @@ def test_a_new_resolution_is_detected_in_at_once(models, frames):
     assert not ids[13] & ids[14]
 
 
-def test_after_a_reset_nothing_is_predicted(models, frames):
-    pipeline = Pipeline(Settings.from_values({'detector.interval': 4}))
-    for frame in frames[:10]:
-        tracks = pipeline.process(frame.image, frame.stamp).tracks
-    assert tracks
-    pipeline.reset()
-    result = pipeline.process(frames[10].image, frames[10].stamp)
-    assert len(result.detections) > 0
-    assert {track.time_since_update for track in result.tracks} <= {0}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('interval', [1, 3])
 def test_frames_ahead_give_the_same_in_the_same_order(models, frames, interval):
@@ -249,14 +238,6 @@ def test_numbers_that_are_none_are_an_error(
     assert found
 
 
-def test_numbers_that_are_none_end_a_run(models, frames, monkeypatch):
-    results = Pipeline(Settings(), pipelined=True).process_all(iter(frames * 3))
-    next(results)
-    spoil(monkeypatch, 'detector', np.nan, slice(None))
-    with pytest.raises(ModelError, match='NaN or infinite'):
-        list(results)
-
-
 def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):
     """Whatever it raises: nobody waits for the detector that raised it."""
     pipeline = Pipeline(Settings(), pipelined=True)
@@ -281,40 +262,6 @@ def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):
     thread.start()
     thread.join(300)
     assert caught == ['device lost']
-
-
-@pytest.fixture
-def start(data, models, persontrack, tmp_path):
-    """Return a function that tracks a few frames in a new process."""
-
-    def run(cache_dir):
-        output = tmp_path / 'tracks.txt'
-        done = persontrack(
-            *('run', data('videos/vtest.avi'), '--max-frames', 8, '--mot-output', output),
-            *('--set', f'inference.cache_dir={cache_dir}'),
-            XDG_CACHE_HOME=str(tmp_path / 'cache'),
-        )
-        assert done.returncode == 0, done.stderr
-        return output.read_text(), done.stderr
-
-    return run
-
-
-@pytest.mark.slow
-def test_a_cache_that_cannot_be_written_is_told(start, tmp_path):
-    (tmp_path / 'file').write_text('no directory')
-    tracks, said = start(tmp_path / 'file/compiled')
-    assert tracks
-    assert f'cannot write to {tmp_path}/file/compiled: Not a directory' in said
-
-
-@pytest.mark.slow
-def test_the_cache_is_the_users(start, tmp_path):
-    cache = tmp_path / 'cache'
-    start('none')
-    assert not cache.exists()
-    start('auto')
-    assert len(list(cache.glob('persontrack_ros/compiled/*.blob'))) == 2
 
 
 def test_copies_are_no_new_evidence(models, frames):

@@ -1,8 +1,7 @@
 """
 Decoders, with heads computed by hand and with real weights on a real frame.
 
-The hand-made models are OpenVINO graphs that give the same output whatever image they see, saved
-as files and loaded through the detector like any other model.
+The hand-made models give the same output whatever image they see, see :func:`test_exports.save`.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_exports import save
 
 from persontrack_ros.core.base.errors import DownloadError, ModelError
 from persontrack_ros.core.base.geometry import iou
@@ -26,18 +26,9 @@ from persontrack_ros.core.inference.runtime import Runtime
 opset = ov.opset13
 
 
-def save_model(path, outputs, shape=(1, 3, 64, 96)):
-    """Save a model that always gives these outputs."""
-    image = opset.parameter(shape, ov.Type.f32, name='image')
-    # An image has to reach the output, or OpenVINO leaves the input out.
-    nothing = opset.multiply(opset.reduce_max(image, [0, 1, 2, 3]), np.float32(0))
-    results = []
-    for name, values in outputs.items():
-        node = opset.add(opset.constant(values.astype(np.float32)), nothing)
-        node.output(0).set_names({name})
-        results.append(opset.result(node))
-    ov.save_model(ov.Model(results, [image]), path, compress_to_fp16=False)
-    return path
+def save_model(folder, outputs, shape=(1, 3, 64, 96)):
+    """Save a model that always gives these outputs; return its file."""
+    return save(folder / 'x', outputs, shape=shape) / 'model.xml'
 
 
 def detect(path, image_size, **profile):
@@ -106,7 +97,7 @@ APART = {'boxes': [[0.5, 0.25, 1, 1], [0, 0, 0.5, 0.5]], 'scores': [0.9, 0.8], '
 def test_decoders(outputs, profile, size, expected, tmp_path):
     outputs = outputs if isinstance(outputs, dict) else {'out': outputs}
     arrays = {name: np.array(values) for name, values in outputs.items()}
-    path = save_model(tmp_path / 'm.xml', arrays)
+    path = save_model(tmp_path, arrays)
     np.testing.assert_allclose(detect(path, size, **profile), expected, rtol=1e-5)
 
 
@@ -125,7 +116,7 @@ def test_yolov8_letterboxed(fit, rows_above, tmp_path):
             [72, 16 + rows_above, 4, 8, 0.7, 0.1],
         ]
     )
-    path = save_model(tmp_path / 'm.xml', {'out': head.T[None]})
+    path = save_model(tmp_path, {'out': head.T[None]})
     found = detect(path, WIDE, decoder='yolov8', fit=fit, person_class=0)
     # The second overlaps the first by 7 of 9 columns, the third is of another class.
     expected = [[40, 4, 16, 32, 0.9], [140, 24, 8, 16, 0.7]]
@@ -134,7 +125,7 @@ def test_yolov8_letterboxed(fit, rows_above, tmp_path):
 
 def test_boxes_that_overlap_less_stay(tmp_path):
     head = np.array([[24, 32, 8, 16, 0.9], [25, 32, 8, 16, 0.8]])
-    path = save_model(tmp_path / 'm.xml', {'out': head.T[None]})
+    path = save_model(tmp_path, {'out': head.T[None]})
     # IoU 7/9 = 0.78.
     assert len(detect(path, (64, 96), decoder='yolov8', nms_threshold=0.8)) == 2
     assert len(detect(path, (64, 96), decoder='yolov8', nms_threshold=0.75)) == 1
@@ -187,7 +178,7 @@ def test_what_the_model_sees(layout, color, tmp_path):
     ],
 )
 def test_wrong_profiles(profile, said, tmp_path):
-    path = save_model(tmp_path / 'm.xml', {'out': np.zeros((1, 6, 100))})
+    path = save_model(tmp_path, {'out': np.zeros((1, 6, 100))})
     if profile is not None:
         path.with_suffix('.yaml').write_text(yaml.safe_dump(profile))
     with pytest.raises(ModelError) as caught:
@@ -215,7 +206,7 @@ def test_files_that_are_no_models(content, suffix, said, tmp_path):
 
 
 def test_a_reid_model_is_no_detector(tmp_path):
-    path = save_model(tmp_path / 'm.xml', {'reid_embedding': np.zeros((1, 256))})
+    path = save_model(tmp_path, {'reid_embedding': np.zeros((1, 256))})
     with pytest.raises(ModelError) as caught:
         Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
     assert 'is no detector for the decoder ssd' in str(caught.value)
@@ -223,14 +214,14 @@ def test_a_reid_model_is_no_detector(tmp_path):
 
 
 def test_impossible_scores_are_damaged_weights(tmp_path):
-    path = save_model(tmp_path / 'm.xml', {'out': np.full((1, 1, 2, 7), 1e6)})
+    path = save_model(tmp_path, {'out': np.full((1, 1, 2, 7), 1e6)})
     with pytest.raises(ModelError, match='impossible scores'):
         Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
 
 
 def test_the_threshold_of_the_parameter_counts_before_that_of_the_model(tmp_path):
     head = np.array([[24, 32, 8, 16, 0.9], [60, 32, 8, 16, 0.4]])
-    path = save_model(tmp_path / 'm.xml', {'out': head.T[None]})
+    path = save_model(tmp_path, {'out': head.T[None]})
     path.with_suffix('.yaml').write_text('{decoder: yolov8, score_threshold: 0.6}')
     for threshold, count in ((0.0, 1), (0.3, 2), (0.95, 0)):
         settings = DetectorSettings(model=str(path), device='CPU', score_threshold=threshold)
@@ -275,11 +266,8 @@ NAMES = {0: 'dog', 1: 'Person', 2: 'car'}
 
 def export(folder, shape=(1, 3, 64, 96), **metadata):
     """Make a folder as `yolo export format=openvino` does."""
-    folder.mkdir()
-    save_model(folder / 'best.xml', {'output0': RAW}, shape)
-    values = {'stride': 32, 'imgsz': [64, 96], 'task': 'detect', 'names': NAMES, **metadata}
-    (folder / 'metadata.yaml').write_text(yaml.safe_dump(values))
-    return folder
+    metadata = {'imgsz': [64, 96], 'names': NAMES, **metadata}
+    return save(folder, {'output0': RAW}, shape=shape, metadata=metadata)
 
 
 def find(folder, image_size=(64, 96)):
@@ -313,7 +301,7 @@ def test_exported_folders_that_cannot_be_used(tmp_path, metadata, reason):
 def test_folders_without_one_model(tmp_path):
     folder = export(tmp_path / 'x')
     (folder / 'other.xml').touch()
-    with pytest.raises(ModelError, match='no folder of one model .* best.xml, other.xml'):
+    with pytest.raises(ModelError, match='no folder of one model .* model.xml, other.xml'):
         find(folder)
 
 
@@ -327,13 +315,13 @@ def test_folders_without_one_model(tmp_path):
 def test_mutated_models(tmp_path_factory, data):
     """They are loaded or refused."""
     folder = export(tmp_path_factory.mktemp('models') / 'x')
-    content = bytearray((folder / 'best.xml').read_bytes())
+    content = bytearray((folder / 'model.xml').read_bytes())
     pieces = [b'', b'-1', b'9' * 30, b'\xff', b'<', b'10000000000000']
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(content)))
         length = data.draw(st.integers(0, 4))
         content[place : place + length] = data.draw(st.sampled_from(pieces))
-    (folder / 'best.xml').write_bytes(content)
+    (folder / 'model.xml').write_bytes(content)
     try:
         find(folder)
     except ModelError as error:
@@ -343,9 +331,9 @@ def test_mutated_models(tmp_path_factory, data):
 @pytest.mark.parametrize('suffix', ['.xml', '.bin'])
 def test_pointers_of_git_lfs(tmp_path, suffix):
     folder = export(tmp_path / 'x')
-    (folder / f'best{suffix}').write_text(
+    (folder / f'model{suffix}').write_text(
         'version https://git-lfs.github.com/spec/v1\n'
         'oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n'
     )
-    with pytest.raises(ModelError, match=rf'best{suffix} is .* the pointer of Git LFS'):
+    with pytest.raises(ModelError, match=rf'model{suffix} is .* the pointer of Git LFS'):
         find(folder)

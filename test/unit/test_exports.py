@@ -63,7 +63,7 @@ def save(
         if scaled and name == 'boxes':
             sizes = opset.convert(inputs[1], np.float32)
             node = opset.multiply(node, opset.unsqueeze(opset.concat([sizes, sizes], 1), 1))
-        if array.dtype != np.float32:
+        if array.dtype in (np.float16, np.int64):
             node = opset.convert(node, array.dtype)
         node.output(0).set_names({name})
         results.append(opset.result(node))

@@ -155,19 +155,6 @@ def test_a_live_stream_that_breaks_off(videos, caplog):
     assert 'trying again in' in caplog.text
 
 
-def test_a_damaged_file_on_a_server_is_an_error(videos):
-    """The connection is not to blame for it."""
-    content = (videos / 'fast.mp4').read_bytes()
-    handler = answering(whole(content[: len(content) // 2]))
-    frames = []
-    with (
-        serving(handler) as address,
-        VideoSource(f'{address}/a.mp4') as source,
-        pytest.raises(SourceError, match=rf'of {FRAMES} images'),
-    ):
-        frames.extend(frame.number for frame in source)
-
-
 @pytest.mark.parametrize('answer', [refusal, whole(b'no video')], ids=['503', 'text'])
 def test_what_cannot_be_opened_is_an_error(answer):
     with serving(answering(answer)) as address, pytest.raises(SourceError) as caught:
