@@ -24,8 +24,7 @@ from persontrack_ros.core.inference.runtime import check_process
 from persontrack_ros.core.inference.similarity import Similarity, compare
 from persontrack_ros.core.inference.threads import keep_after_fork
 from persontrack_ros.core.media.conversion import as_bgr
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import Frame, VideoSource
+from persontrack_ros.core.media.source import Frame, Partial, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report.events import Event, ZoneCounter
 from persontrack_ros.core.report.zones import Zones

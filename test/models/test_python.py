@@ -20,12 +20,10 @@ from persontrack_ros import PersonTracker, api
 from persontrack_ros.core.base.errors import (
     ImageError,
     ModelError,
-    PersontrackError,
     SettingsError,
     SourceError,
 )
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import VideoSource
+from persontrack_ros.core.media.source import Partial, VideoSource
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'python.md'
 
@@ -242,19 +240,6 @@ def test_threads_take_turns(tracker, frames):
         assert sum(pool.map(work, range(3))) >= 20
 
 
-def test_threads_with_a_tracker_each(frames, models):
-    def work(_):
-        own = PersonTracker()
-        return [
-            [person.id for person in own.track(image, seconds)]
-            for seconds, image in enumerate(frames[:15])
-        ]
-
-    with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(work, range(2))
-    assert one == other
-
-
 @pytest.mark.slow
 def test_one_video_at_a_time(tracker, campus, frames):
     first = tracker.watch(campus, online=True)
@@ -355,43 +340,3 @@ def test_a_fork_is_refused_and_does_not_hang(campus, models):
     refused = ['True', 'status 0']
     expected = ['[]', 'status 0', *refused, 'nothing', 'status 0', *refused * 7, '0']
     assert done.stdout.splitlines() == expected
-
-
-SPAWN = """
-import multiprocessing
-import sys
-
-def work(video):
-    from persontrack_ros import PersonTracker, api
-    return next(PersonTracker().watch(video, online=True)).number
-
-if __name__ == '__main__':
-    from persontrack_ros import PersonTracker, api
-    tracker = PersonTracker()
-    with multiprocessing.get_context('spawn').Pool(1) as pool:
-        print(pool.map_async(work, sys.argv[1:]).get(300))
-"""
-
-
-@pytest.mark.slow
-def test_processes_that_are_spawned(campus, models, tmp_path):
-    program = tmp_path / 'program.py'
-    program.write_text(SPAWN)
-    done = subprocess.run(
-        [sys.executable, str(program), str(campus)], capture_output=True, text=True, timeout=600
-    )
-    assert done.stdout == '[1]\n', done.stderr
-
-
-@pytest.mark.parametrize('value', [None, 3, b'', [], {}, object(), float('nan'), 'x', ...])
-def test_all_errors_are_ours(tracker, frames, value):
-    image = frames[0]
-    for call in (
-        lambda: tracker.track(value, 1),
-        lambda: tracker.compare(image, value),
-        lambda: tracker.compare(value, image),
-        lambda: PersonTracker(detector=value or 1),
-        lambda: next(tracker.watch(value, online=True)),
-    ):
-        with pytest.raises(PersontrackError):
-            call()

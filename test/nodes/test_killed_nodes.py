@@ -12,6 +12,9 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+# Of Fast DDS.
+FOLDER = Path('/dev/shm')  # noqa: S108 - as Fast DDS does
+
 
 def segments_of(process):
     """Return the locks of the segments that a process holds."""

@@ -11,8 +11,7 @@ from tqdm import tqdm
 from persontrack_ros.cli.bag.options import add_force_option
 from persontrack_ros.cli.options import SOURCE, absolute, count
 from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import SourceOptions, VideoSource
+from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

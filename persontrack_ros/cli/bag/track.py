@@ -18,7 +18,7 @@ from persontrack_ros.cli.options import (
 )
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.evaluation.mot import MotWriter
-from persontrack_ros.core.media.partial import Partial
+from persontrack_ros.core.media.source import Partial
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report.page import write_report
 
