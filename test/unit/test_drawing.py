@@ -169,11 +169,12 @@ def test_trails_of_the_last_seconds():
     color = (annotated == track_color(1)).all(axis=2)
     assert color[150, 125:195].all()
     assert not color[150, :110].any()
-    # Who has left goes after that time; half of the width and height are the same scene.
-    halved = trails.update([], 11 * second, 4.0, image[::2, ::2])
-    np.testing.assert_allclose(halved[1], [[10 * x + 10, 75] for x in range(7, 10)])
-    assert trails.update([], 14 * second, 4.0, image[::2, ::2]) == {}
-    # Time that goes back, and none at all.
+    # Who has left goes after that time.
+    assert len(trails.update([], 11 * second, 4.0, image)[1]) == 3
+    assert trails.update([], 14 * second, 4.0, image) == {}
+    # Another size, time that goes back, and none at all.
+    trails.update([track([0, 0, 40, 100])], 15 * second, 4.0, image)
+    assert trails.update([], 15 * second, 4.0, image[::2, ::2]) == {}
     trails.update([track([0, 0, 40, 100])], 15 * second, 4.0, image)
     assert len(trails.update([track([0, 0, 40, 100])], second, 4.0, image)[1]) == 1
     assert trails.update([track([0, 0, 40, 100])], 2 * second, 0.0, image) == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_tracking import save_tracker
 
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import SettingsError
@@ -12,7 +13,7 @@ from persontrack_ros.core.config.settings import REPLACED, Settings, TrackerSett
 from persontrack_ros.core.tracking import gallery_tracker as module
 from persontrack_ros.core.tracking.appearance import SAME_PERSON
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
-from persontrack_ros.core.tracking.state import load_tracker, save_tracker
+from persontrack_ros.core.tracking.state import load_tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
 
 SIZE = (640, 480)

@@ -10,9 +10,8 @@ from test_tracking_accuracy import DATA, recording_of, scores_of
 
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.tracking.kalman_filter import DEEP_SORT_NOISE
+from persontrack_ros.core.tracking.kalman_filter import DEEP_SORT_NOISE, smooth
 from persontrack_ros.core.tracking.offline import OfflineTracker
-from persontrack_ros.core.tracking.smoother import smooth
 
 
 def step(tracker, boxes, people, stamp, scores=0.85):
