@@ -49,7 +49,7 @@ def test_wrong_arrays_change_nothing(algorithm, remember):
             wrong += [np.where(array == array.flat[0], each, array) for each in (np.nan, -np.inf)]
         for each in wrong:
             with pytest.raises(ValueError, match='is not what it should be|not finite'):
-                second.restore({**state, name: each.astype(each.dtype)})
+                second.restore({**state, name: each})
             assert repr(second.tracks) == before
         with pytest.raises(KeyError):
             second.restore({key: each for key, each in state.items() if key != name})
