@@ -297,6 +297,7 @@ class OfflineTracker:
     def __init__(self, settings: TrackerSettings) -> None:
         """Start without tracks, with the online tracker of the settings."""
         self.settings = dataclasses.replace(settings, refresh_time=0.0)
+        self._online = make_bare_tracker(self.settings)
         self.reset()
 
     def reset(self, first_id: int = 1) -> None:
@@ -306,10 +307,9 @@ class OfflineTracker:
         :param first_id: of the next new person of the online tracker.
         """
         self._stamp: Optional[int] = None
+        self._online.reset(first_id)
         if first_id != 1:
-            self._online.reset(first_id)
             return
-        self._online = make_bare_tracker(self.settings)
         self._times: list[float] = []
         self._size: Optional[tuple[int, int]] = None
         # By track: detections of current tracks, and parts of ended ones.
