@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from persontrack_ros.core.tracking.association import associate, associate_pairs, associate_sparse
+from persontrack_ros.core.tracking.association import associate, associate_pairs
 
 INF = np.inf
 
@@ -78,15 +78,14 @@ def test_rejected_detections_follow_those_never_assigned():
     assert result.unmatched_detections[:-1].tolist() == [d for d in (5, 6, 7) if d != rejected]
 
 
-@pytest.mark.parametrize('match', [associate_pairs, associate_sparse])
 @pytest.mark.parametrize('seed', range(40))
-def test_pairs_are_matched_as_the_whole_matrix_is(seed, match):
+def test_pairs_are_matched_as_the_whole_matrix_is(seed):
     random = np.random.default_rng(seed)
     cost = random.uniform(0, 2, random.integers(0, 12, 2))
     cost[random.random(cost.shape) < random.uniform(0, 1)] = INF
     possible = cost <= 1.2
     rows, columns = np.nonzero(possible)
-    chosen = match(cost[possible], 1.2, rows, columns)
+    chosen = associate_pairs(cost[possible], 1.2, rows, columns)
     expected = associate(cost, 1.2, np.arange(len(cost)), np.arange(cost.shape[1]))
     assert set(zip(rows[chosen], columns[chosen])) == set(
         zip(expected.tracks, expected.detections)

@@ -87,31 +87,6 @@ def associate_pairs(
     return np.concatenate([chosen, matched[matched >= 0]])
 
 
-def associate_sparse(
-    cost: FloatArray, max_cost: float, rows: IndexArray, columns: IndexArray
-) -> IndexArray:
-    """
-    Match as :func:`associate_pairs` does, in memory that grows with the number of pairs only.
-
-    :param cost: and the others, and the result: see there.
-    """
-    if not len(cost):
-        return rows
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-
-    row, column = _renumbered(rows), _renumbered(columns)
-    count, first = row.max() + 1, column.max() + 1
-    # Each row can be left alone, in a column of its own. Zeros would not be edges, thus 1 more.
-    weights = np.concatenate([cost + 1, np.full(count, max_cost + 1e-5 + 1)])
-    where = (
-        np.concatenate([row, np.arange(count)]),
-        np.concatenate([column, first + np.arange(count)]),
-    )
-    matched = min_weight_full_bipartite_matching(csr_matrix((weights, where)))[1]
-    return np.flatnonzero(matched[row] == column)
-
-
 def _renumbered(indices: IndexArray) -> IndexArray:
     """Number the distinct values from 0, in their order."""
     places = np.cumsum(np.bincount(indices) > 0) - 1

@@ -27,7 +27,7 @@ from persontrack_ros.core.base.geometry import (
 )
 from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed, Embeddings, known, normalise
-from persontrack_ros.core.tracking.association import IndexArray, associate_sparse
+from persontrack_ros.core.tracking.association import IndexArray, associate_pairs
 from persontrack_ros.core.tracking.kalman_filter import smooth
 from persontrack_ros.core.tracking.leaving import EXIT_TIME, at_border
 from persontrack_ros.core.tracking.persistent import LOST_TIME, MIN_SIZE, WALKING
@@ -147,7 +147,7 @@ def join(
     chains = [(part, _ends(part, times)) for part in parts]
     while len(chains) > 1:
         cost, rows, columns = _join_costs(chains, times, settings, image_size)
-        pairs = associate_sparse(cost, JOIN_DISTANCE + MOTION_WEIGHT, rows, columns)
+        pairs = associate_pairs(cost, JOIN_DISTANCE + MOTION_WEIGHT, rows, columns)
         if not len(pairs):
             break
         follower = dict(zip(rows[pairs].tolist(), columns[pairs].tolist()))
@@ -189,34 +189,27 @@ def _join_costs(
         near, far = at_border(measurements_to_boxes(last[0]), image_size)
         outwards = (near & (last[1, :, :2] < 0)) | (far & (last[1, :, :2] > 0))
         leaving = outwards.any(axis=1)
-    # Sorted by their beginning, the chains that may follow another one are a range.
-    order = np.argsort(begins, kind='stable')
-    begins, embeddings_after = begins[order], embeddings[order]
-    position, velocity = first[0][order], first[1][order]
-    starts = np.searchsorted(begins, ends, side='right')
     longest = max(LOST_TIME, settings.remember)
-    stops = np.searchsorted(times[begins], times[ends] + longest, side='right')
     found = [(np.empty(0), _NOTHING, _NOTHING)]
-    for row in range(len(chains)):
-        after = slice(starts[row], stops[row])
-        if not embeddings[row].any() or after.start >= after.stop:
-            continue
-        distance = 1.0 - embeddings_after[after] @ embeddings[row]
-        gap = times[begins[after]] - times[ends[row]]
+    embedded = known(embeddings)
+    for row in np.flatnonzero(embedded):
+        gaps = times[begins] - times[ends[row]]
+        after = np.flatnonzero(embedded & (begins > ends[row]) & (gaps <= longest))
+        distance, gap = 1.0 - embeddings[after] @ embeddings[row], gaps[after]
+        position, velocity = first[0, after, :2], first[1, after, :2]
         forth = last[0, row, :2] + gap[:, None] * last[1, row, :2]
-        back = position[after, :2] - gap[:, None] * velocity[after, :2]
+        back = position - gap[:, None] * velocity
         apart = np.minimum(
-            np.linalg.norm(forth - position[after, :2], axis=1),
+            np.linalg.norm(forth - position, axis=1),
             np.linalg.norm(back - last[0, row, :2], axis=1),
         )
         apart /= last[0, row, 3] * np.sqrt(np.maximum(gap, 1e-6))
         possible = (gap <= LOST_TIME) & (apart <= REACH)
         if leaving[row]:
             possible &= gap <= EXIT_TIME
-        possible |= gap <= settings.remember
-        possible &= known(embeddings_after[after]) & (distance <= JOIN_DISTANCE)
+        possible = (possible | (gap <= settings.remember)) & (distance <= JOIN_DISTANCE)
         cost = distance + MOTION_WEIGHT * np.minimum(apart / REACH, 1)
-        found.append((cost[possible], np.full(possible.sum(), row), order[after][possible]))
+        found.append((cost[possible], np.full(possible.sum(), row), after[possible]))
     cost, rows, columns = map(np.concatenate, zip(*found))
     return cost, rows, columns
 

@@ -101,15 +101,9 @@ class Persistent:
         self._clear(first_id)
 
     def _clear(self, first_id: int = 1) -> None:
-        nothing = np.empty(0)
-        self._table = Table.start(
-            first_id,
-            States.initiate(np.empty((0, 4)), WALKING),
-            nothing,
-            np.empty((0, 0), dtype=np.float32),
-            np.empty(0, dtype=np.intp),
-            0.0,
-        )
+        none, vectors = np.empty(0, dtype=np.intp), np.empty((0, 0), dtype=np.float32)
+        states = States.initiate(np.empty((0, 4)), WALKING)
+        self._table = Table.start(first_id, states, np.empty(0), vectors, none, 0.0)
         self._next = first_id
         self._stamp: Optional[int] = None
         self._image_size: Optional[tuple[int, int]] = None
