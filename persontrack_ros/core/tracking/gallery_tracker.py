@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import numpy as np
@@ -56,7 +56,7 @@ DOUBT = 4 / 3
 MAX_PERSONS = 300
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Evidence:
     """
     The embeddings of a track so far.
@@ -69,8 +69,8 @@ class _Evidence:
     """
 
     since: int
-    clear: tuple[Embeddings, ...] = ()
-    other: tuple[Embeddings, ...] = ()
+    clear: list[Embeddings] = field(default_factory=list)
+    other: list[Embeddings] = field(default_factory=list)
     embedded_at: int = 0
 
     @property
@@ -220,43 +220,38 @@ class GalleryTracker(Persistent):
         :returns: the tracks with a new clear embedding.
         """
         unhindered = clear(detections)
-        sights = {each.id: self._evidence.get(each.id, _Evidence(stamp)) for each in visible}
-
-        def is_due(track: Track) -> bool:
+        self._evidence = {
+            track.id: self._evidence.get(track.id) or _Evidence(stamp) for track in visible
+        }
+        wanted = []
+        for track in visible:
             if track.detection is None or track.detection in embeddings:
-                return False
-            if track.id not in self._ids:
-                return True
-            evidence = sights[track.id]
+                continue
+            evidence = self._evidence[track.id]
             late = stamp - evidence.embedded_at >= EMBED_PERIOD * SECOND
-            return bool(unhindered[track.detection]) and (
-                len(evidence.clear) < ENOUGH_EMBEDDINGS or late
-            )
-
-        wanted = [track.detection for track in visible if is_due(track)]
+            due = late or len(evidence.clear) < ENOUGH_EMBEDDINGS
+            if track.id not in self._ids or (due and unhindered[track.detection]):
+                wanted.append(track.detection)
         if wanted:
             embed(np.array(wanted, dtype=np.intp))
         embedded = set()
         for track in visible:
-            evidence, known_ = sights[track.id], track.id in self._ids
-            embedding = None if track.detection is None else embeddings.get(track.detection)
-            if track.detection is None or not unhindered[track.detection]:
-                other = (
-                    evidence.other if known_ or embedding is None else (*evidence.other, embedding)
-                )
-                evidence = replace(evidence, clear=() if known_ else evidence.clear, other=other)
+            evidence, index = self._evidence[track.id], track.detection
+            embedding = None if index is None else embeddings.get(index)
+            if index is not None and unhindered[index]:
+                if embedding is not None:
+                    evidence.clear = [*evidence.clear, embedding][-MEMORY:]
+                    evidence.embedded_at = stamp
+                    embedded.add(track.id)
+            elif track.id in self._ids:
+                evidence.clear = []
             elif embedding is not None:
-                embedded.add(track.id)
-                evidence = replace(
-                    evidence, clear=(*evidence.clear, embedding)[-MEMORY:], embedded_at=stamp
-                )
-            sights[track.id] = evidence
-        self._evidence = sights
+                evidence.other.append(embedding)
         return embedded
 
     def _decide(self, tracks: Sequence[Track], stamp: int) -> None:
         """Give new tracks the ids of similar persons, or new ids."""
-        gallery = self._camera.gallery
+        gallery, same_person = self._camera.gallery, self._camera.same_person
         taken = set(self._ids.values())
         oldest = stamp - self.settings.remember * SECOND
         free = [
@@ -264,37 +259,28 @@ class GalleryTracker(Persistent):
             for id_, person in gallery.persons.items()
             if id_ not in taken and person.seen_at >= oldest
         ]
-        ids = dict(self._ids)
-        ready, seen, rows = [], [], []
+        ready: list[int] = []
+        rows: dict[int, list[float]] = {}
         for track in tracks:
             evidence = self._evidence.get(track.id) or _Evidence(stamp)
             embedding = evidence.embedding if free else None
-            row = (
-                []
-                if embedding is None
-                else [gallery.persons[id_].distance(embedding) for id_ in free]
-            )
-            if not free or evidence.is_known(row, self._camera.same_person, stamp):
+            row = []
+            if embedding is not None:
+                row = [gallery.persons[id_].distance(embedding) for id_ in free]
+            if not free or evidence.is_known(row, same_person, stamp):
                 ready.append(track.id)
                 if row:
-                    seen.append(track.id)
-                    rows.append(row)
-        distance = np.array(rows).reshape(len(seen), len(free))
+                    rows[track.id] = row
+        distance = np.array([*rows.values()]).reshape(len(rows), len(free))
         if len(free) > 1:
-            best = np.partition(distance, 1, axis=1)
-            distance = np.where(
-                distance > best[:, 1:2] - MARGIN * self._camera.same_person, np.inf, distance
-            )
-        pairs = associate(
-            distance, self._camera.same_person, np.arange(len(seen)), np.arange(len(free))
-        )
-        for row, column in zip(pairs.tracks.tolist(), pairs.detections.tolist()):
-            ids[seen[row]] = free[column]
+            second = np.partition(distance, 1, axis=1)[:, 1:2]
+            distance[distance > second - MARGIN * same_person] = np.inf
+        pairs = associate(distance, same_person, np.array([*rows]), np.array(free))
+        self._ids |= zip(pairs.tracks.tolist(), pairs.detections.tolist())
         for local in ready:
-            if local not in ids:
-                ids[local] = gallery.next_id
+            if local not in self._ids:
+                self._ids[local] = gallery.next_id
                 gallery.next_id += 1
-        self._ids = ids
 
     def _remember(self, visible: Sequence[Track], embedded: set[int], stamp: int) -> None:
         """Update the persons in the gallery, with embeddings once they are certain."""
