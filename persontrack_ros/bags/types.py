@@ -21,7 +21,6 @@ from rosbags.typesys.store import Typestore
 
 from persontrack_ros.core.base.errors import SourceError
 
-CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 IMAGE = 'sensor_msgs/msg/Image'
 TRACKS = 'vision_msgs/msg/Detection2DArray'

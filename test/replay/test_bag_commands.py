@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import pytest
-import yaml
 
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.writer import BagWriter
@@ -160,33 +159,6 @@ def test_bad_input(vtest, persontrack, tmp_path):
     assert not (tmp_path / 'x').exists()
     with BagReader(vtest / 'raw', pytest.fail) as bag:
         assert bag.choose_image_topic().msgcount == FRAMES
-
-
-def test_camera_info(data, persontrack, tmp_path):
-    calibration = {
-        'image_width': 768,
-        'image_height': 576,
-        'camera_name': 'pets',
-        'camera_matrix': {'rows': 3, 'cols': 3, 'data': [700.0, 0, 384, 0, 700, 288, 0, 0, 1]},
-        'distortion_model': 'plumb_bob',
-        'distortion_coefficients': {'rows': 1, 'cols': 5, 'data': [0.1, 0, 0, 0, 0]},
-        'rectification_matrix': {'rows': 3, 'cols': 3, 'data': [1, 0, 0, 0, 1, 0, 0, 0, 1]},
-        'projection_matrix': {'rows': 3, 'cols': 4, 'data': [7.0] * 12},
-    }
-    file = tmp_path / 'camera.yaml'
-    file.write_text(yaml.safe_dump(calibration))
-    bag = tmp_path / 'bag'
-    video = data('videos/vtest.avi')
-    options = ('-o', bag, '--max-frames', 2, '--image-topic', 'cam/image', '--camera-info', file)
-    done = persontrack('bag', 'record', video, *options)
-    assert done.returncode == 0, done.stderr
-    with BagReader(bag) as reader:
-        topics = {one.topic: one.msgcount for one in reader.connections}
-    assert topics == {'/cam/image': 2, '/cam/camera_info': 2}
-    file.write_text(yaml.safe_dump({**calibration, 'image_width': 640}))
-    done = persontrack('bag', 'record', video, *options, '--force')
-    assert done.returncode == 2
-    assert '640x576 pixels, but these have 768x576' in done.stderr
 
 
 @pytest.mark.parametrize('command', ['record', 'track'])
