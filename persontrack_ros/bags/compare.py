@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 from typing import Optional
 
 from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.track import ImageTopic
+from persontrack_ros.bags.track import decode_images
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE, TRACKS, deserialise, stamp_of
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.geometry import FloatArray
@@ -80,13 +81,9 @@ def read_images(
 
     :raises SourceError: if the bag has no images, or needs a choice.
     """
-    found: dict[int, BgrImage] = {}
     with BagReader(path) as bag:
         topic = bag.choose_image_topic(topic_name)
-        images = ImageTopic(topic)
-        for _, time, data in bag.messages([topic.topic]):
-            if stamp_of(data) in stamps:
-                found.update({one.stamp: one.image for one in images.decode(time, data)})
-                if len(found) == len(stamps):
-                    break
-    return found
+        messages = ((time, data) for _, time, data in bag.messages([topic.topic]))
+        wanted = ((time, data) for time, data in messages if stamp_of(data) in stamps)
+        images = islice(decode_images(topic, wanted), len(stamps))
+        return {one.stamp: one.image for one in images}

@@ -10,7 +10,7 @@ from mcap.writer import CompressionType, Writer
 from test_mcap import write
 
 from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.track import ImageTopic
+from persontrack_ros.bags.track import decode_images
 from persontrack_ros.bags.types import define
 from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.base.errors import SourceError
@@ -27,11 +27,10 @@ def read_all(path):
     """Read a bag as the commands do; return the number of images, None if it is refused."""
     try:
         with BagReader(path, lambda text: None) as bag:
-            images = {one.id: ImageTopic(one, lambda text: None) for one in bag.connections}
             count = 0
             for topic, time, data in bag.messages():
                 if topic.msgtype.endswith('Image'):
-                    count += len(list(images[topic.id].decode(time, bytes(data))))
+                    count += len(list(decode_images(topic, [(time, data)], lambda text: None)))
             for topic in bag.connections:
                 define(topic)
             bag.choose_image_topic()

@@ -11,7 +11,7 @@ from mcap.writer import Writer as McapWriter
 from mcap_ros2.writer import Writer
 
 from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.track import ImageTopic
+from persontrack_ros.bags.track import decode_images
 from persontrack_ros.bags.types import COMPRESSED_IMAGE
 from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.base.errors import SourceError
@@ -67,13 +67,12 @@ def images(path, warnings):
     numbers = []
     with BagReader(path, warnings.append) as bag:
         topic = bag.choose_image_topic()
-        decoder = ImageTopic(topic, warnings.append)
-        for _, time, data in bag.messages([topic.topic]):
-            for image in decoder.decode(time, data):
-                number = image.stamp // 1_000_000_000
-                assert time == START + number * 40_000_000
-                if (image.image == picture(number)).all():
-                    numbers.append(number)
+        messages = ((time, data) for _, time, data in bag.messages([topic.topic]))
+        for image in decode_images(topic, messages, warnings.append):
+            number = image.stamp // 1_000_000_000
+            assert image.time == START + number * 40_000_000
+            if (image.image == picture(number)).all():
+                numbers.append(number)
         return numbers, bag.damages
 
 

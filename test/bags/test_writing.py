@@ -18,7 +18,7 @@ from rosbags.highlevel import AnyReader
 from persontrack_ros.bags.images import message_to_bgr
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.record import ImageRecorder
-from persontrack_ros.bags.track import BagImage, ImageTopic, TracksRecorder
+from persontrack_ros.bags.track import TracksRecorder, decode_images
 from persontrack_ros.bags.types import TRACKS, TYPES, deserialise
 from persontrack_ros.bags.writer import BagWriter, check_output
 from persontrack_ros.core.base.errors import OutputError
@@ -39,14 +39,14 @@ def track_bag(path, out, storage, annotated=''):
     with BagReader(path, pytest.fail) as bag, BagWriter(out, storage) as new:
         topic = bag.choose_image_topic()
         recorder = TracksRecorder(bag, new, '/tracks', annotated)
-        images = ImageTopic(topic)
         for connection, time, data in bag.messages():
             recorder.copy(connection, time, data)
             if connection.id == topic.id:
-                for image in images.decode(time, data):
-                    box = [1.25 * image.number, 2.5, 10.125, 20.75]
-                    recorder.write(image, [track(image.number, box), track(900, box)])
-                    written[time] = (image.stamp, image.number, box)
+                (image,) = decode_images(topic, [(time, data)])
+                number = 1 + len(written)
+                box = [1.25 * number, 2.5, 10.125, 20.75]
+                recorder.write(image, [track(number, box), track(900, box)])
+                written[time] = (image.stamp, number, box)
     return written
 
 
@@ -232,17 +232,15 @@ def test_recorded_images(tmp_path, storage, compression):
 
 
 def test_damaged_images_are_left_out(make_bag, warnings):
-    path, _ = make_bag()
+    path, _ = make_bag(count=5)
     with BagReader(path) as bag:
         topic = bag.choose_image_topic()
-        images = ImageTopic(topic, warnings.append)
-        for number, (_, time, data) in enumerate(bag.messages([topic.topic]), start=1):
-            cut = data if number != 3 else data[:-100]
-            found = list(images.decode(time, cut))
-            assert [one.number for one in found] == ([] if number == 3 else [number])
-            assert all(isinstance(one, BagImage) for one in found)
-    assert len(warnings) == 1
-    assert 'image 3 of /image is left out' in warnings[0]
+        messages = [(time, data) for _, time, data in bag.messages([topic.topic])]
+    messages[2] = (0, messages[2][1][:-100])
+    found = decode_images(topic, messages, warnings.append)
+    assert [one.number for one in found] == [1, 2, 4, 5]
+    (warning,) = warnings
+    assert 'image 3 of /image is left out' in warning
 
 
 def test_nothing_is_overwritten_unasked(make_bag, tmp_path, storage):

@@ -127,7 +127,7 @@ def test_track_unreadable_images(vtest, persontrack, tmp_path):
             other.write(copy, stamp, bytes(data[:200]) + bytes(len(data) - 200))
     done = persontrack('bag', 'track', tmp_path / 'unreadable')
     assert done.returncode == 2
-    assert f'none of the {FRAMES} images on /image_raw/compressed can be decoded' in done.stderr
+    assert 'no image on /image_raw/compressed can be decoded' in done.stderr
 
 
 def test_topics_that_are_not_of_ros2(data, models, persontrack, tmp_path):
