@@ -20,14 +20,16 @@ from rosbags.interfaces import (
     ConnectionExtRosbag2,
     MessageDefinition,
     MessageDefinitionFormat,
+    Qos,
 )
+from rosbags.rosbag2 import metadata
 
-from persontrack_ros.bags.types import is_type_name, parse_qos
 from persontrack_ros.core.base.errors import SourceError
 
 # The reason why topics of ROS 1 are left out.
 ROS1 = 'those of ROS 1'
 
+_TYPE = re.compile(r'[A-Za-z]\w*/(msg|srv|action)/[A-Za-z]\w*', re.ASCII)
 _MAGIC = b'\x89MCAP0\r\n'
 _FORMATS = {
     SchemaEncoding.ROS2: MessageDefinitionFormat.MSG,
@@ -83,10 +85,22 @@ class McapFile:
         self.others: dict[str, str] = {}
         for channel in self._channels.values():
             schema = self._schemas.get(channel.schema_id)
-            if reason := _why_not_ros2(channel, schema):
-                self.others[channel.topic] = reason
-            elif schema is not None:
-                self.connections.append(self._connect(channel, schema, counts[channel.id]))
+            # Some writers leave out ``msg``, as in ROS 1.
+            name = re.sub(r'^(\w+)/(\w+)$', r'\1/msg/\2', schema.name) if schema else ''
+            if channel.message_encoding == MessageEncoding.ROS1:
+                self.others[channel.topic] = ROS1
+            elif channel.message_encoding != MessageEncoding.CDR:
+                self.others[channel.topic] = channel.message_encoding or 'of no known encoding'
+            elif schema is None or not _TYPE.fullmatch(name):
+                self.others[channel.topic] = f'of the type {name!r}'
+            else:
+                encoding = _FORMATS.get(schema.encoding, MessageDefinitionFormat.NONE)
+                definition = MessageDefinition(encoding, schema.data.decode(errors='replace'))
+                qos = ConnectionExtRosbag2(channel.message_encoding, _parse_qos(channel))
+                count = counts[channel.id]
+                self.connections.append(
+                    Connection(channel.id, channel.topic, name, definition, '', count, qos, self)
+                )
 
     def messages(
         self, connections: Collection[Connection]
@@ -167,32 +181,10 @@ class McapFile:
     def _advice(self) -> str:
         return f'`mcap recover {self._path.name} -o RECOVERED.mcap` may save more'
 
-    def _connect(self, channel: Channel, schema: Schema, count: int) -> Connection:
-        qos = parse_qos(channel.metadata.get('offered_qos_profiles', ''))
-        encoding = _FORMATS.get(schema.encoding, MessageDefinitionFormat.NONE)
-        return Connection(
-            channel.id,
-            channel.topic,
-            _full_name(schema),
-            MessageDefinition(encoding, schema.data.decode(errors='replace')),
-            '',
-            count,
-            ConnectionExtRosbag2(channel.message_encoding, qos),
-            self,
-        )
 
-
-def _why_not_ros2(channel: Channel, schema: Optional[Schema]) -> str:
-    """Return the kind of a topic that is not of ROS 2; empty for a topic of ROS 2."""
-    if channel.message_encoding == MessageEncoding.ROS1:
-        return ROS1
-    if channel.message_encoding != MessageEncoding.CDR:
-        return channel.message_encoding or 'of no known encoding'
-    if schema is None:
-        return 'without a type'
-    return '' if is_type_name(_full_name(schema)) else f'of the type {schema.name!r}'
-
-
-def _full_name(schema: Schema) -> str:
-    """Return the name of a type; some writers leave out ``msg``, as in ROS 1."""
-    return re.sub(r'^(\w+)/(\w+)$', r'\1/msg/\2', schema.name)
+def _parse_qos(channel: Channel) -> list[Qos]:
+    """Return the recorded QoS of a topic; empty if unreadable: the default one is used then."""
+    try:
+        return metadata.parse_qos(channel.metadata.get('offered_qos_profiles', ''))
+    except Exception:  # noqa: BLE001 - for any YAML
+        return []

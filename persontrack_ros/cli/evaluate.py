@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from persontrack_ros.cli.files import read_by
 from persontrack_ros.cli.options import (
@@ -20,16 +19,12 @@ from persontrack_ros.cli.options import (
 from persontrack_ros.core.base.errors import OutputError, SettingsError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.output import check_outputs
-from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.baseline import BASELINES, BUFFERS, track_with_baseline
 from persontrack_ros.core.evaluation.failures import plot
 from persontrack_ros.core.evaluation.mot import BENCHMARKS, GroundTruth, read_mot
-from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import Scores, evaluate, follow
 from persontrack_ros.core.inference.ignore import make_mask
-from persontrack_ros.core.media.source import VideoSource
-from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.tracking.offline import OfflineTracker, make_offline_tracker
 
 COLUMNS = {
     'HOTA': 'hota',
@@ -47,8 +42,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         'evaluate',
         help='compare tracks with ground truth: HOTA, IDF1, MOTA',
-        description='Compare tracks with the ground truth of MOTChallenge sequences. Give tracks, '
-        'stored detections or videos in the order of the sequences; with none of them, the public '
+        description='Compare tracks with the ground truth of MOTChallenge sequences. Give tracks '
+        'or stored detections in the order of the sequences; with none of them, the public '
         'detections det/det.txt of the sequences are tracked.',
     )
     parser.add_argument(
@@ -77,7 +72,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar='FILE',
         help='what `persontrack detect` stored, or det.txt',
     )
-    inputs.add_argument('--video', nargs='+', metavar='FILE', help='videos or folders of images')
     parser.add_argument(
         '--plot',
         type=Path,
@@ -101,7 +95,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_settings_options(parser)
     parser.set_defaults(
         execute=execute,
-        reads=('ground_truth', 'results', 'detections', 'video', 'params'),
+        reads=('ground_truth', 'results', 'detections', 'params'),
     )
 
 
@@ -110,10 +104,10 @@ def execute(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     names = [directory.resolve().name for directory in options.ground_truth]
     public = [directory / 'det' / 'det.txt' for directory in options.ground_truth]
-    inputs = options.results or options.detections or options.video or public
+    inputs = options.results or options.detections or public
     if len(inputs) != len(names):
         raise SettingsError(f'{len(names)} sequences but {len(inputs)} files to compare with them')
-    if options.baseline and (options.results or options.video):
+    if options.baseline and options.results:
         raise SettingsError('--baseline needs --detections, or the public detections')
     plots = [options.plot / f'{name}.tracks.png' for name in names] if options.plot else []
     check_outputs(plots, read_by(options))
@@ -125,8 +119,6 @@ def execute(options: argparse.Namespace) -> int:
     for truth, path in zip(truths, inputs):
         if options.results:
             rows = read_mot(path)
-        elif options.video:
-            rows = _track_video(path, settings, every, options.offline)
         else:
             recording = Recording.load(path, options.rate).masked(mask)
             recordings.append(recording)
@@ -185,22 +177,6 @@ def _baseline(
 
     # The last row is for all sequences together.
     return max(map(scores, BUFFERS), key=lambda table: [*table.values()][-1].hota)
-
-
-def _track_video(source: str, settings: Settings, every: int, offline: bool) -> FloatArray:
-    pipeline = Pipeline(settings)
-    if offline:
-        pipeline.tracker = make_offline_tracker(settings)
-    numbers = []
-    images = []
-    with VideoSource(source) as video:
-        for frame in tqdm(video, total=video.frame_count, unit='frame', mininterval=0.5):
-            if (frame.number - 1) % every == 0:
-                numbers.append(frame.number)
-                images.append(pipeline.process(frame.image, frame.stamp).tracks)
-    if isinstance(pipeline.tracker, OfflineTracker):
-        images = pipeline.tracker.finish()
-    return as_rows(numbers, images)
 
 
 def _as_json(table: dict[str, Scores], rules: dict[str, str]) -> str:

@@ -166,11 +166,14 @@ def test_bad_input(vtest, persontrack, tmp_path):
 def test_interrupted(data, models, vtest, tmp_path, command, storage):
     """Ctrl-C leaves a bag that can be read without a warning."""
     out = tmp_path / 'out'
-    source = data('videos/vtest.avi') if command == 'record' else vtest / 'raw'
+    if command == 'record':
+        arguments = (data('videos/vtest.avi'), '--storage', storage)
+    else:
+        arguments = (vtest / {'mcap': 'raw', 'sqlite3': 'png'}[storage],)
     process = subprocess.Popen(
         [
-            *(sys.executable, '-m', 'persontrack_ros.cli', 'bag', command, str(source)),
-            *('-o', str(out), '--storage', storage),
+            *(sys.executable, '-m', 'persontrack_ros.cli', 'bag', command, *map(str, arguments)),
+            *('-o', str(out)),
         ],
         stderr=subprocess.PIPE,
     )

@@ -11,7 +11,7 @@ from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.report import page as page_module
 from persontrack_ros.core.report.observations import Observations
-from persontrack_ros.core.report.page import PICTURES, make_page, write_report
+from persontrack_ros.core.report.page import make_page, write_report
 
 SECOND = 1_000_000_000
 BOX = np.array([[100.0, 50.0, 40.0, 100.0]])
@@ -148,21 +148,6 @@ def test_ten_minutes_are_less_than_three_megabytes(data, persons):
     assert page.count('<tr data-id') == len(seen.persons) > 100
     assert page.count('<img') == len(seen.persons)
     assert len(page) < 3e6
-
-
-def test_pictures_of_those_who_were_there_longest():
-    seen = Observations()
-    count = PICTURES + 20
-    for second in range(count):
-        ids = list(range(second, count))
-        # Beside each other.
-        places = [(16 * (id_ % 20), 16 * (id_ // 20), 15, 15) for id_ in ids]
-        seen.add(second * SECOND // 2, ids, np.array(places, dtype=float), [0.9] * len(ids), IMAGE)
-    page = make_page(seen, 'crowd', {})
-    assert page.count('<tr data-id') == count
-    assert page.count('<img') == PICTURES
-    assert 'Without pictures of the 20 who were there shortest.' in page
-    assert 'alt="person 0"' not in page
 
 
 def test_a_page_is_complete_or_absent(tmp_path, monkeypatch):

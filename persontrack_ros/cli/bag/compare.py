@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from persontrack_ros.cli.bag.options import add_force_option, add_image_topic_option
-from persontrack_ros.cli.options import count
+from persontrack_ros.cli.options import add_force_option, add_image_topic_option, count
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.output import write_image
 
-# Number of frames in a picture.
+# Number of frames in the list and in a picture.
+_LISTED = 20
 _DRAWN = 3
 
 
@@ -47,9 +47,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help=f'draw the first {_DRAWN} differences (.png or .jpg)',
     )
     parser.add_argument(
-        '--show', type=count, default=20, metavar='N', help='list the first N (default: 20)'
-    )
-    parser.add_argument(
         '--tracks-topic', metavar='TOPIC', help='of both bags (default: the only one)'
     )
     add_image_topic_option(parser)
@@ -68,10 +65,10 @@ def execute(options: argparse.Namespace) -> int:
     topics = (options.tracks_topic, options.image_topic)
     a, b = read_tracks(options.a, *topics), read_tracks(options.b, *topics)
     differences, total = compare(a, b, options.tolerance)
-    for difference in differences[: options.show]:
+    for difference in differences[:_LISTED]:
         print(f'{difference.title}: {difference}')
-    if len(differences) > options.show:
-        print(f'and {len(differences) - options.show} more (--show {len(differences)})')
+    if len(differences) > _LISTED:
+        print(f'and {len(differences) - _LISTED} more')
     print(f'{len(differences)} of {total} frames differ')
     if differences:
         ids = set().union(*(ids for one in differences for ids in one.ids))

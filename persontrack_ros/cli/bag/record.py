@@ -8,8 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from persontrack_ros.cli.bag.options import add_force_option
-from persontrack_ros.cli.options import SOURCE, absolute, count
+from persontrack_ros.cli.options import SOURCE, absolute, add_force_option, count
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.media.partial import Partial
 from persontrack_ros.core.media.source import SourceOptions, VideoSource

@@ -18,9 +18,6 @@ from persontrack_ros.core.config.settings import Value
 from persontrack_ros.core.drawing import ink, track_color
 from persontrack_ros.core.report.observations import Observations, Person
 
-# Largest number of pictures, which are most of the page: of the persons who were there longest.
-PICTURES = 250
-
 # An absolute time, rather than one since the start of a video, is later than 1980.
 _ABSOLUTE = 315_532_800 * SECOND
 
@@ -54,10 +51,22 @@ def write_report(
 def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note: str = '') -> str:
     """Return a report as HTML; the parameters are those of :func:`write_report`."""
     template = resources.files(__package__).joinpath('page.html').read_text(encoding='utf-8')
+    start = ''
+    if seen.start >= _ABSOLUTE:
+        begin = datetime.fromtimestamp(seen.start / SECOND, timezone.utc)
+        start = f'Times count from {begin:%Y-%m-%d %H:%M:%S} UTC. '
+    facts = {
+        'persons': len(seen.persons),
+        'at most at once': seen.most,
+        'duration': _clock(seen.duration),
+        'images': seen.images,
+    }
     return Template(template).substitute(
         name=escape(name),
-        about=escape(' '.join(_about(seen, note))),
-        facts=''.join(_facts(seen)),
+        about=escape(start + note),
+        facts=''.join(
+            f'<div><dt>{key}</dt><dd>{value}</dd></div>' for key, value in facts.items()
+        ),
         persons=_persons(seen),
         counts=_counts(seen),
         scene=_scene(seen),
@@ -68,42 +77,14 @@ def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note
     )
 
 
-def _about(seen: Observations, note: str) -> Iterator[str]:
-    if seen.start >= _ABSOLUTE:
-        start = datetime.fromtimestamp(seen.start / SECOND, timezone.utc)
-        yield f'Times count from {start:%Y-%m-%d %H:%M:%S} UTC.'
-    if note:
-        yield note
-
-
-def _facts(seen: Observations) -> Iterator[str]:
-    facts = {
-        'persons': len(seen.persons),
-        'at most at once': seen.most,
-        'duration': _clock(seen.duration),
-        'images': seen.images,
-    }
-    for name, value in facts.items():
-        yield f'<div><dt>{name}</dt><dd>{value}</dd></div>'
-
-
 def _persons(seen: Observations) -> str:
     if not seen.persons:
         return '<p>Nobody.</p>'
-    pictured = [person for person in seen.persons.values() if person.picture]
-    pictured.sort(key=lambda person: -person.present)
-    hidden = {id(person) for person in pictured[PICTURES:]}
-    note = (
-        f'<p>Without pictures of the {len(hidden)} who were there shortest.</p>' if hidden else ''
-    )
-    rows = (
-        _row(seen, id_, person, bool(pictured), id(person) in hidden)
-        for id_, person in sorted(
-            seen.persons.items(), key=lambda item: (item[1].visits[0][0], item[0])
-        )
-    )
+    pictures = any(person.picture for person in seen.persons.values())
+    first = sorted(seen.persons.items(), key=lambda item: (item[1].visits[0][0], item[0]))
+    rows = (_row(seen, id_, person, pictures) for id_, person in first)
     return (
-        f'<p>{note}</p><table class="persons"><thead><tr>{"<td></td>" if pictured else ""}'
+        f'<table class="persons"><thead><tr>{"<td></td>" if pictures else ""}'
         '<th scope="col">id</th><th scope="col" class="wide">from</th>'
         '<th scope="col" class="wide">to</th><th scope="col">present</th>'
         f'<th scope="col" class="time">{_axis(seen)}</th></tr></thead>'
@@ -116,7 +97,7 @@ def _axis(seen: Observations) -> str:
     return f'<div class="axis">{"".join(times)}</div>'
 
 
-def _row(seen: Observations, id_: int, person: Person, pictures: bool, hidden: bool) -> str:
+def _row(seen: Observations, id_: int, person: Person, pictures: bool) -> str:
     whole, color = max(seen.duration, 1e-9), track_color(id_)
     bars = ''.join(
         f'<span style="left:{100 * first / whole:.2f}%;width:{100 * (last - first) / whole:.2f}%;'
@@ -124,7 +105,7 @@ def _row(seen: Observations, id_: int, person: Person, pictures: bool, hidden: b
         for first, last in person.visits
     )
     picture = '<span class="face"></span>'
-    if person.picture and not hidden:
+    if person.picture:
         picture = f'<img class="face" alt="person {id_}" src="{_data(person.picture)}">'
     return (
         f'<tr data-id="{id_}">{f"<td>{picture}</td>" if pictures else ""}<td><span class="id" '
