@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ from persontrack_ros.cli.options import (
 )
 from persontrack_ros.core.base.errors import OutputError, SettingsError
 from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.base.output import check_outputs
+from persontrack_ros.core.base.output import OutputFile, check_outputs
+from persontrack_ros.core.drawing import track_color
 from persontrack_ros.core.evaluation.baseline import BASELINES, BUFFERS, track_with_baseline
-from persontrack_ros.core.evaluation.failures import plot
 from persontrack_ros.core.evaluation.mot import BENCHMARKS, GroundTruth, read_mot
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import Scores, evaluate, follow
@@ -131,7 +132,7 @@ def execute(options: argparse.Namespace) -> int:
             options.plot.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f'cannot make the directory {options.plot}: {error}') from error
-        plot(follow(*pair), name, path)
+        _plot(follow(*pair), name, path)
     for baseline in options.baseline:
         table |= _baseline(baseline, names, truths, recordings, threshold, every)
     rules = {name: truth.benchmark for name, truth in zip(names, truths)}
@@ -177,6 +178,36 @@ def _baseline(
 
     # The last row is for all sequences together.
     return max(map(scores, BUFFERS), key=lambda table: [*table.values()][-1].hota)
+
+
+def _plot(persons: Mapping[int, Mapping[int, int]], title: str, path: Path) -> None:
+    """Draw a line per person over the frames, in the colour of the id, with gaps where missed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise OutputError('plots need the package matplotlib: pip install matplotlib') from error
+    figure = Figure(figsize=(16, 1.5 + 0.3 * len(persons)), layout='constrained')
+    axes = figure.add_subplot()
+    for row, frames in enumerate(persons.values()):
+        times, ids = np.array(list(frames.items())).T
+        axes.plot(times[[0, -1]], [row, row], color='0.85', linewidth=1, zorder=1)
+        starts = np.flatnonzero(np.diff(ids, prepend=-1))
+        for first, last in zip(starts, [*starts[1:], len(ids)]):
+            if ids[first]:
+                blue, green, red = (part / 255 for part in track_color(ids[first]))
+                duration = times[last - 1] - times[first] + 1
+                axes.barh(row, duration, 0.6, times[first], color=(red, green, blue))
+        seen = ids > 0
+        named = np.flatnonzero(seen)[np.flatnonzero(np.diff(ids[seen], prepend=-1))]
+        for index in named:
+            axes.text(times[index], row - 0.32, str(ids[index]), fontsize=7, va='bottom')
+    axes.set_yticks(range(len(persons)), [str(person) for person in persons])
+    axes.invert_yaxis()
+    axes.set_xlabel('frame')
+    axes.set_ylabel('person of the ground truth')
+    axes.set_title(title)
+    with OutputFile(path) as file:
+        figure.savefig(file, format='png')  # type: ignore[arg-type]
 
 
 def _as_json(table: dict[str, Scores], rules: dict[str, str]) -> str:

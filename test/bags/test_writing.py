@@ -15,9 +15,8 @@ import yaml
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
-from persontrack_ros.bags.images import message_to_bgr
+from persontrack_ros.bags.images import ImageRecorder, message_to_bgr
 from persontrack_ros.bags.reader import BagReader
-from persontrack_ros.bags.record import ImageRecorder
 from persontrack_ros.bags.track import TracksRecorder, decode_images
 from persontrack_ros.bags.types import TRACKS, TYPES, deserialise
 from persontrack_ros.bags.writer import BagWriter, check_output

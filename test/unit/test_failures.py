@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from persontrack_ros.cli.evaluate import _plot as plot
 from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.evaluation.failures import plot
 from persontrack_ros.core.evaluation.scores import follow
 
 # Person 7 is followed as 1, missed, and followed as 2; person 8 always as 3; 4 is nobody.

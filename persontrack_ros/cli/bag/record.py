@@ -36,10 +36,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         '--image-topic', default='/image_raw', metavar='TOPIC', help='default: /image_raw'
     )
     parser.add_argument('--frame-id', default='camera', help='default: camera')
-    parser.add_argument('--flip', action='store_true', help='mirror the images left to right')
-    parser.add_argument(
-        '--skip-frames', type=count, default=0, metavar='N', help='leave out the first N images'
-    )
     parser.add_argument(
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
@@ -49,13 +45,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    from persontrack_ros.bags.record import ImageRecorder
+    from persontrack_ros.bags.images import ImageRecorder
     from persontrack_ros.bags.writer import BagWriter, check_output
 
     check_output(options.output, options.force, Path(options.source))
-    source_options = SourceOptions(
-        flip=options.flip, skip_frames=options.skip_frames, max_frames=options.max_frames
-    )
+    source_options = SourceOptions(max_frames=options.max_frames)
     recorded = 0
     interrupt = Interrupt()
     with ExitStack() as stack:
