@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Optional
 
@@ -51,7 +51,6 @@ class McapFile:
     :ivar connections: the topics of ROS 2, with the number of their messages.
     :ivar others: the topics that are left out, with their kind.
     :ivar announced: the number of messages of a topic according to the index.
-    :ivar count: the number of all messages, as announced or found.
     """
 
     def __init__(
@@ -66,6 +65,7 @@ class McapFile:
         """
         self._path = path
         self._report_damage = report_damage
+        self._advice = f'`mcap recover {path.name} -o RECOVERED.mcap` may save more'
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
         self.announced: Mapping[int, int] = {}
@@ -80,7 +80,6 @@ class McapFile:
         except BaseException:
             self.close()
             raise
-        self.count = sum(counts.values())
         self.connections: list[Connection] = []
         self.others: dict[str, str] = {}
         for channel in self._channels.values():
@@ -111,14 +110,18 @@ class McapFile:
         With an index, they are in the order of their times, else in that of their chunks.
         """
         wanted = {connection.id: connection for connection in connections}
+        topics = {one.topic for one in connections}
+        found: Iterable[tuple[object, ...]] = (
+            self._index.iter_messages(topics) if self._index else zip(self._records())
+        )
         try:
-            for message in self._messages({one.topic for one in connections}):
-                if message.channel_id in wanted:
+            for *_, message in found:
+                if isinstance(message, Message) and message.channel_id in wanted:
                     yield wanted[message.channel_id], message.log_time, message.data
         except _DAMAGES as error:
             # Without an index, it was reported by the scan.
             if self._index:
-                self._report_damage(f'{self._path.name} is damaged ({error}). {self._advice()}')
+                self._report_damage(f'{self._path.name} is damaged ({error}). {self._advice}')
 
     def close(self) -> None:
         """Close the file."""
@@ -140,13 +143,6 @@ class McapFile:
             return None
         self._schemas, self._channels = summary.schemas, summary.channels
         return reader
-
-    def _messages(self, topics: Collection[str]) -> Iterator[Message]:
-        if self._index:
-            for _, _, message in self._index.iter_messages(topics):
-                yield message
-        else:
-            yield from (one for one in self._records() if isinstance(one, Message))
 
     def _records(self) -> Iterator[McapRecord]:
         """Read the records one after the other, the messages of a chunk in order of time."""
@@ -174,12 +170,9 @@ class McapFile:
             whole = self._file.read() == _MAGIC
             (self._report_damage if whole else report)(
                 f'{self._path.name} is {"damaged" if whole else "cut off"}; '
-                f'{sum(counts.values())} messages before it can be read. {self._advice()}'
+                f'{sum(counts.values())} messages before it can be read. {self._advice}'
             )
         return counts
-
-    def _advice(self) -> str:
-        return f'`mcap recover {self._path.name} -o RECOVERED.mcap` may save more'
 
 
 def _parse_qos(channel: Channel) -> list[Qos]:

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Optional, Union
@@ -39,7 +39,7 @@ def is_bag(path: Path) -> bool:
     return _suffix(path) in STORAGES
 
 
-class BagReader:
+class BagReader(AbstractContextManager['BagReader']):
     """
     Reads the messages of a bag.
 
@@ -77,7 +77,12 @@ class BagReader:
                     continue
                 stack.callback(source.close)
                 self._sources.append(source)
-            self.connections = self._merge_connections()
+            merged: dict[tuple[str, str], Connection] = {}
+            for one in (one for source in self._sources for one in source.connections):
+                key = (one.topic, one.msgtype)
+                known = merged.setdefault(key, one._replace(id=len(merged), msgcount=0))
+                merged[key] = known._replace(msgcount=known.msgcount + one.msgcount)
+            self.connections = list(merged.values())
             self.others = {
                 topic: kind for source in self._sources for topic, kind in source.others.items()
             }
@@ -85,8 +90,8 @@ class BagReader:
                 raise SourceError(f'{path} {_ROS1_ADVICE}')
             for topic, kind in self.others.items():
                 self._report(f'{topic} is left out: its messages are {kind}, not of ROS 2')
-            count = sum(source.count for source in self._sources)
-            if announced not in (None, count):
+            count = sum(one.msgcount for one in self.connections)
+            if announced not in (None, count) and not self.others:
                 self._damage(f'{path} should have {announced} messages, but has {count}')
             self._stack = stack.pop_all()
 
@@ -166,10 +171,6 @@ class BagReader:
         """Close the files."""
         self._stack.close()
 
-    def __enter__(self) -> BagReader:
-        """Return the reader."""
-        return self
-
     def __exit__(self, *error: object) -> None:
         """Close the files."""
         self.close()
@@ -220,34 +221,20 @@ class BagReader:
             except zstandard.ZstdError as error:
                 self._damage(f'{packed.name} is damaged: {error}')
         if file.suffix == '.db3' and file.with_name(f'{file.name}-wal').exists():
-            file = _with_write_ahead_log(file, stack)
+            # The log of a killed recorder is merged into a copy.
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            for name in (file.name, f'{file.name}-wal'):
+                shutil.copyfile(file.with_name(name), folder / name)
+            file = folder / file.name
+            try:
+                with closing(sqlite3.connect(file)) as database:
+                    database.execute('PRAGMA journal_mode=DELETE')
+            except sqlite3.Error as error:
+                raise SourceError(f'the log {file.name}-wal cannot be read: {error}') from error
         if file.suffix == '.mcap':
             return McapFile(file, self._report, self._damage)
         return SqliteFile(file, self._damage)
 
-    def _merge_connections(self) -> list[Connection]:
-        """Merge the topics of all files."""
-        merged: dict[tuple[str, str], Connection] = {}
-        for one in (one for source in self._sources for one in source.connections):
-            known = merged.setdefault(
-                (one.topic, one.msgtype), one._replace(id=len(merged), msgcount=0)
-            )
-            merged[one.topic, one.msgtype] = known._replace(msgcount=known.msgcount + one.msgcount)
-        return list(merged.values())
-
 
 def _suffix(file: Path) -> str:
     return Path(file.name.removesuffix(_ZSTD_SUFFIX)).suffix
-
-
-def _with_write_ahead_log(file: Path, stack: ExitStack) -> Path:
-    """Merge the log of a killed recorder into a copy of its file."""
-    folder = Path(stack.enter_context(TemporaryDirectory()))
-    for name in (file.name, f'{file.name}-wal'):
-        shutil.copyfile(file.with_name(name), folder / name)
-    try:
-        with closing(sqlite3.connect(folder / file.name)) as database:
-            database.execute('PRAGMA journal_mode=DELETE')
-    except sqlite3.Error as error:
-        raise SourceError(f'the log {file.name}-wal cannot be taken in: {error}') from error
-    return folder / file.name

@@ -18,7 +18,6 @@ class SqliteFile:
     :ivar connections: the topics, with the number of their messages.
     :ivar others: the topics that are left out: none.
     :ivar announced: the expected number of messages of a topic.
-    :ivar count: the number of all messages.
     """
 
     def __init__(self, path: Path, report_damage: Callable[[str], None]) -> None:
@@ -45,7 +44,6 @@ class SqliteFile:
             raise SourceError(_explain(path, error)) from error
         self.connections = self._reader.connections
         self.announced = {one.id: one.msgcount for one in self.connections}
-        self.count = sum(self.announced.values())
         self.others: dict[str, str] = {}
 
     def messages(
@@ -66,8 +64,6 @@ class SqliteFile:
 def _explain(path: Path, error: Exception) -> str:
     """Return the fault of a file, with advice for a damaged one."""
     reason = ' '.join(str(error.__cause__ or error).split())
-    if 'missing tables' in reason:
-        return f'{path.name} is no bag: it has no tables "topics" and "messages"'
     if 'malformed' in reason or 'not a database' in reason:
         return f'{path.name} is damaged ({reason}); {_advice(path)}'
     return f'{path.name} cannot be read: {reason}'

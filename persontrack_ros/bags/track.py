@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from rosbags.interfaces import Connection
 
@@ -28,8 +27,7 @@ from persontrack_ros.core.report.observations import Observations
 from persontrack_ros.core.tracking.track import Track
 
 
-@dataclass(frozen=True)
-class BagImage:
+class BagImage(NamedTuple):
     """
     One image of a bag.
 
@@ -43,11 +41,6 @@ class BagImage:
     time: int
     header: Any
     image: BgrImage
-
-    @property
-    def stamp(self) -> int:
-        """The stamp in nanoseconds."""
-        return stamp_to_nanoseconds(self.header)
 
 
 def decode_images(

@@ -136,7 +136,13 @@ def execute(options: argparse.Namespace) -> int:
     for baseline in options.baseline:
         table |= _baseline(baseline, names, truths, recordings, threshold, every)
     rules = {name: truth.benchmark for name, truth in zip(names, truths)}
-    print(_as_json(table, rules) if options.json else _as_text(table, rules))
+    if options.json:
+        content = {name: dataclasses.asdict(row) for name, row in table.items()}
+        for name, rule in rules.items():
+            content[name]['benchmark'] = rule
+        print(json.dumps(content, indent=2))
+    else:
+        print(_as_text(table, rules))
     return 0
 
 
@@ -208,14 +214,6 @@ def _plot(persons: Mapping[int, Mapping[int, int]], title: str, path: Path) -> N
     axes.set_title(title)
     with OutputFile(path) as file:
         figure.savefig(file, format='png')  # type: ignore[arg-type]
-
-
-def _as_json(table: dict[str, Scores], rules: dict[str, str]) -> str:
-    rows = {
-        name: dataclasses.asdict(row) | ({'benchmark': rules[name]} if name in rules else {})
-        for name, row in table.items()
-    }
-    return json.dumps(rows, indent=2)
 
 
 def _as_text(table: dict[str, Scores], rules: dict[str, str]) -> str:

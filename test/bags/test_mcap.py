@@ -15,6 +15,7 @@ from persontrack_ros.bags.track import decode_images
 from persontrack_ros.bags.types import COMPRESSED_IMAGE
 from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 
 LINE = '=' * 80
 DEFINITION = f"""std_msgs/Header header
@@ -69,7 +70,7 @@ def images(path, warnings):
         topic = bag.choose_image_topic()
         messages = ((time, data) for _, time, data in bag.messages([topic.topic]))
         for image in decode_images(topic, messages, warnings.append):
-            number = image.stamp // 1_000_000_000
+            number = stamp_to_nanoseconds(image.header) // 1_000_000_000
             assert image.time == START + number * 40_000_000
             if (image.image == picture(number)).all():
                 numbers.append(number)

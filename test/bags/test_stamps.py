@@ -12,6 +12,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.track import track_images
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
 IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -60,7 +61,12 @@ def track(path, capsys):
     # What is published has the stamps of the images.
     assert len(images) == len(RECORDED)
     lines = capsys.readouterr().err.splitlines()
-    return np.diff(pipeline.times) / 1e9, pipeline.restarts, lines, [one.stamp for one in images]
+    return (
+        np.diff(pipeline.times) / 1e9,
+        pipeline.restarts,
+        lines,
+        [stamp_to_nanoseconds(one.header) for one in images],
+    )
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def track_bag(path, out, storage, annotated=''):
                 number = 1 + len(written)
                 box = [1.25 * number, 2.5, 10.125, 20.75]
                 recorder.write(image, [track(number, box), track(900, box)])
-                written[time] = (image.stamp, number, box)
+                written[time] = (stamp_to_nanoseconds(image.header), number, box)
     return written
 
 

@@ -63,9 +63,9 @@ def test_every_field_of_the_message(peer, pictures, to_message):
 def test_boxes_are_centre_and_size_in_pixels(peer, pictures, to_message, persons):
     """Against the ground truth, whose boxes are left, top, width, height."""
     from persontrack_ros.core.base.geometry import as_boxes, iou
-    from persontrack_ros.core.evaluation.mot import read_ground_truth
+    from persontrack_ros.core.evaluation.mot import GroundTruth
 
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     truth = as_boxes(rows[rows[:, 0] == 8, 2:6])
     for picture in pictures[5:8]:
         answer = peer.track(to_message(picture))

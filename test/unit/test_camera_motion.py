@@ -11,7 +11,7 @@ from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import SettingsError, SourceError
 from persontrack_ros.core.base.geometry import boxes_to_measurements
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.tracking.camera_motion import (
@@ -131,7 +131,7 @@ def seen(boxes, matrix):
 @pytest.fixture(scope='module')
 def motions(data, persons):
     """Return what is estimated at each image of the window."""
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     video = cv2.VideoCapture(str(data('videos/vtest.avi')))
     camera = CameraMotion()
     found = []
@@ -155,7 +155,7 @@ def test_the_motion_of_a_real_background_is_found(motions):
 @pytest.mark.parametrize('algorithm', ['persistent', 'deep_sort'])
 def test_identities_persist_before_a_moving_camera(data, algorithm, motions):
     recording = Recording.load(data('reference/deep_sort/PETS09-S2L1.detections.npz'), 10)
-    truth = read_ground_truth(data('mot/PETS09-S2L1'))
+    truth = GroundTruth.load(data('mot/PETS09-S2L1')).rows
     settings = TrackerSettings(algorithm=algorithm)
     cases = ('still', 'moving', 'compensated')
     trackers = {case: make_tracker(settings) for case in cases}
@@ -205,7 +205,7 @@ def cut(boxes, visible):
 
 def idf1_in_narrow_view(data, kind, compensated):
     recording = Recording.load(data('reference/deep_sort/PETS09-S2L1.detections.npz'), 10)
-    truth = read_ground_truth(data('mot/PETS09-S2L1'))
+    truth = GroundTruth.load(data('mot/PETS09-S2L1')).rows
     tracker = make_tracker(TrackerSettings())
     truths, results = [], []
     square = None

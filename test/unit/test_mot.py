@@ -12,7 +12,6 @@ from persontrack_ros.core.base.errors import OutputError, SourceError
 from persontrack_ros.core.evaluation.mot import (
     GroundTruth,
     MotWriter,
-    read_ground_truth,
     read_mot,
 )
 from persontrack_ros.core.evaluation.recording import Recording
@@ -140,14 +139,14 @@ def test_ground_truth_leaves_out_what_does_not_count(tmp_path):
         '1,1,0,0,5,5,1,-1,-1,-1\n1,2,9,9,5,5,0,-1,-1,-1\n1,2,9,9,5,5,0,-1,-1,-1\n'
         '1,3,0,0,5,5,-1,-1,-1,-1\n1,4,0,0,5,5,0.4,-1,-1,-1\n'
     )
-    assert read_ground_truth(tmp_path)[:, 1].tolist() == [1, 3]
-    assert read_ground_truth(file)[:, 1].tolist() == [1, 3]
+    assert GroundTruth.load(tmp_path).rows[:, 1].tolist() == [1, 3]
+    assert GroundTruth.load(file).rows[:, 1].tolist() == [1, 3]
     file.write_text('1,2,9,9,5,5,0,-1,-1,-1\n')
     with pytest.raises(SourceError, match='counts'):
-        read_ground_truth(tmp_path)
+        GroundTruth.load(tmp_path)
     file.write_text('1,2,9,9,5,5,1\n1,2,9,9,5,5,1\n')
     with pytest.raises(SourceError, match='line 2 .* second time'):
-        read_ground_truth(tmp_path)
+        GroundTruth.load(tmp_path)
 
 
 def test_ground_truth_of_several_classes(tmp_path):
@@ -156,14 +155,14 @@ def test_ground_truth_of_several_classes(tmp_path):
     file.write_text(
         '1,1,0,0,5,5,1,1,1.0\n1,2,9,9,5,5,1,2,0.86\n1,1,0,0,5,5,1,3,1.0\n1,3,0,0,5,5,0,1,1.0\n'
     )
-    assert read_ground_truth(file)[:, :2].tolist() == [[1, 1]]
+    assert GroundTruth.load(file).rows[:, :2].tolist() == [[1, 1]]
     file.write_text('1,1,0,0,5,5,1,1,1\n1,2,9,9,5,5,1,0,1\n')
     with pytest.raises(SourceError, match=r'line 2 .* class 0 .* those of MOT17 are 1 to 13'):
-        read_ground_truth(file)
+        GroundTruth.load(file)
     assert len(GroundTruth.load(file, 'MOT15').rows) == 2
     file.write_text('1,1,0,0,5,5,1,3,1\n1,2,9,9,5,5,1,2,1\n')
     with pytest.raises(SourceError, match=r'no line .* counts by the rule of MOT17'):
-        read_ground_truth(file)
+        GroundTruth.load(file)
 
 
 def test_other_classes_in_results(tmp_path, capsys):

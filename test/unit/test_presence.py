@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.report import page as page_module
 from persontrack_ros.core.report.observations import Observations
 from persontrack_ros.core.report.page import make_page, write_report
@@ -34,7 +34,7 @@ def test_visits():
     assert seen.persons[7].visits == [(1.0, 4.0), (8.0, 9.0)]
     assert seen.persons[7].present == 4.0
     assert (seen.duration, seen.images, seen.most) == (10.0, 101, 1)
-    assert seen.counts == (1.0, [0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0])
+    assert (seen.interval, seen.counts) == (1.0, [0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0])
 
 
 def test_time_goes_on_where_stamps_go_back():
@@ -50,10 +50,9 @@ def test_hours_take_no_more_memory():
     for minute in range(10_000):
         boxes = BOX + [minute % 200, 0, 0, 0]
         seen.add(minute * 60 * SECOND, [1, 2][: 1 + minute % 2], boxes.repeat(2, 0), [0.9] * 2)
-    width, counts = seen.counts
-    assert len(counts) <= 600
-    assert width * len(counts) >= seen.duration
-    assert set(counts) == {2}
+    assert len(seen.counts) <= 600
+    assert seen.interval * len(seen.counts) >= seen.duration
+    assert set(seen.counts) == {2}
     one = Observations((320, 240))
     for tenth in range(20_000):
         one.add(tenth * SECOND // 10, [1], BOX + [tenth * 7 % 200, tenth * 3 % 100, 0, 0], [0.9])
@@ -129,7 +128,7 @@ def test_nobody(images):
 
 def test_ten_minutes_are_less_than_three_megabytes(data, persons):
     """Of vtest.avi's kind: shown eight times, with other persons each time."""
-    truth = read_ground_truth(persons)
+    truth = GroundTruth.load(persons).rows
     capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
     images = {}
     for number in range(1, 796):

@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument('b', type=Path, metavar='B', help='the same')
     parser.add_argument(
         '--tolerance',
-        type=_pixels,
+        type=float,
         default=0.01,
         metavar='PX',
         help='pixels by which boxes with the same id may differ (default: 0.01)',
@@ -70,9 +70,6 @@ def execute(options: argparse.Namespace) -> int:
     if len(differences) > _LISTED:
         print(f'and {len(differences) - _LISTED} more')
     print(f'{len(differences)} of {total} frames differ')
-    if differences:
-        ids = set().union(*(ids for one in differences for ids in one.ids))
-        print(f'ids that differ: {" ".join(map(str, sorted(ids)))}')
     if differences and options.picture:
         stamps = {one.stamp for one in differences[:_DRAWN] if one.stamp is not None}
         bag = options.a if a.stamps else options.b
@@ -82,11 +79,3 @@ def execute(options: argparse.Namespace) -> int:
         drawn = [one for one in differences[:_DRAWN] if one.stamp in images]
         write_image(options.picture, draw_differences(drawn, images))
     return int(len(differences) > options.allow)
-
-
-def _pixels(text: str) -> float:
-    """Convert an option that is a number of pixels, for argparse."""
-    number = float(text)
-    if not 0 <= number < float('inf'):
-        raise ValueError('negative')
-    return number

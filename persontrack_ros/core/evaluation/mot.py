@@ -11,7 +11,7 @@ from __future__ import annotations
 import configparser
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -79,15 +79,6 @@ def read_mot(path: Path, unique_ids: bool = True) -> FloatArray:
     if unique_ids:
         _check_ids(path, lines.rows[~others], lines.numbers[~others])
     return lines.rows[~others]
-
-
-def read_ground_truth(path: Path) -> FloatArray:
-    """
-    Read the lines of ground truth that count, see :meth:`GroundTruth.load`.
-
-    :returns: as :func:`read_mot`.
-    """
-    return GroundTruth.load(path).rows
 
 
 @dataclass(frozen=True)
@@ -218,7 +209,17 @@ def _read(path: Path) -> _Lines:
             if len(fields) not in _COLUMNS:
                 raise ValueError(f'it has {len(fields)} columns, expected 6 to 10')
             values = [float(field) for field in fields]
-            _check(values)
+            frame, id_ = values[:2]
+            if not all(map(math.isfinite, values)):
+                raise ValueError('it holds a number that is not finite')
+            if frame != int(frame) or not 1 <= frame <= MAX_FRAMES:
+                raise ValueError(
+                    f'its frame is {frame:g}; frames count from 1, up to {MAX_FRAMES}'
+                )
+            if id_ != int(id_) or abs(id_) > _MAX_ID:
+                raise ValueError(f'its id is {id_:g}, expected a whole number')
+            if max(map(abs, values[2:6])) > _MAX_COORDINATE:
+                raise ValueError('its box lies beyond any image')
         except ValueError as error:
             raise SourceError(f'line {number} of {path} is wrong: {error}') from error
         rows.append([*values[:6], *(values[6:7] or [1.0])])
@@ -229,19 +230,6 @@ def _read(path: Path) -> _Lines:
         np.array(classes, dtype=np.float64),
         np.array(numbers, dtype=np.intp),
     )
-
-
-def _check(values: Sequence[float]) -> None:
-    """Raise ValueError if a value of a line is not possible."""
-    frame, id_ = values[:2]
-    if not all(map(math.isfinite, values)):
-        raise ValueError('it holds a number that is not finite')
-    if frame != int(frame) or not 1 <= frame <= MAX_FRAMES:
-        raise ValueError(f'its frame is {frame:g}; frames count from 1, up to {MAX_FRAMES}')
-    if id_ != int(id_) or abs(id_) > _MAX_ID:
-        raise ValueError(f'its id is {id_:g}, expected a whole number')
-    if max(map(abs, values[2:6])) > _MAX_COORDINATE:
-        raise ValueError('its box lies beyond any image')
 
 
 def _check_ids(path: Path, rows: FloatArray, lines: NDArray[np.intp]) -> None:

@@ -78,6 +78,8 @@ class Observations:
     :ivar duration: from the first image to the last one, in seconds.
     :ivar images: number of images.
     :ivar size: width and height of the images, where they are known.
+    :ivar counts: the largest number of persons in each interval.
+    :ivar interval: length of the intervals in seconds.
     :ivar scene: the image with the fewest persons, as JPEG; None without images.
     """
 
@@ -96,13 +98,8 @@ class Observations:
         self.scene: Optional[bytes] = None
         self._fewest = 0
         self._offset = 0
-        self._bin = 1.0
-        self._counts: list[int] = []
-
-    @property
-    def counts(self) -> tuple[float, list[int]]:
-        """Length of the intervals in seconds, and the largest number of persons in each."""
-        return self._bin, self._counts
+        self.interval = 1.0
+        self.counts: list[int] = []
 
     def add_tracks(
         self, stamp: int, tracks: Iterable[Track], image: Optional[BgrImage] = None
@@ -129,13 +126,21 @@ class Observations:
         :param scores: confidence of each; 0 for a predicted box.
         :param image: uint8 BGR, shape ``(height, width, 3)``; None without an image.
         """
-        time = self._time(stamp)
+        if not self.images:
+            self.start = stamp
+        time = (stamp - self.start + self._offset) / SECOND
+        if time < self.duration:
+            self._offset += round((self.duration - time + AWAY) * SECOND)
+            time = self.duration + AWAY
+        self.duration = time
         self.images += 1
         self.most = max(self.most, len(ids))
         self._count(time, len(ids))
         if image is not None:
             self.size = (image.shape[1], image.shape[0])
-            self._show(image, len(ids))
+            if self.scene is None or len(ids) < self._fewest:
+                self._fewest = len(ids)
+                self.scene = _encode(image, min(1.0, SCENE_WIDTH / image.shape[1]))
             self._portray(image, ids, boxes, scores)
         if self.size is None:
             # For a recording without the size: the smallest size with all boxes.
@@ -145,30 +150,14 @@ class Observations:
             foot = ((left + width / 2) / self.size[0], (top + height) / self.size[1])
             self.persons.setdefault(id_, Person()).stand(time, foot)
 
-    def _time(self, stamp: int) -> float:
-        """Return the time since the first image, which never goes back."""
-        if not self.images:
-            self.start = stamp
-        time = (stamp - self.start + self._offset) / SECOND
-        if time < self.duration:
-            self._offset += round((self.duration - time + AWAY) * SECOND)
-            time = self.duration + AWAY
-        self.duration = time
-        return time
-
     def _count(self, time: float, number: int) -> None:
-        while time >= self._bin * _BINS:
-            self._bin *= 2
-            pairs = zip(self._counts[::2], [*self._counts[1::2], 0])
-            self._counts = [max(pair) for pair in pairs]
-        index = int(time / self._bin)
-        self._counts += [0] * (index + 1 - len(self._counts))
-        self._counts[index] = max(self._counts[index], number)
-
-    def _show(self, image: BgrImage, number: int) -> None:
-        if self.scene is None or number < self._fewest:
-            self._fewest = number
-            self.scene = _encode(image, min(1.0, SCENE_WIDTH / image.shape[1]))
+        while time >= self.interval * _BINS:
+            self.interval *= 2
+            pairs = zip(self.counts[::2], [*self.counts[1::2], 0])
+            self.counts = [max(pair) for pair in pairs]
+        index = int(time / self.interval)
+        self.counts += [0] * (index + 1 - len(self.counts))
+        self.counts[index] = max(self.counts[index], number)
 
     def _portray(
         self, image: BgrImage, ids: Sequence[int], boxes: FloatArray, scores: Sequence[float]

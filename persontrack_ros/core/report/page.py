@@ -55,6 +55,11 @@ def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note
     if seen.start >= _ABSOLUTE:
         begin = datetime.fromtimestamp(seen.start / SECOND, timezone.utc)
         start = f'Times count from {begin:%Y-%m-%d %H:%M:%S} UTC. '
+    # As in a parameter file: true and false.
+    values = {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in settings.items()
+    }
     facts = {
         'persons': len(seen.persons),
         'at most at once': seen.most,
@@ -71,8 +76,8 @@ def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note
         counts=_counts(seen),
         scene=_scene(seen),
         settings=''.join(
-            f'<tr><td>{escape(key)}</td><td>{escape(_value(value))}</td></tr>'
-            for key, value in settings.items()
+            f'<tr><td>{escape(key)}</td><td>{escape(value)}</td></tr>'
+            for key, value in values.items()
         ),
     )
 
@@ -119,11 +124,11 @@ def _row(seen: Observations, id_: int, person: Person, pictures: bool) -> str:
 
 def _counts(seen: Observations) -> str:
     """Return a chart of steps."""
-    width, counts = seen.counts
+    width = seen.interval
     top, end = max(1, seen.most), max(seen.duration, width)
     steps = (
         f'{min(index * width, end):.1f} {top - number}H{min((index + 1) * width, end):.1f}'
-        for index, number in enumerate(counts)
+        for index, number in enumerate(seen.counts)
     )
     line = f'M{"L".join(steps)}'
     numbers = ''.join(f'<span>{number}</span>' for number in sorted({0, top}, reverse=True))
@@ -163,10 +168,6 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f'{hours}:{minutes:02}:{rest:02}' if hours else f'{minutes}:{rest:02}'
-
-
-def _value(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _css(color: tuple[int, int, int]) -> str:
