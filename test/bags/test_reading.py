@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -78,16 +79,13 @@ def test_damaged_pages(make_bag, warnings):
     for place in range(4096, len(whole) - 8192, 24_576):
         file.write_bytes(whole[:place] + bytes(4096) + whole[place + 4096 :])
         try:
-            with BagReader(path, warnings.append) as bag:
-                found = [(one.topic, time, bytes(data)) for one, time, data in bag.messages()]
-                assert found == sorted(found, key=lambda one: one[1])
-                wrong = set(found) - set(messages)
-                assert len(wrong) <= 1, 'zeros in the contents of a message do not show'
-                assert bag.damages or len(found) == len(messages)
+            found = read(path, warnings)
+            assert found == sorted(found, key=lambda one: one[1])
+            wrong = set(found) - set(messages)
+            assert len(wrong) <= 1, 'zeros in the contents of a message do not show'
         except SourceError as error:
             refused += 1
-            assert 'malformed' in str(error)
-            assert f'`sqlite3 {file.name} .recover' in str(error)
+            assert re.search(r'malformed.*`sqlite3 bag.db3 .recover', str(error))
     assert refused
 
 
@@ -159,20 +157,18 @@ def test_parts(make_bag, warnings):
 
 def test_write_ahead_log_of_a_killed_recorder(make_bag, tmp_path):
     path, messages = make_bag('sqlite3')
-    file = storage_file(path)
-    database = sqlite3.connect(file)
-    database.execute('PRAGMA journal_mode=WAL')
-    database.execute('PRAGMA wal_autocheckpoint=0')
-    database.execute("INSERT INTO messages (topic_id, timestamp, data) VALUES (2, 9e18, x'00')")
-    database.commit()
-    killed = tmp_path / 'killed'
-    shutil.copytree(path, killed)
-    database.close()
+    with closing(sqlite3.connect(storage_file(path))) as database:
+        database.execute('PRAGMA journal_mode=WAL')
+        database.execute('PRAGMA wal_autocheckpoint=0')
+        database.execute(
+            "INSERT INTO messages (topic_id, timestamp, data) VALUES (2, 9e18, x'00')"
+        )
+        database.commit()
+        killed = shutil.copytree(path, tmp_path / 'killed')
     (killed / 'metadata.yaml').unlink()
     before = {one.name: one.read_bytes() for one in killed.iterdir()}
-    found = read(killed, [])
-    assert found[:-1] == messages
-    assert found[-1][0] == '/text'
+    *found, last = read(killed, [])
+    assert (found, last[0]) == (messages, '/text')
     assert {one.name: one.read_bytes() for one in killed.iterdir()} == before
 
 

@@ -41,13 +41,8 @@ def vtest(data, models, persontrack, tmp_path_factory):
 
 
 @pytest.mark.parametrize('name', ['raw', 'png'])
-def test_bag_and_video_have_the_same_tracks(vtest, name):
-    assert len(read_mot(vtest / 'video.txt'))
+def test_bag_video_and_node_have_the_same_tracks(vtest, replay, tmp_path, name):
     assert (vtest / f'{name}.txt').read_text() == (vtest / 'video.txt').read_text()
-
-
-@pytest.mark.parametrize('name', ['raw', 'png'])
-def test_node_has_the_same_tracks(vtest, replay, tmp_path, name):
     result = replay(vtest / name)
     assert len(result.messages) == FRAMES
     result.assert_tracks(vtest / 'video.txt', tolerance=0.01)
@@ -92,9 +87,8 @@ def test_track_cut_off_bag(vtest, persontrack, tmp_path):
     assert done.returncode == 0
     assert '6 messages before it can be read' in done.stderr
     assert done.stdout.startswith('6 frames')
-    same = persontrack(
-        'bag', 'compare', tmp_path / 'out', vtest / 'raw_tracks', '--allow', FRAMES - 6
-    )
+    tracks = (tmp_path / 'out', vtest / 'raw_tracks')
+    same = persontrack('bag', 'compare', *tracks, '--allow', FRAMES - 6)
     assert same.returncode == 0, same.stdout
 
 
@@ -117,10 +111,7 @@ def test_track_damaged_bag(vtest, persontrack, tmp_path):
 
 def test_track_unreadable_images(vtest, persontrack, tmp_path):
     """Every image is left out, which is not what was asked for."""
-    with (
-        BagReader(vtest / 'png') as bag,
-        BagWriter(tmp_path / 'unreadable', 'mcap') as other,
-    ):
+    with BagReader(vtest / 'png') as bag, BagWriter(tmp_path / 'unreadable', 'mcap') as other:
         (topic,) = bag.connections
         copy = other.copy_topic(topic)
         for _, stamp, data in bag.messages():
@@ -166,24 +157,18 @@ def test_bad_input(vtest, persontrack, tmp_path):
 def test_interrupted(data, models, vtest, tmp_path, command, storage):
     """Ctrl-C leaves a bag that can be read without a warning."""
     out = tmp_path / 'out'
+    source = vtest / {'mcap': 'raw', 'sqlite3': 'png'}[storage]
+    arguments = [source, '-o', out]
     if command == 'record':
-        arguments = (data('videos/vtest.avi'), '--storage', storage)
-    else:
-        arguments = (vtest / {'mcap': 'raw', 'sqlite3': 'png'}[storage],)
-    process = subprocess.Popen(
-        [
-            *(sys.executable, '-m', 'persontrack_ros.cli', 'bag', command, *map(str, arguments)),
-            *('-o', str(out)),
-        ],
-        stderr=subprocess.PIPE,
-    )
+        arguments = [data('videos/vtest.avi'), '-o', out, '--storage', storage]
+    call = [sys.executable, '-m', 'persontrack_ros.cli', 'bag', command, *map(str, arguments)]
+    process = subprocess.Popen(call, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
-    while not out.exists() and time.monotonic() < deadline:
+    while not list(tmp_path.glob('.*.part')) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     # On a busy machine, it may have come to its end meanwhile.
     assert process.returncode == 0 or b'100%' in errors, errors
     with BagReader(out, pytest.fail) as bag:
-        assert sum(1 for _ in bag.messages()) >= 1
-    assert (out / 'metadata.yaml').is_file()
+        list(bag.messages())
