@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
+from persontrack_ros.core.evaluation.mot import GroundTruth, read_mot
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 # On a machine that is busy with other things; whoever waits this long has failed.
@@ -37,7 +37,7 @@ def video(data):
 def crops(persons, video, tmp_path_factory):
     """Cut persons out of the video: (id, frame) -> file."""
     folder = tmp_path_factory.mktemp('crops')
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     rows[:, 0] -= rows[0, 0] - 1
     capture = cv2.VideoCapture(str(video))
     files = {}

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 pytestmark = pytest.mark.slow
@@ -111,7 +111,7 @@ def test_what_is_named_here_is_on_a_page():
 
 def make_sequences(persons: Path, folder: Path) -> None:
     """Write what happens first in vtest.avi as all the sequences that pages name."""
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     rows = rows[rows[:, 0] <= FRAMES]
     for name in SEQUENCES:
         for file in ('gt', 'det'):
@@ -134,7 +134,7 @@ def files(data, campus, models, persons, ffmpeg, persontrack, tmp_path_factory):
     (folder / 'strict.yaml').write_text(
         '/person_tracker:\n  ros__parameters:\n    detector.score_threshold: 0.8\n'
     )
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     first = rows[rows[:, 0] == rows[0, 0]]
     options = SourceOptions(max_frames=int(first[0, 0]))
     with VideoSource(str(data('videos/vtest.avi')), options) as video:

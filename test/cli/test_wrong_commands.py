@@ -60,7 +60,7 @@ def files(tmp_path):
         ('track missing.npz out.txt', 'cannot read the detections missing.npz'),
         ('detect missing.mp4 out.npz', 'no such video'),
         ('evaluate --ground-truth nowhere', 'cannot read the MOTChallenge file'),
-        ('evaluate --ground-truth a b --video a', '2 sequences but 1'),
+        ('evaluate --ground-truth a b --results a', '2 sequences but 1'),
     ],
 )
 def test_errors_are_one_line_and_code_2(

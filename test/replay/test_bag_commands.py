@@ -87,9 +87,8 @@ def test_track_cut_off_bag(vtest, persontrack, tmp_path):
     assert done.returncode == 0
     assert '6 messages before it can be read' in done.stderr
     assert done.stdout.startswith('6 frames')
-    same = persontrack(
-        'bag', 'compare', tmp_path / 'out', vtest / 'raw_tracks', '--allow', FRAMES - 6
-    )
+    tracks = (tmp_path / 'out', vtest / 'raw_tracks')
+    same = persontrack('bag', 'compare', *tracks, '--allow', FRAMES - 6)
     assert same.returncode == 0, same.stdout
 
 
@@ -118,7 +117,7 @@ def test_track_unreadable_images(vtest, persontrack, tmp_path):
             other.write(copy, stamp, bytes(data[:200]) + bytes(len(data) - 200))
     done = persontrack('bag', 'track', tmp_path / 'bad')
     assert done.returncode == 2
-    assert f'none of the {FRAMES} images on /image_raw/compressed can be decoded' in done.stderr
+    assert 'no image on /image_raw/compressed can be decoded' in done.stderr
 
 
 def test_topics_that_are_not_of_ros2(data, models, persontrack, tmp_path):
@@ -152,52 +151,22 @@ def test_bad_input(vtest, persontrack, tmp_path):
         assert bag.choose_image_topic().msgcount == FRAMES
 
 
-CALIBRATION = """
-image_width: 768
-image_height: 576
-camera_name: pets
-camera_matrix: {rows: 3, cols: 3, data: [700, 0, 384, 0, 700, 288, 0, 0, 1]}
-distortion_model: plumb_bob
-distortion_coefficients: {rows: 1, cols: 5, data: [0.1, 0, 0, 0, 0]}
-rectification_matrix: {rows: 3, cols: 3, data: [1, 0, 0, 0, 1, 0, 0, 0, 1]}
-projection_matrix: {rows: 3, cols: 4, data: [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]}
-"""
-
-
-def test_camera_info(data, persontrack, tmp_path):
-    file, bag = tmp_path / 'camera.yaml', tmp_path / 'bag'
-    file.write_text(CALIBRATION)
-    options = ('-o', bag, '--max-frames', 2, '--image-topic', 'cam/image', '--camera-info', file)
-    done = persontrack('bag', 'record', data('videos/vtest.avi'), *options)
-    assert done.returncode == 0, done.stderr
-    with BagReader(bag) as reader:
-        topics = {one.topic: one.msgcount for one in reader.connections}
-    assert topics == {'/cam/image': 2, '/cam/camera_info': 2}
-    file.write_text(CALIBRATION.replace('768', '640'))
-    done = persontrack('bag', 'record', data('videos/vtest.avi'), *options, '--force')
-    assert done.returncode == 2
-    assert '640x576 pixels, but these have 768x576' in done.stderr
-
-
 @pytest.mark.parametrize(('command', 'storage'), [('record', 'sqlite3'), ('track', 'mcap')])
 def test_interrupted(data, models, vtest, tmp_path, command, storage):
     """Ctrl-C leaves a bag that can be read without a warning."""
     out = tmp_path / 'out'
-    source = data('videos/vtest.avi') if command == 'record' else vtest / 'raw'
-    process = subprocess.Popen(
-        [
-            *(sys.executable, '-m', 'persontrack_ros.cli', 'bag', command, str(source)),
-            *('-o', str(out), '--storage', storage),
-        ],
-        stderr=subprocess.PIPE,
-    )
+    source = vtest / {'mcap': 'raw', 'sqlite3': 'png'}[storage]
+    arguments = [source, '-o', out]
+    if command == 'record':
+        arguments = [data('videos/vtest.avi'), '-o', out, '--storage', storage]
+    call = [sys.executable, '-m', 'persontrack_ros.cli', 'bag', command, *map(str, arguments)]
+    process = subprocess.Popen(call, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
-    while not out.exists() and time.monotonic() < deadline:
+    while not list(tmp_path.glob('.*.part')) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     # On a busy machine, it may have come to its end meanwhile.
     assert process.returncode == 0 or b'100%' in errors, errors
     with BagReader(out, pytest.fail) as bag:
-        assert sum(1 for _ in bag.messages()) >= 1
-    assert (out / 'metadata.yaml').is_file()
+        list(bag.messages())

@@ -11,7 +11,7 @@ from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import SettingsError, SourceError
 from persontrack_ros.core.base.geometry import boxes_to_measurements
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.tracking.camera_motion import (
@@ -144,7 +144,7 @@ def cut(boxes, visible):
 def idf1(data, view_of, motion_of, frames=795, **options):
     """Return the IDF1 of tracks through a window that moves."""
     recording = Recording.load(data('reference/deep_sort/PETS09-S2L1.detections.npz'), 10)
-    truth = read_ground_truth(data('mot/PETS09-S2L1'))
+    truth = GroundTruth.load(data('mot/PETS09-S2L1')).rows
     tracker = make_tracker(TrackerSettings(**options))
     truths, results = [], []
     for number, stamp, detections in recording.replay(0.5):
@@ -168,7 +168,7 @@ def unknown(number):
 @pytest.fixture(scope='module')
 def motions(data, persons):
     """Return what is estimated at each image of the window."""
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     video = cv2.VideoCapture(str(data('videos/vtest.avi')))
     camera = CameraMotion()
     found = []

@@ -181,7 +181,6 @@ def inputs(tmp_path, monkeypatch):
         'evaluate --ground-truth seq --plot . --results seq.tracks.png',
         'benchmark --video in.mp4 --json in.mp4',
         'bag record in.mp4 -o in.mp4 --force',
-        'bag record in.mp4 -o new --camera-info p.yaml -o p.yaml --force',
         'bag track bag/bag.mcap --mot-output bag/bag.mcap --force',
         'bag track bag --mot-output bag/bag.mcap --force',
         'bag track bag -o bag --force',

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from persontrack_ros.cli.bag.options import add_force_option, add_image_topic_option
 from persontrack_ros.cli.options import (
     absolute,
+    add_force_option,
+    add_image_topic_option,
     add_report_option,
     add_settings_options,
     count,
@@ -36,9 +37,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument('bag', type=Path, metavar='BAG', help='folder, or .mcap or .db3 file')
     add_image_topic_option(parser)
     parser.add_argument('-o', '--output', type=Path, metavar='OUT_BAG', help='new bag')
-    parser.add_argument(
-        '--storage', choices=('mcap', 'sqlite3'), help='format of the new bag; default: as BAG'
-    )
     parser.add_argument(
         '--tracks-topic', default='/tracks', metavar='TOPIC', help='default: /tracks'
     )
@@ -89,8 +87,7 @@ def execute(options: argparse.Namespace) -> int:
         )
         recorder = None
         if options.output:
-            storage = options.storage or bag.storage
-            new_bag = stack.enter_context(BagWriter(options.output, storage, options.force))
+            new_bag = stack.enter_context(BagWriter(options.output, bag.storage, options.force))
             recorder = TracksRecorder(
                 bag, new_bag, tracks_topic, annotated_topic, settings.drawing
             )
