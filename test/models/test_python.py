@@ -81,11 +81,6 @@ def test_each_video_begins_anew(campus, models):
     assert ids() == first
 
 
-def test_a_source_that_cannot_be_read(models):
-    with pytest.raises(SourceError, match=r'missing\.mp4'):
-        next(PersonTracker().watch('missing.mp4'))
-
-
 @pytest.mark.slow
 def test_two_persons(campus, models):
     tracker = PersonTracker()
@@ -127,29 +122,6 @@ def test_the_image_before_is_never_used(tracker, frames):
     for image in (black.astype(np.int32), black[..., :2], None):
         with pytest.raises(ImageError):
             tracker.track(image, 9)
-
-
-def test_arrays_of_other_types_give_the_same(tracker, frames):
-    def boxes(image):
-        tracker.reset()
-        return [person.box.tolist() for person in tracker.track(image, 0)]
-
-    image = frames[20]
-    expected = boxes(image)
-    assert len(expected) > 2
-    for other in (image / 255, image.astype(np.uint16) * 257, np.dstack([image, image[..., 0]])):
-        assert boxes(other) == expected
-    assert len(boxes(image[..., 1])) > 2
-    similarity = tracker.compare(image[50:200, :90], image[50:200, 100:190]).cosine
-    halves = (image[50:200, :90] / 255, image[50:200, 100:190] / 255)
-    assert tracker.compare(*halves).cosine == pytest.approx(similarity, abs=1e-6)
-    with pytest.raises(ImageError, match='image_b has the type float64 with values from'):
-        tracker.compare(image, image * 1.0)
-
-
-def test_tiny_images(tracker):
-    for seconds, shape in enumerate([(1, 1, 3), (1, 500, 3), (500, 1, 3), (2, 3), (7, 5, 4)]):
-        tracker.track(np.zeros(shape, np.uint8), seconds)
 
 
 def test_times_have_to_increase(tracker, frames):
@@ -239,19 +211,6 @@ def test_threads_take_turns(tracker, frames):
 
     with ThreadPoolExecutor(3) as pool:
         assert sum(pool.map(work, range(3))) >= 20
-
-
-def test_threads_with_a_tracker_each(frames, models):
-    def work(_):
-        own = PersonTracker()
-        return [
-            [person.id for person in own.track(image, seconds)]
-            for seconds, image in enumerate(frames[:15])
-        ]
-
-    with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(work, range(2))
-    assert one == other
 
 
 @pytest.mark.slow
@@ -354,32 +313,6 @@ def test_a_fork_is_refused_and_does_not_hang(campus, models):
     refused = ['True', 'status 0']
     expected = ['[]', 'status 0', *refused, 'nothing', 'status 0', *refused * 7, '0']
     assert done.stdout.splitlines() == expected
-
-
-SPAWN = """
-import multiprocessing
-import sys
-
-def work(video):
-    from persontrack_ros import PersonTracker, api
-    return next(PersonTracker().watch(video)).number
-
-if __name__ == '__main__':
-    from persontrack_ros import PersonTracker, api
-    tracker = PersonTracker()
-    with multiprocessing.get_context('spawn').Pool(1) as pool:
-        print(pool.map_async(work, sys.argv[1:]).get(300))
-"""
-
-
-@pytest.mark.slow
-def test_processes_that_are_spawned(campus, models, tmp_path):
-    program = tmp_path / 'program.py'
-    program.write_text(SPAWN)
-    done = subprocess.run(
-        [sys.executable, str(program), str(campus)], capture_output=True, text=True, timeout=600
-    )
-    assert done.stdout == '[1]\n', done.stderr
 
 
 @pytest.mark.parametrize('value', [None, 3, b'', [], {}, object(), float('nan'), 'x', ...])

@@ -184,18 +184,6 @@ def test_mutated_mot_files(tmp_path, data):
         assert_reported(lambda read=read: read(path))
 
 
-@bounded
-@given(st.data())
-def test_mutated_profiles(tmp_path, data):
-    profile = b'color: RGB\nscale: 255\nsize: [64, 96]\ndecoder: yolov8\nperson_class: 0\n'
-    export = b'task: detect\nstride: 32\nimgsz: [640, 640]\nnames:\n  0: person\n  1: dog\n'
-    for name, content in (('x.yaml', profile), ('metadata.yaml', export)):
-        (tmp_path / name).unlink(missing_ok=True)
-        if data.draw(st.booleans()):
-            (tmp_path / name).write_bytes(mutated(data, content))
-    assert_reported(lambda: read_profile(tmp_path / 'x.xml', DetectorProfile), ModelError)
-
-
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
