@@ -68,18 +68,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         # Quotes in an error may have several lines.
         print('persontrack: error:', *str(error).split(), file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        # The reader of our output, `head` for example, has seen enough.
-        _silence()
-        return 0
     except OSError as error:
-        # Files have their own errors; this one is from standard output.
-        _silence()
+        # Files have their own errors; this one is from standard output. Python would fail at its
+        # end with what is buffered.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output, `head` for example, has seen enough.
+            return 0
         where = error.filename or 'standard output'
         print(f'persontrack: error: {where}: {error.strerror}', file=sys.stderr)
         return 2
-
-
-def _silence() -> None:
-    """Keep Python from failing at its end with buffered output."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

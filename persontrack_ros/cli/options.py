@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +20,22 @@ SOURCE = (
 )
 
 
-def count(text: str) -> int:
-    """Convert an option that is a count, for argparse."""
-    number = int(text)
-    if number < 0:
-        raise ValueError('negative')
-    return number
+def number(low: float, high: float = math.inf, kind: type = int) -> Callable[[str], Any]:
+    """Return a function that converts an option that is a number in a range, for argparse."""
+
+    def convert(text: str) -> Any:
+        value = kind(text)
+        if not low <= value <= high:
+            raise ValueError('not in the range')
+        return value
+
+    convert.__name__ = f'number from {low:g}'
+    return convert
 
 
-def positive(text: str) -> int:
-    """Convert an option that is a number of at least 1, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError('not positive')
-    return number
-
-
-def rate(text: str) -> float:
-    """Convert an option that is a number of images per second, for argparse."""
-    number = float(text)
-    if not 0.001 <= number <= 1000:
-        raise ValueError('not between 0.001 and 1000')
-    return number
+count = number(0)
+positive = number(1)
+rate = number(0.001, 1000, float)
 
 
 def assignment(text: str) -> tuple[str, Any]:
