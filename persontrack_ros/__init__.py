@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from persontrack_ros.api import FrameResult, PersonTracker, Similarity, Track, devices
 
+# As in package.xml.
+__version__ = '0.1.0'
+
 __all__ = ['FrameResult', 'PersonTracker', 'Similarity', 'Track', 'devices']
 
 # With openvino_telemetry installed, importing openvino sends usage data to Google Analytics, which

@@ -55,7 +55,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='also draw where the time goes (.svg or .png; needs matplotlib and part pipeline)',
     )
     add_settings_options(parser)
-    parser.set_defaults(execute=execute, reads=('video', 'params'), writes=('json', 'plot'))
+    parser.set_defaults(
+        execute=execute,
+        reads=('video', 'params'),
+        writes={'json': ('.json',), 'plot': ('.png', '.svg', '.pdf')},
+    )
 
 
 def _part(text: str) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
-from tqdm import tqdm
 
 from persontrack_ros.cli.files import check_outputs, read_by
 from persontrack_ros.cli.options import (
@@ -19,6 +18,7 @@ from persontrack_ros.cli.options import (
     add_settings_options,
     settings_from,
 )
+from persontrack_ros.cli.progress import tqdm
 from persontrack_ros.core.base.errors import OutputError, SettingsError, SourceError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
@@ -95,6 +95,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         '--baseline',
+        type=lambda text: next((one for one in BASELINES if one.lower() == text.lower()), text),
         choices=BASELINES,
         nargs='+',
         default=[],
@@ -110,6 +111,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(
         execute=execute,
         reads=('ground_truth', 'results', 'detections', 'video', 'params'),
+        writes={},
     )
 
 
@@ -130,7 +132,7 @@ def execute(options: argparse.Namespace) -> int:
         raise SettingsError('--baseline needs --detections, or the public detections')
     if options.plot:
         pictures = [path for name in names for path in _pictures(options.plot, name)]
-        check_outputs(pictures, read_by(options))
+        check_outputs(pictures, read_by(options), options.overwrite)
     mask = make_mask(settings.detector)
     every = options.every
     truths = [GroundTruth.load(path, options.benchmark) for path in options.ground_truth]
@@ -206,7 +208,7 @@ def _track_video(source: str, settings: Settings, every: int, offline: bool) -> 
     numbers = []
     images = []
     with VideoSource(source) as video:
-        for frame in tqdm(video, total=video.frame_count, unit='frame', mininterval=0.5):
+        for frame in tqdm(video, total=video.frame_count, unit='frame'):
             if (frame.number - 1) % every == 0:
                 numbers.append(frame.number)
                 images.append(pipeline.process(frame.image, frame.stamp).tracks)

@@ -7,9 +7,8 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from tqdm import tqdm
-
 from persontrack_ros.cli.options import positive
+from persontrack_ros.cli.progress import tqdm
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.config.settings import DetectorSettings
 from persontrack_ros.core.inference.catalogue import (

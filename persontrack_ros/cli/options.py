@@ -12,12 +12,19 @@ from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.reading import parse_yaml
 from persontrack_ros.core.base.warning import warn
 from persontrack_ros.core.config.parameter_file import DEFAULT_NODE, read_settings
-from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.config.settings import NONE, Settings
+from persontrack_ros.core.inference.catalogue import catalogue
+from persontrack_ros.core.inference.embedder import COLOR
 
 SOURCE = (
     'video file, folder of images, number of a camera or path of its device, or URL of a stream '
     '(http, rtsp and others that FFmpeg knows)'
 )
+
+# Suffixes of outputs.
+VIDEOS = ('.mp4', '.avi', '.mov', '.mkv')
+TRACKS = ('.txt', '.csv')
+PAGE = ('.html',)
 
 
 def number(low: float, high: float = math.inf, kind: type = int) -> Callable[[str], Any]:
@@ -123,7 +130,11 @@ def settings_from(options: argparse.Namespace) -> Settings:
     if options.node and not options.params:
         raise SettingsError('--node chooses a node of a parameter file: give --params too')
     settings = read_settings(options.params, warn, options.node) if options.params else Settings()
+    values: dict[str, Any] = dict(options.set)
     if options.device:
-        devices = {'detector.device': options.device, 'reid.device': options.device}
-        settings = Settings.from_values(devices, base=settings)
-    return Settings.from_values(dict(options.set), base=settings)
+        values = {'detector.device': options.device, 'reid.device': options.device, **values}
+    for name in ('detector.model', 'reid.model'):
+        # Names of models are taken in any case; paths are not.
+        if str(values.get(name, '')).lower() in (NONE, COLOR, *catalogue()):
+            values[name] = values[name].lower()
+    return Settings.from_values(values, base=settings)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Optional
 
-from tqdm import tqdm
-
 from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.cli.files import outputs_of
 from persontrack_ros.cli.options import (
+    PAGE,
     SOURCE,
+    TRACKS,
+    VIDEOS,
     add_offline_option,
     add_report_option,
     add_settings_options,
     count,
     settings_from,
 )
+from persontrack_ros.cli.progress import tqdm
 from persontrack_ros.core.base.errors import SettingsError, SourceError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.interrupt import Interrupt
+from persontrack_ros.core.base.output import STANDARD_OUTPUT
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.drawing import Trails, draw
 from persontrack_ros.core.evaluation.mot import MotWriter
@@ -51,7 +56,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         '--output', type=Path, metavar='VIDEO', help='write the annotated video (.mp4 or .avi)'
     )
     parser.add_argument(
-        '--mot-output', type=Path, metavar='FILE', help='write the tracks in MOTChallenge format'
+        '--mot-output',
+        type=Path,
+        metavar='FILE',
+        help='write the tracks in MOTChallenge format (.txt or .csv); - is standard output',
     )
     add_report_option(parser)
     parser.add_argument(
@@ -69,7 +77,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(
         execute=execute,
         reads=('source', 'params'),
-        writes=('output', 'mot_output', 'report'),
+        writes={'output': VIDEOS, 'mot_output': TRACKS, 'report': PAGE},
     )
 
 
@@ -99,9 +107,7 @@ def execute(options: argparse.Namespace) -> int:
         if offline:
             pipeline.tracker = offline
         outputs.mask = pipeline.mask
-        progress = stack.enter_context(
-            tqdm(total=source.frame_count, unit='frame', mininterval=0.5)
-        )
+        progress = stack.enter_context(tqdm(total=source.frame_count, unit='frame'))
         frames = Partial(
             pipeline.process_all(source)
             if ahead
@@ -128,9 +134,18 @@ def execute(options: argparse.Namespace) -> int:
                 if outputs.need_images:
                     _show_again(options.source, source_options, images, outputs)
             stack.close()
-    print(
-        f'{processed} frames, {len(outputs.ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame'
-    )
+    if not options.quiet:
+        print(
+            f'{processed} frames, {len(outputs.ids)} ids, '
+            f'{1e3 * pipeline.mean_time:.1f} ms per frame',
+            file=sys.stderr if options.mot_output == STANDARD_OUTPUT else sys.stdout,
+        )
+    if not (options.quiet or options.show or outputs_of(options)):
+        print(
+            'nothing was written: --output VIDEO.mp4, --mot-output TRACKS.txt and --report '
+            'PAGE.html write the results, --show shows them',
+            file=sys.stderr,
+        )
     frames.check()
     return 0
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
+from persontrack_ros.cli.progress import tqdm
 from persontrack_ros.core.media.sample import FACTS, NAME, sample_video
 
 

@@ -248,7 +248,7 @@ def test_damaged_images_are_left_out(make_bag, warnings):
 def test_nothing_is_overwritten_unasked(make_bag, tmp_path, storage):
     path, _ = make_bag(storage)
     before = {one.name: one.read_bytes() for one in path.iterdir()}
-    with pytest.raises(OutputError, match='exists already; --force'):
+    with pytest.raises(OutputError, match='exists already; --overwrite'):
         BagWriter(path, storage)
     with pytest.raises(OutputError, match='is the input'):
         check_output(path, force=True, source=path)

@@ -149,7 +149,7 @@ def test_of_a_bag(browser, campus, models, persontrack, tmp_path):
     # It is not written over without being asked.
     done = persontrack('bag', 'track', bag, '--report', page)
     assert done.returncode == 2
-    assert '--force' in done.stderr
+    assert '--overwrite' in done.stderr
 
 
 def test_no_page_over_what_is_read_or_written(campus, persontrack, tmp_path):

@@ -154,10 +154,10 @@ def inputs(tmp_path, monkeypatch):
         'track in.npz in.npz',
         'evaluate --ground-truth seq --plot . --results seq.tracks.png',
         'benchmark --video in.mp4 --plot p.yaml --params p.yaml',
-        'bag record in.mp4 -o in.mp4 --force',
-        'bag track bag --mot-output bag/bag.mcap --force',
-        'bag track bag -o bag --force',
-        'bag compare in.txt seq --picture seq/gt/gt.txt --force',
+        'bag record in.mp4 -o in.mp4 --overwrite',
+        'bag track bag --mot-output bag/bag.mcap --overwrite',
+        'bag track bag -o bag --overwrite',
+        'bag compare in.txt seq --picture seq/gt/gt.txt --overwrite',
     ],
 )
 def test_nothing_is_written_over_what_is_read(inputs, capsys, command):
@@ -179,6 +179,6 @@ def test_two_outputs_are_two_files(inputs, capsys):
 def test_a_bag_is_not_written_over_the_folder_of_what_is_read(inputs, capsys):
     (inputs / 'bag' / 'metadata.yaml').write_text('')
     (inputs / 'bag' / 'in.mp4').write_bytes(b'precious')
-    assert commands.main(['bag', 'record', 'bag/in.mp4', '-o', 'bag', '--force']) == 2
+    assert commands.main(['bag', 'record', 'bag/in.mp4', '-o', 'bag', '--overwrite']) == 2
     assert 'bag is the input' in capsys.readouterr().err
     assert (inputs / 'bag' / 'in.mp4').read_bytes() == b'precious'

@@ -12,8 +12,3 @@ def add_image_topic_option(parser: argparse.ArgumentParser) -> None:
         metavar='TOPIC',
         help='topic of the images, compressed or not (default: the only one)',
     )
-
-
-def add_force_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that allows overwriting."""
-    parser.add_argument('--force', action='store_true', help='overwrite outputs that exist')

@@ -6,10 +6,8 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from tqdm import tqdm
-
-from persontrack_ros.cli.bag.options import add_force_option
 from persontrack_ros.cli.options import SOURCE, absolute, count
+from persontrack_ros.cli.progress import tqdm
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.media.partial import Partial
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
@@ -50,8 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
-    add_force_option(parser)
-    parser.set_defaults(execute=execute, reads=('source', 'camera_info'), writes=('output',))
+    parser.set_defaults(execute=execute, reads=('source', 'camera_info'), writes={'output': ()})
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -60,7 +57,7 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.bags.record import ImageRecorder, RecordOptions
     from persontrack_ros.bags.writer import BagWriter, check_output
 
-    check_output(options.output, options.force, Path(options.source))
+    check_output(options.output, options.overwrite, Path(options.source))
     record_options = RecordOptions(
         topic=absolute(options.image_topic),
         frame_id=options.frame_id,
@@ -77,10 +74,10 @@ def execute(options: argparse.Namespace) -> int:
             VideoSource(options.source, source_options, lambda: interrupt.requested)
         )
         stack.enter_context(interrupt)
-        bag = stack.enter_context(BagWriter(options.output, options.storage, options.force))
+        bag = stack.enter_context(BagWriter(options.output, options.storage, options.overwrite))
         recorder = ImageRecorder(bag, record_options)
         frames = Partial(source)
-        for frame in tqdm(frames, total=source.frame_count, unit='frame', mininterval=0.5):
+        for frame in tqdm(frames, total=source.frame_count, unit='frame'):
             recorder.write(frame)
             recorded += 1
     print(f'{recorded} images recorded to {options.output}')

@@ -153,7 +153,7 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         raise OutputError(f'cannot create {options.output}: {error.strerror}') from error
     tracks, annotated = (options.output / name for name in ('tracks.txt', 'annotated.mp4'))
-    check_outputs((tracks, annotated), read_by(options))
+    check_outputs((tracks, annotated), read_by(options), overwrite=True)
     with ExitStack() as stack:
         # A domain of its own keeps two demos, or a robot nearby, apart.
         if 'ROS_DOMAIN_ID' not in os.environ:
