@@ -8,15 +8,17 @@ import pickle
 import re
 import subprocess
 import sys
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 import persontrack_ros
-from persontrack_ros import PersonTracker, api
+from persontrack_ros import PersonTracker, annotate, api
 from persontrack_ros.core.base.errors import (
     ImageError,
     ModelError,
@@ -31,8 +33,9 @@ PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'python.md'
 
 
 @pytest.mark.slow
-def test_what_the_page_shows_happens(campus, models):
-    result = doctest.testfile(str(PAGE), module_relative=False, globs={'video': str(campus)})
+def test_what_the_page_shows_happens(campus, models, tmp_path):
+    names = {'video': str(campus), 'folder': tmp_path}
+    result = doctest.testfile(str(PAGE), module_relative=False, globs=names)
     assert (result.failed, result.attempted > 12) == (0, True)
 
 
@@ -50,8 +53,8 @@ def test_the_five_lines(campus, models, tmp_path):
 
 
 def test_the_page_has_what_is_public():
-    rows = re.findall(r'^\| `(\w+)\b', PAGE.read_text(), re.MULTILINE)
-    assert {row for row in rows if row != 'tracker'} == set(persontrack_ros.__all__)
+    rows = re.findall(r'^\| `(\w+)\b(?!\.)', PAGE.read_text(), re.MULTILINE)
+    assert set(rows) == set(persontrack_ros.__all__)
     for name in persontrack_ros.__all__:
         assert getattr(persontrack_ros, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'anything'"):
@@ -151,6 +154,60 @@ def test_settings_that_are_no_groups(settings):
 def test_what_is_no_source(tracker, source):
     with pytest.raises(SourceError, match='expected a path, a URL or a camera'):
         tracker.watch(source)
+
+
+def test_parameters_from_a_file(models, tmp_path):
+    path = tmp_path / 'parameters.yaml'
+    path.write_text('/**: {ros__parameters: {reid: {model: color}, nonsense: 1}}')
+    with pytest.warns(UserWarning, match='nonsense: no such parameter'):
+        tracker = PersonTracker.from_yaml(path)
+    black = np.zeros((100, 50, 3), np.uint8)
+    assert tracker.compare(black, black).threshold == 0.8
+    path.write_text('/**: {ros__parameters: {reid: {model: 7.5}}}')
+    with pytest.raises(SettingsError, match=r'reid\.model: 7\.5 is not a text'):
+        PersonTracker.from_yaml(path)
+
+
+def test_files_of_an_iteration_that_ends_early(tracker, campus, tmp_path):
+    path = tmp_path / 'out.mp4'
+    for result in persontrack_ros.save(tracker.watch(campus), video=path):
+        if result.number == 5:
+            break
+    with VideoSource(str(path)) as video:
+        images = [frame.image for frame in video]
+    assert len(images) == 5
+    assert images[4].shape == result.image.shape
+    assert (annotate(result.image, result.tracks) != result.image).any()
+
+
+EXAMPLES = Path(__file__).resolve().parents[2] / 'examples'
+
+
+@pytest.mark.slow
+def test_examples_of_threads_and_asyncio(campus, models):
+    for name, pattern in (
+        ('threads', f'{re.escape(str(campus))}: [1-9]\\d* persons\n' * 2),
+        ('with_asyncio', r'(another task\n|\d\.\d\d s:[ \d]*\n){71,}'),
+    ):
+        command = [sys.executable, EXAMPLES / f'{name}.py', campus, campus]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+        assert re.fullmatch(pattern, done.stdout), done.stdout
+
+
+@pytest.mark.slow
+def test_example_of_a_web_server(campus, models):
+    command = [sys.executable, EXAMPLES / 'web_server.py', campus, '0']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            with urllib.request.urlopen(process.stdout.readline().strip(), timeout=600) as answer:  # noqa: S310
+                assert answer.headers['Content-Type'].startswith('multipart/x-mixed-replace')
+                parts = answer.read(200_000).split(b'--frame')
+        finally:
+            process.kill()
+    jpeg = parts[1].partition(b'\r\n\r\n')[2].strip(b'\r\n')
+    assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape == (480, 640, 3)
+    assert len(parts) > 2
 
 
 @pytest.mark.slow

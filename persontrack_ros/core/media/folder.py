@@ -15,6 +15,7 @@ from persontrack_ros.core.media.encodings import SampleRange, decode_image
 from persontrack_ros.core.media.reader import Image
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+_VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpg', '.ts', '.webm')
 # More than the largest image that is decoded has without compression.
 _MAX_IMAGE_BYTES = 1 << 29
 
@@ -73,7 +74,11 @@ def images_in(directory: Path) -> list[Path]:
     except OSError as error:
         raise SourceError(f'cannot read the folder {directory}: {error.strerror}') from error
     if not images:
-        raise SourceError(f'no images ({", ".join(IMAGE_SUFFIXES)}) in the folder {directory}')
+        videos = [path for path in directory.iterdir() if path.suffix.lower() in _VIDEO_SUFFIXES]
+        hint = f'; it has videos: name one, as {min(videos)}' if videos else ''
+        raise SourceError(
+            f'no images ({", ".join(IMAGE_SUFFIXES)}) in the folder {directory}{hint}'
+        )
     return sorted(images, key=natural)
 
 
