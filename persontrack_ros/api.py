@@ -30,7 +30,7 @@ from persontrack_ros.core.media.partial import Partial
 from persontrack_ros.core.media.source import VideoSource
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.report.writer import ReportWriter
+from persontrack_ros.core.report.page import write_report
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
 
@@ -263,19 +263,19 @@ def save(
 
     Files that exist are replaced.
 
-    :param video: annotated video (.mp4 or .avi).
+    :param video: annotated video (.mp4, .webm or .mkv).
     :param report: page for a browser (.html) that shows who was there, and when.
     :raises OutputError: if a file cannot be written.
     """
     with ExitStack() as stack:
         writer = video and stack.enter_context(VideoWriter(Path(video), 25.0))
-        page = report and stack.enter_context(ReportWriter(Path(report), 'results', {}))
+        page = report and stack.enter_context(write_report(Path(report), 'results', {}))
         for result in results:
             stamp = round(result.seconds * SECOND)
             if writer:
                 writer.write(annotate(result.image, result.tracks), stamp)
             if page:
-                page.add(stamp, result.tracks, result.image)
+                page.add_tracks(stamp, result.tracks, result.image)
             try:
                 yield result
             except GeneratorExit:

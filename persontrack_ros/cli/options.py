@@ -22,7 +22,6 @@ SOURCE = (
 )
 
 # Suffixes of outputs.
-VIDEOS = ('.mp4', '.avi', '.mov', '.mkv')
 TRACKS = ('.txt', '.csv')
 PAGE = ('.html',)
 

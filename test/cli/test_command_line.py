@@ -66,7 +66,7 @@ def test_two_runs_give_identical_files(persontrack, video, vtest_tracks, tmp_pat
 
 def test_annotated_video(persontrack, video, tmp_path):
     path = tmp_path / 'out put.mp4'
-    done = persontrack('run', video, '--max-frames', 12, '--output', path)
+    done = persontrack('run', video, '--max-frames', 12, '--online', '--output', path)
     assert done.returncode == 0, done.stderr
     with VideoSource(str(path)) as written, VideoSource(str(video)) as source:
         assert written.rate == pytest.approx(source.rate)
@@ -219,15 +219,13 @@ def persons_seen_in(crops, *frames):
     ('model', 'limit'), [('person-reidentification-retail-0287', '0.550'), ('color', '0.800')]
 )
 def test_compare(persontrack, crops, model, limit):
-    """The same person in two frames and two persons of one frame, by the limit of the model."""
+    """The same picture, and two persons of one frame, by the limit of the model."""
     first, second = persons_seen_in(crops, 1, 11)[:2]
-    for a, b, verdict, pairs in (
-        (crops[first, 1], crops[first, 1], 'same person', 'of two persons, fewer than 1 %'),
-        (crops[first, 1], crops[second, 1], 'different persons', 'of one person, '),
-    ):
-        done = persontrack('compare', a, b, '--set', f'reid.model={model}')
+    for other, verdict in ((first, 'same person'), (second, 'different persons')):
+        pictures = (crops[first, 1], crops[other, 1])
+        done = persontrack('compare', *pictures, '--set', f'reid.model={model}')
         assert done.returncode == 0, done.stderr
-        pattern = rf'cosine similarity -?[\d.]+: {verdict} \(threshold {limit}\); .*{pairs}.*\n'
+        pattern = rf'cosine similarity -?[\d.]+: {verdict} \(threshold {limit}\)\n'
         assert re.fullmatch(pattern, done.stdout), done.stdout
     if model != 'color':
         assert 'same person' in persontrack('compare', crops[first, 1], crops[first, 11]).stdout
@@ -257,27 +255,19 @@ def test_stored_detections_track_like_the_video(persontrack, video, vtest_tracks
 
 
 @pytest.mark.slow
-def test_evaluate_draws_the_failures(persontrack, persons, video, vtest_tracks, tmp_path):
+def test_evaluate_draws_the_failures(persontrack, persons, vtest_tracks, tmp_path):
     pytest.importorskip('matplotlib')
     # Everybody gets a new id after 20 frames.
-    rows = [row for row in vtest_tracks.read_text().splitlines() if int(row.split(',')[0]) <= 40]
+    rows = np.loadtxt(vtest_tracks, delimiter=',')
+    rows = rows[rows[:, 0] <= 40]
+    rows[rows[:, 0] > 20, 1] += 100
     results = tmp_path / 'results.txt'
-    results.write_text(
-        '\n'.join(
-            ','.join([frame, str(int(id_) + 100 * (int(frame) > 20)), *rest])
-            for frame, id_, *rest in (row.split(',') for row in rows)
-        )
-    )
+    np.savetxt(results, rows, fmt='%g', delimiter=',')
     call = ('evaluate', '--ground-truth', persons, '--results', results, '--json')
     done = persontrack(*call, '--plot', tmp_path / 'plots')
     assert done.returncode == 0, done.stderr
-    assert 'they need --video' in done.stderr
     assert [path.name for path in (tmp_path / 'plots').iterdir()] == ['PETS09-S2L1.tracks.png']
-    done = persontrack(*call, '--plot', tmp_path / 'plots', '--video', video)
-    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)['PETS09-S2L1']['id_switches'] >= 3
-    sheet = cv2.imread(str(tmp_path / 'plots' / 'PETS09-S2L1.switches.png'))
-    assert sheet.shape[1] > 1000
     blocked = persontrack(*call, '--plot', results)
     assert blocked.returncode == 2
     assert 'cannot make the directory' in blocked.stderr
@@ -287,7 +277,7 @@ def test_unknown_names_in_a_parameter_file_are_told_of(persontrack, tmp_path, st
     """And no more: the node does not refuse them, and it is the same file."""
     params = tmp_path / 'params.yaml'
     params.write_text('/**: {ros__parameters: {tracker: {max_aeg: 3}}}')
-    result = persontrack('track', stored, tmp_path / 'tracks.txt', '--params', params)
+    result = persontrack('track', stored, tmp_path / 'tracks.txt', '--quiet', '--params', params)
     assert result.returncode == 0
     (line,) = result.stderr.splitlines()
     assert 'tracker.max_aeg: no such parameter; did you mean tracker.max_age?' in line

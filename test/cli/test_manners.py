@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 import persontrack_ros
-from persontrack_ros.cli import progress
 from persontrack_ros.cli.commands import make_parser
+from persontrack_ros.core.base import progress
 
 
 def run(*arguments, folder=None):
@@ -61,7 +61,7 @@ def test_what_could_be_written(persontrack, campus, models):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ('run a.mp4 --output out.gif', 'out.gif: the name has to end in .mp4 or .avi'),
+        ('run a.mp4 --output out.gif', 'out.gif: the name has to end in .mp4 or .webm or .mkv'),
         ('run a.mp4 --mot-output out.mp4', 'out.mp4: the name has to end in .txt or .csv'),
         ('run a.mp4 --report out.pdf', 'out.pdf: the name has to end in .html'),
         ('track a.npz out.npz', 'out.npz: the name has to end in .txt or .csv'),

@@ -43,7 +43,7 @@ def files(tmp_path):
         ('run empty?folder', 'no images'),
         ('run VIDEO --mot-output nowhere/tracks.txt', 'cannot write nowhere/tracks.txt'),
         ('run VIDEO --output nowhere/out.mp4', 'no directory nowhere'),
-        ('run VIDEO --output out.xyz --max-frames 1', '.mp4 or .avi'),
+        ('run VIDEO --output out.xyz --max-frames 1', '.mp4 or .webm or .mkv'),
         ('run VIDEO --skip-frames 100000 --max-frames 1', 'after the first 100000'),
         ('run VIDEO --device NOPE', 'device NOPE is not available'),
         ('run VIDEO --params missing.yaml', 'cannot read the parameter file missing.yaml'),
@@ -61,7 +61,6 @@ def files(tmp_path):
         ('detect missing.mp4 out.npz', 'no such video'),
         ('evaluate --ground-truth nowhere', 'cannot read the MOTChallenge file'),
         ('evaluate --ground-truth a b --video a', '2 sequences but 1'),
-        ('evaluate --ground-truth a --results a --video a', 'is for --plot'),
     ],
 )
 def test_errors_are_one_line_and_code_2(

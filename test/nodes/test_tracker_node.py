@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from persontrack_ros.core.config.node_options import NODE_PARAMETERS
 from persontrack_ros.core.config.settings import PARAMETERS
 from persontrack_ros.core.drawing import track_color
-from persontrack_ros.ros.images import image_to_bgr
+from persontrack_ros.core.media.encodings import image_to_bgr
 
 
 @pytest.fixture(scope='module')

@@ -95,6 +95,7 @@ class OutputFile(io.FileIO):
             self.close()
         if self._temporary:
             self._temporary.unlink(missing_ok=True)
+            self._temporary = None
 
     def __exit__(
         self,

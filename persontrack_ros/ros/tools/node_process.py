@@ -1,15 +1,43 @@
-"""Nodes of this package in processes of their own."""
+"""Nodes of this package in processes of their own, apart from all other nodes."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Optional
+from unittest.mock import patch
+
+import rclpy
+from rclpy.context import Context
+
+from persontrack_ros.ros.compat import local_discovery
+from persontrack_ros.ros.discovery import own_domain
 
 _STOP_TIMEOUT = 10.0
+
+
+@contextmanager
+def isolated(context: Optional[Context] = None) -> Iterator[Path]:
+    """
+    Start ROS in a domain of its own, without a robot nearby or another test.
+
+    :returns: a temporary directory, which has the logs of ROS.
+    """
+    with TemporaryDirectory() as logs, own_domain() as domain:
+        variables = {'ROS_DOMAIN_ID': str(domain), 'ROS_LOG_DIR': logs, **local_discovery()}
+        with patch.dict(os.environ, variables):
+            rclpy.init(args=[], context=context)
+            try:
+                yield Path(logs)
+            finally:
+                rclpy.try_shutdown(context=context)
 
 
 class NodeProcess:
@@ -52,16 +80,6 @@ class NodeProcess:
         """Whether the process has ended."""
         return self.process.poll() is not None
 
-    def stop(self) -> None:
-        """End the process."""
-        if not self.ended:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(timeout=_STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
     def __enter__(self) -> NodeProcess:
         """Return the process."""
         return self
@@ -73,4 +91,10 @@ class NodeProcess:
         traceback: Optional[TracebackType],
     ) -> None:
         """End the process."""
-        self.stop()
+        if not self.ended:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=_STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
