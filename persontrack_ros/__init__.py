@@ -4,9 +4,20 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from persontrack_ros.api import FrameResult, PersonTracker, Similarity, Track, devices
+    from persontrack_ros.api import (
+        FrameResult,
+        PersonTracker,
+        Similarity,
+        Track,
+        annotate,
+        devices,
+        save,
+    )
 
-__all__ = ['FrameResult', 'PersonTracker', 'Similarity', 'Track', 'devices']
+# As in package.xml.
+__version__ = '0.1.0'
+
+__all__ = ['FrameResult', 'PersonTracker', 'Similarity', 'Track', 'annotate', 'devices', 'save']
 
 # With openvino_telemetry installed, importing openvino sends usage data to Google Analytics, which
 # a robot should not do. OpenVINO and NNCF work without it where it cannot be imported.

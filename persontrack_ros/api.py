@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import numbers
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Optional, Union
@@ -18,15 +20,19 @@ from persontrack_ros.core.base.errors import ImageError, ModelError, SettingsErr
 from persontrack_ros.core.base.geometry import FloatArray, as_boxes
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
+from persontrack_ros.core.config.parameter_file import read_settings
 from persontrack_ros.core.config.settings import Settings, Value
+from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.inference.devices import kinds
 from persontrack_ros.core.inference.runtime import check_process
 from persontrack_ros.core.inference.similarity import Similarity, compare
 from persontrack_ros.core.inference.threads import keep_after_fork
 from persontrack_ros.core.media.conversion import as_bgr
 from persontrack_ros.core.media.source import Frame, Partial, VideoSource
+from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report.events import Event, ZoneCounter
+from persontrack_ros.core.report.page import write_report
 from persontrack_ros.core.report.zones import Zones
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
@@ -104,6 +110,24 @@ class PersonTracker:
         # Identifies the video of an unfinished `watch`.
         self._video: Optional[object] = None
         self._stamp: Optional[int] = None
+
+    @classmethod
+    def from_yaml(
+        cls, path: Union[str, PathLike[str]], node: Optional[str] = None
+    ) -> PersonTracker:
+        """
+        Make a tracker with the parameters of a ROS parameter file.
+
+        Unknown names in it are Python warnings.
+
+        :param path: as config/persontrack.yaml.
+        :param node: full name of the node whose parameters are taken; by default
+            ``/person_tracker``, or the only other person_tracker of the file.
+        :raises SettingsError: if the file cannot be read, or a value is not allowed.
+        :raises ModelError: as in the constructor.
+        """
+        settings = read_settings(Path(path), lambda text: warnings.warn(text, stacklevel=4), node)
+        return cls(**dataclasses.asdict(settings))
 
     def track(self, image: NDArray[Any], seconds: float) -> list[Track]:
         """
@@ -264,6 +288,45 @@ def _nanoseconds(seconds: Any) -> int:
     if not seconds < MAX_SECONDS or seconds <= -MAX_SECONDS:
         raise ImageError('seconds is infinite, not a number, or too large: is it in nanoseconds?')
     return round(float(seconds) * SECOND)
+
+
+def annotate(image: NDArray[Any], tracks: Sequence[Track]) -> BgrImage:
+    """
+    Return a copy of an image with the boxes and ids of tracks; a predicted box is dashed.
+
+    :param image: as for :meth:`PersonTracker.track`.
+    """
+    return draw(as_bgr(image), tracks, 0.0)
+
+
+def save(
+    results: Iterable[FrameResult],
+    video: Union[str, PathLike[str], None] = None,
+    report: Union[str, PathLike[str], None] = None,
+) -> Iterator[FrameResult]:
+    """
+    Pass results on, and write them to files, which are complete when the iteration ends.
+
+    Files that exist are replaced.
+
+    :param video: annotated video (.mp4, .webm or .mkv).
+    :param report: page for a browser (.html) that shows who was there, and when.
+    :raises OutputError: if a file cannot be written.
+    """
+    with ExitStack() as stack:
+        writer = video and stack.enter_context(VideoWriter(Path(video), 25.0))
+        page = report and stack.enter_context(write_report(Path(report), 'results', {}))
+        for result in results:
+            stamp = round(result.seconds * SECOND)
+            if writer:
+                writer.write(annotate(result.image, result.tracks), stamp)
+            if page:
+                page.add_tracks(stamp, result.tracks, result.image)
+            try:
+                yield result
+            except GeneratorExit:
+                # The caller has seen enough.
+                return
 
 
 def devices() -> dict[str, str]:

@@ -62,6 +62,7 @@ NOT_RUN = {
     'scripts/env tools/': 'minutes to an hour each; below they are run on little',
     'pip install': 'test/cli/test_pip.py',
     'jupyter notebook': 'test/notebooks/test_notebook.py',
+    'eval "$(register-python': 'test/cli/test_manners.py',
     'git clone': 'there is a checkout',
     'cd ~/ros2_ws/src': 'on a robot; Dockerfile and test/unit/test_docker.py have the same lines',
     'rosdep install': 'on a robot, likewise',

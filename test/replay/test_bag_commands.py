@@ -76,7 +76,7 @@ def test_compare(vtest, persontrack, tmp_path):
     assert persontrack(*arguments, '--allow', 1).returncode == 0
     again = persontrack(*arguments, '--picture', picture)
     assert again.returncode == 2
-    assert 'exists already; --force' in again.stderr
+    assert 'exists already; --overwrite' in again.stderr
 
 
 def test_track_cut_off_bag(vtest, persontrack, tmp_path):
@@ -133,13 +133,13 @@ def test_bad_input(vtest, persontrack, tmp_path):
     """One line that says what was wrong, exit code 2, and nothing is written or lost."""
     for arguments, message in (
         (('track', vtest / 'raw', '--image-topic', '/wrong'), 'its image topics are /image_raw'),
-        (('track', vtest / 'raw', '-o', vtest / 'png'), 'exists already; --force'),
-        (('track', vtest / 'raw', '-o', vtest / 'raw', '--force'), 'is the input'),
+        (('track', vtest / 'raw', '-o', vtest / 'png'), 'exists already; --overwrite'),
+        (('track', vtest / 'raw', '-o', vtest / 'raw', '--overwrite'), 'is the input'),
         (('track', vtest / 'raw_tracks', '-o', tmp_path / 'x'), 'has a topic /tracks already'),
         (('track', vtest / 'video.txt'), 'is no bag'),
         (('track', vtest / 'none'), 'there is no bag'),
         (('record', vtest / 'raw', '-o', tmp_path / 'x'), 'no images'),
-        (('record', vtest / 'none.avi', '-o', vtest / 'raw', '--force'), 'no such video'),
+        (('record', vtest / 'none.avi', '-o', vtest / 'raw', '--overwrite'), 'no such video'),
         (('compare', vtest / 'raw', vtest / 'png_tracks'), 'has no tracks'),
     ):
         done = persontrack('bag', *arguments)

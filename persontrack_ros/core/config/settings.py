@@ -63,6 +63,11 @@ class Parameter:
         if type(value) is not self.type:
             names = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'a text'}
             raise SettingsError(f'{self.name}: {value!r} is not {names[self.type]}')
+        if isinstance(value, str):
+            # Names of choices and devices are taken in any case.
+            value = next((each for each in self.choices if each.lower() == value.lower()), value)
+            if self.name.endswith('.device'):
+                value = value.upper()
         if self.choices and value not in self.choices:
             raise SettingsError(f'{self.name}: {value!r} is not one of {self.allowed}')
         if isinstance(value, (int, float)) and self.type is not bool:
