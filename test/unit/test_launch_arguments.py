@@ -116,9 +116,7 @@ def test_rviz_has_persons_in_view():
     assert [one['Class'] for one in content['Panels']] == ['rviz_common/Displays']
 
 
-@pytest.mark.parametrize(
-    ('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS)]
-)
+@pytest.mark.parametrize(('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS)])
 def test_the_page_has_all_arguments(name, arguments):
     page = (CHECKOUT / 'docs' / 'launch.md').read_text()
     (block,) = re.findall(rf'<!-- arguments:{name} -->\n(.*?)<!-- /arguments -->', page, re.DOTALL)
