@@ -64,11 +64,7 @@ class Cameras:
         self.arrivals = Arrivals(self.node, names)
 
     def wait_for(self, nodes: Sequence[NodeProcess]) -> None:
-        """
-        Publish until each camera was answered.
-
-        :raises PersontrackError: if a node ends or does not answer.
-        """
+        """Publish until each camera was answered; raise a PersontrackError if a node ends."""
         end = time.monotonic() + _START_TIMEOUT
         while silent := [name for name, got in self.arrivals.latencies.items() if not got]:
             if any(node.ended for node in nodes) or time.monotonic() > end:
@@ -78,11 +74,7 @@ class Cameras:
             spin_until(self._executor, time.monotonic() + _PAUSE)
 
     def run(self, seconds: int) -> dict[str, list[int]]:
-        """
-        Publish at the rate of cameras, one after the other.
-
-        :returns: the stamps of each camera.
-        """
+        """Publish at the rate of cameras, in turns; return the stamps of each camera."""
         names = list(self._publishers)
         stamps: dict[str, list[int]] = {name: [] for name in names}
         start = time.monotonic()
