@@ -15,12 +15,12 @@ from persontrack_ros.benchmark.measure import CAMERA_RATE, machine
 from persontrack_ros.benchmark.pipeline import measure_pipeline
 from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.options import add_settings_options, settings_from
-from persontrack_ros.cli.sample_video import sample_video_with_progress
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.core.base.output import write_file
 from persontrack_ros.core.config.settings import NONE, Settings
 from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.runtime import Runtime
+from persontrack_ros.core.media.sample import sample_video
 from persontrack_ros.core.media.source import VideoSource
 
 PARTS = ('pipeline', 'node')
@@ -64,15 +64,17 @@ def _part(text: str) -> str:
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     wanted = options.parts or PARTS
-    video = options.video or str(sample_video_with_progress())
+    video = options.video or str(sample_video())
     # Check this before the long measurement.
     VideoSource(video).close()
     settings = with_default_models(settings_from(options))
+    if settings.detector.model == NONE:
+        raise SettingsError('detector.model is none: there is nothing to measure')
     results: dict[str, Any] = {
         'machine': machine(),
         'video': video,
         'settings': settings.values(),
-        'inference': _inference(settings),
+        'device': Detector(settings.detector, Runtime(settings.inference)).device,
     }
     if 'pipeline' in wanted:
         results['pipeline'] = measure_pipeline(video, settings, _FRAMES)
@@ -82,14 +84,6 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         write_file(options.json, json.dumps(results, indent=2).encode() + b'\n')
     return 0
-
-
-def _inference(settings: Settings) -> str:
-    """Return the device of the detector, and the instructions of most of its convolutions."""
-    if settings.detector.model == NONE:
-        raise SettingsError('detector.model is none: there is nothing to measure')
-    detector = Detector(settings.detector, Runtime(settings.inference))
-    return f'{detector.device}, {detector.instructions}'
 
 
 def _measure_node(video: str, settings: Settings) -> dict[str, Any]:
@@ -107,7 +101,7 @@ def _as_text(results: Mapping[str, Any]) -> str:
     """Return the tables of all parts that were run."""
     about = results['machine']
     lines = [
-        f'{about["processor"]}, {about["cores"]} cores, inference with {results["inference"]}; '
+        f'{about["processor"]}, {about["cores"]} cores, inference on {results["device"]}; '
         f'OpenVINO {about["openvino"]}, Python {about["python"]}'
     ]
     if 'pipeline' in results:

@@ -13,17 +13,16 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.cli.defaults import with_default_models
-from persontrack_ros.cli.files import read_by
+from persontrack_ros.cli.files import check_outputs, read_by
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
-from persontrack_ros.cli.sample_video import sample_video_with_progress
 from persontrack_ros.core.base.errors import OutputError, PersontrackError
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
-from persontrack_ros.core.base.output import check_outputs
 from persontrack_ros.core.evaluation.mot import MotWriter
+from persontrack_ros.core.media.encodings import image_to_bgr
+from persontrack_ros.core.media.sample import sample_video
 from persontrack_ros.core.media.source import VideoSource
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.tools.replay import replay
 
 
@@ -62,7 +61,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    options.source = options.source or str(sample_video_with_progress())
+    options.source = options.source or str(sample_video())
     settings = with_default_models(settings_from(options))
     # An error of source, models or device ends the demo here, in one line, instead of a node that
     # waits to be configured again.
@@ -83,7 +82,7 @@ def _run(options: argparse.Namespace) -> None:
             nonlocal images
             images += 1
             tracks = message_to_tracks(message)
-            mot.write(images, tracks)
+            mot.add(images, tracks)
             ids.update(track_id for track_id, _, _ in tracks)
 
         def on_annotated(message: Image) -> None:

@@ -17,7 +17,6 @@ from unittest.mock import patch
 import rclpy
 from rclpy.context import Context
 
-from persontrack_ros.core.config.node_arguments import node_arguments
 from persontrack_ros.ros.compat import local_discovery
 from persontrack_ros.ros.discovery import own_domain
 
@@ -62,11 +61,19 @@ class NodeProcess:
         :param within: a command that runs another one in its place, as ``ip netns exec NAME``.
         :param options: of ``subprocess.Popen``.
         """
-        ros_arguments, *rest = node_arguments(parameters, remappings)
-        command = [*within, sys.executable, '-m', 'persontrack_ros.ros', name]
-        self.process = subprocess.Popen(
-            [*command, ros_arguments, *arguments, *rest], start_new_session=True, **options
-        )
+        command = [*within, sys.executable, '-m', 'persontrack_ros.ros', name, '--ros-args']
+        command += arguments
+        for parameter, value in parameters.items():
+            text = str(value)
+            if isinstance(value, bool):
+                text = text.lower()
+            elif isinstance(value, str):
+                # A string stays one: the source '0' does not become an integer.
+                text = "'" + text.replace("'", "''") + "'"
+            command += ['-p', f'{parameter}:={text}']
+        for remapping in remappings:
+            command += ['-r', remapping]
+        self.process = subprocess.Popen(command, start_new_session=True, **options)
 
     @property
     def ended(self) -> bool:
