@@ -43,7 +43,7 @@ def files(tmp_path):
         ('run empty?folder', 'no images'),
         ('run VIDEO --mot-output nowhere/tracks.txt', 'cannot write nowhere/tracks.txt'),
         ('run VIDEO --output nowhere/out.mp4', 'no directory nowhere'),
-        ('run VIDEO --output out.xyz --max-frames 1', '.mp4, .mov or .mkv'),
+        ('run VIDEO --output out.xyz --max-frames 1', '.mp4, .webm or .mkv'),
         ('run VIDEO --skip-frames 100000 --max-frames 1', 'after the first 100000'),
         ('run VIDEO --device NOPE', 'device NOPE is not available'),
         ('run VIDEO --params missing.yaml', 'cannot read the parameter file missing.yaml'),
