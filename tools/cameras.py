@@ -147,7 +147,7 @@ def measure(
 
 
 def memory_together(processes: Iterable[int]) -> float:
-    """Return the memory of processes, in which what they share counts once; megabytes."""
+    """Return the memory of processes, in which shared memory counts once; megabytes."""
     return (
         sum(
             int(line.split()[1])
@@ -163,8 +163,8 @@ def table(cameras: dict[int, Any]) -> list[str]:
     """Return the results as text."""
     size = 'x'.join(map(str, SIZE))
     lines = [
-        f'cameras, {RATE} images of {size} per second from each; CPU and MB of all nodes, '
-        'MB: what they share counts once',
+        f'cameras, {RATE} images of {size} per second from each; CPU and MB of all nodes; '
+        'shared memory counts once',
         f'{"cameras":>7}{"nodes":>7}{"images/s":>10}{"of":>4}{"p50":>9}{"p99":>8}{"CPU ms":>9}'
         f'{"cores":>7}{"MB":>7}{"least/mean":>12}{"others":>8}',
     ]
