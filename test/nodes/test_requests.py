@@ -239,7 +239,9 @@ def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):
     result = peer.call(Trigger, 'load_state')
     assert not result.success
     assert 'state.npz' in result.message
-    assert not [line for line in tracker.lines if '_state: ' in line]
+    assert not [
+        line for line in tracker.lines if '/save_state: ' in line or '/load_state: ' in line
+    ]
     assert peer.set(state_file='').successful
 
 
