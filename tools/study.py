@@ -67,17 +67,10 @@ def _start_sure(*arguments: Any) -> Any:
 IDEAS: dict[str, dict[str, Any]] = {
     'appearance in the association at all': {
         'stages.APPEARANCE_WEIGHT': 0.0,
-        'stages.MAX_DISTANCE_OVERLAPPING': ALWAYS,
-        'stages.MAX_DISTANCE_IN_GATE': ALWAYS,
-        'stages.MAX_DISTANCE_NEARBY': NEVER,
+        'stages.MAX_DISTANCE': ALWAYS,
         'stages.REUNION_DISTANCE': NEVER,
     },
-    'one assignment instead of a cascade': {'stages.by_everything': _cascade},
-    'lost persons by appearance alone, in either way': {
-        'stages.MAX_DISTANCE_NEARBY': NEVER,
-        'stages.REUNION_DISTANCE': NEVER,
-    },
-    'lost persons by appearance within reach': {'stages.MAX_DISTANCE_NEARBY': NEVER},
+    'one assignment instead of a cascade': {'persistent.by_everything': _cascade},
     'a new track joins a lost one': {'stages.REUNION_DISTANCE': NEVER},
     'moving average instead of the newest look': {'persistent.MEMORY': 0.0},
     'even mean of the first embeddings': {'table.Table.start': staticmethod(_start_sure)},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from persontrack_ros.cli.files import read_by
+from persontrack_ros.cli.files import check_outputs, read_by
 from persontrack_ros.cli.options import (
     add_offline_option,
     add_replay_options,
@@ -19,7 +19,7 @@ from persontrack_ros.cli.options import (
 )
 from persontrack_ros.core.base.errors import OutputError, SettingsError
 from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.base.output import OutputFile, check_outputs
+from persontrack_ros.core.base.output import OutputFile
 from persontrack_ros.core.drawing import track_color
 from persontrack_ros.core.evaluation.baseline import BASELINES, BUFFERS, track_with_baseline
 from persontrack_ros.core.evaluation.mot import BENCHMARKS, GroundTruth, read_mot
@@ -213,7 +213,7 @@ def _plot(persons: Mapping[int, Mapping[int, int]], title: str, path: Path) -> N
     axes.set_ylabel('person of the ground truth')
     axes.set_title(title)
     with OutputFile(path) as file:
-        figure.savefig(file, format='png')  # type: ignore[arg-type]
+        figure.savefig(file, format='png')
 
 
 def _as_text(table: dict[str, Scores], rules: dict[str, str]) -> str:

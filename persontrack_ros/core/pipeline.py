@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.embedder import make_embedder
 from persontrack_ros.core.inference.ignore import make_mask
 from persontrack_ros.core.inference.runtime import Runtime
-from persontrack_ros.core.inference.same_person import same_person
+from persontrack_ros.core.inference.similarity import same_person
 from persontrack_ros.core.inference.stillness import Stillness
 from persontrack_ros.core.media.scene import Scene
 from persontrack_ros.core.media.source import Frame
@@ -34,9 +34,11 @@ from persontrack_ros.core.tracking.camera_motion import make_camera_motion
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.tracker import Tracker, make_tracker
+from persontrack_ros.core.tracking.tracker import OnlineTracker, make_tracker
 
 STATISTICS_FRAMES = 200
+
+Tracker = Union[OnlineTracker, OfflineTracker]
 
 # The detections of a detector, and the seconds it took.
 Search = Future[tuple[Detections, float]]
@@ -107,12 +109,14 @@ class Pipeline:
                 self._detector = Detector(settings.detector, runtime, pipelined)
             self._embedder = embedder.result()
             preparation.result()
-        camera = Camera(Gallery(), same_person(settings.reid.model).threshold)
+        camera = Camera(Gallery(), same_person(settings.reid.model))
         self.tracker: Tracker = make_tracker(settings.tracker, camera)
         self._motion = make_camera_motion(settings.tracker, runtime.exact)
         self._exact = runtime.exact
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
-        # Frames since the last detection, and the size of its image; None: detect now.
+        # Whether persons are detected in the newest image that is no copy; frames since the last
+        # one in which they are (None: detect now), and its size.
+        self._due = True
         self._since: Optional[int] = None
         self._size: Optional[tuple[int, ...]] = None
         # The last detections and their stamp, where they may be reused.
@@ -120,19 +124,18 @@ class Pipeline:
         self._searched: Optional[int] = None
         self._stillness: Optional[Stillness] = None
         self._applied: Optional[DetectorSettings] = None
+        # The stamp and result of the newest image that is no copy, and whether the next one is.
         self._scene = Scene(self._exact)
-        # The newest image that was no copy: its stamp, its detections, whether the image after it
-        # is a copy, and its result.
         self._came: Optional[int] = None
-        self._given: Optional[Detections] = None
-        self._copied = False
         self._result: Optional[Result] = None
+        self._copied = False
         # Updates of the tracker since the last cut between scenes.
         self._since_cut = math.inf
-        self.apply(settings)
+        # The tracks of the newest frame with detections, and the number of frames since then.
         self._tracks: list[Track] = []
         self._stamp = 0
         self._skipped = 0
+        self.apply(settings)
 
     def process(self, image: BgrImage, stamp: int) -> Result:
         """
@@ -156,14 +159,11 @@ class Pipeline:
         :param stamp: time of the image in nanoseconds.
         :raises SettingsError: if the settings name no detector.
         """
-        self._copied = self._is_copy(image, stamp)
-        if not self._copied:
-            self._given = None
-            if self._turn(image):
-                if not self._still(image, stamp):
-                    self._found = self._search(self._own_detector, image)
-                self._given = self._found
-        return self._given
+        detector = self._own_detector
+        self._copied, new = self._plan(image, stamp)
+        if new:
+            self._found = self._search(detector, image)
+        return self._found if self._due else None
 
     def _search(self, detector: Detector, image: BgrImage) -> Detections:
         detections = detector.detect(image)
@@ -186,22 +186,6 @@ class Pipeline:
         :raises SettingsError: if the settings name no detector.
         :raises SourceError: if the source fails, after the frames before are processed.
         """
-        started = time.perf_counter()
-        for frame, detections, duration, copied in self._detect_ahead(frames):
-            self._given, self._copied = detections, copied
-            result = self.track(detections, frame.image, frame.stamp, duration)
-            self._totals.append(time.perf_counter() - started)
-            yield frame, result
-            started = time.perf_counter()
-
-    def _detect_ahead(
-        self, frames: Iterable[Frame]
-    ) -> Iterator[tuple[Frame, Optional[Detections], float, bool]]:
-        """
-        Detect persons in several frames in parallel; return them in order.
-
-        :returns: each with its detections, the time it took, and whether it is a copy.
-        """
         team = self._own_detector.team()
         idle: SimpleQueue[Detector] = SimpleQueue()
         for detector in team:
@@ -219,66 +203,58 @@ class Pipeline:
         # frame is a copy.
         waiting: deque[tuple[Frame, Optional[Search], bool, bool]] = deque()
         search: Optional[Search] = None
-        turn = False
+        started = time.perf_counter()
 
-        def first() -> tuple[Frame, Optional[Detections], float, bool]:
-            frame, search, own, copied = waiting.popleft()
-            detections, duration = search.result() if search else (None, 0.0)
-            return frame, detections, duration if own else 0.0, copied
+        def finished(most: int) -> Iterator[tuple[Frame, Result]]:
+            nonlocal started
+            while len(waiting) > most:
+                frame, search, own, self._copied = waiting.popleft()
+                detections, duration = search.result() if search else (None, 0.0)
+                result = self.track(detections, frame.image, frame.stamp, own * duration)
+                self._totals.append(time.perf_counter() - started)
+                yield frame, result
+                started = time.perf_counter()
 
         # Detections of other calls are not reused, here and at the end.
         self._searched = self._came = None
         with ThreadPoolExecutor(len(team)) as pool:
             try:
                 for frame in frames:
-                    copied = self._is_copy(frame.image, frame.stamp)
-                    turn = turn if copied else self._turn(frame.image)
-                    new = turn and not copied and not self._still(frame.image, frame.stamp)
+                    copied, new = self._plan(frame.image, frame.stamp)
                     if new:
                         search = pool.submit(detect, frame.image)
-                    waiting.append((frame, search if turn else None, new, copied))
+                    waiting.append((frame, search if self._due else None, new, copied))
                     # One more than the detectors work on, so that none waits for the tracker.
-                    if len(waiting) > len(team) + 1:
-                        yield first()
+                    yield from finished(len(team) + 1)
             except SourceError:
                 # The frames before the failure are processed.
-                while waiting:
-                    yield first()
+                yield from finished(0)
                 raise
             finally:
                 self._searched = self._came = None
-            while waiting:
-                yield first()
+            yield from finished(0)
 
-    def _is_copy(self, image: BgrImage, stamp: int) -> bool:
-        """Return whether the next image is a copy of the last one."""
+    def _plan(self, image: BgrImage, stamp: int) -> tuple[bool, bool]:
+        """Return whether the next image is a copy, and whether to search for persons in it."""
         copied = self._scene.copied(image)
         if copied and self._came is not None and 0 < stamp - self._came < LONGEST_COPY:
-            return True
+            return True, False
         self._came = stamp
-        return False
-
-    def _turn(self, image: BgrImage) -> bool:
-        """Return whether to detect persons in the next image, by `detector.interval`."""
         since = 0 if self._since is None else self._since + 1
         # Predictions in pixels of another resolution are useless.
         anew = self._since is None or image.shape[:2] != self._size
-        due = anew or since >= self._interval
-        self._since, self._size = 0 if due else since, image.shape[:2]
+        self._due = anew or since >= self._interval
+        self._since, self._size = 0 if self._due else since, image.shape[:2]
         if anew:
             self._searched = None
-        return due
-
-    def _still(self, image: BgrImage, stamp: int) -> bool:
-        """Return whether the last detections hold for the next image, because nothing changed."""
-        if self._stillness is None:
-            return False
+        if not self._due or self._stillness is None:
+            return False, self._due
         still = self._stillness.is_still(image)
         if still and self._searched is not None and 0 < stamp - self._searched < LONGEST_STILL:
-            return True
+            return False, False
         self._stillness.searched()
         self._searched = stamp
-        return False
+        return False, True
 
     def track(
         self,
@@ -299,12 +275,13 @@ class Pipeline:
         :param motion: camera motion, as in `Tracker.update`, if it is known.
         """
         started = time.perf_counter()
-        if self._copied and self._result is not None and detections is self._given:
+        last = self._result
+        if self._copied and last and (detections is None or detections is last.detections):
             # A copy adds no information.
             if isinstance(self.tracker, OfflineTracker):
                 self.tracker.repeat()
             times = StageTimes(detection_time, 0.0, time.perf_counter() - started)
-            return dataclasses.replace(self._result, embedded=0, times=times)
+            return dataclasses.replace(last, embedded=0, times=times)
         cut = image is not None and self._scene.cut(image)
         if cut:
             self._tracks, self._since_cut = [], 0

@@ -49,21 +49,22 @@ def track(path, capsys, stamps):
 @pytest.mark.parametrize(
     ('stamps', 'fault'),
     [
-        ([(0, 0)] * 60, 'are 0, as of a driver that never sets header.stamp{}'),
-        ([(1_700_000_000 + number // 25, 0) for number in range(60)], 'have whole seconds only{}'),
+        ([(0, 0)] * 60, 'are 0, as of a driver that never sets header.stamp'),
         (
-            [(4, SECOND + 40_000_000 * number) for number in range(60)],
-            'have a nanosec above 999999999, which is a fault of the driver',
+            [(1_700_000_000 + number // 25, 0) for number in range(60)],
+            'do not advance, or only once a second',
         ),
     ],
 )
 def test_the_time_of_recording_counts(tmp_path, capsys, stamps, fault):
     steps, restarts, lines, own = track(tmp_path / 'bag.mcap', capsys, stamps)
-    assert steps == pytest.approx([0.04] * 59)
+    # The first steps are known only afterwards.
+    assert steps[25:] == pytest.approx([0.04] * 34)
+    assert steps.sum() == pytest.approx(0.04 * 59)
     assert restarts == []
-    fault = fault.format(': going by the time of recording')
     topic = '/camera/image_raw/compressed'
-    assert lines == [f'persontrack: warning: the stamps of {topic} {fault}']
+    (line,) = lines
+    assert line.endswith(f'stamps of {topic} {fault}: going by the time of recording')
     assert own == [sec * SECOND + nanosec for sec, nanosec in stamps]
 
 

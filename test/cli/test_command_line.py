@@ -211,7 +211,7 @@ def test_what_is_made_of_a_video_that_was_cut_off(persontrack, video, tmp_path, 
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize('name', ['out.mp4', 'out.avi'])
+@pytest.mark.parametrize('name', ['out.mp4', 'out.mkv'])
 def test_the_annotated_video_of_a_variable_rate(persontrack, ffmpeg, models, tmp_path, name):
     """It lasts as long as the source, and each image keeps its size, also where that is odd."""
     source = tmp_path / 'variable.mkv'

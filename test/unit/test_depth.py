@@ -316,12 +316,12 @@ def test_wrong_depth_messages(change, reason):
         (make_info(focal=0.0), 'not calibrated'),
         (make_info(model='cubic'), "distortion model 'cubic'"),
         (make_info(size=(1280, 720)), 'shows something else'),
-        (make_info(focal=math.inf), 'infinite'),
-        (make_info(middle=(math.nan, 1.0)), 'infinite'),
-        (make_info(distortion=[0.1, math.nan, 0, 0, 0]), 'infinite'),
-        (make_info(distortion=[0.1] * 3), '3 numbers in D; expected 4, 5, 8, 12, 14'),
+        (make_info(focal=math.inf), 'not finite'),
+        (make_info(middle=(math.nan, 1.0)), 'not finite'),
+        (make_info(distortion=[0.1, math.nan, 0, 0, 0]), 'not finite'),
+        (make_info(distortion=[0.1] * 3), '3 numbers in D, which its distortion model does'),
         (make_info(distortion=[0.1] * 100), '100 numbers in D'),
-        (make_info(distortion=[0.1] * 5, model='equidistant'), '5 numbers in D; expected 4$'),
+        (make_info(distortion=[0.1] * 5, model='equidistant'), '5 numbers in D'),
     ],
 )
 def test_wrong_calibrations(info, reason):

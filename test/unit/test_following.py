@@ -105,7 +105,7 @@ def test_a_target_needs_places(given):
 
 def test_a_frame_with_a_slash():
     """As tf2, which refuses it only when it is asked."""
-    with pytest.raises(SettingsError, match="begin with a slash: 'odom' instead of '/odom'"):
+    with pytest.raises(SettingsError, match="no slash at their beginning: '/odom'"):
         Configuration().changed({'depth': True, 'target_frame': '/odom'})
 
 

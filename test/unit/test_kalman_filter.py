@@ -141,18 +141,3 @@ def test_gate_accepts_95_percent_of_true_measurements():
     drawn = random.multivariate_normal(H @ track.x, H @ track.P @ H.T + r, 20000)
     inside = states.squared_mahalanobis(drawn)[0] <= GATING_THRESHOLD
     assert inside.mean() == pytest.approx(0.95, abs=0.006)
-
-
-def test_an_image_of_twice_the_size_changes_nothing():
-    """Also not what is learnt next: the variances have to scale, too."""
-    factors = np.array([2.0, 2.0])
-    twice = np.array([2.0, 2.0, 1.0, 2.0])
-    first, then = np.array([[50.0, 80.0, 0.4, 100.0]]), np.array([[56.0, 79.0, 0.41, 103.0]])
-    small = States.initiate(first).predict(0.5)
-    large = small.scale(factors)
-    for time in (0.5, 1.5):
-        small = small.update(then).predict(time)
-        large = large.update(then * twice).predict(time)
-        np.testing.assert_allclose(large.position, small.position * twice)
-        np.testing.assert_allclose(large.velocity, small.velocity * twice)
-        np.testing.assert_allclose(large.position_variance, small.position_variance * twice**2)

@@ -1,6 +1,6 @@
 """Test what a report remembers, and the page that is made of it."""
 
-import base64
+import json
 import re
 
 import cv2
@@ -9,10 +9,11 @@ import pytest
 
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.evaluation.mot import GroundTruth
-from persontrack_ros.core.media.source import VideoSource
 from persontrack_ros.core.report import page as page_module
+from persontrack_ros.core.report.events import ZoneCounter
 from persontrack_ros.core.report.observations import Observations
 from persontrack_ros.core.report.page import make_page, write_report
+from persontrack_ros.core.report.zones import Zones
 
 SECOND = 1_000_000_000
 BOX = np.array([[100.0, 50.0, 40.0, 100.0]])
@@ -29,13 +30,18 @@ def watched(times, start=0, **options):
     return seen
 
 
+def data_of(page):
+    """Return the data in a page."""
+    return json.loads(re.search(r'id="data">(.*)</script>', page)[1])
+
+
 def test_visits():
     seen = watched([*np.arange(10, 31) / 10, *np.arange(35, 41) / 10, *np.arange(80, 91) / 10])
     # Half a second is no absence.
     assert seen.persons[7].visits == [(1.0, 4.0), (8.0, 9.0)]
     assert seen.persons[7].present == 4.0
     assert (seen.duration, seen.images, seen.most) == (10.0, 101, 1)
-    assert (seen.interval, seen.counts) == (1.0, [0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0])
+    assert seen.counts == (1.0, [0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0])
 
 
 def test_time_goes_on_where_stamps_go_back():
@@ -51,9 +57,10 @@ def test_hours_take_no_more_memory():
     for minute in range(10_000):
         boxes = BOX + [minute % 200, 0, 0, 0]
         seen.add(minute * 60 * SECOND, [1, 2][: 1 + minute % 2], boxes.repeat(2, 0), [0.9] * 2)
-    assert len(seen.counts) <= 600
-    assert seen.interval * len(seen.counts) >= seen.duration
-    assert set(seen.counts) == {2}
+    width, counts = seen.counts
+    assert len(counts) <= 600
+    assert width * len(counts) >= seen.duration
+    assert set(counts) == {2}
     one = Observations((320, 240))
     for tenth in range(20_000):
         one.add(tenth * SECOND // 10, [1], BOX + [tenth * 7 % 200, tenth * 3 % 100, 0, 0], [0.9])
@@ -95,48 +102,101 @@ def test_the_scene_is_the_emptiest_image():
 
 
 def test_nothing_of_a_name_gets_into_the_page():
-    evil = '<script>alert("1")</script>&'
-    seen = watched([1.0])
-    page = make_page(seen, evil, {'detector.model': evil, 'a $name': True}, evil)
-    assert '<script' not in page
-    assert page.count('&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;') == 4
-    assert '<td>a $name</td><td>true</td>' in page
+    evil = '</script><script>alert("1")</script>&'
+    plain = make_page(watched([1.0]), 'name', {})
+    page = make_page(watched([1.0]), evil, {'detector.model': evil, 'a $name': True}, evil)
+    assert page.count('<script') == plain.count('<script')
+    found = data_of(page)
+    assert (found['name'], found['note'], found['settings']['detector.model']) == (evil,) * 3
+    assert found['settings']['a $name'] == 'true'
 
 
-def test_what_is_in_the_page():
-    page = make_page(watched([1.0], 1_795_762_800 * SECOND, image=IMAGE), 'bag', {})
-    # Nothing is fetched, and the times of a bag are told.
-    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
-    assert 'url(' not in page
-    assert 'Times count from 2026-11-27 07:00:00 UTC.' in page
-    assert 'UTC' not in make_page(watched([1.0]), 'video', {})
+def test_times_of_a_bag_are_told():
+    start = 1_795_762_800
+    assert data_of(make_page(watched([1.0], start * SECOND), 'bag', {}))['start'] == start * 1e3
+    assert data_of(make_page(watched([1.0]), 'video', {}))['start'] is None
 
 
-@pytest.mark.parametrize('images', [0, 3])
+@pytest.mark.parametrize('images', [0, 1, 3])
 def test_nobody(images):
     seen = Observations()
     for number in range(images):
         seen.add(number * SECOND, [], np.empty((0, 4)), [])
-    page = make_page(seen, 'empty', {})
-    assert 'Nobody.' in page
-    assert f'<dd>{images}</dd>' in page
+    found = data_of(make_page(seen, 'empty', {}))
+    assert (found['persons'], found['images']) == ([], images)
+
+
+def test_without_pictures():
+    seen = Observations(pictures=False)
+    seen.add(0, [7], BOX, [0.9], IMAGE)
+    page = make_page(seen, 'video', {})
+    assert 'image/jpeg' not in page
+    assert [person['id'] for person in data_of(page)['persons']] == [7]
+
+
+def test_moments_and_places(tmp_path):
+    """Stays, events, pictures of moments and the heat map of one person."""
+    path = tmp_path / 'zones.yaml'
+    path.write_text(
+        'image_size: [320, 240]\nzones: {left: [[0, 0], [160, 0], [160, 240], [0, 240]]}'
+    )
+    zones = Zones.load(path)
+    counter, seen = ZoneCounter(zones), Observations()
+    for tenth in range(80):
+        box = BOX + [2 * tenth, 0, 0, 0]
+        events = counter.update(tenth * SECOND // 10, [7], zones.positions(box))
+        seen.add(tenth * SECOND // 10, [7], box, [0.9], IMAGE, events)
+    seen.zones = zones
+    found = data_of(make_page(seen, 'video', {}))
+    assert found['zones'] == {'left': [[0, 0], [160, 0], [160, 240], [0, 240]]}
+    assert [event[1:] for event in found['events']] == [
+        [7, 'left', 'entered'],
+        [7, 'left', 'left'],
+    ]
+    # Over the border at 160 by 1.5 % of 320.
+    assert found['events'][1][0] == pytest.approx(2.3, abs=0.11)
+    (person,) = found['persons']
+    assert [moment[1] for moment in person['moments']] == [
+        *('from', 'left: entered', 'left: left', 'to'),
+    ]
+    assert sum(map(sum, found['heat'])) == pytest.approx(7.9, abs=2)
 
 
 def test_ten_minutes_are_less_than_three_megabytes(data, persons):
     """Of vtest.avi's kind: shown eight times, with other persons each time."""
     truth = GroundTruth.load(persons).rows
+    capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
+    images = {}
+    for number in range(1, 796):
+        capture.grab()
+        if number % 5 == 1:
+            images[number] = capture.retrieve()[1]
     seen = Observations()
-    with VideoSource(str(data('videos/vtest.avi'))) as video:
-        for frame in video:
-            rows = truth[truth[:, 0] == frame.number]
-            for turn in range(8) if frame.number % 5 == 1 else ():
-                ids = (rows[:, 1] + 100 * turn).astype(int).tolist()
-                stamp = (frame.number * 8 + turn) * SECOND // 10
-                seen.add(stamp, ids, rows[:, 2:6], [0.9] * len(ids), frame.image)
+    for turn in range(8):
+        for number, image in images.items():
+            rows = truth[truth[:, 0] == number]
+            ids = (rows[:, 1] + 100 * turn).astype(int).tolist()
+            stamp = (turn * 795 + number) * SECOND // 10
+            seen.add(stamp, ids, rows[:, 2:6], [0.9] * len(ids), image)
     assert seen.duration > 600
     page = make_page(seen, 'vtest.avi', {})
-    assert page.count('<tr data-id') == page.count('<img') == len(seen.persons) > 100
+    found = data_of(page)['persons']
+    assert len(found) == len(seen.persons) > 100
+    assert all(person['picture'] and len(person['moments']) >= 2 for person in found)
     assert len(page) < 3e6
+
+
+def test_pictures_of_those_who_were_there_longest(monkeypatch):
+    monkeypatch.setattr(page_module, 'PICTURES', 30_000)
+    seen = Observations()
+    for second in range(40):
+        boxes = np.array([(16 * id_ % 320, 16, 15, 15) for id_ in range(second, 40)], dtype=float)
+        seen.add(second * SECOND // 2, range(second, 40), boxes, [0.9] * len(boxes), IMAGE)
+    found = data_of(make_page(seen, 'crowd', {}))['persons']
+    pictured = [person['id'] for person in found if person['picture']]
+    assert len(found) == 40
+    # Those with higher numbers stay longer.
+    assert pictured == list(range(40 - len(pictured), 40)) != []
 
 
 def test_a_page_is_complete_or_absent(tmp_path, monkeypatch):
@@ -150,8 +210,7 @@ def test_a_page_is_complete_or_absent(tmp_path, monkeypatch):
     text = path.read_text()
     assert text.endswith('</html>\n')
     assert 'a?.mp4' in text
-    jpeg = re.search(r'href="data:image/jpeg;base64,([^"]+)"', text)[1]
-    assert base64.b64decode(jpeg)[:2] == b'\xff\xd8'
+    assert data_of(text)['scene'].startswith('data:image/jpeg;base64,/9j/')
     with (
         pytest.raises(OutputError, match='cannot write'),
         write_report(tmp_path / 'missing' / 'page.html', 'video', {}),

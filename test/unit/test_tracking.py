@@ -327,13 +327,27 @@ def test_odd_stamps_do_not_stop_it(stamps):
     assert len(tracks) == 1
 
 
-def test_the_model_may_change():
-    tracker = persistent()
-    for frame in range(30):
-        embeddings = embeddings_of(0, dimension=8 if frame < 15 else 16)
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+def test_the_model_may_change(algorithm):
+    tracker = persistent(algorithm=algorithm, n_init=1)
+    for frame, dimension in enumerate((8, 8, 4, 4, 0, 0, 16)):
+        embeddings = np.eye(1, dimension, dtype=np.float32)
         detections = Detections.create([[300, 300, 40, 100]], [0.95], image_size=SIZE)
         tracks = tracker.update(detections, embeddings.__getitem__, frame * SECOND // 10)
-    assert [track.id for track in tracks] == [1]
+        assert [track.id for track in tracks] == [1]
+
+
+@pytest.mark.parametrize('algorithm', ALGORITHMS)
+@pytest.mark.parametrize('remember', [0.0, 60.0])
+def test_tracks_end_where_the_size_of_the_image_changes(algorithm, remember):
+    tracker = persistent(algorithm=algorithm, n_init=1, remember=remember)
+    for size, count in ((SIZE, 5), ((320, 240), 20)):
+        for frame in range(count):
+            detections = Detections.create([[100, 100, 20, 50]], [0.95], image_size=size)
+            embed = embeddings_of(0).__getitem__
+            tracks = tracker.update(detections, embed, (count + frame) * SECOND // 10)
+    # Remembered persons are re-identified, the others get a new id.
+    assert [track.id for track in tracks] == [1 if remember and algorithm == 'persistent' else 2]
 
 
 @pytest.mark.parametrize('usual', [0.05, 0.4, 0.7, 0.99])

@@ -37,6 +37,7 @@ def prepare() -> None:
     Call it on another thread in parallel; otherwise the first association does it.
     """
     importlib.import_module('scipy.optimize')
+    importlib.import_module('scipy.sparse.csgraph')
 
 
 def associate(
@@ -73,40 +74,16 @@ def associate_pairs(
     cost: FloatArray, max_cost: float, rows: IndexArray, columns: IndexArray
 ) -> IndexArray:
     """
-    Match as :func:`associate` does, faster where few pairs are possible.
+    Match as :func:`associate` does, in time and memory that grow with the number of pairs.
 
     :param cost: of each possible pair, at most `max_cost`, shape ``(P,)``.
     :param rows: row of each pair, shape ``(P,)``; no pair may occur twice.
     :param columns: column of each pair, shape ``(P,)``.
     :returns: indices of the pairs that are matched.
     """
-    if not len(cost):
-        return rows
     alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
     if alone.all():
         return np.flatnonzero(alone)
-    chosen, rest = np.flatnonzero(alone), np.flatnonzero(~alone)
-    from scipy.optimize import linear_sum_assignment
-
-    row, column = _renumbered(rows[rest]), _renumbered(columns[rest])
-    pair = np.full((row.max() + 1, column.max() + 1), -1)
-    pair[row, column] = rest
-    dense = np.full(pair.shape, max_cost + 1e-5)
-    dense[row, column] = cost[rest]
-    matched = pair[linear_sum_assignment(dense)]
-    return np.concatenate([chosen, matched[matched >= 0]])
-
-
-def associate_sparse(
-    cost: FloatArray, max_cost: float, rows: IndexArray, columns: IndexArray
-) -> IndexArray:
-    """
-    Match as :func:`associate_pairs` does, in memory that grows with the number of pairs only.
-
-    :param cost: and the others, and the result: see there.
-    """
-    if not len(cost):
-        return rows
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 

@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,23 +42,18 @@ class Views:
         """Return the views with another embedding ``(D,)``; it joins a view within a distance."""
         distance = 1 - self.means @ embedding
         nearest = int(distance.argmin())
-        if distance[nearest] > same:
-            means = np.concatenate([self.means, embedding[None]])
-            counts = np.append(self.counts, 1)
-            return Views(means, counts)._thinned()
         means, counts = self.means.copy(), self.counts.copy()
-        means[nearest] = normalise((means[nearest] * counts[nearest] + embedding)[None])[0]
-        counts[nearest] = min(counts[nearest] + 1, MEMORY)
-        return Views(means, counts)
-
-    def _thinned(self) -> Views:
-        """Return at most `MAX_VIEWS` views, by merging the two most similar ones."""
-        if len(self.means) <= MAX_VIEWS:
-            return self
-        alike = np.triu(self.means @ self.means.T - 2, 1)
+        if distance[nearest] <= same:
+            means[nearest] = normalise((means[nearest] * counts[nearest] + embedding)[None])[0]
+            counts[nearest] = min(counts[nearest] + 1, MEMORY)
+            return Views(means, counts)
+        means, counts = np.concatenate([means, embedding[None]]), np.append(counts, 1)
+        if len(means) <= MAX_VIEWS:
+            return Views(means, counts)
+        # Merge the two most similar ones.
+        alike = np.triu(means @ means.T - 2, 1)
         one, other = np.unravel_index(alike.argmax(), alike.shape)
-        weights = self.counts[[one, other]]
-        means, counts = self.means.copy(), self.counts.copy()
+        weights = counts[[one, other]]
         means[one] = normalise((weights @ means[[one, other]])[None].astype(np.float32))[0]
         counts[one] = min(int(weights.sum()), MEMORY)
         return Views(np.delete(means, other, 0), np.delete(counts, other))
@@ -76,17 +72,17 @@ class Person:
     A person in the gallery.
 
     :ivar cameras: the cameras that detected the person.
-    :ivar views: views of the cameras that have clear embeddings of the person.
+    :ivar views: None without a clear embedding.
     :ivar seen_at: stamp of the newest image with the person, in nanoseconds.
     """
 
     cameras: set[Camera] = field(default_factory=set)
-    views: dict[Camera, Views] = field(default_factory=dict)
+    views: Optional[Views] = None
     seen_at: int = 0
 
     def distance(self, embedding: Embeddings) -> float:
-        """Return the smallest distance of an embedding to the views of all cameras."""
-        return min((views.distance(embedding) for views in self.views.values()), default=math.inf)
+        """Return the distance of an embedding ``(D,)`` to the nearest view."""
+        return self.views.distance(embedding) if self.views else math.inf
 
 
 class Gallery:
@@ -153,7 +149,6 @@ class Camera:
             persons = self.gallery.persons
             for id_ in list(persons):
                 persons[id_].cameras.discard(self)
-                persons[id_].views.pop(self, None)
                 if not persons[id_].cameras:
                     del persons[id_]
             if not persons:

@@ -25,9 +25,8 @@ from persontrack_ros.core.tracking.association import IndexArray, associate
 from persontrack_ros.core.tracking.gallery import MEMORY, Camera, Person, Views
 from persontrack_ros.core.tracking.leaving import at_border
 from persontrack_ros.core.tracking.persistent import Persistent
-from persontrack_ros.core.tracking.stored import checked
+from persontrack_ros.core.tracking.table import checked
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.undo import undone_by_errors
 
 # A re-identified person must be nearer than every other known person by this part of the
 # threshold.
@@ -93,29 +92,20 @@ class _Evidence:
         return (enough and not in_doubt) or waited >= LONGEST_TIME
 
 
-class GalleryTracker:
+class GalleryTracker(Persistent):
     """
     The tracker `persistent`, whose tracks get ids when they are first published.
 
     No two tracks of it have the same id, be they visible or lost.
     """
 
-    def __init__(self, tracker: Persistent, camera: Camera) -> None:
-        """Wrap a tracker; its tracks get ids of the gallery of the camera."""
-        self._tracker = tracker
+    def __init__(self, settings: TrackerSettings, camera: Camera) -> None:
+        """Start without tracks; they get ids of the gallery of the camera."""
         self._camera = camera
         self._era = camera.era
         self._ids: dict[int, int] = {}
         self._evidence: dict[int, _Evidence] = {}
-
-    @property
-    def settings(self) -> TrackerSettings:
-        """See :class:`Tracker`."""
-        return self._tracker.settings
-
-    @settings.setter
-    def settings(self, settings: TrackerSettings) -> None:
-        self._tracker.settings = settings
+        super().__init__(settings)
 
     @property
     def next_id(self) -> int:
@@ -129,7 +119,7 @@ class GalleryTracker:
         stamp: int,
         motion: Optional[FloatArray] = None,
     ) -> list[Track]:
-        """Advance to the next image, see :meth:`Tracker.update`."""
+        """Advance to the next frame, see :meth:`Persistent.update`."""
         embeddings: dict[int, Embeddings] = {}
 
         def embed_and_keep(indices: IndexArray) -> Embeddings:
@@ -137,19 +127,18 @@ class GalleryTracker:
             embeddings.update(zip(indices[known(vectors)].tolist(), vectors[known(vectors)]))
             return vectors
 
-        with undone_by_errors(self, self._tracker):
-            visible = self._tracker.update(detections, embed_and_keep, stamp, motion)
-            alive = self._tracker.ids
-            self._ids = {local: id_ for local, id_ in self._ids.items() if local in alive}
-            embedded: set[int] = set()
-            if self.settings.remember > 0:
-                embedded = self._embed(visible, detections, embed_and_keep, embeddings, stamp)
-            with self._camera.gallery.lock:
-                if self._era == self._camera.era:
-                    self._decide([each for each in visible if each.id not in self._ids], stamp)
-                    if self.settings.remember > 0:
-                        self._remember(visible, embedded, stamp)
-            return self._renamed(visible)
+        visible = super().update(detections, embed_and_keep, stamp, motion)
+        alive = set(self._table.ids.tolist())
+        self._ids = {local: id_ for local, id_ in self._ids.items() if local in alive}
+        embedded: set[int] = set()
+        if self.settings.remember > 0:
+            embedded = self._collect(visible, detections, embed_and_keep, embeddings, stamp)
+        with self._camera.gallery.lock:
+            if self._era == self._camera.era:
+                self._decide([each for each in visible if each.id not in self._ids], stamp)
+                if self.settings.remember > 0:
+                    self._remember(visible, embedded, stamp)
+        return self._renamed(visible)
 
     def reset(self, first_id: int = 1) -> None:
         """
@@ -158,7 +147,7 @@ class GalleryTracker:
         :param first_id: id of the next new person; 1 also forgets the persons that only this
             camera knows, and ids start at 1 if no person is left.
         """
-        self._tracker.reset()
+        self._clear()
         self._ids, self._evidence = {}, {}
         if first_id == 1:
             self._camera.forget()
@@ -168,65 +157,54 @@ class GalleryTracker:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the state of the tracker, the ids of its tracks and the gallery."""
-        pairs = np.array(list(self._ids.items()), dtype=np.int64).reshape(-1, 2)
-        with self._camera.gallery.lock:
-            next_id = self._camera.gallery.next_id
-            numbering = self._camera.gallery.numbering
-            persons = [
-                (id_, person.seen_at, views)
-                for id_, person in self._camera.gallery.persons.items()
-                for views in [list(person.views.values())]
-            ]
-        views = [each for _, _, group in persons for each in group]
+        gallery = self._camera.gallery
+        with gallery.lock:
+            numbers = [gallery.next_id, gallery.numbering]
+            persons = [(id_, each.seen_at, each.views) for id_, each in gallery.persons.items()]
+        all_views = [views for *_, views in persons if views]
         # Views of other models than the newest cannot be compared with it.
-        width = views[-1].means.shape[1] if views else 0
-        kept = [[each for each in group if each.means.shape[1] == width] for *_, group in persons]
+        width = all_views[-1].means.shape[1] if all_views else 0
         nothing = Views(np.empty((0, width), dtype=np.float32), np.empty(0, dtype=np.int64))
-        flat = [nothing, *(each for group in kept for each in group)]
+        kept = [
+            views if views and views.means.shape[1] == width else nothing for *_, views in persons
+        ]
+        rows = [(id_, seen, len(views.counts)) for (id_, seen, _), views in zip(persons, kept)]
         return {
-            **self._tracker.state(),
-            'gallery_ids': pairs,
-            'gallery_next_id': np.array([next_id], dtype=np.int64),
-            'gallery_numbering': np.array([numbering], dtype=np.int64),
-            'gallery_persons': np.array([id_ for id_, *_ in persons], dtype=np.int64),
-            'gallery_seen_at': np.array([seen_at for _, seen_at, _ in persons], dtype=np.int64),
-            'gallery_sizes': np.array(
-                [sum(len(each.counts) for each in group) for group in kept], dtype=np.int64
-            ),
-            'gallery_views': np.concatenate([each.means for each in flat]),
-            'gallery_counts': np.concatenate([each.counts for each in flat]),
+            **super().state(),
+            'gallery_ids': np.array([*self._ids.items()], dtype=np.int64).reshape(-1, 2),
+            'gallery_numbers': np.array(numbers, dtype=np.int64),
+            'gallery_persons': np.array(rows, dtype=np.int64).reshape(-1, 3),
+            'gallery_views': np.concatenate([nothing.means, *(each.means for each in kept)]),
+            'gallery_counts': np.concatenate([nothing.counts, *(each.counts for each in kept)]),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """
-        Continue from what :meth:`state` returned, see :meth:`Tracker.restore`.
+        Continue from what :meth:`state` returned, see :meth:`Persistent.restore`.
 
         Persons known to other cameras keep their views; :meth:`Gallery.ids_of` decides on new ids.
         """
-        pairs = checked(state, 'gallery_ids', np.int64, (None, 2))
-        (next_id,) = checked(state, 'gallery_next_id', np.int64, (1,)).tolist()
-        (numbering,) = checked(state, 'gallery_numbering', np.int64, (1,)).tolist()
-        persons = checked(state, 'gallery_persons', np.int64, (None,)).tolist()
-        seen_at = checked(state, 'gallery_seen_at', np.int64, (len(persons),)).tolist()
-        sizes = checked(state, 'gallery_sizes', np.int64, (len(persons),))
-        means = checked(state, 'gallery_views', np.float32, (int(sizes.sum()), None))
+        pairs = checked(state, 'gallery_ids', np.int64, (None, 2)).tolist()
+        next_id, numbering = checked(state, 'gallery_numbers', np.int64, (2,)).tolist()
+        persons = checked(state, 'gallery_persons', np.int64, (None, 3))
+        ends = persons[:, 2].cumsum().tolist()
+        means = checked(state, 'gallery_views', np.float32, (sum(ends[-1:]), None))
         counts = checked(state, 'gallery_counts', np.int64, (len(means),))
-        self._tracker.restore(state)
+        super().restore(state)
         self._camera.forget()
         self._era = self._camera.era
-        ends = np.cumsum(sizes).tolist()
-        with self._camera.gallery.lock:
-            gallery = self._camera.gallery
-            ids = gallery.ids_of(numbering, sorted({*pairs[:, 1].tolist(), *persons}), next_id)
-            for id_, seen, end, size in zip(persons, seen_at, ends, sizes.tolist()):
+        gallery = self._camera.gallery
+        with gallery.lock:
+            known_ = sorted({*(id_ for _, id_ in pairs), *persons[:, 0].tolist()})
+            ids = gallery.ids_of(numbering, known_, next_id)
+            for (id_, seen, size), end in zip(persons.tolist(), ends):
                 person = gallery.persons.setdefault(ids[id_], Person(seen_at=seen))
                 if size and not person.cameras:
-                    views = Views(means[end - size : end], counts[end - size : end])
-                    person.views[self._camera] = views
+                    person.views = Views(means[end - size : end], counts[end - size : end])
                 person.cameras.add(self._camera)
-        self._ids, self._evidence = {local: ids[id_] for local, id_ in pairs.tolist()}, {}
+        self._ids, self._evidence = {local: ids[id_] for local, id_ in pairs}, {}
 
-    def _embed(
+    def _collect(
         self,
         visible: Sequence[Track],
         detections: Detections,
@@ -338,11 +316,10 @@ class GalleryTracker:
 
     def _add(self, person: Person, embedding: Embeddings) -> None:
         limit = self._camera.same_person
-        views = person.views.get(self._camera)
-        if views is None or views.means.shape[1] != len(embedding):
-            person.views[self._camera] = Views(embedding[None], np.ones(1, dtype=np.int64))
-        elif views.distance(embedding) <= DOUBT * limit:
-            person.views[self._camera] = views.seen(embedding, VIEW_DISTANCE * limit)
+        if person.views is None or person.views.means.shape[1] != len(embedding):
+            person.views = Views(embedding[None], np.ones(1, dtype=np.int64))
+        elif person.views.distance(embedding) <= DOUBT * limit:
+            person.views = person.views.seen(embedding, VIEW_DISTANCE * limit)
 
     def _renamed(self, tracks: Sequence[Track]) -> list[Track]:
         """Return the tracks that have an id, in the order of the ids."""
@@ -354,7 +331,7 @@ class GalleryTracker:
     @property
     def tracks(self) -> list[Track]:
         """All tracks that have an id, also invisible ones."""
-        return self._renamed(self._tracker.tracks)
+        return self._renamed(super().tracks)
 
 
 def clear(detections: Detections) -> NDArray[np.bool_]:

@@ -7,8 +7,6 @@ ICIP 2017, section 2.1.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,20 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.tracking.stored import checked
-
-# The arrays of each track, by their names in a stored state.
-_MOMENTS = (
-    'position',
-    'velocity',
-    'position_variance',
-    'cross_covariance',
-    'velocity_variance',
-)
 
 # 95 % quantile of the chi-square distribution with 4 degrees of freedom.
 GATING_THRESHOLD = 9.4877
-
 
 Stds = tuple[float, float, float, float]
 
@@ -54,11 +41,6 @@ class Noise:
     velocity: Stds
     first_position: Stds
     first_velocity: Stds
-
-    def with_errors(self, factor: float) -> Noise:
-        """Return the noise with the errors of detections scaled by a factor."""
-        x, y, aspect, height = (factor * std for std in self.measurement)
-        return dataclasses.replace(self, measurement=(x, y, aspect, height))
 
 
 # The paper's reference implementation; time in frames.
@@ -127,21 +109,6 @@ class States:
         """Variance of the velocity, shape ``(N, 4)``."""
         return self.moments[4]
 
-    def state(self) -> dict[str, FloatArray]:
-        """Return copies of the arrays by names that begin with ``kalman_``."""
-        return {f'kalman_{name}': array.copy() for name, array in zip(_MOMENTS, self.moments)}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, NDArray[Any]], count: int) -> States:
-        """
-        Return the states of so many tracks that :meth:`state` returned.
-
-        :raises KeyError: if an array is missing.
-        :raises ValueError: if an array has a wrong type or shape.
-        """
-        names = [f'kalman_{name}' for name in _MOMENTS]
-        return cls(np.array([checked(state, name, np.float64, (count, 4)) for name in names]))
-
     def __len__(self) -> int:
         """Return the number of tracks."""
         return self.moments.shape[1]
@@ -175,16 +142,6 @@ class States:
         moments = np.concatenate([self.moments[:2] @ matrix.T, self.moments[2:] @ squared.T])
         moments[0, :, :2] += motion[:, 2]
         return States(moments)
-
-    def scale(self, factors: FloatArray) -> States:
-        """Return the states in pixels of an image with scaled width and height."""
-        x, y = factors
-        ratios = np.array([x, y, x / y, y])
-        return States(self.moments * np.array([ratios] * 2 + [ratios**2] * 3)[:, None])
-
-    def copy(self) -> States:
-        """Return the same states."""
-        return States(self.moments.copy())
 
     def predict(self, time: float = 1.0, noise: Noise = DEEP_SORT_NOISE) -> States:
         """Return the states some time later."""

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Optional
 
 import numpy as np
 
 from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.errors import SettingsError, SourceError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed
@@ -43,7 +42,7 @@ def make_offline_tracker(settings: Settings) -> OfflineTracker:
 
 class OfflineTracker:
     """
-    Collects a video as a :class:`~persontrack_ros.core.tracking.tracker.Tracker`, then revises it.
+    Collects a video as an online tracker, see :class:`Persistent`, and then revises the tracks.
 
     All detections are embedded; embeddings are kept until the track ends. There is no state to
     store: the state would be the video.
@@ -69,7 +68,7 @@ class OfflineTracker:
     def _forget(self) -> None:
         self._online = make_bare_tracker(self.settings)
         self._times: list[float] = []
-        self._sizes: list[Optional[tuple[int, int]]] = []
+        self._size: Optional[tuple[int, int]] = None
         # By track: detections of current tracks, and parts of ended ones.
         self._hits: dict[int, list[Hit]] = defaultdict(list)
         self._parts: dict[int, list[Part]] = {}
@@ -95,7 +94,14 @@ class OfflineTracker:
         stamp: int,
         motion: Optional[FloatArray] = None,
     ) -> list[Track]:
-        """Advance to the next frame; return the tracks of the online tracker."""
+        """
+        Advance to the next frame; return the tracks of the online tracker.
+
+        :raises SourceError: if the size of the images changes.
+        """
+        if self._size not in (None, detections.image_size):
+            raise SourceError('offline, all images must have the same size')
+        self._size = detections.image_size
         embeddings = embed(np.arange(len(detections)))
         # After a jump of time, the elapsed time is unknown.
         elapsed = LONGEST_STEP if self._stamp is None else (stamp - self._stamp) / 1e9
@@ -104,26 +110,23 @@ class OfflineTracker:
         frame = len(self._times)
         step = min(max(0.0, elapsed), LONGEST_STEP)
         self._times.append(self._times[-1] + step if self._times else 0.0)
-        self._sizes.append(detections.image_size)
-        boxes = detections.boxes * np.tile(self._factors(frame), 2)
         tracks = self._online.tracks
         for track in tracks:
             row = track.detection
             if row is not None:
                 score = float(detections.scores[row])
                 # Not a view, which would keep all embeddings in memory.
-                self._hits[track.id].append(
-                    Hit(frame, boxes[row].copy(), score, row, embeddings[row].copy())
-                )
+                box, embedding = detections.boxes[row].copy(), embeddings[row].copy()
+                self._hits[track.id].append(Hit(frame, box, score, row, embedding))
             if track.state == TrackState.CONFIRMED:
                 self._confirmed.add(track.id)
         self._shown.append(frame)
         for id_ in self._hits.keys() - {track.id for track in tracks}:
-            self._parts[id_] = self._ended(id_, self._hits.pop(id_))
+            self._end(id_)
         return visible
 
-    def _ended(self, id_: int, hits: Sequence[Hit]) -> list[Part]:
-        return cut(hits, id_ in self._confirmed, self._cuts)
+    def _end(self, id_: int) -> None:
+        self._parts[id_] = cut(self._hits.pop(id_), id_ in self._confirmed, self._cuts)
 
     def repeat(self) -> None:
         """Add a copy of the last image: it has the same tracks."""
@@ -136,22 +139,14 @@ class OfflineTracker:
     def finish(self) -> list[list[Track]]:
         """Return the revised tracks of each image; ids count from 1 in the order of appearance."""
         times, cuts = np.array(self._times), np.array(self._cuts, dtype=np.intp)
-        open_ = {id_: self._ended(id_, hits) for id_, hits in self._hits.items()}
-        by_track = {**self._parts, **open_}
-        parts = [part for id_ in sorted(by_track) for part in by_track[id_]]
-        parts = join(parts, times, self.settings, self._image_size())
+        for id_ in list(self._hits):
+            self._end(id_)
+        parts = [part for _, parts in sorted(self._parts.items()) for part in parts]
+        parts = join(parts, times, self.settings, self._size)
         persons = [part for part in parts if is_person(part, times, cuts)]
         persons.sort(key=lambda part: int(part.frames[0]))
         images: list[list[Track]] = [[] for _ in times]
         for id_, part in enumerate(persons, 1):
             for frame, track in as_tracks(part, times, cuts, id_):
-                images[frame].append(track.scaled(1 / self._factors(frame)))
+                images[frame].append(track)
         return [images[frame] for frame in self._shown]
-
-    def _image_size(self) -> Optional[tuple[int, int]]:
-        return self._sizes[0] if self._sizes else None
-
-    def _factors(self, frame: int) -> FloatArray:
-        """Return the ratio of the width and height of the first image to those of an image."""
-        first, size = self._image_size(), self._sizes[frame]
-        return np.ones(2) if first is None or size is None else np.divide(first, size)

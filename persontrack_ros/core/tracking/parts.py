@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -21,7 +21,7 @@ from persontrack_ros.core.base.geometry import (
 )
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embeddings, known, normalise
-from persontrack_ros.core.tracking.association import IndexArray, associate_sparse
+from persontrack_ros.core.tracking.association import IndexArray, associate_pairs
 from persontrack_ros.core.tracking.leaving import EXIT_TIME, at_border
 from persontrack_ros.core.tracking.persistent import LOST_TIME, MIN_SIZE, WALKING
 from persontrack_ros.core.tracking.smoother import smooth
@@ -48,20 +48,19 @@ MIN_SEEN = 0.3
 FILL_TIME = 2.5
 
 # Errors of a detector in successive images are correlated, but the smoother assumes independent
-# ones: the errors of a detection are scaled by this factor.
-ALIKE = 3.0
+# ones: the errors of a detection count three times.
+_x, _y, _aspect, _height = (3.0 * std for std in WALKING.measurement)
+SMOOTHING = replace(WALKING, measurement=(_x, _y, _aspect, _height))
 
-# Tolerance for rounding, in seconds.
-LEEWAY = 1e-3
+_NOTHING = np.empty(0, dtype=np.intp)
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """
     Detections of one person in the order of time, at most one per frame.
 
     :ivar frames: indices of frames, shape ``(N,)``.
-    :ivar boxes: in pixels of the first image, shape ``(N, 4)``.
+    :ivar boxes: in pixels, shape ``(N, 4)``.
     :ivar scores: shape ``(N,)``.
     :ivar detections: indices within the frames, shape ``(N,)``.
     :ivar embedding: sum of the embeddings, shape ``(D,)``; zero without embeddings.
@@ -77,13 +76,12 @@ class Part:
 
     def followed_by(self, other: Part) -> Part:
         """Return both as one."""
-        width = max(len(self.embedding), len(other.embedding))
         return Part(
             np.concatenate([self.frames, other.frames]),
             np.concatenate([self.boxes, other.boxes]),
             np.concatenate([self.scores, other.scores]),
             np.concatenate([self.detections, other.detections]),
-            _padded(self.embedding, width) + _padded(other.embedding, width),
+            self.embedding + other.embedding,
             self.confirmed or other.confirmed,
         )
 
@@ -100,8 +98,8 @@ class Hit(NamedTuple):
 
 def cut(hits: Sequence[Hit], confirmed: bool, scenes: Sequence[int]) -> list[Part]:
     """Cut a track where it switched to another person, and where another scene begins."""
-    count, width = len(hits), max(len(hit.embedding) for hit in hits)
-    embeddings = np.array([_padded(hit.embedding, width) for hit in hits], dtype=np.float32)
+    count = len(hits)
+    frames, boxes, scores, detections, embeddings = (np.array(each) for each in zip(*hits))
     sums = np.concatenate([np.zeros_like(embeddings[:1]), embeddings.cumsum(axis=0)])
     indices = np.arange(1, count)
     before = normalise(sums[indices] - sums[np.maximum(indices - CUT_WINDOW, 0)])
@@ -115,23 +113,18 @@ def cut(hits: Sequence[Hit], confirmed: bool, scenes: Sequence[int]) -> list[Par
         # A switch raises the change at all frames around it.
         if all(abs(int(indices[index]) - other) >= CUT_WINDOW for other in cuts):
             cuts.append(int(indices[index]))
-    frames = [hit.frame for hit in hits]
     edges = sorted({0, *cuts, *np.searchsorted(frames, scenes).tolist(), count})
     return [
         Part(
-            np.array([hit.frame for hit in hits[first:last]]),
-            np.array([hit.box for hit in hits[first:last]]),
-            np.array([hit.score for hit in hits[first:last]]),
-            np.array([hit.detection for hit in hits[first:last]]),
+            frames[first:last],
+            boxes[first:last],
+            scores[first:last],
+            detections[first:last],
             embeddings[first:last].sum(axis=0),
             confirmed,
         )
         for first, last in itertools.pairwise(edges)
     ]
-
-
-def _padded(embedding: Embeddings, width: int) -> Embeddings:
-    return np.pad(embedding, (0, width - len(embedding)))
 
 
 def join(
@@ -141,43 +134,33 @@ def join(
     image_size: Optional[tuple[int, int]],
 ) -> list[Part]:
     """Join parts that are one person: the best matching ends and beginnings, until none match."""
-    chains = [_Chain.of(part, times) for part in parts]
+    chains = [(part, _ends(part, times)) for part in parts]
     while len(chains) > 1:
         cost, rows, columns = _join_costs(chains, times, settings, image_size)
-        pairs = associate_sparse(cost, JOIN_DISTANCE + MOTION_WEIGHT, rows, columns)
+        pairs = associate_pairs(cost, JOIN_DISTANCE + MOTION_WEIGHT, rows, columns)
         if not len(pairs):
             break
         follower = dict(zip(rows[pairs].tolist(), columns[pairs].tolist()))
         joined = []
         for first in sorted(set(range(len(chains))) - set(follower.values())):
-            part, last = chains[first].part, first
+            part, ends = chains[first]
+            last = first
             while last in follower:
                 last = follower[last]
-                part = part.followed_by(chains[last].part)
-            joined.append(chains[first] if last == first else _Chain.of(part, times))
+                part = part.followed_by(chains[last][0])
+            joined.append((part, ends if last == first else _ends(part, times)))
         chains = joined
-    return [chain.part for chain in chains]
+    return [part for part, _ in chains]
 
 
-@dataclass(frozen=True)
-class _Chain:
-    """
-    A part, and where it begins and ends.
-
-    :ivar ends: position and velocity at the first and the last frame, shape ``(2, 2, 4)``.
-    """
-
-    part: Part
-    ends: FloatArray
-
-    @classmethod
-    def of(cls, part: Part, times: FloatArray) -> _Chain:
-        _, position, velocity = _smooth(part, times)
-        return cls(part, np.array([[position[i], velocity[i]] for i in (0, -1)]))
+def _ends(part: Part, times: FloatArray) -> FloatArray:
+    """Return position and velocity at the first and the last frame, shape ``(2, 2, 4)``."""
+    _, position, velocity = _smooth(part, times)
+    return np.array([[position[i], velocity[i]] for i in (0, -1)])
 
 
 def _join_costs(
-    chains: Sequence[_Chain],
+    chains: Sequence[tuple[Part, FloatArray]],
     times: FloatArray,
     settings: TrackerSettings,
     image_size: Optional[tuple[int, int]],
@@ -188,21 +171,22 @@ def _join_costs(
     :returns: the costs, shape ``(P,)``; the indices of the chains before, and those of the chains
         after.
     """
-    width = max(len(chain.part.embedding) for chain in chains)
-    embeddings = normalise(np.array([_padded(chain.part.embedding, width) for chain in chains]))
-    begins, ends = (np.array([chain.part.frames[i] for chain in chains]) for i in (0, -1))
-    first, last = np.moveaxis(np.array([chain.ends for chain in chains]), 0, 2)
+    embeddings = normalise(np.array([part.embedding for part, _ in chains]))
+    begins, ends = (np.array([part.frames[i] for part, _ in chains]) for i in (0, -1))
+    first, last = np.moveaxis(np.array([ends for _, ends in chains]), 0, 2)
     leaving = np.zeros(len(chains), dtype=bool)
     if image_size is not None:
-        leaving = _leaving(last[0], last[1], image_size)
+        near, far = at_border(measurements_to_boxes(last[0]), image_size)
+        outwards = (near & (last[1, :, :2] < 0)) | (far & (last[1, :, :2] > 0))
+        leaving = outwards.any(axis=1)
     # Sorted by their beginning, the chains that may follow another one are a range.
     order = np.argsort(begins, kind='stable')
     begins, embeddings_after = begins[order], embeddings[order]
     position, velocity = first[0][order], first[1][order]
     starts = np.searchsorted(begins, ends, side='right')
-    longest = max(LOST_TIME, settings.remember) + LEEWAY
+    longest = max(LOST_TIME, settings.remember)
     stops = np.searchsorted(times[begins], times[ends] + longest, side='right')
-    found = []
+    found = [(np.empty(0), _NOTHING, _NOTHING)]
     for row in range(len(chains)):
         after = slice(starts[row], stops[row])
         if not embeddings[row].any() or after.start >= after.stop:
@@ -223,20 +207,8 @@ def _join_costs(
         possible &= known(embeddings_after[after]) & (distance <= JOIN_DISTANCE)
         cost = distance + MOTION_WEIGHT * np.minimum(apart / REACH, 1)
         found.append((cost[possible], np.full(possible.sum(), row), order[after][possible]))
-    if not found:
-        nothing = np.empty(0, dtype=np.intp)
-        return np.empty(0), nothing, nothing
     cost, rows, columns = map(np.concatenate, zip(*found))
     return cost, rows, columns
-
-
-def _leaving(
-    position: FloatArray, velocity: FloatArray, image_size: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """Return which persons are at the border of the image and move outwards."""
-    near, far = at_border(measurements_to_boxes(position), image_size)
-    outwards = (near & (velocity[:, :2] < 0)) | (far & (velocity[:, :2] > 0))
-    return np.asarray(outwards.any(axis=1))
 
 
 def _smooth(part: Part, times: FloatArray) -> tuple[IndexArray, FloatArray, FloatArray]:
@@ -247,8 +219,7 @@ def _smooth(part: Part, times: FloatArray) -> tuple[IndexArray, FloatArray, Floa
     measurements[rows] = boxes_to_measurements(part.boxes)
     observed = np.zeros(len(frames), dtype=bool)
     observed[rows] = True
-    noise = WALKING.with_errors(ALIKE)
-    return (frames, *smooth(times[frames], measurements, observed, noise))
+    return (frames, *smooth(times[frames], measurements, observed, SMOOTHING))
 
 
 def as_tracks(

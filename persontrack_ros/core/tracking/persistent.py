@@ -22,17 +22,15 @@ from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, Noise, States
 from persontrack_ros.core.tracking.leaving import at_border, leaving, record_drift
 from persontrack_ros.core.tracking.stages import (
-    Detected,
     Matching,
+    by_everything,
+    by_overlap,
     candidate_pairs,
-    match,
     reunite,
     unambiguous,
 )
-from persontrack_ros.core.tracking.stored import checked, checked_if_known
-from persontrack_ros.core.tracking.table import Table
+from persontrack_ros.core.tracking.table import Detected, Table, checked, resized
 from persontrack_ros.core.tracking.track import NO_DETECTION, Track
-from persontrack_ros.core.tracking.undo import undone_by_errors
 
 # How people walk and how detectors err: maximum likelihood of detections that were assigned to
 # ground truth, over four detectors and eight sequences. Time in seconds.
@@ -86,15 +84,23 @@ MIN_SIZE = 0.01
 
 
 class Persistent:
-    """The persistent :class:`~persontrack_ros.core.tracking.tracker.Tracker`."""
+    """The persistent tracker of one image stream; not thread-safe."""
 
     def __init__(self, settings: TrackerSettings) -> None:
         """Start without tracks; the first id is 1."""
         self.settings = settings
-        self.reset()
+        self._clear()
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next new track gets."""
+        return self._next
 
     def reset(self, first_id: int = 1) -> None:
         """Forget all tracks; the next one gets this id."""
+        self._clear(first_id)
+
+    def _clear(self, first_id: int = 1) -> None:
         nothing = np.empty(0)
         self._table = Table.start(
             first_id,
@@ -104,7 +110,7 @@ class Persistent:
             np.empty(0, dtype=np.intp),
             0.0,
         )
-        self.next_id = first_id
+        self._next = first_id
         self._stamp: Optional[int] = None
         self._image_size: Optional[tuple[int, int]] = None
         self._now = 0.0
@@ -120,22 +126,27 @@ class Persistent:
         motion: Optional[FloatArray] = None,
     ) -> list[Track]:
         """
-        Advance to the next frame; if its stamp is not later, no time has passed.
+        Advance to the next frame.
 
+        Call it once for every processed frame, also without detections: the tracks age by it.
+        Tracks end if the size of the image changes.
+
+        :param detections: the detections in the image.
+        :param embed: returns the L2-normalised embeddings ``(K, D)`` of the detections with the
+            K given indices; called for those that are needed. A vector of zeros, also one with
+            ``D == 0``, means that there is no embedding.
+        :param stamp: time of the image in nanoseconds; if it is not later, no time has passed.
+        :param motion: motion of the background since the last image, as an affine map of pixels,
+            shape ``(2, 3)``; None for a fixed camera, or if it is not known.
         :returns: the confirmed tracks that are detected, hidden, or missed for a moment.
         """
-        with undone_by_errors(self):
-            self._table = self._table.copy()
-            return self._update(detections, embed, stamp, motion)
-
-    def _update(
-        self, detections: Detections, embed: Embed, stamp: int, motion: Optional[FloatArray]
-    ) -> list[Track]:
+        if resized(self._image_size, detections.image_size):
+            self._clear(self._next)
+        self._image_size = detections.image_size or self._image_size
         elapsed = 0.0 if self._stamp is None else max(0.0, (stamp - self._stamp) / 1e9)
         self._stamp = stamp
         self._now += elapsed
         self._weigh(detections.scores)
-        self._resize(detections.image_size)
         self._forget(detections.image_size, elapsed)
         if motion is not None:
             self._move(motion, elapsed)
@@ -146,7 +157,8 @@ class Persistent:
         matching.add(*unambiguous(pairs, self._fresh()))
         embeddings = self._embed(np.flatnonzero(matching.free), embed, len(detections))
         detected = Detected(measurements, detections.scores, embeddings, known(embeddings))
-        match(matching, self._table, pairs, detected, self._now)
+        by_everything(matching, self._table, pairs, detected)
+        by_overlap(matching, self._table, pairs)
         self._watch_growth(matching, detected, elapsed)
         self._correct(matching, detected)
         self._drop_tentative()
@@ -159,15 +171,12 @@ class Persistent:
         stamp = [] if self._stamp is None else [self._stamp]
         return {
             'clock': np.array(
-                [self.next_id, self._now, self._score_count, self._mean_score], dtype=np.float64
+                [self._next, self._now, self._score_count, self._mean_score], dtype=np.float64
             ),
             'stamp': np.array(stamp, dtype=np.int64),
             'image_size': np.array(self._image_size or [], dtype=np.int64),
             'growth': self._growth.copy(),
-            **self._table.kalman.state(),
-            **{
-                name: array.copy() for name, array in vars(self._table).items() if name != 'kalman'
-            },
+            **self._table.state(),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -178,20 +187,13 @@ class Persistent:
         :raises ValueError: if an array has a wrong type or shape; the tracker is then unchanged.
         """
         clock = checked(state, 'clock', np.float64, (4,)).tolist()
-        count = len(state['ids'])
-        stamp = checked_if_known(state, 'stamp', np.int64, 1)
-        image_size = checked_if_known(state, 'image_size', np.int64, 2)
+        stamp = checked(state, 'stamp', np.int64, (None,)).tolist()
+        image_size = checked(state, 'image_size', np.int64, (None,)).tolist()
         growth = checked(state, 'growth', np.float64, (2,))
-        columns = {}
-        for name, column in vars(self._table).items():
-            if name != 'kalman':
-                # Embeddings may come from a model with another dimension.
-                widths = (None,) if name == 'embeddings' else column.shape[1:]
-                columns[name] = checked(state, name, column.dtype, (count, *widths))
-        self._table = Table(kalman=States.restore(state, count), **columns)
+        self._table = Table(**self._table.restore(state))
         self._growth = growth
-        self._image_size = (image_size[0], image_size[1]) if image_size else None
-        self.next_id = int(clock[0])
+        self._image_size = tuple(image_size) or None
+        self._next = int(clock[0])
         self._now, self._score_count, self._mean_score = clock[1:]
         self._stamp = stamp[0] if stamp else None
 
@@ -199,11 +201,6 @@ class Persistent:
     def tracks(self) -> list[Track]:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
         return self._table.as_tracks(np.arange(len(self._table)), self._table.boxes)
-
-    @property
-    def ids(self) -> set[int]:
-        """The ids of :attr:`tracks`, at less cost."""
-        return set(self._table.ids.tolist())
 
     def _weigh(self, scores: FloatArray) -> None:
         """Update the mean of the newest scores."""
@@ -224,16 +221,6 @@ class Persistent:
             deleted |= leaving(self._table, image_size, self._now, elapsed)
         if deleted.any():
             self._table = self._table[~deleted]
-
-    def _resize(self, image_size: Optional[tuple[int, int]]) -> None:
-        """Scale the tracks to images of another resolution."""
-        if image_size is None:
-            return
-        if self._image_size not in (None, image_size):
-            factors = np.divide(image_size, self._image_size)
-            self._table.kalman = self._table.kalman.scale(factors)
-            self._table.drifts *= factors
-        self._image_size = image_size
 
     def _move(self, motion: FloatArray, elapsed: float) -> None:
         """Move the tracks with the background; record its speed at those just seen."""
@@ -312,13 +299,7 @@ class Persistent:
         embeddings = table.embeddings[rows]
         embeddings *= np.minimum(table.embedding_counts[rows], MEMORY / (1 - MEMORY))[:, None]
         embeddings += detected.embeddings[columns]
-        # A new array, see Table.copy; they are large.
-        if len(rows) < len(table):
-            mixed = table.embeddings.copy()
-            mixed[rows] = normalise(embeddings)
-            table.embeddings = mixed
-        else:
-            table.embeddings = normalise(embeddings)
+        table.embeddings[rows] = normalise(embeddings)
         table.embedding_counts[rows] += 1
         table.embedded_at[rows] = self._now
 
@@ -333,7 +314,7 @@ class Persistent:
         if not len(columns):
             return
         started = Table.start(
-            self.next_id,
+            self._next,
             States.initiate(detected.measurements[columns], WALKING),
             detected.scores[columns],
             detected.embeddings[columns],
@@ -341,7 +322,7 @@ class Persistent:
             self._now,
         )
         self._table = self._table.append(started)
-        self.next_id += len(columns)
+        self._next += len(columns)
 
     def _confirm(self) -> None:
         """Confirm tracks with enough clear detections; join them with lost tracks nearby."""
@@ -359,17 +340,17 @@ class Persistent:
         table.confirmed[due] = True
         if not (len(due) and len(lost)):
             return
-        reunion = reunite(table, lost, due, self._now)
+        same, new = reunite(table, lost, due, self._now)
         # The new track has the right position, the lost one the right id.
-        table.ids[reunion.detections] = table.ids[reunion.tracks]
-        table.ages[reunion.detections] = table.ages[reunion.tracks]
+        table.ids[new] = table.ids[same]
+        table.ages[new] = table.ages[same]
         # Both may have been detected in the same images, before the lost one was lost.
-        table.hits[reunion.detections] = np.minimum(
-            table.hits[reunion.detections] + table.hits[reunion.tracks],
-            table.ages[reunion.tracks],
+        table.hits[new] = np.minimum(
+            table.hits[new] + table.hits[same],
+            table.ages[same],
         )
         kept = np.ones(len(table), dtype=bool)
-        kept[reunion.tracks] = False
+        kept[same] = False
         table = table[kept]
         self._table = table[np.argsort(table.ids)]
 

@@ -2,9 +2,9 @@
 The association of the persistent tracker, stage by stage.
 
 First detections that overlap one track and no other; then the confirmed tracks by overlap, gate
-and appearance together; the tentative ones by overlap; and the lost ones by appearance.
-docs/tracking.md has the source and the gain of each idea. Times are in seconds, lengths in heights
-of the person's box.
+and appearance together; and the tentative ones by overlap. Lost persons are found again when a new
+track is confirmed. docs/tracking.md has the source and the gain of each idea. Times are in
+seconds, lengths in heights of the person's box.
 """
 
 from __future__ import annotations
@@ -16,15 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.base.geometry import FloatArray, pairwise_iou
-from persontrack_ros.core.tracking.appearance import Embeddings, cosine_distance, known
-from persontrack_ros.core.tracking.association import (
-    Association,
-    IndexArray,
-    associate,
-    associate_pairs,
-)
+from persontrack_ros.core.tracking.appearance import cosine_distance
+from persontrack_ros.core.tracking.association import IndexArray, associate, associate_pairs
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
-from persontrack_ros.core.tracking.table import Table
+from persontrack_ros.core.tracking.table import Detected, Table
 from persontrack_ros.core.tracking.track import NO_DETECTION
 
 NO_ROWS = np.empty(0, dtype=np.intp)
@@ -42,12 +37,9 @@ GATE = (0.05, 0.05, 0.1, 0.05)
 APPEARANCE_WEIGHT = 0.75
 MIN_IOU = 0.2
 
-# Largest cosine distance of a pair that overlaps, is in the gate of the filter, or is only nearby.
-# Different persons in one image are 0.54 or more apart (1st percentile). Without embeddings the
-# distance has a value that only the last limit excludes.
-MAX_DISTANCE_OVERLAPPING = 0.6
-MAX_DISTANCE_IN_GATE = 0.6
-MAX_DISTANCE_NEARBY = 0.45
+# Largest cosine distance of a pair. Different persons in one image are 0.54 or more apart (1st
+# percentile). Without embeddings the distance has a value within the limit.
+MAX_DISTANCE = 0.6
 UNKNOWN_DISTANCE = 0.55
 
 # A lost person may be this number of heights times the square root of the time away.
@@ -63,16 +55,6 @@ REUNION_DISTANCE = 0.5
 
 # The similarity of a pair is this much faster in the product of all embeddings than alone.
 PRODUCT_GAIN = 16
-
-
-@dataclass(frozen=True)
-class Detected:
-    """Detections of one frame. Embeddings that were not requested are zero vectors."""
-
-    measurements: FloatArray
-    scores: FloatArray
-    embeddings: Embeddings
-    known: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -125,16 +107,8 @@ class Matching:
         self.add(tracks[chosen], detections[chosen])
 
 
-def _distance(embeddings: Embeddings, others: Embeddings) -> FloatArray:
-    """Return cosine distances ``(N, M)``; `UNKNOWN_DISTANCE` where an embedding is missing."""
-    distance = cosine_distance(embeddings, others)
-    distance[~known(embeddings)] = UNKNOWN_DISTANCE
-    distance[:, ~known(others)] = UNKNOWN_DISTANCE
-    return distance
-
-
 def _distance_of_pairs(pairs: Pairs, table: Table, detected: Detected) -> FloatArray:
-    """Return :func:`_distance` of each pair, shape ``(P,)``."""
+    """Return the cosine distance of each pair, shape ``(P,)``."""
     embeddings, rows, columns = table.embeddings, pairs.tracks, pairs.detections
     if PRODUCT_GAIN * len(pairs) < len(embeddings) * len(detected.embeddings):
         similarity = np.einsum('ij,ij->i', embeddings[rows], detected.embeddings[columns])
@@ -142,31 +116,6 @@ def _distance_of_pairs(pairs: Pairs, table: Table, detected: Detected) -> FloatA
         similarity = (embeddings @ detected.embeddings.T)[rows, columns]
     embedded = table.embedded[rows] & detected.known[columns]
     return np.where(embedded, 1 - similarity, UNKNOWN_DISTANCE)
-
-
-def _apart(table: Table, rows: IndexArray, measurements: FloatArray, now: float) -> FloatArray:
-    """
-    Return the distances of measurements from predicted positions, shape ``(rows, M)``.
-
-    The unit is the height times the square root of the seconds lost.
-    """
-    position = table.kalman.position[rows]
-    # In place: for thousands of persons, new arrays would cost more than the arithmetic.
-    apart = np.subtract.outer(position[:, 0], measurements[:, 0])
-    np.hypot(apart, np.subtract.outer(position[:, 1], measurements[:, 1]), out=apart)
-    # Avoids a division by zero when stamps do not advance.
-    lost = np.maximum(table.lost_time(now)[rows], 1e-6)
-    apart /= (position[:, 3] * np.sqrt(lost))[:, None]
-    return apart
-
-
-def _distance_in_reach(
-    table: Table, rows: IndexArray, embeddings: Embeddings, measurements: FloatArray, now: float
-) -> FloatArray:
-    """Return :func:`_distance` of tracks; infinite where a person cannot get in the time lost."""
-    distance = _distance(table.embeddings[rows], embeddings)
-    distance[_apart(table, rows, measurements, now) > REACH] = np.inf
-    return distance
 
 
 def candidate_pairs(table: Table, boxes: FloatArray, measurements: FloatArray) -> Pairs:
@@ -218,24 +167,13 @@ def unambiguous(pairs: Pairs, fresh: NDArray[np.bool_]) -> tuple[IndexArray, Ind
     return touching.tracks[alone], touching.detections[alone]
 
 
-def match(matching: Matching, table: Table, pairs: Pairs, detected: Detected, now: float) -> None:
-    """Match the remaining tracks and detections, in three stages."""
-    if matching.free.any():
-        by_everything(matching, table, pairs, detected)
-    if matching.free.any():
-        by_overlap(matching, table, pairs)
-    if matching.free.any():
-        by_appearance(matching, table, detected, now)
-
-
 def by_everything(matching: Matching, table: Table, pairs: Pairs, detected: Detected) -> None:
     """Match confirmed tracks by overlap or gate, and appearance."""
     pairs = matching.open(pairs, table.confirmed)
     if not len(pairs):
         return
     distance = _distance_of_pairs(pairs, table, detected)
-    feasible = (pairs.overlap > MIN_IOU) & (distance <= MAX_DISTANCE_OVERLAPPING)
-    feasible |= pairs.in_gate & (distance <= MAX_DISTANCE_IN_GATE)
+    feasible = ((pairs.overlap > MIN_IOU) | pairs.in_gate) & (distance <= MAX_DISTANCE)
     cost = 1 - pairs.overlap + APPEARANCE_WEIGHT * distance
     matching.assign(pairs, feasible, cost, 1 + APPEARANCE_WEIGHT)
 
@@ -246,27 +184,23 @@ def by_overlap(matching: Matching, table: Table, pairs: Pairs) -> None:
     matching.assign(pairs, pairs.overlap >= MIN_IOU, 1 - pairs.overlap, 1 - MIN_IOU)
 
 
-def by_appearance(matching: Matching, table: Table, detected: Detected, now: float) -> None:
-    """Match confirmed tracks by appearance, within the distance a person may have moved."""
-    rows = np.flatnonzero(table.confirmed & (matching.detection_of == NO_DETECTION))
-    if not len(rows):
-        return
-    columns = np.flatnonzero(matching.free)
-    distance = _distance_in_reach(
-        table, rows, detected.embeddings[columns], detected.measurements[columns], now
-    )
-    nearby = associate(distance, MAX_DISTANCE_NEARBY, rows, columns)
-    matching.add(nearby.tracks, nearby.detections)
-
-
-def reunite(table: Table, lost: IndexArray, due: IndexArray, now: float) -> Association:
+def reunite(
+    table: Table, lost: IndexArray, due: IndexArray, now: float
+) -> tuple[IndexArray, IndexArray]:
     """
-    Match new tracks to lost tracks nearby.
+    Return tracks that are lost and new tracks that are the same persons.
 
     :param lost: rows of tracks that are lost.
-    :param due: rows of the new ones, as the detections of the result.
+    :param due: rows of the new ones.
     """
-    distance = _distance_in_reach(
-        table, lost, table.embeddings[due], table.kalman.position[due], now
-    )
-    return associate(distance, REUNION_DISTANCE, lost, due)
+    distance = cosine_distance(table.embeddings[lost], table.embeddings[due])
+    distance[~table.embedded[lost]] = np.inf
+    distance[:, ~table.embedded[due]] = np.inf
+    # The unit is the height times the square root of the seconds lost.
+    position, new = table.kalman.position[lost], table.kalman.position[due]
+    apart = np.hypot(*(np.subtract.outer(position[:, axis], new[:, axis]) for axis in (0, 1)))
+    # Avoids a division by zero when stamps do not advance.
+    away = np.maximum(table.lost_time(now)[lost], 1e-6)
+    distance[apart / (position[:, 3] * np.sqrt(away))[:, None] > REACH] = np.inf
+    found = associate(distance, REUNION_DISTANCE, lost, due)
+    return found.tracks, found.detections

@@ -20,7 +20,7 @@ from persontrack_ros.core.base.errors import OutputError, SourceError, one_line
 from persontrack_ros.core.base.output import OutputFile
 from persontrack_ros.core.tracking.tracker import OnlineTracker
 
-FORMAT = 'persontrack state 5'
+FORMAT = 'persontrack state 6'
 _KIND = FORMAT.rpartition(' ')[0]
 
 # Bytes that a state may have: 100 persons with 100 embeddings of 512 numbers each have 20 MB.

@@ -1,26 +1,31 @@
-"""The tracks of the persistent tracker, in columns."""
+"""Tables of tracks, in columns, and the check of stored ones."""
 
 from __future__ import annotations
 
-import dataclasses
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from persontrack_ros.core.base.geometry import FloatArray, measurements_to_boxes
 from persontrack_ros.core.tracking.appearance import Embeddings, known
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import States
-from persontrack_ros.core.tracking.track import Track, TrackState, make_tracks
+from persontrack_ros.core.tracking.track import NO_DETECTION, Track, TrackState
+
+_logger = logging.getLogger(__name__)
 
 # By whether a track is confirmed.
 _STATES = (TrackState.TENTATIVE, TrackState.CONFIRMED)
 
+_Table = TypeVar('_Table', bound='Columns')
+
 
 @dataclass
-class Table:
+class Columns:
     """All tracks, one row each, in the order of their ids."""
 
     kalman: States
@@ -29,13 +34,119 @@ class Table:
     ages: NDArray[np.intp]
     hits: NDArray[np.intp]
     misses: NDArray[np.intp]
+    scores: FloatArray
+    detections: IndexArray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self: _Table, index: NDArray[Any]) -> _Table:
+        return type(self)(*(column[index] for column in vars(self).values()))
+
+    @property
+    def boxes(self) -> FloatArray:
+        """The boxes of the tracks, shape ``(N, 4)``."""
+        return measurements_to_boxes(self.kalman.position)
+
+    def append(self: _Table, other: _Table) -> _Table:
+        """Return the rows of this table and those of another one."""
+        kalman, *columns = zip(vars(self).values(), vars(other).values())
+        joined = [np.concatenate(pair) for pair in columns]
+        return type(self)(kalman[0].append(kalman[1]), *joined)
+
+    def as_tracks(self, rows: IndexArray, boxes: FloatArray, time: float = 1.0) -> list[Track]:
+        """
+        Return some of the tracks.
+
+        :param boxes: of all.
+        :param time: the unit of time of the filter, in seconds.
+        """
+        columns = zip(
+            self.ids[rows].tolist(),
+            boxes[rows],
+            self.kalman.velocity[rows, :2] / time,
+            self.scores[rows].tolist(),
+            [_STATES[confirmed] for confirmed in self.confirmed[rows].tolist()],
+            self.ages[rows].tolist(),
+            self.hits[rows].tolist(),
+            self.misses[rows].tolist(),
+            [None if row == NO_DETECTION else row for row in self.detections[rows].tolist()],
+        )
+        return list(map(Track._make, columns))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the columns, but for those of objects."""
+        arrays = {**vars(self), 'kalman': self.kalman.moments}
+        return {name: each.copy() for name, each in arrays.items() if each.dtype != object}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """
+        Return the columns that :meth:`state` of a table of this kind returned.
+
+        :raises KeyError: if an array is missing.
+        :raises ValueError: see :func:`checked`.
+        """
+        count = len(state['ids'])
+        columns: dict[str, Any] = {}
+        for name, column in self.state().items():
+            shape = (5, count, 4) if name == 'kalman' else (count, *column.shape[1:])
+            # Embeddings may come from a model with another dimension.
+            widths = (count, None) if name == 'embeddings' else shape
+            columns[name] = checked(state, name, column.dtype, widths)
+        return {**columns, 'kalman': States(columns['kalman'])}
+
+
+def checked(
+    state: Mapping[str, NDArray[Any]],
+    name: str,
+    kind: DTypeLike,
+    shape: tuple[Optional[int], ...],
+) -> NDArray[Any]:
+    """
+    Return an array of a stored state.
+
+    :param shape: None for any length.
+    :raises KeyError: if it is missing.
+    :raises ValueError: if it has another type or shape, or numbers that are not finite.
+    """
+    array = state[name]
+    fits = len(array.shape) == len(shape) and all(
+        wanted in (None, length) for length, wanted in zip(array.shape, shape)
+    )
+    if not fits or array.dtype != kind:
+        raise ValueError(f'{name} is not what it should be: {array.dtype} of shape {array.shape}')
+    if not np.isfinite(array).all():
+        raise ValueError(f'{name} has numbers that are not finite')
+    return array.copy()
+
+
+def resized(before: Optional[tuple[int, int]], now: Optional[tuple[int, int]]) -> bool:
+    """Return whether all tracks end: boxes in pixels of another resolution match nothing."""
+    if before is None or now is None or before == now:
+        return False
+    _logger.warning('the images have %dx%d pixels now: all tracks end', *now)
+    return True
+
+
+@dataclass(frozen=True)
+class Detected:
+    """Detections of one frame. Embeddings that were not requested are zero vectors."""
+
+    measurements: FloatArray
+    scores: FloatArray
+    embeddings: Embeddings
+    known: NDArray[np.bool_]
+
+
+@dataclass
+class Table(Columns):
+    """The tracks of the persistent tracker."""
+
     seen_at: FloatArray
     embedded_at: FloatArray
-    scores: FloatArray
     best_scores: FloatArray
     embeddings: Embeddings
     embedding_counts: NDArray[np.intp]
-    detections: IndexArray
     drifts: FloatArray
 
     @classmethod
@@ -72,55 +183,11 @@ class Table:
             drifts=np.zeros((count, 2)),
         )
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
     @property
     def embedded(self) -> NDArray[np.bool_]:
         """Which tracks have an embedding."""
         return self.embedding_counts > 0
 
-    @property
-    def boxes(self) -> FloatArray:
-        """The boxes of the tracks, shape ``(N, 4)``."""
-        return measurements_to_boxes(self.kalman.position)
-
     def lost_time(self, now: float) -> FloatArray:
         """Return the seconds since the last detection of each track, shape ``(N,)``."""
         return now - self.seen_at
-
-    def __getitem__(self, index: NDArray[Any]) -> Table:
-        return Table(self.kalman[index], *(column[index] for column in self._arrays()))
-
-    def append(self, other: Table) -> Table:
-        """Return the rows of this table and those of another one."""
-        pairs = zip(self._arrays(), other._arrays())
-        return Table(self.kalman.append(other.kalman), *(np.concatenate(pair) for pair in pairs))
-
-    def copy(self) -> Table:
-        """Return a copy that can be changed in place; the embeddings are shared."""
-        columns = (
-            (column if column is self.embeddings else column.copy()) for column in self._arrays()
-        )
-        return Table(self.kalman.copy(), *columns)
-
-    def _arrays(self) -> list[NDArray[Any]]:
-        return [getattr(self, each.name) for each in dataclasses.fields(self)[1:]]
-
-    def as_tracks(self, rows: IndexArray, boxes: FloatArray) -> list[Track]:
-        """
-        Return some of the tracks.
-
-        :param boxes: of all.
-        """
-        return make_tracks(
-            self.ids[rows],
-            boxes[rows],
-            self.kalman.velocity[rows, :2],
-            self.scores[rows],
-            [_STATES[confirmed] for confirmed in self.confirmed[rows].tolist()],
-            self.ages[rows],
-            self.hits[rows],
-            self.misses[rows],
-            self.detections[rows],
-        )

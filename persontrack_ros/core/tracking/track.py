@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from enum import IntEnum
-from functools import partial
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
-from numpy.typing import NDArray
 
 from persontrack_ros.core.base.geometry import FloatArray
 
@@ -54,10 +51,6 @@ class Track(NamedTuple):
     time_since_update: int
     detection: Optional[int]
 
-    def scaled(self, factors: FloatArray) -> Track:
-        """Return the track in pixels of an image with scaled width and height."""
-        return self._replace(box=self.box * np.tile(factors, 2), velocity=self.velocity * factors)
-
     def predicted(self, seconds: float, frames: int) -> Track:
         """Return the person as expected some time later, after frames without a detection."""
         shift = np.append(self.velocity * seconds, (0.0, 0.0))
@@ -67,33 +60,3 @@ class Track(NamedTuple):
             time_since_update=self.time_since_update + frames,
             detection=None,
         )
-
-
-# Track._make without the check of the length, in half of the time.
-_make_track: Callable[[Iterable[Any]], Track] = partial(tuple.__new__, Track)
-
-
-def make_tracks(
-    ids: NDArray[np.intp],
-    boxes: FloatArray,
-    velocities: FloatArray,
-    scores: FloatArray,
-    states: Iterable[TrackState],
-    ages: NDArray[np.intp],
-    hits: NDArray[np.intp],
-    misses: NDArray[np.intp],
-    detections: NDArray[np.intp],
-) -> list[Track]:
-    """Return tracks, of which each argument has one attribute of all."""
-    columns = zip(
-        ids.tolist(),
-        boxes,
-        velocities,
-        scores.tolist(),
-        states,
-        ages.tolist(),
-        hits.tolist(),
-        misses.tolist(),
-        [None if index == NO_DETECTION else index for index in detections.tolist()],
-    )
-    return list(map(_make_track, columns))
