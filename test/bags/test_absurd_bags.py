@@ -7,12 +7,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
-from test_mcap import write
+from test_mcap import copy, write
 
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.track import decode_images
 from persontrack_ros.bags.types import define
-from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.base.errors import SourceError
 
 bounded = settings(
@@ -64,13 +63,7 @@ def small_bags(tmp_path_factory):
         write(folder / f'{kind.name}.mcap', count=4, compression=kind, others=other).read_bytes()
         for kind in (CompressionType.NONE, CompressionType.ZSTD)
     ]
-    with (
-        BagReader(folder / 'NONE.mcap', lambda text: None) as bag,
-        BagWriter(folder / 'out', 'sqlite3') as out,
-    ):
-        copies = {one.id: out.copy_topic(one) for one in bag.connections}
-        for topic, time, message in bag.messages():
-            out.write(copies[topic.id], time, message)
+    copy(folder / 'NONE.mcap', folder / 'out', 'sqlite3')
     return [*(('.mcap', bag) for bag in bags), ('.db3', (folder / 'out/out_0.db3').read_bytes())]
 
 

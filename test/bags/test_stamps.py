@@ -49,10 +49,10 @@ def track(path, capsys, stamps):
 @pytest.mark.parametrize(
     ('stamps', 'fault'),
     [
-        ([(0, 0)] * 60, 'are 0, as of a driver that never sets header.stamp{}'),
+        ([(0, 0)] * 60, 'are 0, as of a driver that never sets header.stamp'),
         (
             [(1_700_000_000 + number // 25, 0) for number in range(60)],
-            'do not advance, or only once a second{}',
+            'do not advance, or only once a second',
         ),
     ],
 )
@@ -62,9 +62,9 @@ def test_the_time_of_recording_counts(tmp_path, capsys, stamps, fault):
     assert steps[25:] == pytest.approx([0.04] * 34)
     assert steps.sum() == pytest.approx(0.04 * 59)
     assert restarts == []
-    fault = fault.format(': going by the time of recording')
     topic = '/camera/image_raw/compressed'
-    assert lines == [f'persontrack: warning: the stamps of {topic} {fault}']
+    (line,) = lines
+    assert line.endswith(f'stamps of {topic} {fault}: going by the time of recording')
     assert own == [sec * SECOND + nanosec for sec, nanosec in stamps]
 
 

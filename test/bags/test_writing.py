@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from rosbags.highlevel import AnyReader
+from test_mcap import copy
 
 from persontrack_ros.bags.images import ImageRecorder, message_to_bgr
 from persontrack_ros.bags.reader import BagReader
@@ -117,12 +118,7 @@ def test_unknown_types_are_copied_with_one_line_each(make_bag, storage, tmp_path
             database.execute(change)
         database.commit()
     out = tmp_path / 'out'
-    reports = []
-    with BagReader(path, lambda text: None) as bag, BagWriter(out, storage) as new:
-        copies = {one.id: new.copy_topic(one, reports.append) for one in bag.connections}
-        for topic, time, data in bag.messages():
-            new.write(copies[topic.id], time, data)
-    (report,) = reports
+    (report,) = copy(path, out, storage)
     assert '/battery is copied without a definition of its type robot_msgs/msg/Battery' in report
     with AnyReader([out]) as reader:
         found = [(one.topic, time, bytes(data)) for one, time, data in reader.messages()]
