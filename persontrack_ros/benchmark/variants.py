@@ -27,7 +27,7 @@ OFFLINE = 'offline'
 MODES: dict[str, dict[str, Any]] = {
     DEFAULT: {},
     INT8: {'detector.precision': 'INT8'},
-    'every_frame': {'reid.every_frame': True},
+    'every_frame': {'tracker.refresh_time': 0.0},
     'interval_2': {'detector.interval': 2},
     OFFLINE: {},
 }

@@ -44,7 +44,7 @@ def test_embeddings_only_where_they_are_needed(models, frames):
     results = run(frames)
     counts = [len(result.detections) for result in results]
     assert sum(result.embedded for result in results) < 0.5 * sum(counts)
-    assert [result.embedded for result in run(frames, reid__every_frame=True)] == counts
+    assert [result.embedded for result in run(frames, tracker__refresh_time=0.0)] == counts
 
 
 @pytest.mark.parametrize('interval', [2, 3])
@@ -218,7 +218,7 @@ def test_numbers_that_are_none_are_an_error(
     models, frames, monkeypatch, algorithm, model, value, rows
 ):
     """And nobody is lost by them: the next frame goes on as after a frame that was dropped."""
-    settings = Settings.from_values({'tracker.algorithm': algorithm, 'reid.every_frame': True})
+    settings = Settings.from_values({'tracker.algorithm': algorithm, 'tracker.refresh_time': 0.0})
     pipeline, other = Pipeline(settings), Pipeline(settings)
     for index, (image, stamp) in enumerate((one.image, one.stamp) for one in frames[:12]):
         if index == 8:
