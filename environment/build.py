@@ -29,24 +29,9 @@ BASE_PYTHON = os.path.realpath(getattr(sys, '_base_executable', sys.executable))
 
 OPENCV = 'opencv-python<5'  # 5 has other type codes
 OPENCV_WITHOUT_WINDOWS = 'opencv-python-headless<5'
-# The libraries that windows need of the machine, and the Debian and Ubuntu packages with them.
-WINDOW_LIBRARIES = {
-    'libGL.so.1': 'libgl1',
-    'libSM.so.6': 'libsm6',
-    'libXext.so.6': 'libxext6',
-    'libgthread-2.0.so.0': 'libglib2.0-0',
-}
-
-LIBC = ctypes.CDLL(None)
-PR_SET_PDEATHSIG = 1  # of prctl: the signal that a process gets when its parent dies
-
-# In this order; what is named together says together what it lacks.
-IMPORTED = (
-    'cv2, scipy.optimize, openvino',
-    'rclpy.lifecycle, rclpy.executors',
-    'vision_msgs.msg, sensor_msgs.msg, visualization_msgs.msg, diagnostic_msgs.msg',
-    'std_srvs.srv, lifecycle_msgs.srv',
-)
+# The libraries that windows need, and the Debian and Ubuntu packages with them.
+WINDOW_LIBRARIES = ('libGL.so.1', 'libSM.so.6', 'libXext.so.6', 'libgthread-2.0.so.0')
+WINDOW_PACKAGES = 'libgl1 libsm6 libxext6 libglib2.0-0'
 
 LAUNCHERS = {
     'persontrack': 'persontrack_ros.cli.__main__:main',
@@ -68,11 +53,11 @@ sys.exit({function}())
 
 
 class SetupError(Exception):
-    """Say in a line or two what is missing and how to get it."""
+    """Something is missing; the text has the remedy."""
 
 
 def has(module: str) -> bool:
-    """Tell whether a module is installed, without the time that importing it takes."""
+    """Return whether a module is installed, without importing it, which takes time."""
     from importlib.util import find_spec
 
     spec = find_spec(module)
@@ -80,7 +65,7 @@ def has(module: str) -> bool:
 
 
 def is_loadable(library: str) -> bool:
-    """Tell whether a library of the machine can be loaded."""
+    """Return whether a library of the machine can be loaded."""
     try:
         ctypes.CDLL(library)
     except OSError:
@@ -88,20 +73,20 @@ def is_loadable(library: str) -> bool:
     return True
 
 
-def say(text: str, end: str = '\n') -> None:
-    """Tell the user something; stdout is for the result."""
-    print(text, end=end, file=sys.stderr, flush=True)
+def log(text: str) -> None:
+    """Print to stderr; stdout is for the result."""
+    print(text, file=sys.stderr, flush=True)
 
 
 class Environment:
-    """What the two kinds of environment have in common: name, place, lock, log and steps."""
+    """An environment: its name, place, lock, log and steps."""
 
     kind: str
     inputs: list[str]
     venv_options: list[str] = []
 
     def __init__(self) -> None:
-        """Find out what the environment is made of, and so where it is."""
+        """Name the environment after a hash of all that it is made of."""
         self.distro = os.environ.get('ROS_DISTRO') or 'jazzy'
         self.check_ros()
         self.opencv = self.choose_opencv()
@@ -112,8 +97,6 @@ class Environment:
         cache = os.environ.get('XDG_CACHE_HOME', '')
         if not os.path.isabs(cache):
             cache = os.path.expanduser('~/.cache')
-        if not os.path.isabs(cache):
-            raise SetupError('There is no home folder: set XDG_CACHE_HOME to a folder to use.')
         name = f'{self.distro}-{self.kind}-{PYTHON}-{digest.hexdigest()[:12]}'
         self.path = Path(cache, 'persontrack_ros', 'env', name)
         self.python = self.path / 'bin' / 'python'
@@ -121,7 +104,7 @@ class Environment:
         self.log = self.path.with_name(f'{name}.log')
 
     def check_ros(self) -> None:
-        """Raise SetupError if there cannot be an environment for this ROS; has to be quick."""
+        """Raise SetupError if there cannot be an environment for this ROS; is quick."""
         raise NotImplementedError
 
     def choose_opencv(self) -> str:
@@ -138,19 +121,19 @@ class Environment:
 
         self.check_tools()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # The log is the lock, too: should we be killed, whatever we have started still has it open
-        # as its stdout, and the next build does not begin before that has ended.
+        # The log is the lock, too: a step that outlives this process has it open as its stdout,
+        # and the next build waits for its end.
         with open(self.log, 'a') as self.output:
             try:
                 fcntl.flock(self.output, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                say('Another process is building the environment; waiting for it ...')
+                log('Another process is building the environment; waiting for it ...')
                 fcntl.flock(self.output, fcntl.LOCK_EX)
             if self.is_complete():
                 return
             self.output.truncate(0)
             start = time.monotonic()
-            say(
+            log(
                 f'Building the environment (ROS 2 {self.distro.capitalize()}, {PYTHON}) '
                 f'in {self.path}; this is done once and takes a minute or two.'
             )
@@ -160,10 +143,10 @@ class Environment:
             self.path.mkdir()
             self.build()
             self.stamp.touch()
-            say(f'The environment is ready after {time.monotonic() - start:.0f} s.')
+            log(f'The environment is ready after {time.monotonic() - start:.0f} s.')
 
     def is_complete(self) -> bool:
-        """Tell whether a build came to its end, and the Python that it uses is still there."""
+        """Return whether a build came to its end, and its Python still exists."""
         return self.stamp.exists() and self.python.exists()
 
     def check_tools(self) -> None:
@@ -176,13 +159,17 @@ class Environment:
 
     def build(self) -> None:
         """Build the environment."""
-        # venv itself would give ensurepip a pipe as its stdout.
-        self.run(
-            'creating a virtual environment',
-            [BASE_PYTHON, '-m', 'venv', '--without-pip', *self.venv_options, str(self.path)],
-        )
-        self.run('installing pip', [str(self.python), '-m', 'ensurepip', '--default-pip'])
+        venv = [BASE_PYTHON, '-m', 'venv', *self.venv_options, str(self.path)]
+        self.run('creating a virtual environment', venv)
         self.install()
+        # This also writes the byte code. Where PYTHONDONTWRITEBYTECODE is set, as in many
+        # containers, each start would compile it again.
+        modules = (
+            'cv2, scipy.optimize, openvino, rclpy.lifecycle, rclpy.executors, vision_msgs.msg, '
+            'sensor_msgs.msg, visualization_msgs.msg, diagnostic_msgs.msg, std_srvs.srv, '
+            'lifecycle_msgs.srv'
+        )
+        self.run('trying the imports', [str(self.python), '-c', f'import {modules}'])
         for name, entry in LAUNCHERS.items():
             module, function = entry.split(':')
             launcher = self.path / 'bin' / name
@@ -190,48 +177,25 @@ class Environment:
             launcher.chmod(0o755)
 
     def install(self) -> None:
-        """Install everything into the virtual environment, and try it."""
+        """Install everything into the virtual environment."""
         raise NotImplementedError
 
-    def pip(self, *arguments: str) -> None:
-        """Install the requirements, and what else the arguments name."""
+    def install_requirements(self, *arguments: str) -> None:
+        """Install the requirements of the package, and OpenCV."""
         if self.opencv == OPENCV_WITHOUT_WINDOWS:
-            missing = (
-                package
-                for library, package in WINDOW_LIBRARIES.items()
-                if not is_loadable(library)
-            )
-            say('  Without windows (--show); to have them: sudo apt install ' + ' '.join(missing))
+            log(f'  Without windows (--show); to have them: sudo apt install {WINDOW_PACKAGES}')
         requirements = ['-r', str(HERE / 'requirements.txt'), *filter(None, [self.opencv])]
-        self.run('installing packages', [*self.pip_install(), *requirements, *arguments])
+        self.pip('installing packages', *requirements, *arguments)
 
-    def pip_install(self) -> list[str]:
-        """Return the command that installs what is appended to it."""
-        return [
-            str(self.python),
-            '-m',
-            'pip',
-            'install',
-            '--disable-pip-version-check',
-            '--no-input',
-            '--no-user',
-            '--no-compile',  # most of it is never imported, see try_imports
-            '--progress-bar=off',
-            '--retries=2',
-            # Nothing else should need a compiler, but of empy 3 there is no wheel.
-            '--only-binary=:all:',
-            '--no-binary=empy',
-        ]
-
-    def try_imports(self) -> None:
-        """
-        Import what nodes and commands do in the new environment.
-
-        This also writes the byte code of it. Where PYTHONDONTWRITEBYTECODE is set, as in many
-        containers, each start would compile all of that anew.
-        """
-        for modules in IMPORTED:
-            self.run(f'trying {modules}', [str(self.python), '-c', f'import {modules}'])
+    def pip(self, step: str, *arguments: str) -> None:
+        """Run ``pip install``."""
+        # Most of the byte code would never be used; and there is no wheel of empy 3.
+        options = (
+            '--disable-pip-version-check --no-input --no-user --no-compile --progress-bar=off '
+            '--retries=2 --only-binary=:all: --no-binary=empy'
+        )
+        command = [str(self.python), '-m', 'pip', 'install', *options.split(), *arguments]
+        self.run(step, command)
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables for the steps of the build."""
@@ -240,43 +204,22 @@ class Environment:
         return variables
 
     def run(self, step: str, command: list[str]) -> None:
-        """Run one step of the build with its output in the log, and show that it goes on."""
-        import signal
+        """Run one step of the build, with its output in the log."""
         import subprocess
 
+        log(f'  {step} ...')
         start = os.fstat(self.output.fileno()).st_size
-        process = subprocess.Popen(
+        status = subprocess.call(
             command,
             cwd=self.path,
             env=self.variables(),
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=self.output,
-            preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
         )
-        seconds = 0
-        while True:
-            self.show_progress(step, seconds)
-            try:
-                status = process.wait(timeout=1)
-                break
-            except subprocess.TimeoutExpired:
-                seconds += 1
-        if sys.stderr.isatty():
-            say(f'\r\033[K  {step}: {seconds} s')
         if status:
             output = self.log.read_bytes()[start:].decode(errors='replace')
             raise SetupError(f'{step} failed: {explain(output)}\nLog: {self.log}')
-
-    def show_progress(self, step: str, seconds: int) -> None:
-        """Show what a step is at: all the time on a terminal, now and then in a file."""
-        if sys.stderr.isatty():
-            lines = self.log.read_text(errors='replace').splitlines()
-            doing = next((line for line in reversed(lines) if not line.startswith('WARNING')), '')
-            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-            say('\r\033[K' + f'  {step}: {seconds} s  {doing.strip()}'[: width - 1], end='')
-        elif seconds % 15 == 0:
-            say(f'  {step}{f": {seconds} s" if seconds else ""} ...')
 
 
 class Wheels(Environment):
@@ -323,22 +266,19 @@ class Wheels(Environment):
             )
 
     def install(self) -> None:
-        """Install the wheels and make vision_msgs."""
+        """Install the wheels and generate vision_msgs."""
         pinned = ['-c', str(HERE / f'constraints-{self.distro}.txt')]
-        self.pip('-r', str(HERE / 'requirements-ros.txt'), *pinned)
-        baselines = ['--no-deps', '-r', str(HERE / 'requirements-baselines.txt'), *pinned]
-        self.run('installing baselines', [*self.pip_install(), *baselines])
-        self.run(
-            'generating vision_msgs',
-            [str(self.python), str(HERE / 'generate_messages.py'), str(VISION_MSGS)],
-        )
-        # By these colcon recognises a ROS to build on; the wheels have nothing to set up.
+        self.install_requirements('-r', str(HERE / 'requirements-ros.txt'), *pinned)
+        baselines = ('--no-deps', '-r', str(HERE / 'requirements-baselines.txt'))
+        self.pip('installing baselines', *baselines, *pinned)
+        generate = [str(self.python), str(HERE / 'generate_messages.py'), str(VISION_MSGS)]
+        self.run('generating vision_msgs', generate)
+        # colcon recognises a ROS by these; the wheels have nothing to set up.
         for shell in ('sh', 'bash', 'zsh'):
             self.path.joinpath(f'local_setup.{shell}').touch()
-        self.try_imports()
 
     def variables(self) -> dict[str, str]:
-        """Leave out what would let another Python or ROS show through."""
+        """Leave out what would mix in another Python or ROS."""
         variables = super().variables()
         for name in ('PYTHONPATH', 'LD_LIBRARY_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE'):
             variables.pop(name, None)
@@ -354,16 +294,6 @@ class Sourced(Environment):
 
     def check_ros(self) -> None:
         """Look for the packages that do not come from pip."""
-        others = [
-            path
-            for path in os.environ['AMENT_PREFIX_PATH'].split(':')
-            if path.startswith('/opt/ros/') and path != f'/opt/ros/{self.distro}'
-        ]
-        if others:
-            raise SetupError(
-                f'ROS_DISTRO is {self.distro}, but {others[0]} is sourced.\n'
-                'Start in a shell where only one ROS 2 is sourced, or none.'
-            )
         if not has('rclpy'):
             raise SetupError(
                 f'A ROS 2 is sourced, but {sys.executable} ({PYTHON}) has no rclpy.\n'
@@ -390,14 +320,11 @@ class Sourced(Environment):
             limits.write_text(f'numpy<{int(version("numpy").partition(".")[0]) + 1}\n')
         except PackageNotFoundError:
             limits.touch()
-        self.pip('-c', str(limits))
-        self.try_imports()
+        self.install_requirements('-c', str(limits))
 
 
 def explain(output: str) -> str:
-    """Find in the output of a failed step what the user should know."""
-    if 'No space left on device' in output:
-        return 'no space is left on the disk.'
+    """Return the reason in the output of a failed step."""
     if re.search('NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError', output):
         return 'no network, or pip cannot reach its package index through it.'
     lines = output.rstrip().splitlines()
@@ -421,7 +348,7 @@ def main() -> None:
             'Make room for the environment, or set XDG_CACHE_HOME to another folder to keep it in.'
         )
     except KeyboardInterrupt:
-        say('\nscripts/env: interrupted; the next start begins anew.')
+        log('\nscripts/env: interrupted; the next start begins anew.')
         sys.exit(130)
     print(environment.path)
 

@@ -48,10 +48,6 @@ RUNTIME_LIBRARIES = [
 ]
 
 
-class GenerationError(Exception):
-    """Say in one line why the package cannot be made."""
-
-
 def dependencies(message_dir: Path) -> set[str]:
     """Return the other packages that the messages use, directly or through each other."""
     own = message_dir.parent.name
@@ -70,7 +66,7 @@ def dependencies(message_dir: Path) -> set[str]:
 def run(command: list[str], folder: Path) -> None:
     """Run a compiler in a folder."""
     if subprocess.run(command, cwd=folder).returncode:
-        raise GenerationError(f'{command[0]} failed')
+        sys.exit(f'{command[0]} failed')
 
 
 class MessagePackage:
@@ -107,7 +103,7 @@ class MessagePackage:
             description = json.loads((self.share / 'msg' / f'{definition.stem}.json').read_text())
             type_hash = description['type_hashes'][0]['hash_string']
             if type_hash != self.hashes.get(definition.stem):
-                raise GenerationError(
+                sys.exit(
                     f'{self.name}/msg/{definition.stem} has the type hash {type_hash}, not '
                     f'{self.hashes.get(definition.stem)}: its definition was changed'
                 )
@@ -135,12 +131,8 @@ class MessagePackage:
         for component in ['rosidl_generator_c', *TYPE_SUPPORTS]:
             header = self._sources(component) / 'msg' / f'{component}__visibility_control.h'
             macro = f'{component.upper()}_%s_{self.name}'
-            header.write_text(
-                '#pragma once\n'
-                + ''.join(
-                    f'#define {macro % kind}\n' for kind in ('EXPORT', 'IMPORT', 'PUBLIC', 'LOCAL')
-                )
-            )
+            lines = (f'#define {macro % kind}' for kind in ('EXPORT', 'IMPORT', 'PUBLIC', 'LOCAL'))
+            header.write_text('\n'.join(['#pragma once', *lines, '']))
 
     def compile(self) -> None:
         """Build the libraries, and the extension module that loads them all."""
@@ -171,24 +163,20 @@ class MessagePackage:
         python.joinpath('__init__.py').touch()
         shutil.copy(self.build / f'{self.name}_s__rosidl_typesupport_c.so', python)
 
-        # The entries by which `ros2 interface` and others find the package.
-        index = PREFIX / 'share' / 'ament_index' / 'resource_index'
-        files = sorted(f'msg/{file.name}' for file in (self.share / 'msg').iterdir())
-        index.joinpath('packages', self.name).touch()
-        index.joinpath('rosidl_interfaces', self.name).write_text('\n'.join(files) + '\n')
+        # The entry by which ament_index finds the package.
+        (PREFIX / 'share' / 'ament_index' / 'resource_index' / 'packages' / self.name).touch()
 
     def _objects(self, component: str) -> list[Path]:
         """Compile the sources of one component."""
         folder = self.build / component
         c_files = sorted(folder.rglob('*.c'))
         cpp_files = sorted(folder.rglob('*.cpp'))
+        compiler = ['gcc', '-std=gnu11', *map(str, c_files)]
         if cpp_files:
             # As one unit: nearly all of the time goes into the headers that they share.
             unit = folder / 'all.cpp'
             unit.write_text(''.join(f'#include "{file}"\n' for file in cpp_files))
             compiler = ['g++', '-std=c++17', str(unit)]
-        else:
-            compiler = ['gcc', '-std=gnu11', *map(str, c_files)]
         include = PREFIX / 'include'
         folders = [
             *(self.build / library for library in LIBRARIES),
@@ -197,42 +185,19 @@ class MessagePackage:
             sysconfig.get_path('include'),
             numpy.get_include(),
         ]
-        run(
-            [
-                *compiler,
-                '-c',
-                '-O1',
-                '-fPIC',
-                '-w',
-                f'-DROS_PACKAGE_NAME="{self.name}"',
-                *(f'-I{path}' for path in folders),
-            ],
-            folder,
-        )
+        options = ['-c', '-O1', '-fPIC', '-w', f'-DROS_PACKAGE_NAME="{self.name}"']
+        run([*compiler, *options, *(f'-I{path}' for path in folders)], folder)
         return sorted(folder.glob('*.o'))
 
     def _link(self, target: Path, objects: list[Path], needs_all: bool = False) -> None:
         """Link one shared library against those built before it and those of the wheels."""
         built = [f'-l:{file.name}' for file in (self.build / 'lib').iterdir()]
         others = [f'-l{need}__{library}' for need in self.needs for library in LIBRARIES]
-        run(
-            [
-                'g++',
-                '-shared',
-                '-o',
-                str(target),
-                f'-Wl,-soname,{target.name}',
-                *map(str, objects),
-                f'-L{self.build / "lib"}',
-                f'-L{PREFIX / "lib"}',
-                '-Wl,--no-as-needed' if needs_all else '-Wl,--as-needed',
-                *built,
-                '-Wl,--as-needed',
-                *others,
-                *(f'-l{name}' for name in RUNTIME_LIBRARIES),
-            ],
-            self.build,
-        )
+        command = ['g++', '-shared', '-o', str(target), f'-Wl,-soname,{target.name}']
+        command += [*map(str, objects), f'-L{self.build / "lib"}', f'-L{PREFIX / "lib"}']
+        command += ['-Wl,--no-as-needed' if needs_all else '-Wl,--as-needed', *built]
+        command += ['-Wl,--as-needed', *others, *(f'-l{name}' for name in RUNTIME_LIBRARIES)]
+        run(command, self.build)
 
     def _sources(self, component: str) -> Path:
         return self.build / component / self.name
@@ -266,12 +231,9 @@ def main() -> None:
         sys.exit('usage: generate_messages.py PACKAGE_FOLDER')
     with tempfile.TemporaryDirectory(dir=PREFIX) as build:
         package = MessagePackage(Path(sys.argv[1]).resolve(), Path(build))
-        try:
-            package.describe()
-            package.generate()
-            package.compile()
-        except GenerationError as error:
-            sys.exit(str(error))
+        package.describe()
+        package.generate()
+        package.compile()
         package.install()
 
 

@@ -1,9 +1,9 @@
 """Start the tracker node."""
 
 from persontrack_ros.ros.launch_arguments import TRACKER
-from persontrack_ros.ros.launching import description, tracker
+from persontrack_ros.ros.launching import description
 
 
 def generate_launch_description():
     """Describe the arguments and the node."""
-    return description(__file__, TRACKER, tracker(__file__, 'tracker_node', 'person_tracker'))
+    return description(__file__, TRACKER)

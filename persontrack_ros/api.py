@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import numbers
 import threading
-import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterator, Mapping
 from os import PathLike
 from typing import Any, NamedTuple, NoReturn, Optional, Union
 
@@ -71,23 +68,19 @@ class PersonTracker:
             one that has loaded models.
         """
         groups = [group.name for group in dataclasses.fields(Settings)]
+        values = {}
         for group, own in settings.items():
-            if not isinstance(own, Mapping) or (not own and group not in groups):
+            if group not in groups or not isinstance(own, Mapping):
                 raise SettingsError(
                     f'{group} is {own!r}; expected parameters by group ({", ".join(groups)}), as '
                     "detector={'interval': 2}"
                 )
-        self._settings = Settings.from_values(
-            {
-                f'{group}.{name}': each
-                for group, own in settings.items()
-                for name, each in own.items()
-            }
-        )
+            values.update({f'{group}.{name}': value for name, value in own.items()})
+        self._settings = Settings.from_values(values)
         self._pipeline = Pipeline(self._settings)
         self._lock = threading.RLock()
-        # Weak: a video without references cannot go on.
-        self._watch: Callable[[], Optional[_Watch]] = lambda: None
+        # Identifies the video of an unfinished `watch`.
+        self._video: Optional[object] = None
         self._stamp: Optional[int] = None
 
     def track(self, image: NDArray[Any], seconds: float) -> list[Track]:
@@ -105,8 +98,7 @@ class PersonTracker:
         pixels = as_bgr(image)
         stamp = _nanoseconds(seconds)
         with self._lock:
-            watch = self._watch()
-            if watch is not None and watch.unfinished:
+            if self._video is not None:
                 raise SourceError(
                     'this tracker is in the middle of a video: go on to the end of watch(), call '
                     'reset() first, or use a tracker for each'
@@ -123,12 +115,12 @@ class PersonTracker:
         """
         Track the persons in a video from its start; earlier persons are forgotten.
 
-        A tracker reads one video at a time: a new one ends the one before.
+        A tracker reads one video at a time: the first frame of a new one ends the one before.
 
         :param source: video file, folder of images, camera or URL, see docs/sources.md.
         :param offline: use the whole video for each frame: tracks are joined, smoothed and
             completed. The video is read twice and must end.
-        :returns: the results in the order of the frames; threads may share the iterator.
+        :returns: the results in the order of the frames, for one thread.
         :raises SourceError: if the source cannot be read or ends too early, after the frames that
             could be read; also if the tracker has begun another video or was reset.
         :raises SettingsError: if `offline` is set and `detector.interval` is above 1.
@@ -137,13 +129,29 @@ class PersonTracker:
         check_process()
         if not isinstance(source, (str, PathLike, int)) or isinstance(source, bool):
             raise SourceError(f'source is {source!r}, expected a path, a URL or a camera')
-        with self._lock:
-            self.reset()
-            images = self._track_offline(source) if offline else self._track_online(source)
-            keep_after_fork(images)
-            watch = _Watch(self._lock, images)
-            self._watch = weakref.ref(watch)
-            return watch
+        return self._watch(source, offline)
+
+    def _watch(self, source: Source, offline: bool) -> Generator[FrameResult, None, None]:
+        self.reset()
+        video = self._video = object()
+        results = self._track_offline(source) if offline else self._track_online(source)
+        keep_after_fork(results)
+        try:
+            while True:
+                check_process()
+                with self._lock:
+                    if self._video is not video:
+                        raise SourceError(
+                            'this video was ended: its tracker began another one, or was reset. '
+                            'Use a tracker for each video'
+                        )
+                    result = next(results, None)
+                if result is None:
+                    return
+                yield result
+        finally:
+            if self._video is video:
+                self._video = None
 
     def _track_online(self, source: Source) -> Generator[FrameResult, None, None]:
         with VideoSource(str(source)) as frames:
@@ -192,46 +200,13 @@ class PersonTracker:
         """
         check_process()
         with self._lock:
-            watch = self._watch()
-            if watch is not None and watch.unfinished:
-                watch.end()
+            self._video = None
             self._pipeline.reset()
             self._stamp = None
 
     def __getstate__(self) -> NoReturn:
         """Refuse copies and pickles."""
         raise ModelError('a PersonTracker cannot be copied or pickled: make one in each process')
-
-
-class _Watch(Iterator[FrameResult]):
-    """The results of a video; threads that share it wait for each other and for the tracker."""
-
-    def __init__(
-        self, lock: AbstractContextManager[Any], images: Generator[FrameResult, None, None]
-    ):
-        self._lock = lock
-        self._images = images
-        self._ended = False
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether there may be another image."""
-        return inspect.getgeneratorstate(self._images) != inspect.GEN_CLOSED
-
-    def __next__(self) -> FrameResult:
-        check_process()
-        with self._lock:
-            if self._ended:
-                raise SourceError(
-                    'this video was ended: its tracker began another one, or was reset. Use a '
-                    'tracker for each video'
-                )
-            return next(self._images)
-
-    def end(self) -> None:
-        """End the video before its end."""
-        self._ended = True
-        self._images.close()
 
 
 def _nanoseconds(seconds: Any) -> int:

@@ -19,12 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
+import numpy as np
 import pytest
 
-from persontrack_ros.bags.compare import Comparison, TrackedFrames, read_tracks
+from persontrack_ros.bags.compare import read_tracks
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
-from persontrack_ros.core.evaluation.scores import Scores
+from persontrack_ros.core.evaluation.comparison import TrackedFrames, compare
+from persontrack_ros.core.evaluation.mot import GroundTruth
+from persontrack_ros.core.evaluation.scores import evaluate
 
 if TYPE_CHECKING:
     from vision_msgs.msg import Detection2DArray
@@ -42,72 +45,42 @@ class Replay:
     The result of a replay.
 
     :ivar messages: messages of the topic ``tracks``, one for each frame, in their order.
+    :ivar frames: boxes ``[left, top, width, height]`` by id, by number of the frame, from 1 on.
     """
 
-    def __init__(self, messages: list[Detection2DArray], source: PathLike) -> None:
+    def __init__(self, messages: list[Detection2DArray]) -> None:
         """Take the messages of a source."""
         self.messages = messages
-        numbered = dict(enumerate(messages, start=1))
-        self._tracks = TrackedFrames(
-            Path(source),
-            {
-                number: {id_: box for id_, box, _ in message_to_tracks(message)}
-                for number, message in numbered.items()
-            },
-            {number: stamp_to_nanoseconds(message.header) for number, message in numbered.items()},
-        )
-
-    @property
-    def frames(self) -> dict[int, dict[int, FloatArray]]:
-        """Boxes ``[left, top, width, height]`` by id, by number of the frame, counted from 1."""
-        return self._tracks.frames
+        self.frames: dict[int, dict[int, FloatArray]] = {
+            number: {id_: box for id_, box, _ in message_to_tracks(message)}
+            for number, message in enumerate(messages, start=1)
+        }
 
     @property
     def ids(self) -> set[int]:
         """All ids."""
         return {id_ for boxes in self.frames.values() for id_ in boxes}
 
-    def assert_counts(self, expected: PathLike, allow: int = 0) -> None:
-        """
-        Assert the number of persons in each frame.
-
-        :param expected: bag with tracks, or file of tracks.
-        :param allow: number of frames that may have another number of persons.
-        """
-        self._compare('{} persons', expected, len, allow)
-
-    def assert_ids(self, expected: PathLike, allow: int = 0) -> None:
-        """
-        Assert the ids in each frame.
-
-        :param expected: bag with tracks, or file of tracks.
-        :param allow: number of frames that may have other ids.
-        """
-        self._compare('ids {}', expected, sorted, allow)
-
     def assert_tracks(self, expected: PathLike, tolerance: float = 0.01, allow: int = 0) -> None:
         """
         Assert the ids and boxes in each frame.
 
         :param expected: bag with tracks, or file of tracks.
-        :param tolerance: largest difference of boxes in pixels.
+        :param tolerance: largest difference of boxes in pixels; infinite: overlapping will do.
         :param allow: number of frames that may differ.
         """
-        comparison = Comparison(self._tracks, read_tracks(Path(expected)), tolerance)
-        lines = [f'{comparison.title(one)}: {one}' for one in comparison.differences]
-        _check(lines, allow, f'tracks (A: this replay, B: {expected})')
-
-    def scores(self, ground_truth: PathLike) -> Scores:
-        """
-        Compute HOTA, IDF1, MOTA and others.
-
-        :param ground_truth: folder of a MOTChallenge sequence, or gt.txt.
-        """
-        truth = read_tracks(Path(ground_truth))
-        assert truth.truth, f'{ground_truth} is neither the folder of a sequence nor gt.txt'
-        scores = Comparison(self._tracks, truth, 0.0).scores
-        assert scores is not None
-        return scores
+        headers = enumerate((message.header for message in self.messages), start=1)
+        stamps = {number: stamp_to_nanoseconds(header) for number, header in headers}
+        tracks = TrackedFrames(self.frames, stamps)
+        differences, _ = compare(tracks, read_tracks(Path(expected)), tolerance)
+        lines = [f'{one.title}: {one}' for one in differences]
+        if len(lines) > allow:
+            more = f'\nand {len(lines) - _NAMED} more' if len(lines) > _NAMED else ''
+            raise AssertionError(
+                f'{len(lines)} frames differ (A: this replay, B: {expected}), {allow} may:\n'
+                + '\n'.join(lines[:_NAMED])
+                + more
+            )
 
     def assert_scores(self, ground_truth: PathLike, **minima: float) -> None:
         """
@@ -117,24 +90,21 @@ class Replay:
 
         :param ground_truth: folder of a MOTChallenge sequence, or gt.txt.
         """
-        scores = self.scores(ground_truth)
+        truth = GroundTruth.load(Path(ground_truth))
+        rows = [
+            [number, id_, *box]
+            for number, boxes in self.frames.items()
+            for id_, box in boxes.items()
+        ]
+        tracks = np.array(rows, dtype=np.float64).reshape(-1, 6)
+        known = truth.rows[truth.rows[:, 0] <= len(self.messages)]
+        scores = evaluate([(known, truth.without_distractors(tracks))])
         low = [
             f'{name} is {getattr(scores, name):.2f}, not {least}'
             for name, least in minima.items()
             if getattr(scores, name) < least
         ]
         assert not low, '; '.join(low)
-
-    def _compare(
-        self, text: str, expected: PathLike, key: Callable[[Any], Any], allow: int
-    ) -> None:
-        theirs = read_tracks(Path(expected)).frames
-        lines = []
-        for number in sorted({*self.frames, *theirs}):
-            mine, other = (key(frames.get(number, {})) for frames in (self.frames, theirs))
-            if mine != other:
-                lines.append(f'frame {number}: {text.format(mine)}, expected {text.format(other)}')
-        _check(lines, allow, str(expected))
 
 
 @pytest.fixture(scope='session')
@@ -158,16 +128,6 @@ def replay() -> Callable[..., Replay]:
         # Imported here, so that tests that need no ROS work without it.
         from persontrack_ros.ros.tools.replay import replay as run_replay
 
-        return Replay(run_replay(source, **options), source)
+        return Replay(run_replay(source, **options))
 
     return run
-
-
-def _check(differences: list[str], allow: int, what: str) -> None:
-    if len(differences) > allow:
-        lines = differences[:_NAMED]
-        if len(differences) > _NAMED:
-            lines.append(f'and {len(differences) - _NAMED} more')
-        raise AssertionError(
-            f'{len(differences)} frames differ from {what}, {allow} may:\n' + '\n'.join(lines)
-        )

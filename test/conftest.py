@@ -71,10 +71,6 @@ def _locate(variable: str, wanted: str) -> Locate:
     return locate
 
 
-def _ignore(size: int) -> None:
-    """Show no progress."""
-
-
 @pytest.fixture(scope='session')
 def data() -> Locate:
     """
@@ -87,7 +83,7 @@ def data() -> Locate:
         return locate
     # At once, as tests choose other caches.
     try:
-        video = sample_video.sample_video(_ignore)
+        video = sample_video.sample_video()
     except DownloadError as error:
         pytest.skip(f'set PERSONTRACK_TEST_DATA: {error}')
     return lambda name: video if name == f'videos/{sample_video.NAME}' else locate(name)

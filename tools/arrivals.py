@@ -1,8 +1,8 @@
 """
-When the tracks of cameras arrive, by the stamps of their images.
+Measure when the tracks of cameras arrive, by the stamps of their images.
 
-``python tools/arrivals.py SECONDS CAMERA...`` prints `begin` once each camera
-was tracked for a while, or none will be, and after so many seconds the latencies of each as JSON.
+``python tools/arrivals.py SECONDS CAMERA...`` prints `begin` when all cameras have been tracked
+for a while (or after a minute), and after so many seconds the latencies of each as JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from vision_msgs.msg import Detection2DArray
 
+from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
+from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 _TIMEOUT = 60.0
 _WARM_UP = 3.0
@@ -52,6 +54,13 @@ class Arrivals:
     def _on_tracks(self, latencies: dict[int, float], message: Detection2DArray) -> None:
         stamp = stamp_to_nanoseconds(message.header)
         latencies[stamp] = (time.time_ns() - stamp) / 1e9
+
+
+def images_of(video: str, size: tuple[int, int], count: int) -> list[BgrImage]:
+    """Return the first images of a video, scaled."""
+    options = SourceOptions(width=size[0], height=size[1], max_frames=count)
+    with VideoSource(video, options) as source:
+        return [frame.image for frame in source]
 
 
 def spin_until(executor: SingleThreadedExecutor, due: float) -> None:

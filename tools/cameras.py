@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
-from arrivals import Arrivals, spin_until
+from arrivals import Arrivals, images_of, spin_until
 from builtin_interfaces.msg import Time
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -24,18 +24,12 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from persontrack_ros.benchmark.measure import (
-    Usage,
-    cpu_time,
-    images_of,
-    percentiles,
-)
+from persontrack_ros.benchmark.measure import Usage, cpu_time, percentiles
 from persontrack_ros.cli.options import positive
 from persontrack_ros.core.base.errors import PersontrackError
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.ros.images import bgr_to_image
-from persontrack_ros.ros.tools.benchmark import alone
-from persontrack_ros.ros.tools.node_process import NodeProcess
+from persontrack_ros.ros.tools.node_process import NodeProcess, isolated
 
 # Images that are kept in memory.
 _IMAGES = 100
@@ -174,7 +168,7 @@ def memory_together(processes: Iterable[int]) -> float:
 
 
 def table(cameras: dict[int, Any]) -> list[str]:
-    """Return the results as text, with the ratio of one node to several."""
+    """Return the results as text."""
     size = 'x'.join(map(str, SIZE))
     lines = [
         f'cameras, {RATE} images of {size} per second from each; CPU and MB of all nodes, '
@@ -191,19 +185,6 @@ def table(cameras: dict[int, Any]) -> list[str]:
                 f'{each["cores"]:7.2f}{each["memory_mb"]:7.0f}{each["least_to_mean"]:12.2f}'
                 f'{each["others_cores"]:8.2f}'
             )
-        ratios = (
-            f'{one[name] / many[name]:{width}.2f}'
-            for name, width in (
-                ('images_per_s', 10),
-                ('p50_ms', 13),
-                ('p99_ms', 8),
-                ('cpu_ms_per_image', 9),
-                ('cores', 7),
-                ('memory_mb', 7),
-                ('least_to_mean', 12),
-            )
-        )
-        lines.append(f'{"ratio":>14}{"".join(ratios)}')
     return lines
 
 
@@ -218,7 +199,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parser.parse_args(arguments)
     images = images_of(options.video, SIZE, _IMAGES)
     results = {}
-    with alone():
+    with isolated():
         for count in options.cameras:
             names = [f'camera{number}' for number in range(1, count + 1)]
             results[count] = {

@@ -30,18 +30,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cameras import RATE, SIZE
 
-from persontrack_ros.benchmark.measure import cpu_time, percentiles
-from persontrack_ros.benchmark.report import machine
+from persontrack_ros.benchmark.measure import cpu_time, machine, percentiles
 from persontrack_ros.cli.options import count, positive
 from persontrack_ros.core.base.errors import PersontrackError
-from persontrack_ros.core.base.interrupt import SIGNALS, Interrupt
+from persontrack_ros.core.base.interrupt import SIGNALS
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 WAYS = ('raw', 'compressed', 'detections', 'tracks')
@@ -56,7 +55,7 @@ class Computer:
     """A network namespace, with shared memory of its own, reached over its link."""
 
     def __init__(self, number: int, memory: str) -> None:
-        """Name it; :func:`computers` makes it."""
+        """Name it; :func:`make_computers` makes it."""
         self.namespace = f'persontrack-{os.getpid()}-{number}'
         self.address = f'{NETWORK}.{number}'
         # Two computers do not share it, and who finds it there believes the other one to be here.
@@ -82,36 +81,16 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Let signals wait that ask for the end: what is half made would be left."""
-    with Interrupt() as interrupt:
-        yield
-    if interrupt.requested:
-        sys.exit(INTERRUPTED)
-
-
-@contextmanager
-def computers(mbit: int, multicast: bool) -> Iterator[tuple[Computer, Computer]]:
-    """Make two computers with a link of that rate between them; 0: as fast as it goes."""
-    with ExitStack() as stack:
-        try:
-            with undisturbed():
-                made = make_computers(stack, mbit, multicast)
-            yield made
-        finally:
-            with undisturbed():
-                stack.close()
-
-
 def make_computers(stack: ExitStack, mbit: int, multicast: bool) -> tuple[Computer, Computer]:
-    """Make what :func:`computers` yields; the stack takes it away."""
+    """Make two computers with a link of that rate (0: no limit), until the stack is closed."""
     made = []
     for number in (1, 2):
         memory = stack.enter_context(TemporaryDirectory(dir='/dev/shm'))
         computer = Computer(number, memory)
+        # Before it is made: a signal may come between.
+        delete = ['ip', 'netns', 'del', computer.namespace]
+        stack.callback(subprocess.run, delete, stderr=subprocess.DEVNULL, start_new_session=True)
         run('ip', 'netns', 'add', computer.namespace)
-        stack.callback(run, 'ip', 'netns', 'del', computer.namespace)
         made.append(computer)
     first, second = made
     near = ('name', LINK, 'netns', first.namespace)
@@ -168,7 +147,7 @@ def measure(way: str, options: argparse.Namespace) -> str:
     """Return the row of a table."""
     names = [f'camera{number}' for number in range(1, options.cameras + 1)]
     with ExitStack() as stack:
-        both = stack.enter_context(computers(options.mbit, options.discovery == 'multicast'))
+        both = make_computers(stack, options.mbit, options.discovery == 'multicast')
         first, second = both
         variables = environment(options.discovery)
         if options.discovery == 'server':

@@ -18,13 +18,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from persontrack_ros.cli.sample_video import sample_video_with_progress
 from persontrack_ros.core.base.output import write_image
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.drawing import Trails, draw
+from persontrack_ros.core.media.sample import sample_video
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.report.writer import ReportWriter
+from persontrack_ros.core.report.page import write_report
 
 DOCS = Path(__file__).parents[1] / 'docs'
 # The image that is shown, and the seconds of its trails.
@@ -46,15 +46,15 @@ IGNORED = 'road: [[0.72, 0.1], [1.0, 0.1], [1.0, 0.37], [0.72, 0.37]]'
 
 def main() -> None:
     """Make all."""
-    video = sample_video_with_progress()
+    video = sample_video()
     tuning(str(video))
     settings = Settings()
     pipeline, trails = Pipeline(settings, pipelined=True), Trails()
     with tempfile.TemporaryDirectory() as folder, VideoSource(str(video)) as source:
         page, shot = Path(folder, 'report.html'), Path(folder, 'report.png')
-        with ReportWriter(page, video.name, settings.values()) as report:
+        with write_report(page, video.name, settings.values()) as report:
             for frame, result in pipeline.process_all(source):
-                report.add(frame.stamp, result.tracks, frame.image)
+                report.add_tracks(frame.stamp, result.tracks, frame.image)
                 seen = trails.update(result.tracks, frame.stamp, TRAILS, frame.image)
                 if frame.number == FRAME:
                     picture = draw(frame.image, result.tracks, 0.0, trails=seen)

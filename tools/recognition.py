@@ -10,8 +10,7 @@ boxes jittered by 1 %, mean of five. For each re-identification model, the first
 scores with `tracker.remember` at 60 seconds, the number of ids, and the wrong merges: ids under
 which two persons were published, each for more than a second. The second one has ids and wrong
 merges, summed over all of these, for each limit of the cosine distance: what the limits of the
-models are chosen by. The third one has the percentiles of the distances of embeddings, of one
-person and of two. Detections are kept in CACHE: the first run takes some minutes.
+models are chosen by. Detections are kept in CACHE: the first run takes some minutes.
 """
 
 from __future__ import annotations
@@ -27,16 +26,13 @@ from scenes import cell, disturbed
 from scipy.optimize import linear_sum_assignment
 
 from persontrack_ros.cli.detect import record_frames
-from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.geometry import FloatArray, iou
 from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.evaluation.mot import read_ground_truth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
-from persontrack_ros.core.inference.same_person import PERCENTS, same_person
+from persontrack_ros.core.inference.similarity import same_person
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
-from persontrack_ros.core.tracking.appearance import Embeddings
-from persontrack_ros.core.tracking.gallery_tracker import clear
 
 MODELS = (
     'person-reidentification-retail-0287',
@@ -46,10 +42,6 @@ MODELS = (
 REMEMBER = 60.0
 LIMITS = (0.06, 0.09, 0.12, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 SEEDS = range(1, 6)
-
-# Images without a person who is away, and between embeddings that are compared.
-AWAY = 15
-EVERY = 10
 
 
 def detections(video: str, model: str, flip: bool, cache: Path) -> Recording:
@@ -130,43 +122,6 @@ def measure(
     return means[:3], float(means[3]), float(means[4])
 
 
-def visits(recording: Recording, truth: FloatArray) -> list[tuple[int, Embeddings]]:
-    """Return the clear embeddings of each visit, with the person."""
-    every = recording.detections
-    assert every.embeddings is not None
-    seen: dict[int, list[tuple[int, int]]] = {}
-    for frame in np.unique(recording.frames):
-        rows = np.flatnonzero(recording.frames == frame)
-        persons = truth[truth[:, 0] == frame]
-        found = Detections(every.boxes[rows], every.scores[rows], None, every.image_size)
-        overlap = iou(found.boxes, persons[:, 2:6])
-        for index in np.flatnonzero(clear(found)) if len(persons) else ():
-            best = int(overlap[index].argmax())
-            if overlap[index, best] >= 0.5:
-                seen.setdefault(int(persons[best, 1]), []).append((int(frame), int(rows[index])))
-    result = []
-    for person, places in seen.items():
-        frames = np.array([frame for frame, _ in places])
-        indices = np.array([row for _, row in places])
-        for part in np.split(indices, np.flatnonzero(np.diff(frames) > AWAY) + 1):
-            result.append((person, every.embeddings[part]))
-    return result
-
-
-def distances(recording: Recording, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return cosine distances between embeddings of one person, and of two."""
-    every = visits(recording, truth)
-    one, two = [], []
-    for index, (person, embeddings) in enumerate(every):
-        # Two seconds apart, at ten images a second.
-        apart = embeddings[:: 2 * EVERY]
-        one.append((1 - apart @ apart.T)[np.triu_indices(len(apart), 1)])
-        for other, others in every[index + 1 :]:
-            pairs = (1 - embeddings[::EVERY] @ others[::EVERY].T).ravel()
-            (one if person == other else two).append(pairs)
-    return np.concatenate(one), np.concatenate(two)
-
-
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(
@@ -181,9 +136,8 @@ def main() -> None:
     print('| model | limit | variant | forgotten | remembered | ids | wrong merges |')
     print('|---|---|---|---|---|---|---|')
     curves = []
-    percentiles = []
     for model in MODELS:
-        limit = same_person(model).threshold
+        limit = same_person(model)
         every = dict(variants(options.video, model, truth, options.cache))
         for name, pairs in every.items():
             forgotten, _, _ = measure(pairs, limit, 0.0)
@@ -201,18 +155,11 @@ def main() -> None:
                 f'{sum(merges for _, _, merges in results):.1f}'
             )
         curves.append((model, curve))
-        pairs = distances(detections(options.video, model, False, options.cache), truth)
-        for name, found in zip(('one', 'two'), pairs):
-            values = ' | '.join(f'{each:.2f}' for each in np.percentile(found, PERCENTS))
-            percentiles.append(f'| {model} | {name} | {len(found)} | {values} |')
     print('\nIds, wrong merges, summed over the five variants, by the limit:\n')
     print('| model | ' + ' | '.join(map(str, LIMITS)) + ' |')
     print('|---' * (len(LIMITS) + 1) + '|')
     for model, curve in curves:
         print(f'| {model} | ' + ' | '.join(curve) + ' |')
-    print('\nPercentiles of the distances between two embeddings:\n')
-    print('| model | persons | pairs | ' + ' | '.join(map(str, PERCENTS)) + ' |')
-    print('|---' * (len(PERCENTS) + 3) + '|', *percentiles, sep='\n')
 
 
 if __name__ == '__main__':

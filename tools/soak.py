@@ -1,8 +1,15 @@
 #!/usr/bin/env python3
 """
-The tracker node for hours, with cameras and spectators that come and go.
+Run the tracker node for hours on a video that loops, while cameras and subscribers come and go.
 
-The node is another process; those who come and go are participants of this one.
+    scripts/env tools/soak.py vtest.avi --hours 1
+
+Each camera publishes for 20 s; meanwhile a subscriber of all topics comes and goes, tracking is
+paused, and one image is damaged. Writes the numbers (soak.csv), a table of them (soak.md), and
+the log of the node. Ctrl-C ends it early. The exit code is 1 if the memory of the node grows by
+5 MB or more after the first tenth of the time, or if its account of images differs from that of
+the cameras, and 2 if it ends. The account needs Fast DDS, from Jazzy on: other middlewares do not
+report which images were missed in transport.
 """
 
 from __future__ import annotations
@@ -16,7 +23,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Optional
@@ -35,32 +42,26 @@ from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.benchmark.measure import paced
-from persontrack_ros.benchmark.report import machine
-from persontrack_ros.cli.defaults import with_default_models
-from persontrack_ros.cli.options import add_settings_options, settings_from
-from persontrack_ros.cli.options import rate as parse_rate
-from persontrack_ros.cli.sample_video import sample_video_with_progress
-from persontrack_ros.core.base.errors import OutputError, PersontrackError
+from persontrack_ros.benchmark.measure import machine, paced
+from persontrack_ros.core.base.errors import PersontrackError
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
-from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource
 from persontrack_ros.ros.discovery import Introduction
 from persontrack_ros.ros.images import bgr_to_image
-from persontrack_ros.ros.tools.benchmark import alone
-from persontrack_ros.ros.tools.node_process import NodeProcess
+from persontrack_ros.ros.tools.node_process import NodeProcess, isolated
 
 TRACKER = '/person_tracker'
 FATES = ('processed', 'dropped', 'failed', 'paused', 'in work')
 
-# Seconds that a camera publishes, until the next one comes.
+# Images per second, and seconds that a camera publishes, until the next one comes.
+RATE = 10
 _VISIT = 20.0
-# After a camera has left, in seconds: the node finds out.
+# Seconds after a camera has left, in which the node discovers that.
 _QUIET = 2.0
 _TIMEOUT = 120.0
 _POLL = 0.02
 _MEGABYTE = 1e6
-# Parts of all visits: what comes before is the warm-up; the first and last that are compared.
+# Parts of all visits: the warm-up, and the first and the last ones that are compared.
 _WARM_UP = 0.1
 _COMPARED = 0.1
 # Megabytes of anonymous memory that the node may grow by after the warm-up.
@@ -79,10 +80,10 @@ MEASURED = {
 
 
 class Guest:
-    """A participant of its own, with a node that is spun on a thread; it leaves with its block."""
+    """A DDS participant of its own, with a node that is spun on a thread."""
 
     def __init__(self, name: str) -> None:
-        """Come."""
+        """Start the participant."""
         self._context = Context()
         rclpy.init(args=[], context=self._context)
         self.node = Node(name, context=self._context)
@@ -95,12 +96,12 @@ class Guest:
             self._executor.spin()
 
     def __enter__(self) -> Any:
-        """Begin to receive."""
+        """Start to receive."""
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Leave."""
+        """End the participant."""
         self._executor.shutdown()
         self._thread.join()
         self.node.destroy_node()
@@ -108,14 +109,10 @@ class Guest:
 
 
 class Camera(Guest):
-    """Publishes images, and knows what came of them."""
+    """Publishes images, and receives their tracks."""
 
     def __init__(self, is_running: Callable[[], bool]) -> None:
-        """
-        Advertise the images.
-
-        :param is_running: returns whether the tracker is.
-        """
+        """Advertise the images; `is_running` returns whether the tracker is."""
         super().__init__('camera')
         self._is_running = is_running
         self._images = self.node.create_publisher(Image, 'image_raw', QoSProfile(depth=1))
@@ -143,11 +140,7 @@ class Camera(Guest):
         self._reported += [{each.key: each.value for each in one.values} for one in message.status]
 
     def until(self, condition: Callable[[], Any], what: str) -> None:
-        """
-        Wait.
-
-        :raises PersontrackError: if the tracker ends, or it takes too long.
-        """
+        """Wait; raise a PersontrackError if the tracker ends, or it takes too long."""
         end = time.monotonic() + _TIMEOUT
         while not condition():
             if not self._is_running():
@@ -157,12 +150,12 @@ class Camera(Guest):
             time.sleep(_POLL)
 
     def introduce(self) -> None:
-        """Wait until the tracker works and knows this camera, so that nothing gets lost unseen."""
+        """Wait until the tracker has discovered this camera, so that no image is missed."""
         self.until(self._images.get_subscription_count, 'the start of the node')
         self.until(self._introduction.is_done, 'an answer of the node')
 
     def publish(self, frame: Frame, is_damaged: bool = False) -> None:
-        """Send an image, or what is left of one."""
+        """Send an image, with a wrong height if it is damaged."""
         stamp = time.time_ns()
         header = Header(stamp=Time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id='camera')
         message = bgr_to_image(frame.image, header)
@@ -178,8 +171,8 @@ class Camera(Guest):
         self.until(answer.done, 'an answer of ~/enable')
 
     def account(self) -> dict[str, int]:
-        """Return what the tracker says became of all images, when it is done with them."""
-        # What comes first may have been on its way.
+        """Return the account of all images in the diagnostics, when none is in work."""
+        # The first one may be older.
         reported = len(self._reported) + 1
         self.until(
             lambda: len(self._reported) > reported and self._reported[-1]['in work'] == '0',
@@ -189,7 +182,7 @@ class Camera(Guest):
 
 
 def spectator() -> Guest:
-    """Return a guest that receives all that there is to see."""
+    """Return a guest that subscribes to all other topics."""
     guest = Guest('spectator')
     for kind, topic in (
         (Image, 'annotated_image'),
@@ -201,9 +194,9 @@ def spectator() -> Guest:
     return guest
 
 
-def visit(camera: Camera, stream: Iterator[Frame], rate: float) -> None:
-    """Publish images; meanwhile a spectator comes and goes, tracking pauses, one is damaged."""
-    count = round(_VISIT * rate)
+def visit(camera: Camera, stream: Iterator[Frame]) -> None:
+    """Publish images; meanwhile a subscriber comes and goes, tracking pauses, one is damaged."""
+    count = round(_VISIT * RATE)
     with ExitStack() as spectators:
         steps: dict[int, Callable[[], Any]] = {
             round(part * count): step
@@ -214,19 +207,19 @@ def visit(camera: Camera, stream: Iterator[Frame], rate: float) -> None:
                 (0.7, spectators.close),
             )
         }
-        for index in paced(range(count), 1 / rate):
+        for index in paced(range(count), 1 / RATE):
             steps.get(index, lambda: None)()
             camera.publish(next(stream), is_damaged=index == round(0.8 * count))
 
 
 def measure(process: psutil.Process) -> dict[str, float]:
-    """Return what the node takes now, by the names of `MEASURED`; nothing of the latency."""
+    """Return the resources of the node now, by the names of `MEASURED`, without the latency."""
     memory = process.memory_full_info()
     segments = re.findall(
         r'^(\w+)-(\w+) .* /dev/shm/', Path(f'/proc/{process.pid}/maps').read_text(), re.MULTILINE
     )
     return {
-        # What is shared are files and /dev/shm.
+        # Files and /dev/shm are shared.
         'anonymous_mb': (memory.rss - memory.shared) / _MEGABYTE,
         'pss_mb': memory.pss / _MEGABYTE,
         'threads': process.num_threads(),
@@ -236,19 +229,20 @@ def measure(process: psutil.Process) -> dict[str, float]:
 
 
 def soak(
-    stream: Iterator[Frame], settings: Settings, rate: float, hours: float, directory: Path
+    stream: Iterator[Frame], values: Mapping[str, Any], hours: float, directory: Path
 ) -> list[dict[str, float]]:
     """
     Run the node until the time is over, or Ctrl-C; write ``soak.csv`` and ``node.log`` meanwhile.
 
+    :param values: parameters of the node.
     :returns: a row for each visit of a camera: what is in `MEASURED`, hours since the start, the
         account since then, and numbers of ids.
     :raises PersontrackError: if the node ends or does not answer, or Ctrl-C comes too early.
     """
     parameters = {
-        # The last image of a camera may not get lost: the loss would go unnoticed.
+        # The last image of a camera must not be missed: no later one would reveal it.
         'qos_overrides./image_raw.subscription.reliability': 'reliable',
-        **settings.values(),
+        **values,
     }
     rows: list[dict[str, float]] = []
     published = 0
@@ -264,7 +258,7 @@ def soak(
         while time.monotonic() - began < 3600 * hours or len(rows) < 2:
             with Camera(lambda: not node.ended) as camera:
                 camera.introduce()
-                visit(camera, stream, rate)
+                visit(camera, stream)
                 account = camera.account()
             time.sleep(_QUIET)
             published += camera.published
@@ -289,7 +283,7 @@ def soak(
                 writer.writeheader()
             writer.writerow(values)
     if len(rows) < 2:
-        raise PersontrackError('stopped before there was anything to compare')
+        raise PersontrackError('stopped before there were two visits to compare')
     return rows
 
 
@@ -332,49 +326,11 @@ def report(rows: list[dict[str, float]]) -> tuple[str, bool]:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run as the options say; return 1 for a node that grows or loses images, 2 for bad input."""
-    options = _parse(arguments)
-    try:
-        return _run(options)
-    except PersontrackError as error:
-        print(f'soak: error: {error}', file=sys.stderr)
-        return 2
-
-
-def duration(text: str) -> float:
-    """Convert an option that is a time above 0, for argparse."""
-    number = float(text)
-    if not number > 0:
-        raise ValueError('no time')
-    return number
-
-
-def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog='tools/soak.py',
-        description='Run the tracker node on a video that loops, while cameras and spectators '
-        'come and go, tracking is paused, and images are damaged. Writes the numbers (soak.csv), '
-        'a table of them (soak.md), and the log of the node. Ctrl-C '
-        'ends it early. The exit code is 1 where the memory of the node grows by '
-        f'{LARGEST_GROWTH:.0f} MB or more after the first tenth of the time, or where its account '
-        'of images is not that of the cameras, and 2 where it ends. The account needs Fast DDS, '
-        'from Jazzy on: others do not tell which images never came.',
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        'source',
-        nargs='?',
-        metavar='SOURCE',
-        help='video file or folder of images (default: a sample video, fetched once)',
-    )
-    parser.add_argument(
-        '--hours', type=duration, default=1.0, metavar='H', help='how long (default: 1)'
-    )
-    parser.add_argument(
-        '--rate',
-        type=parse_rate,
-        default=10.0,
-        metavar='R',
-        help='images per second (default: 10)',
-    )
+    parser.add_argument('source', help='video file or folder of images')
+    parser.add_argument('--hours', type=float, default=1.0, metavar='H', help='default: 1')
     parser.add_argument(
         '--output',
         type=Path,
@@ -382,22 +338,14 @@ def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
         metavar='DIR',
         help='directory of the results (default: soak_output)',
     )
-    add_settings_options(parser)
-    return parser.parse_args(arguments)
-
-
-def _run(options: argparse.Namespace) -> int:
-    source = options.source or str(sample_video_with_progress())
-    settings = with_default_models(settings_from(options))
+    options = parser.parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
     try:
-        options.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot create {options.output}: {error.strerror}') from error
-    with (
-        VideoSource(source, SourceOptions(loop=True)) as video,
-        alone(),
-    ):
-        rows = soak(iter(video), settings, options.rate, options.hours, options.output)
+        with VideoSource(options.source, SourceOptions(loop=True)) as video, isolated():
+            rows = soak(iter(video), {}, options.hours, options.output)
+    except PersontrackError as error:
+        print(f'soak: error: {error}', file=sys.stderr)
+        return 2
     text, is_good = report(rows)
     (options.output / 'soak.md').write_text(f'{text}\n')
     print(text)

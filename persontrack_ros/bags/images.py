@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-import cv2
 import numpy as np
 
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE, new
@@ -38,15 +37,3 @@ def make_image(image: BgrImage, header: Any) -> Any:
         step=3 * width,
         data=np.ascontiguousarray(image).reshape(-1),
     )
-
-
-def make_compressed_image(image: BgrImage, header: Any, format_: str) -> Any:
-    """
-    Make a compressed message of an image, as image_transport does.
-
-    :param format_: ``png`` or ``jpeg``, which changes the pixels.
-    """
-    data = cv2.imencode(f'.{format_}', image)[1]
-    # The encoding before compression, the format, and the encoding within it.
-    description = f'bgr8; {format_} compressed bgr8'
-    return new(COMPRESSED_IMAGE, header=header, format=description, data=data.reshape(-1))

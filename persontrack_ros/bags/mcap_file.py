@@ -1,31 +1,19 @@
-"""
-Messages of .mcap files, also of files that are cut off or damaged.
-
-The index at the end of a file has the positions of its chunks. Without an index, the file is read
-record by record up to the first incomplete one.
-
-Source: MCAP format specification, https://mcap.dev/spec.
-"""
+"""Messages of .mcap files, also of files that are cut off or damaged."""
 
 from __future__ import annotations
 
-import heapq
-import mmap
 import re
 import struct
-import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-from mcap.data_stream import ReadDataStream
-from mcap.exceptions import EndOfFile, McapError
-from mcap.opcode import Opcode
+import zstandard
+from mcap.exceptions import McapError
 from mcap.reader import SeekingReader
 from mcap.records import Channel, Chunk, McapRecord, Message, Schema
-from mcap.stream_reader import breakup_chunk
+from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.well_known import MessageEncoding, SchemaEncoding
 from rosbags.interfaces import (
     Connection,
@@ -34,7 +22,6 @@ from rosbags.interfaces import (
     MessageDefinitionFormat,
 )
 
-from persontrack_ros.bags.compression import unpack
 from persontrack_ros.bags.types import is_type_name, parse_qos
 from persontrack_ros.core.base.errors import SourceError
 
@@ -42,15 +29,17 @@ from persontrack_ros.core.base.errors import SourceError
 ROS1 = 'those of ROS 1'
 
 _MAGIC = b'\x89MCAP0\r\n'
-_HEAD_SIZE = 9
 _FORMATS = {
     SchemaEncoding.ROS2: MessageDefinitionFormat.MSG,
     SchemaEncoding.ROS2IDL: MessageDefinitionFormat.IDL,
     SchemaEncoding.OMGIDL: MessageDefinitionFormat.IDL,
 }
 
-# The errors of the library mcap for damaged records.
-_DAMAGES = (McapError, struct.error, LookupError, ValueError, OverflowError, MemoryError)
+# The errors of the library mcap for damaged records; RuntimeError is that of lz4.
+_DAMAGES = (
+    *(McapError, zstandard.ZstdError, RuntimeError),
+    *(struct.error, LookupError, ValueError, OverflowError, MemoryError),
+)
 
 
 class McapFile:
@@ -73,24 +62,19 @@ class McapFile:
         :param report_damage: called with all other damage.
         :raises SourceError: if it is no .mcap file.
         """
-        self._name = path.name
-        self._report = report
+        self._path = path
         self._report_damage = report_damage
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
-        # Time of the first message in a chunk, position of the chunk, channels (none: not known).
-        self._chunks: list[tuple[int, int, frozenset[int]]] = []
-        # Time and position of messages outside of chunks.
-        self._loose: list[tuple[int, int]] = []
         self.announced: Mapping[int, int] = {}
-        with path.open('rb') as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
+        self._file = path.open('rb')
+        try:
+            if self._file.read(len(_MAGIC)) != _MAGIC:
                 raise SourceError(
                     f'{path.name} is no .mcap file, or cut off before its first message'
                 )
-            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        try:
-            counts = self._read_index() or self._scan()
+            self._index = self._read_index()
+            counts = Counter(self.announced) if self._index else self._scan(report)
         except BaseException:
             self.close()
             raise
@@ -107,138 +91,81 @@ class McapFile:
     def messages(
         self, connections: Collection[Connection]
     ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Read the messages of some topics in the order of their times; report damage."""
+        """
+        Read the messages of some topics, up to any damage.
+
+        With an index, they are in the order of their times, else in that of their chunks.
+        """
         wanted = {connection.id: connection for connection in connections}
-        parts = [
-            self._messages_in(time, position)
-            for time, position, channels in self._chunks
-            if not channels or channels & wanted.keys()
-        ]
-        loose = ((time, start, self._message(start)) for time, start in sorted(self._loose))
-        for time, _, message in heapq.merge(loose, *parts, key=lambda one: one[:2]):
-            if message and message.channel_id in wanted:
-                yield wanted[message.channel_id], time, message.data
+        try:
+            for message in self._messages({one.topic for one in connections}):
+                if message.channel_id in wanted:
+                    yield wanted[message.channel_id], message.log_time, message.data
+        except _DAMAGES as error:
+            # Without an index, it was reported by the scan.
+            if self._index:
+                self._report_damage(f'{self._path.name} is damaged ({error}). {self._advice()}')
 
     def close(self) -> None:
         """Close the file."""
-        self._data.close()
+        self._file.close()
 
-    def _read_index(self) -> Optional[Counter[int]]:
-        """Read the index; return messages by channel, None without a valid index of chunks."""
+    def _read_index(self) -> Optional[SeekingReader]:
+        """Return a reader of the chunks in the index; None if it is missing or incomplete."""
+        self._file.seek(0)
+        reader = SeekingReader(self._file, validate_crcs=True)
         try:
-            data = self._data
-            reader = SeekingReader(data, record_size_limit=len(data))  # type: ignore[arg-type]
             summary = reader.get_summary()
-        except _DAMAGES:
+        except (*_DAMAGES, OSError):
             return None
         if summary is None or summary.statistics is None:
             return None
-        indexes = summary.chunk_indexes
         # The number of messages is valid even without an index of chunks.
         self.announced = summary.statistics.channel_message_counts
-        if not 0 < summary.statistics.chunk_count == len(indexes):
+        if not 0 < summary.statistics.chunk_count == len(summary.chunk_indexes):
             return None
-        self._schemas = dict(summary.schemas)
-        self._channels = dict(summary.channels)
-        self._chunks = [
-            (
-                one.message_start_time,
-                one.chunk_start_offset + _HEAD_SIZE,
-                frozenset(one.message_index_offsets),
-            )
-            for one in indexes
-        ]
-        return Counter(self.announced)
+        self._schemas, self._channels = summary.schemas, summary.channels
+        return reader
 
-    def _scan(self) -> Counter[int]:
-        """Read record by record up to the first incomplete one; count messages by channel."""
-        data, stream = self._data, ReadDataStream(self._data)  # type: ignore[arg-type]
-        counts: Counter[int] = Counter()
-        end = len(_MAGIC)
-        code = 0
-        try:
-            while code != Opcode.FOOTER:
-                data.seek(end)
-                code, size = stream.read1(), stream.read8()
-                start = data.tell()
-                if not code or start + size > len(data):
-                    raise EndOfFile
-                if code == Opcode.CHUNK:
-                    counts += self._scan_chunk(start)
-                elif code == Opcode.MESSAGE:
-                    message = self._message(start)
-                    self._loose.append((message.log_time, start))
-                    counts[message.channel_id] += 1
-                elif code == Opcode.SCHEMA:
-                    self._note(Schema.read(stream))
-                elif code == Opcode.CHANNEL:
-                    self._note(Channel.read(stream))
-                end = start + size
-            if data[end:] != _MAGIC:
-                raise EndOfFile
-        except _DAMAGES:
-            whole = data[-len(_MAGIC) :] == _MAGIC
-            (self._report_damage if whole else self._report)(
-                f'{self._name} is {"damaged" if whole else "cut off"} at byte {end} of '
-                f'{len(data)}; {sum(counts.values())} messages before it can be read. '
-                + self._advice()
-            )
-        return Counter({number: counts[number] for number in counts if number in self._channels})
+    def _messages(self, topics: Collection[str]) -> Iterator[Message]:
+        if self._index:
+            for _, _, message in self._index.iter_messages(topics):
+                yield message
+        else:
+            yield from (one for one in self._records() if isinstance(one, Message))
 
-    def _scan_chunk(self, position: int) -> Counter[int]:
-        """Add a chunk with its topics; count messages by channel."""
-        counts: Counter[int] = Counter()
-        times = []
-        for record in self._records_in(position):
-            if isinstance(record, Message):
-                counts[record.channel_id] += 1
-                times.append(record.log_time)
+    def _records(self) -> Iterator[McapRecord]:
+        """Read the records one after the other, the messages of a chunk in order of time."""
+        self._file.seek(0)
+        for record in StreamReader(self._file, emit_chunks=True).records:
+            if isinstance(record, Chunk):
+                inner = breakup_chunk(record, validate_crc=True)
+                yield from sorted(inner, key=lambda one: getattr(one, 'log_time', 0))
             else:
-                self._note(record)
-        if times:
-            self._chunks.append((min(times), position, frozenset(counts)))
+                yield record
+
+    def _scan(self, report: Callable[[str], None]) -> Counter[int]:
+        """Find the topics up to any damage; count messages by channel."""
+        counts: Counter[int] = Counter()
+        try:
+            for record in self._records():
+                if isinstance(record, Schema):
+                    self._schemas.setdefault(record.id, record)
+                elif isinstance(record, Channel):
+                    self._channels.setdefault(record.id, record)
+                elif isinstance(record, Message) and record.channel_id in self._channels:
+                    counts[record.channel_id] += 1
+        except _DAMAGES:
+            self._file.seek(-len(_MAGIC), 2)
+            whole = self._file.read() == _MAGIC
+            (self._report_damage if whole else report)(
+                f'{self._path.name} is {"damaged" if whole else "cut off"}; '
+                f'{sum(counts.values())} messages before it can be read. {self._advice()}'
+            )
         return counts
 
-    def _note(self, record: McapRecord) -> None:
-        """Record the description of a topic."""
-        if isinstance(record, Schema):
-            self._schemas.setdefault(record.id, record)
-        elif isinstance(record, Channel):
-            self._channels.setdefault(record.id, record)
-
-    def _messages_in(
-        self, time: int, position: int
-    ) -> Iterator[tuple[int, int, Optional[Message]]]:
-        """Read the messages of a chunk in the order of their times."""
-        # Read the chunk only when its time is reached.
-        yield time, position, None
-        found = [one for one in self._records_in(position) if isinstance(one, Message)]
-        for message in sorted(found, key=lambda one: one.log_time):
-            yield message.log_time, position, message
-
-    def _records_in(self, position: int) -> list[McapRecord]:
-        """Return the records of a chunk; report a damaged one and return none."""
-        try:
-            self._data.seek(position)
-            chunk = Chunk.read(ReadDataStream(self._data))  # type: ignore[arg-type]
-            content, whole = unpack(chunk.data, chunk.compression)
-            if whole and chunk.uncompressed_crc in (0, zlib.crc32(content)):
-                return breakup_chunk(replace(chunk, compression='', data=content))
-        except _DAMAGES:
-            pass
-        self._report_damage(
-            f'{self._name} is damaged in the chunk at byte {position - _HEAD_SIZE}: the messages '
-            f'in it are left out. {self._advice()}'
-        )
-        return []
-
-    def _message(self, position: int) -> Message:
-        self._data.seek(position - 8)
-        stream = ReadDataStream(self._data)  # type: ignore[arg-type]
-        return Message.read(stream, stream.read8())
-
     def _advice(self) -> str:
-        return f'`mcap recover {self._name} -o RECOVERED.mcap` may save more'
+        return f'`mcap recover {self._path.name} -o RECOVERED.mcap` may save more'
 
     def _connect(self, channel: Channel, schema: Schema, count: int) -> Connection:
         qos = parse_qos(channel.metadata.get('offered_qos_profiles', ''))

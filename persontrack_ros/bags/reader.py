@@ -5,16 +5,15 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import NamedTuple, Optional, Union
+from typing import Optional, Union
 
+import zstandard
 from rosbags.interfaces import Connection
 
-from persontrack_ros.bags.compression import ZSTD_MAGIC, unpack, unpack_file
 from persontrack_ros.bags.mcap_file import ROS1, McapFile
 from persontrack_ros.bags.sqlite_file import SqliteFile
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE
@@ -25,14 +24,6 @@ from persontrack_ros.core.base.warning import warn
 # With both kinds of files in a folder, rosbag2 reads those in the metadata.
 STORAGES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _ZSTD_SUFFIX = '.zstd'
-
-
-class _Metadata(NamedTuple):
-    """Content of metadata.yaml: names of the files, number of messages, and hashes of types."""
-
-    files: tuple[str, ...] = ()
-    messages: Optional[int] = None
-    hashes: Mapping[tuple[str, str], str] = {}
 
 
 def is_bag(path: Path) -> bool:
@@ -48,8 +39,8 @@ class BagReader:
     """
     Reads the messages of a bag.
 
-    A context manager. From a truncated .mcap file, the messages before the cut are read; from a
-    damaged one, those of all intact chunks, with a warning.
+    A context manager. Of a damaged or truncated file, the messages before the damage are read,
+    with a warning.
 
     :ivar connections: the topics of ROS 2; a topic in several files is listed once.
     :ivar others: the other topics, which are left out, with their kind.
@@ -70,8 +61,8 @@ class BagReader:
         self._report = report
         self._sources: list[Union[McapFile, SqliteFile]] = []
         with ExitStack() as stack:
-            metadata = self._read_metadata()
-            files = self._find_files(metadata)
+            names, announced = self._read_metadata()
+            files = self._find_files(names)
             self.storage = STORAGES[_suffix(files[0])]
             for file in files:
                 try:
@@ -83,7 +74,7 @@ class BagReader:
                     continue
                 stack.callback(source.close)
                 self._sources.append(source)
-            self.connections = self._merge_connections(metadata)
+            self.connections = self._merge_connections()
             self.others = {
                 topic: kind for source in self._sources for topic, kind in source.others.items()
             }
@@ -92,8 +83,8 @@ class BagReader:
             for topic, kind in self.others.items():
                 self._report(f'{topic} is left out: its messages are {kind}, not of ROS 2')
             count = sum(source.count for source in self._sources)
-            if metadata.messages not in (None, count):
-                self._damage(f'{path} should have {metadata.messages} messages, but has {count}')
+            if announced not in (None, count):
+                self._damage(f'{path} should have {announced} messages, but has {count}')
             self._stack = stack.pop_all()
 
     def messages(
@@ -112,9 +103,10 @@ class BagReader:
             wanted = [one for one in source.connections if topics is None or one.topic in topics]
             found: Counter[int] = Counter()
             for connection, time, data in source.messages(wanted):
-                if data[:4] == ZSTD_MAGIC:
-                    data, whole = unpack(data, 'zstd')
-                    if not whole:
+                if data[:4] == zstandard.FRAME_HEADER:
+                    try:
+                        data = zstandard.decompress(data)
+                    except (MemoryError, zstandard.ZstdError):
                         continue
                 found[connection.id] += 1
                 yield known[connection.topic, connection.msgtype], time, data
@@ -148,20 +140,17 @@ class BagReader:
             if one.msgtype in (IMAGE, COMPRESSED_IMAGE)
             and not one.topic.endswith('/compressedDepth')
         }
-        topics = [f'{one.topic} ({one.msgtype})' for one in self.connections]
-        topics += [f'{topic} ({kind})' for topic, kind in self.others.items()]
-        there = (
-            f'its image topics are {", ".join(images)}'
-            if images
-            else (
-                f'it has no image topic (of {IMAGE} or {COMPRESSED_IMAGE}), only '
-                + (', '.join(sorted(topics)) or 'no topics at all')
+        if images:
+            there = f'its image topics are {", ".join(images)}; choose one with --image-topic'
+        else:
+            topics = [f'{one.topic} ({one.msgtype})' for one in self.connections]
+            topics += [f'{topic} ({kind})' for topic, kind in self.others.items()]
+            there = f'it has no image topic (of {IMAGE} or {COMPRESSED_IMAGE}), only ' + (
+                ', '.join(sorted(topics)) or 'no topics at all'
             )
-        )
         if name is None:
             if len(images) != 1:
-                choice = '; choose one with --image-topic' if images else ''
-                raise SourceError(f'{self.path}: {there}{choice}')
+                raise SourceError(f'{self.path}: {there}')
             (name,) = images
         topic = images.get(name) or images.get(f'/{name}')
         if topic is None:
@@ -178,12 +167,7 @@ class BagReader:
         """Return the reader."""
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the files."""
         self.close()
 
@@ -193,27 +177,22 @@ class BagReader:
             self.damages.append(text)
             self._report(text)
 
-    def _read_metadata(self) -> _Metadata:
+    def _read_metadata(self) -> tuple[list[str], Optional[int]]:
+        """Return the names of the files and the number of messages, where they are known."""
         file = self.path / 'metadata.yaml'
         if not self.path.is_dir():
-            return _Metadata()
+            return [], None
         try:
             content = load_yaml(file)['rosbag2_bagfile_information']
-            hashes = {}
-            for topic in content.get('topics_with_message_count', ()):
-                details = topic['topic_metadata']
-                key = (str(details['name']), str(details['type']))
-                hashes[key] = str(details.get('type_description_hash') or '')
-            files = tuple(map(str, content.get('relative_file_paths', ())))
-            count = content.get('message_count')
-            return _Metadata(files, count if count is None else int(count), hashes)
+            names = [Path(name).name for name in content['relative_file_paths']]
+            return names, int(content['message_count'])
         except SourceError as error:
             reason = str(error) if file.exists() else 'it is missing'
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             reason = f'it holds something else ({type(error).__name__}: {error})'
         if self._files_in_folder():
             self._report(f'{self.path} is read without its metadata.yaml: {reason}')
-        return _Metadata()
+        return [], None
 
     def _files_in_folder(self) -> list[Path]:
         # A pipe or device of such a name may never end.
@@ -223,19 +202,16 @@ class BagReader:
         # Numbers count: the tenth part follows the ninth.
         return sorted(files, key=lambda file: (_suffix(file), len(file.name), file.name))
 
-    def _find_files(self, metadata: _Metadata) -> list[Path]:
+    def _find_files(self, names: list[str]) -> list[Path]:
         if not self.path.exists():
             raise SourceError(f'there is no bag {self.path}')
         if self.path.suffix == '.bag':
             raise _ros1_error(self.path)
         if not self.path.is_dir():
-            if not self.path.is_file():
-                raise SourceError(f'{self.path} is no bag, but a device or pipe')
-            if _suffix(self.path) not in STORAGES:
+            if not self.path.is_file() or _suffix(self.path) not in STORAGES:
                 raise SourceError(f'{self.path} is no bag: neither a folder, nor .mcap or .db3')
             return [self.path]
-        named = [self.path / Path(name).name for name in metadata.files]
-        named = [file for file in named if _suffix(file) in STORAGES]
+        named = [self.path / name for name in names if _suffix(Path(name)) in STORAGES]
         files = [file for file in named if file.is_file()] or self._files_in_folder()
         if not files:
             raise SourceError(f'{self.path} is no bag: there is no .mcap or .db3 file in it')
@@ -248,26 +224,25 @@ class BagReader:
         """Open a file, if possible also a damaged one."""
         if file.suffix == _ZSTD_SUFFIX:
             packed, file = file, Path(stack.enter_context(TemporaryDirectory()), file.stem)
-            if reason := unpack_file(packed, file):
-                self._damage(f'{packed.name} is damaged: {reason}')
+            try:
+                with zstandard.open(packed, 'rb') as content, file.open('wb') as unpacked:
+                    shutil.copyfileobj(content, unpacked)
+            except zstandard.ZstdError as error:
+                self._damage(f'{packed.name} is damaged: {error}')
         if file.suffix == '.db3' and file.with_name(f'{file.name}-wal').exists():
             file = _with_write_ahead_log(file, stack)
         if file.suffix == '.mcap':
             return McapFile(file, self._report, self._damage)
         return SqliteFile(file, self._damage)
 
-    def _merge_connections(self, metadata: _Metadata) -> list[Connection]:
-        """Merge the topics of all files, with hashes from the metadata."""
+    def _merge_connections(self) -> list[Connection]:
+        """Merge the topics of all files."""
         merged: dict[tuple[str, str], Connection] = {}
-        for source in self._sources:
-            for one in source.connections:
-                key = (one.topic, one.msgtype)
-                count = one.msgcount + (merged[key].msgcount if key in merged else 0)
-                merged[key] = merged.get(key, one)._replace(
-                    id=len(merged),
-                    msgcount=count,
-                    digest=one.digest or metadata.hashes.get(key, ''),
-                )
+        for one in (one for source in self._sources for one in source.connections):
+            known = merged.setdefault(
+                (one.topic, one.msgtype), one._replace(id=len(merged), msgcount=0)
+            )
+            merged[one.topic, one.msgtype] = known._replace(msgcount=known.msgcount + one.msgcount)
         return list(merged.values())
 
 

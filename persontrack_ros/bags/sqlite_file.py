@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -34,12 +33,11 @@ class SqliteFile:
         self._path = path
         self._report_damage = report_damage
         with path.open('rb') as file:
-            header = file.read(100)
-        if len(header) < 100 or not header.startswith(b'SQLite format 3\0'):
+            header = file.read(18)
+        if not header.startswith(b'SQLite format 3\0') or len(header) < 18:
             raise SourceError(f'{path.name} is no .db3 file, or cut off before its first message')
-        # SQLite itself reads missing parts of a page as zeros.
-        page, pages = struct.unpack_from('>H10xI', header, 16)
-        if path.stat().st_size < (65536 if page == 1 else page) * pages:
+        # SQLite itself reads the missing part of a page as zeros.
+        if path.stat().st_size % (int.from_bytes(header[16:], 'big') or 1):
             raise SourceError(f'{path.name} is cut off; {_advice(path)}')
         self._reader = Reader(path)
         try:
@@ -50,23 +48,17 @@ class SqliteFile:
         self.count = sum(one.msgcount for one in topics)
         self.announced = {one.id: one.msgcount for one in topics}
         self.others = {one.topic: reason for one in topics if (reason := _why_not_ros2(one))}
-        self.connections = [one for one in topics if not _why_not_ros2(one)]
+        self.connections = [one for one in topics if one.topic not in self.others]
 
     def messages(
         self, connections: Collection[Connection]
     ) -> Iterator[tuple[Connection, int, bytes]]:
         """Read the messages of some topics in the order of their times, up to any damage."""
-        # For the library, an empty list means all topics.
-        messages = self._reader.messages(connections) if connections else iter(())
-        while True:
-            try:
-                connection, time, data = next(messages)
-            except StopIteration:
-                return
-            except Exception as error:  # noqa: BLE001 - as above
-                self._report_damage(_explain(self._path, error))
-                return
-            yield connection, time, data
+        try:
+            # For the library, an empty list means all topics.
+            yield from self._reader.messages(connections) if connections else ()
+        except Exception as error:  # noqa: BLE001 - SQLite and its wrapper raise various errors
+            self._report_damage(_explain(self._path, error))
 
     def close(self) -> None:
         """Close the file."""

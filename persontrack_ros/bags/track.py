@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -24,7 +24,7 @@ from persontrack_ros.core.drawing import Trails, draw
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.media.encodings import SampleRange
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.report.writer import ReportWriter
+from persontrack_ros.core.report.observations import Observations
 from persontrack_ros.core.tracking.track import Track
 
 
@@ -103,7 +103,12 @@ class TracksRecorder:
         Add all topics to the new bag.
 
         :param annotated_topic: topic of images with the tracks drawn in; empty for none.
+        :raises SettingsError: if the bag has one of the new topics already.
         """
+        for name in {tracks_topic, annotated_topic} & {one.topic for one in source.connections}:
+            raise SettingsError(
+                f'{source.path} has a topic {name} already; choose another one with --tracks-topic'
+            )
         self._bag = bag
         self._drawing = drawing
         self._trails = Trails()
@@ -140,25 +145,12 @@ class TracksRecorder:
             self._bag.write(self._annotated, image.time, serialise(message))
 
 
-def check_new_topics(source: BagReader, names: Collection[str]) -> None:
-    """
-    Check that new topics do not exist in a bag.
-
-    :raises SettingsError: if the bag has one of them already.
-    """
-    for name in names:
-        if name in (one.topic for one in source.connections):
-            raise SettingsError(
-                f'{source.path} has a topic {name} already; choose another one with --tracks-topic'
-            )
-
-
 def track_images(
     source: BagReader,
     topic: Connection,
     pipeline: Pipeline,
     recorder: Optional[TracksRecorder] = None,
-    report: Optional[ReportWriter] = None,
+    report: Optional[Observations] = None,
 ) -> Iterator[tuple[BagImage, list[Track]]]:
     """
     Track the persons in every image of a topic; tracks end at jumps of the stamps, as in the node.
@@ -186,6 +178,6 @@ def track_images(
                     ignored = result.detections.ignored
                     recorder.write(image, result.tracks, pipeline.mask, ignored)
                 if report:
-                    report.add(moment.time, result.tracks, image.image)
+                    report.add_tracks(moment.time, result.tracks, image.image)
                 yield image, result.tracks
     images.check()

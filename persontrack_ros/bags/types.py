@@ -100,35 +100,24 @@ def is_type_name(name: str) -> bool:
     return re.fullmatch(r'[A-Za-z]\w*/(msg|srv|action)/[A-Za-z]\w*', name, re.ASCII) is not None
 
 
-def define(connection: Connection) -> tuple[str, str, bool]:
+def define(connection: Connection) -> tuple[str, str]:
     """
     Find the definition of a topic's type.
 
-    :returns: the definition, its hash, and whether it is known: False if neither the bag nor
-        TYPES has the type, or they disagree.
+    :returns: the definition and its hash. The definition is empty if neither the bag nor TYPES has
+        the type, or it cannot be parsed.
     """
-    name, text, type_hash = connection.msgtype, connection.msgdef.data, connection.digest
+    name, text = connection.msgtype, connection.msgdef.data
+    store = get_typestore(Stores.EMPTY)
     try:
         if not text and name in TYPES.types:
             text = TYPES.generate_msgdef(name, ros_version=2)[0]
-        parsed = _parse(text, name) if text else {}
-        if name in parsed and type_hash in ('', _hash(parsed, name)):
-            return text, type_hash or _hash(parsed, name), True
+        _, *idl = text.split(_IDL_SEPARATOR)
+        for part in idl:
+            store.register(get_types_from_idl(part.partition('\n')[2]))
+        if not idl:
+            store.register(get_types_from_msg(text, name))
+        return text, connection.digest or store.hash_rihs01(name)
     except (TypesysError, KeyError):
-        pass
-    return '', _hash(get_types_from_msg('', name), name), False
-
-
-def _hash(types: Any, name: str) -> str:
-    store = get_typestore(Stores.EMPTY)
-    store.register(types)
-    return store.hash_rihs01(name)
-
-
-def _parse(definition: str, name: str) -> Any:
-    if not definition.startswith(_IDL_SEPARATOR):
-        return get_types_from_msg(definition, name)
-    parsed = {}
-    for part in definition.split(_IDL_SEPARATOR)[1:]:
-        parsed.update(get_types_from_idl(part.partition('\n')[2]))
-    return parsed
+        store.register(get_types_from_msg('', name))
+        return '', connection.digest or store.hash_rihs01(name)

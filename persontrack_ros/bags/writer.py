@@ -9,8 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Optional, Union, cast
+from typing import Optional, Union
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
@@ -21,9 +20,6 @@ from persontrack_ros.bags.types import TYPES, define
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.base.output import temporary_name
 from persontrack_ros.core.base.warning import warn
-
-# The newest version that Humble reads too; it differs from 9 in how QoS is written down.
-_VERSION: Literal[8] = 8
 
 
 def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None:
@@ -60,24 +56,8 @@ class _McapWriter(McapWriter):
         self.bio.seek(end)
 
 
-class _FirstPart:
-    """Folder of a bag for rosbags, so that the file in it is named as the first of rosbag2."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.name = f'{folder.name}_0'
-
-    def __truediv__(self, name: str) -> Path:
-        return self._folder / name
-
-
 class _Writer(Writer):
-    """Writes FOLDER_0.mcap where rosbags itself writes FOLDER.mcap, which ros2 bag cannot fix."""
-
-    STORAGE_PLUGINS: dict[StoragePlugin, Any] = {
-        plugin: lambda folder, compression, kind=kind: kind(_FirstPart(folder), compression)
-        for plugin, kind in {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _McapWriter}.items()
-    }
+    STORAGE_PLUGINS = {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _McapWriter}
 
 
 class BagWriter:
@@ -102,10 +82,11 @@ class BagWriter:
         self._folder = temporary_name(self._path)
         try:
             self._folder.mkdir()
-            # The files in a bag are named after it.
+            # The file in it is named as its folder; rosbag2 needs the number of the part.
             self._writer = _Writer(
-                self._folder / self._path.name,
-                version=_VERSION,
+                self._folder / f'{self._path.name}_0',
+                # The newest one that Humble reads too; 9 writes the QoS in another way.
+                version=8,
                 storage_plugin=StoragePlugin[storage.upper()],
             )
             self._writer.open()
@@ -123,9 +104,9 @@ class BagWriter:
 
         :param report: called with a warning if the type of the messages is unknown.
         """
-        definition, type_hash, known = define(topic)
-        more = cast(ConnectionExtRosbag2, topic.ext)
-        if not known:
+        definition, type_hash = define(topic)
+        assert isinstance(topic.ext, ConnectionExtRosbag2)
+        if not definition:
             report(
                 f'{topic.topic} is copied without a definition of its type {topic.msgtype}, '
                 'which the bag does not have'
@@ -135,8 +116,8 @@ class BagWriter:
             topic.msgtype,
             msgdef=definition,
             rihs01=type_hash,
-            serialization_format=more.serialization_format,
-            offered_qos_profiles=more.offered_qos_profiles,
+            serialization_format=topic.ext.serialization_format,
+            offered_qos_profiles=topic.ext.offered_qos_profiles,
         )
 
     def write(self, topic: Connection, time: int, data: Union[bytes, memoryview]) -> None:
@@ -155,24 +136,19 @@ class BagWriter:
         """Return the writer."""
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Complete the bag, or leave none."""
         try:
             self._writer.close()
-            if kind is None:
+            if error[0] is None:
                 if self._path.is_dir() and not self._path.is_symlink():
                     shutil.rmtree(self._path)
                 else:
                     self._path.unlink(missing_ok=True)
-                (self._folder / self._path.name).rename(self._path)
+                self._writer.path.rename(self._path)
         except (OSError, sqlite3.Error) as failure:
             # Of what failed before, it would fail here again.
-            if kind is None:
+            if error[0] is None:
                 raise self._problem(failure) from failure
         finally:
             self._discard()

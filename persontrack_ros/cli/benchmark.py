@@ -7,22 +7,26 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from persontrack_ros.benchmark.measure import CAMERA_RATE, machine
+from persontrack_ros.benchmark.pipeline import measure_pipeline
+from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.options import add_settings_options, settings_from
-from persontrack_ros.cli.sample_video import sample_video_with_progress
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.core.base.output import write_file
-from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.config.settings import NONE, Settings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.runtime import Runtime
+from persontrack_ros.core.media.sample import sample_video
 from persontrack_ros.core.media.source import VideoSource
 
 PARTS = ('pipeline', 'node')
 
-# Rounds of the pipelines, frames in each, rounds of the node at each size, images in each.
-_FULL = (10, 79, 6, 40)
-_QUICK = (3, 30, 2, 20)
+# Frames of the pipeline; rounds of the node at each size, and images in each.
+_FRAMES, _ROUNDS, _IMAGES = 300, 5, 40
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,9 +34,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         'benchmark',
         help='measure how fast the tracker is on this machine',
-        description='Measure the tracker against a straightforward pipeline, like those in '
-        'notebooks. All variants process the same frames in turns; the machine should have '
-        'no other load. Parts: pipeline (in all modes) and node (between ROS processes).',
+        description='Measure the time of each part of the pipeline, and the rate and latency of '
+        'the node between ROS processes. The machine should have no other load. To see what a '
+        'parameter changes, run it again with --set.',
     )
     parser.add_argument(
         'parts',
@@ -46,16 +50,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar='FILE',
         help='video to measure with (default: the sample video)',
     )
-    parser.add_argument('--quick', action='store_true', help='fewer rounds, for a first idea')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write all results there')
-    parser.add_argument(
-        '--plot',
-        type=Path,
-        metavar='FILE',
-        help='also draw where the time goes (.svg or .png; needs matplotlib and part pipeline)',
-    )
     add_settings_options(parser)
-    parser.set_defaults(execute=execute, reads=('video', 'params'), writes=('json', 'plot'))
+    parser.set_defaults(execute=execute, reads=('video', 'params'), writes=('json',))
 
 
 def _part(text: str) -> str:
@@ -66,44 +63,82 @@ def _part(text: str) -> str:
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    # Imported here: no other command needs it.
-    from persontrack_ros.benchmark.picture import draw_profile
-    from persontrack_ros.benchmark.pipelines import measure_pipelines
-    from persontrack_ros.benchmark.report import as_text, inference, machine
-    from persontrack_ros.benchmark.variants import MODES
-
-    wanted = [part for part in PARTS if part in (options.parts or PARTS)]
-    if options.plot and 'pipeline' not in wanted:
-        raise SettingsError('--plot needs the part pipeline')
-    settings = settings_from(options)
-    video = options.video or str(sample_video_with_progress())
+    wanted = options.parts or PARTS
+    video = options.video or str(sample_video())
     # Check this before the long measurement.
     VideoSource(video).close()
-    rounds, frames, *amounts = _QUICK if options.quick else _FULL
+    settings = with_default_models(settings_from(options))
+    if settings.detector.model == NONE:
+        raise SettingsError('detector.model is none: there is nothing to measure')
     results: dict[str, Any] = {
         'machine': machine(),
         'video': video,
         'settings': settings.values(),
-        'inference': inference(settings),
+        'device': Detector(settings.detector, Runtime(settings.inference)).device,
     }
     if 'pipeline' in wanted:
-        results['pipeline'] = measure_pipelines(video, settings, list(MODES), rounds, frames)
+        results['pipeline'] = measure_pipeline(video, settings, _FRAMES)
     if 'node' in wanted:
-        results['node'] = _measure_node(video, settings, amounts)
-    print(as_text(results))
+        results['node'] = _measure_node(video, settings)
+    print(_as_text(results))
     if options.json:
         write_file(options.json, json.dumps(results, indent=2).encode() + b'\n')
-    if options.plot:
-        draw_profile(results['pipeline'], options.plot)
     return 0
 
 
-def _measure_node(video: str, settings: Settings, amounts: Sequence[int]) -> dict[str, Any]:
+def _measure_node(video: str, settings: Settings) -> dict[str, Any]:
     """Run the part that needs ROS in a process that may import it."""
     module = 'persontrack_ros.ros.tools.benchmark'
-    arguments = [os.path.abspath(video), json.dumps(settings.values()), *map(str, amounts)]
+    arguments = [os.path.abspath(video), json.dumps(settings.values()), str(_ROUNDS), str(_IMAGES)]
     command = [sys.executable, '-m', module, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise PersontrackError('part node: it needs ROS 2, and a node that starts; see above')
     return dict(json.loads(done.stdout))
+
+
+def _as_text(results: Mapping[str, Any]) -> str:
+    """Return the tables of all parts that were run."""
+    about = results['machine']
+    lines = [
+        f'{about["processor"]}, {about["cores"]} cores, inference on {results["device"]}; '
+        f'OpenVINO {about["openvino"]}, Python {about["python"]}'
+    ]
+    if 'pipeline' in results:
+        lines += ['', *_pipeline(results['pipeline'], Path(results['video']).name)]
+    if 'node' in results:
+        lines += ['', *_node(results['node'])]
+    return '\n'.join(lines)
+
+
+def _pipeline(row: Mapping[str, Any], video: str) -> list[str]:
+    parts = ', '.join(f'{name} {value:.1f}' for name, value in row['parts_ms'].items())
+    return [
+        f'pipeline, {video}: {row["frame_ms"]:.1f} ms per frame, '
+        f'{1e3 / row["frame_ms"]:.0f} frames per second',
+        f'  ms per frame:  {parts}',
+        f'  latency:       p50 {row["latency"]["p50_ms"]:.1f} ms, '
+        f'p99 {row["latency"]["p99_ms"]:.1f} ms',
+        f'  processors:    {row["cpu_ms"]:.1f} ms per frame; other programs used '
+        f'{row["others_cores"]:.1f} cores',
+        f'  embeddings:    of {row["embedded"]} of {row["detections"]} detections',
+        f'  memory:        {row["peak_memory_mb"]:.0f} MB',
+    ]
+
+
+def _node(node: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f'node, between processes, {CAMERA_RATE} images per second; ms',
+        f'{"image":10}{"p50":>7}{"p99":>7}{"pipeline p50":>14}{"difference":>12}{"CPU":>7}'
+        f'{"missed":>11}{"images/s at most":>18}{"MB":>6}',
+    ]
+    for size, row in node.items():
+        missed = f'{row["missed"]} of {row["images"]}'
+        lines.append(
+            f'{size:10}{row["node"]["p50_ms"]:7.1f}{row["node"]["p99_ms"]:7.1f}'
+            f'{row["pipeline"]["p50_ms"]:14.1f}{row["node_minus_pipeline_ms"]:12.1f}'
+            f'{row["cpu_ms"]:7.1f}{missed:>11}{row["images_per_s"]:18.1f}'
+            f'{row["peak_memory_mb"]:6.0f}'
+        )
+    start = max(row['start_s'] for row in node.values())
+    return [*lines, f'start of the node to its first tracks: {start:.1f} s']

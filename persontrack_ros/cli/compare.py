@@ -16,8 +16,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'compare',
         help='compare the persons in two images',
         description='Print the cosine similarity of two images, each cropped to one person, and '
-        'whether they show the same person, by the threshold of the re-identification model, and '
-        'how certain that is.',
+        'whether they show the same person, by the threshold of the re-identification model.',
     )
     parser.add_argument('image_a', type=Path, metavar='IMAGE_A')
     parser.add_argument('image_b', type=Path, metavar='IMAGE_B')
@@ -33,6 +32,6 @@ def execute(options: argparse.Namespace) -> int:
     verdict = 'same person' if similarity.same else 'different persons'
     print(
         f'cosine similarity {similarity.cosine:.3f}: {verdict} (threshold '
-        f'{similarity.threshold:.3f}); {similarity.certainty}'
+        f'{similarity.threshold:.3f})'
     )
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from persontrack_ros.cli.models import install_with_progress
+from persontrack_ros.cli.models import install_and_print
 from persontrack_ros.core.base.errors import DownloadError, ModelError
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.inference.catalogue import (
@@ -39,7 +39,7 @@ def with_default_models(settings: Settings) -> Settings:
             for name, model in missing.items():
                 precision = getattr(settings, name).precision
                 mirror = os.environ.get(MIRROR_VARIABLE, '')
-                install_with_progress(catalogue()[model], precision, mirror)
+                install_and_print(catalogue()[model], precision, mirror)
             return settings
     except DownloadError as error:
         reason = str(error)
@@ -53,7 +53,7 @@ def with_default_models(settings: Settings) -> Settings:
     )
     if 'detector' in missing:
         entry = catalogue()[EMBEDDED_DETECTOR]
-        install_with_progress(entry, next(iter(entry.releases)), '')
+        install_and_print(entry, next(iter(entry.releases)), '')
     return Settings.from_values(
         {f'{name}.model': instead[name] for name in missing}, base=settings
     )

@@ -19,7 +19,7 @@ from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.embedder import make_embedder
 from persontrack_ros.core.inference.ignore import make_mask
 from persontrack_ros.core.inference.runtime import Runtime
-from persontrack_ros.core.inference.same_person import same_person
+from persontrack_ros.core.inference.similarity import same_person
 from persontrack_ros.core.media.partial import Partial
 from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource
 from persontrack_ros.core.tracking.camera_motion import make_camera_motion
@@ -101,5 +101,5 @@ def record_frames(
         stamps[0] + np.interp(every, numbers, times - times[0]).round().astype(np.int64),
         detector.own_score_threshold,
         all_motions if camera else None,
-        same_person(settings.reid.model).threshold,
+        same_person(settings.reid.model),
     )

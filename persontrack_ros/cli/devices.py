@@ -13,7 +13,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'devices',
         help='show the devices that models can run on, and which ones would',
         description='Show the devices that OpenVINO finds, and which one each model would use '
-        'with the given parameters, how and why.',
+        'with the given parameters.',
     )
     add_settings_options(parser)
     parser.set_defaults(execute=execute)
@@ -24,8 +24,7 @@ def execute(options: argparse.Namespace) -> int:
     # Imported here: importing OpenVINO takes time, and other commands do not need it.
     import openvino as ov
 
-    from persontrack_ros.core.inference.devices import choose, describe, effective, kinds
-    from persontrack_ros.core.inference.devices import options as properties
+    from persontrack_ros.core.inference.devices import choose, describe, kinds
 
     settings = settings_from(options)
     core = ov.Core()
@@ -33,9 +32,5 @@ def execute(options: argparse.Namespace) -> int:
     for name, kind in available.items():
         print(f'{name:8} {kind}: {describe(core, name)}')
     for group in ('detector', 'reid'):
-        choice = choose(getattr(settings, group).device, available)
-        used = properties(choice.device, settings.inference, parallel=group == 'reid')
-        print(f'{group:8} runs on {choice.device}: {choice.reason}')
-        for name, value in effective(core, choice.device, used).items():
-            print(f'         {name} {value}')
+        print(f'{group:8} runs on {choose(getattr(settings, group).device, available)}')
     return 0

@@ -5,32 +5,28 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import sys
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 from tqdm import tqdm
 
-from persontrack_ros.cli.files import read_by
+from persontrack_ros.cli.files import check_outputs, read_by
 from persontrack_ros.cli.options import (
     add_offline_option,
     add_replay_options,
     add_settings_options,
     settings_from,
 )
-from persontrack_ros.core.base.errors import OutputError, SettingsError, SourceError
+from persontrack_ros.core.base.errors import OutputError, SettingsError
 from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.base.output import check_outputs, write_image
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.baseline import BASELINES, BUFFERS, track_with_baseline
-from persontrack_ros.core.evaluation.failures import MAX_SWITCHES, contact_sheet, plot
+from persontrack_ros.core.evaluation.failures import plot
 from persontrack_ros.core.evaluation.mot import BENCHMARKS, GroundTruth, read_mot
 from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
-from persontrack_ros.core.evaluation.scores import Scores, evaluate, follow, switches
+from persontrack_ros.core.evaluation.scores import Scores, evaluate, follow
 from persontrack_ros.core.inference.ignore import make_mask
-from persontrack_ros.core.media.source import SourceOptions, VideoSource
+from persontrack_ros.core.media.source import VideoSource
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.tracking.offline import OfflineTracker, make_offline_tracker
 
@@ -80,18 +76,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar='FILE',
         help='what `persontrack detect` stored, or det.txt',
     )
-    parser.add_argument(
-        '--video',
-        nargs='+',
-        metavar='FILE',
-        help='videos or folders of images: to track, or for the pictures of --plot',
-    )
+    inputs.add_argument('--video', nargs='+', metavar='FILE', help='videos or folders of images')
     parser.add_argument(
         '--plot',
         type=Path,
         metavar='DIR',
-        help='also draw the ids of each person over the frames (package matplotlib) and, with '
-        '--video, pictures of the id switches, into NAME.tracks.png and NAME.switches.png there',
+        help='also draw the ids of each person over the frames into NAME.tracks.png there '
+        '(package matplotlib)',
     )
     parser.add_argument(
         '--baseline',
@@ -117,20 +108,14 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
     names = [directory.resolve().name for directory in options.ground_truth]
-    inputs = options.results or options.detections or options.video
-    if inputs is None:
-        inputs = [directory / 'det' / 'det.txt' for directory in options.ground_truth]
+    public = [directory / 'det' / 'det.txt' for directory in options.ground_truth]
+    inputs = options.results or options.detections or options.video or public
     if len(inputs) != len(names):
         raise SettingsError(f'{len(names)} sequences but {len(inputs)} files to compare with them')
-    if options.video and len(options.video) != len(names):
-        raise SettingsError(f'{len(names)} sequences but {len(options.video)} videos')
-    if options.video and (options.results or options.detections) and not options.plot:
-        raise SettingsError('--video beside --results or --detections is for --plot')
-    if options.baseline and inputs in (options.results, options.video):
+    if options.baseline and (options.results or options.video):
         raise SettingsError('--baseline needs --detections, or the public detections')
-    if options.plot:
-        pictures = [path for name in names for path in _pictures(options.plot, name)]
-        check_outputs(pictures, read_by(options))
+    plots = [options.plot / f'{name}.tracks.png' for name in names] if options.plot else []
+    check_outputs(plots, read_by(options))
     mask = make_mask(settings.detector)
     every = options.every
     truths = [GroundTruth.load(path, options.benchmark) for path in options.ground_truth]
@@ -139,7 +124,7 @@ def execute(options: argparse.Namespace) -> int:
     for truth, path in zip(truths, inputs):
         if options.results:
             rows = read_mot(path)
-        elif not options.detections and options.video:
+        elif options.video:
             rows = _track_video(path, settings, every, options.offline)
         else:
             recording = Recording.load(path, options.rate).masked(mask)
@@ -148,10 +133,12 @@ def execute(options: argparse.Namespace) -> int:
             rows = track(recording, settings.tracker, threshold, every, options.offline)
         pairs.append(_pair(truth, rows, every))
     table = _table(names, pairs)
-    if options.plot:
-        videos = options.video or [None] * len(names)
-        for name, pair, video in zip(names, pairs, videos):
-            _plot(options.plot, name, *pair, video)
+    for name, pair, path in zip(names, pairs, plots):
+        try:
+            options.plot.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f'cannot make the directory {options.plot}: {error}') from error
+        plot(follow(*pair), name, path)
     for baseline in options.baseline:
         table |= _baseline(baseline, names, truths, recordings, threshold, every)
     rules = {name: truth.benchmark for name, truth in zip(names, truths)}
@@ -213,43 +200,6 @@ def _track_video(source: str, settings: Settings, every: int, offline: bool) -> 
     if isinstance(pipeline.tracker, OfflineTracker):
         images = pipeline.tracker.finish()
     return as_rows(numbers, images)
-
-
-def _plot(
-    directory: Path, name: str, truth: FloatArray, rows: FloatArray, video: Optional[str]
-) -> None:
-    """Draw the ids of each person, and pictures of the id switches."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot make the directory {directory}: {error.strerror}') from error
-    persons = follow(truth, rows)
-    found = switches(persons)
-    tracks, sheet = _pictures(directory, name)
-    plot(persons, name, tracks)
-    if not found or video is None:
-        reason = 'there is none' if not found else 'they need --video'
-        print(f'{name}: no pictures of id switches, {reason}', file=sys.stderr)
-        return
-    if len(found) > MAX_SWITCHES:
-        print(f'{name}: pictures of the first {MAX_SWITCHES} id switches only', file=sys.stderr)
-        found = found[:MAX_SWITCHES]
-    images = _images(video, {frame for switch in found for frame in switch.frames})
-    write_image(sheet, contact_sheet(found, truth, rows, images))
-
-
-def _pictures(directory: Path, name: str) -> tuple[Path, Path]:
-    return directory / f'{name}.tracks.png', directory / f'{name}.switches.png'
-
-
-def _images(source: str, wanted: set[int]) -> dict[int, BgrImage]:
-    """Read the frames with these numbers."""
-    with VideoSource(source, SourceOptions(max_frames=max(wanted))) as video:
-        images = {frame.number: frame.image for frame in video if frame.number in wanted}
-    missing = wanted - set(images)
-    if missing:
-        raise SourceError(f'{source} has no frame {min(missing)}, so it is of another sequence')
-    return images
 
 
 def _as_json(table: dict[str, Scores], rules: dict[str, str]) -> str:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from persontrack_ros.core.base.output import check_outputs
-from persontrack_ros.core.media.folder import IMAGE_SUFFIXES
-
-# Files of a folder that are read: of a MOTChallenge sequence, and of a bag.
-_READ = ('gt/gt.txt', 'det/det.txt', 'seqinfo.ini', 'metadata.yaml')
-_READ_SUFFIXES = (*IMAGE_SUFFIXES, '.mcap', '.db3', '.zstd')
+from persontrack_ros.core.base.errors import OutputError
 
 
 def check_files(options: argparse.Namespace) -> None:
@@ -23,27 +19,35 @@ def check_files(options: argparse.Namespace) -> None:
 
     :raises OutputError: if an output is an input or another output.
     """
-    writes = [path for name in getattr(options, 'writes', ()) for path in _paths(options, name)]
-    check_outputs(writes, read_by(options))
+    check_outputs(_paths(options, 'writes'), read_by(options))
 
 
 def read_by(options: argparse.Namespace) -> list[Path]:
-    """Return all files and folders that a command reads."""
-    named = [path for name in getattr(options, 'reads', ()) for path in _paths(options, name)]
-    # Models, among the parameters.
-    for _, value in getattr(options, 'set', None) or ():
-        if isinstance(value, str):
-            named += [Path(value), Path(value).with_suffix('.bin')] if value else []
-    return [path for one in named for path in (one, *_inside(one))]
+    """Return all files and folders that a command reads, among them models of the parameters."""
+    texts = [value for _, value in getattr(options, 'set', None) or () if isinstance(value, str)]
+    models = [Path(text) for text in texts if text]
+    return [*_paths(options, 'reads'), *models, *(one.with_suffix('.bin') for one in models)]
 
 
-def _paths(options: argparse.Namespace, name: str) -> list[Path]:
-    value = getattr(options, name)
-    values = value if isinstance(value, list) else [value]
-    return [Path(one) for one in values if one]
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """
+    Check that no output is an input, in a folder of inputs, or another output.
+
+    :raises OutputError: if one is.
+    """
+    read = {path.resolve() for path in inputs}
+    written: dict[Path, Path] = {}
+    for output in outputs:
+        path = output.resolve()
+        if path in read or (os.path.exists(path) and read.intersection(path.parents)):
+            raise OutputError(f'{output} is the input; write to another file')
+        # A device may be written twice.
+        if path in written and (os.path.isfile(path) or not os.path.exists(path)):
+            raise OutputError(f'{output} and {written[path]} are the same file; rename one')
+        written[path] = output
 
 
-def _inside(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        yield from (folder / name for name in _READ)
-        yield from (one for one in folder.iterdir() if one.suffix.lower() in _READ_SUFFIXES)
+def _paths(options: argparse.Namespace, kind: str) -> list[Path]:
+    values = [getattr(options, name) for name in getattr(options, kind, ())]
+    nested = [value if isinstance(value, list) else [value] for value in values]
+    return [Path(one) for several in nested for one in several if one]

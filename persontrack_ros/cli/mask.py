@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from persontrack_ros.cli.options import SOURCE, count
-from persontrack_ros.core.base.errors import OutputError, SourceError
+from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.output import write_file
 from persontrack_ros.core.drawing import shade
@@ -59,10 +59,9 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     if options.output.suffix.lower() not in POLYGON_SUFFIXES:
         raise OutputError(f'cannot write {options.output}: the name has to end in .yaml')
-    painter = Painter(
-        _first_image(options.source, options.skip_frames),
-        read_polygons(options.output) if options.output.exists() else {},
-    )
+    with VideoSource(options.source, SourceOptions(skip_frames=options.skip_frames)) as video:
+        image = next(iter(video)).image
+    painter = Painter(image, read_polygons(options.output) if options.output.exists() else {})
     with Window('persontrack mask') as window:
         window.on_click(painter.click)
         key = ''
@@ -123,15 +122,3 @@ class Painter:
             for corner in corners.tolist():
                 cv2.circle(canvas, corner, 3, _CORNER_COLOR, cv2.FILLED, cv2.LINE_AA)
         return canvas
-
-
-def _first_image(source: str, skip_frames: int) -> BgrImage:
-    """
-    Return an image of a source.
-
-    :raises SourceError: if the source has no image.
-    """
-    with VideoSource(source, SourceOptions(skip_frames=skip_frames, max_frames=1)) as video:
-        for frame in video:
-            return frame.image
-    raise SourceError(f'{source} has no image after the first {skip_frames}')

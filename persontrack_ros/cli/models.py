@@ -7,20 +7,14 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from tqdm import tqdm
-
-from persontrack_ros.cli.options import positive
 from persontrack_ros.core.base.errors import ModelError
-from persontrack_ros.core.config.settings import DetectorSettings
 from persontrack_ros.core.inference.catalogue import (
     DEFAULT_DETECTOR,
-    DEFAULT_PRECISION,
     DEFAULT_REID,
     QUANTIZED,
     Entry,
     catalogue,
 )
-from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.download import MIRROR_VARIABLE, install
 from persontrack_ros.core.inference.files import (
     check_release,
@@ -28,14 +22,8 @@ from persontrack_ros.core.inference.files import (
     find_entry,
     find_model,
     published_precision,
+    read_release,
 )
-from persontrack_ros.core.inference.quantize import (
-    find_crops,
-    quantize_detector,
-    quantize_reid,
-    sample_images,
-)
-from persontrack_ros.core.inference.runtime import Runtime
 
 DEFAULTS = (DEFAULT_DETECTOR, DEFAULT_REID)
 PRECISIONS = ('FP32', 'FP16', 'FP16-INT8', QUANTIZED)
@@ -80,40 +68,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_precision(action)
     action.set_defaults(execute=verify)
 
-    action = actions.add_parser(
-        'quantize',
-        help='make an INT8 version of a model (needs NNCF)',
-        description='Make an INT8 version of a model with NNCF (pip install nncf), into the cache '
-        f'of the user as precision {QUANTIZED}, and report its speed and its agreement with the '
-        'original on the last fifth of each video, which is not used for calibration. A version '
-        'that does not agree is not installed.',
-    )
-    action.add_argument('name', metavar='NAME', help='name or path of a model')
-    action.add_argument(
-        '--calibration',
-        nargs='+',
-        required=True,
-        metavar='VIDEO',
-        help='videos like those of the camera: hours, weather and distances',
-    )
-    action.add_argument(
-        '--kind',
-        choices=('detector', 'reid'),
-        default='detector',
-        help='kind of a model given by its path (default: detector)',
-    )
-    action.add_argument(
-        '--images', type=positive, default=200, metavar='N', help='number of images (default: 200)'
-    )
-    action.add_argument('--device', default='CPU', help='device to compare on (default: CPU)')
-    _add_precision(action)
-    action.set_defaults(execute=quantize)
-
-    action = actions.add_parser('path', help='print the file of a model')
-    action.add_argument('name', metavar='NAME')
-    _add_precision(action)
-    action.set_defaults(execute=show_path)
-
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -138,7 +92,8 @@ def _show(entry: Entry) -> None:
         path = _installed(entry, precision)
         state = str(path.parent) if path else 'not installed'
         if precision in entry.releases:
-            size = f'{entry.releases[precision][0].size / 1e6:.1f} MB'
+            files = entry.releases[precision][0].files.values()
+            size = f'{sum(facts.size for facts in files) / 1e6:.1f} MB'
         elif path:
             size = 'made here'
         else:
@@ -154,22 +109,19 @@ def download(options: argparse.Namespace) -> int:
         precision = published_precision(entry, options.precision or default_precision(entry))
         if precision == QUANTIZED:
             raise ModelError(
-                f'{name} is not published as {QUANTIZED}; make it with "persontrack models '
-                f'quantize {name} --calibration VIDEO"'
+                f'{name} is not published as {QUANTIZED}; make it with examples/quantize.py'
             )
-        install_with_progress(entry, precision, options.mirror)
+        install_and_print(entry, precision, options.mirror)
     return 0
 
 
-def install_with_progress(entry: Entry, precision: str, mirror: str) -> None:
+def install_and_print(entry: Entry, precision: str, mirror: str) -> None:
     """
-    Install a model with a progress bar, and print the result.
+    Install a model, and print the result.
 
     :raises DownloadError: see :func:`install`.
     """
-    size = entry.releases[precision][0].size
-    with tqdm(total=size, desc=entry.name, unit='B', unit_scale=True, leave=False) as bar:
-        path, new = install(entry, precision, mirror, bar.update)
+    path, new = install(entry, precision, mirror)
     print(f'{entry.name} {precision}: {"installed in" if new else "is already in"} {path.parent}')
     used = find_model(entry.name, precision)
     if used != path:
@@ -194,45 +146,13 @@ def verify(options: argparse.Namespace) -> int:
     for entry, precision in wanted:
         folder = find_model(entry.name, precision).parent
         try:
-            state = f'ok, release {check_release(folder, entry.releases[precision]).name}'
+            releases = entry.releases[precision]
+            state = f'ok, release {check_release(read_release(folder, releases), releases).name}'
         except ModelError as error:
             good = False
             state = f'BAD: {error}'
         print(f'{entry.name} {precision}: {state} ({folder})')
     return 0 if good else 1
-
-
-def quantize(options: argparse.Namespace) -> int:
-    """Run ``models quantize``."""
-    entry = catalogue().get(options.name)
-    kind = entry.kind if entry else options.kind
-    path = find_model(options.name, options.precision or DEFAULT_PRECISION)
-    images, held_out = sample_images(options.calibration, options.images)
-    if kind == 'detector':
-        report = quantize_detector(path, options.device, images, held_out)
-        print(
-            f'detections in both versions, on {report.count} held-out images: '
-            f'{100 * report.agreement:.1f} % (worst image {100 * report.worst:.0f} %)'
-        )
-    else:
-        finder = Detector(DetectorSettings(device=options.device), Runtime())
-        crops, others = (find_crops(each, finder) for each in (images, held_out))
-        report = quantize_reid(path, options.device, crops, others)
-        print(
-            f'cosine similarity to the original, on {report.count} held-out persons: mean '
-            f'{report.agreement:.3f}, smallest {report.worst:.3f}'
-        )
-    print(f'speed: {report.speed:.2f} times the original')
-    print(f'written to {report.path}')
-    print(f'to use it, set {kind}.model to {path.stem} and {kind}.precision to {QUANTIZED}')
-    return 0
-
-
-def show_path(options: argparse.Namespace) -> int:
-    """Run ``models path``."""
-    precision = options.precision or default_precision(find_entry(options.name))
-    print(find_model(options.name, precision))
-    return 0
 
 
 def _installed(entry: Entry, precision: str) -> Optional[Path]:

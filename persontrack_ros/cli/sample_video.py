@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from tqdm import tqdm
-
-from persontrack_ros.core.media.sample import FACTS, NAME, sample_video
+from persontrack_ros.core.media.sample import sample_video
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -15,19 +12,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         'sample-video',
         help='fetch a sample video and print its path',
-        description='Fetch a video of walking persons (8 MB) from OpenCV or, if that cannot be '
-        'reached, from a package of Debian; verified and cached. Prints its path.',
+        description='Fetch a video of walking persons (8 MB) from OpenCV into the cache, '
+        'verified. Prints its path.',
     )
     parser.set_defaults(execute=execute)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    print(sample_video_with_progress())
+    print(sample_video())
     return 0
-
-
-def sample_video_with_progress() -> Path:
-    """Return the sample video, see :func:`sample_video`; show a progress bar if it is fetched."""
-    with tqdm(total=FACTS.size, desc=NAME, unit='B', unit_scale=True, leave=False) as bar:
-        return sample_video(bar.update)

@@ -19,7 +19,8 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.inference.ignore import make_mask
-from persontrack_ros.core.report.writer import ReportWriter
+from persontrack_ros.core.report.observations import Observations
+from persontrack_ros.core.report.page import write_report
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,7 +51,7 @@ def execute(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         writer = stack.enter_context(MotWriter(options.output))
         report = options.report and stack.enter_context(
-            ReportWriter(
+            write_report(
                 options.report,
                 options.detections.name,
                 settings.values(),
@@ -60,15 +61,15 @@ def execute(options: argparse.Namespace) -> int:
         )
         rows = track(recording, settings.tracker, threshold, options.every, options.offline)
         for frame, track_id, *box, score in rows:
-            writer.write(int(frame), [(int(track_id), box, score)])
+            writer.add(int(frame), [(int(track_id), box, score)])
         if report:
             _report(report, recording, rows, options.every)
     return 0
 
 
-def _report(report: ReportWriter, recording: Recording, rows: FloatArray, every: int) -> None:
+def _report(report: Observations, recording: Recording, rows: FloatArray, every: int) -> None:
     """Add each frame to a report; `rows` come from :func:`track`."""
     for number in range(1, len(recording.stamps) + 1, every):
         here = rows[slice(*np.searchsorted(rows[:, 0], [number, number + 1]))]
         ids, scores = here[:, 1].astype(int).tolist(), here[:, 6].tolist()
-        report.seen.add(int(recording.stamps[number - 1]), ids, here[:, 2:6], scores)
+        report.add(int(recording.stamps[number - 1]), ids, here[:, 2:6], scores)

@@ -10,12 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.geometry import FloatArray, pixel_rectangles
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.config.settings import DrawingSettings
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.tracking.track import Track
+
+# What can be blurred.
+BLURRED = ('heads', 'persons')
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _GOLDEN_RATIO = 0.618033988749895
@@ -150,6 +153,24 @@ def _dashed(
     for y in range(top, bottom, step):
         for x in (left, right):
             cv2.line(canvas, (x, y), (x, min(y + step // 2, bottom)), color, thickness)
+
+
+def blur(image: BgrImage, boxes: FloatArray, part: str) -> BgrImage:
+    """
+    Return the image with persons blurred.
+
+    :param boxes: ``[left, top, width, height]`` of each, shape ``(N, 4)``.
+    :param part: one of BLURRED.
+    """
+    canvas = image.copy()
+    height, width = image.shape[:2]
+    for left, top, right, bottom in pixel_rectangles(boxes, width, height).tolist():
+        if part == 'heads':
+            bottom = top + max(1, (bottom - top) // 4)
+        area = canvas[top:bottom, left:right]
+        size = (max(1, right - left) // 2 * 2 + 1,) * 2
+        canvas[top:bottom, left:right] = cv2.blur(area, size)
+    return canvas
 
 
 def shade(canvas: BgrImage, areas: NDArray[np.bool_]) -> None:

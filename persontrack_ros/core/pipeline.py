@@ -24,7 +24,7 @@ from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.embedder import make_embedder
 from persontrack_ros.core.inference.ignore import make_mask
 from persontrack_ros.core.inference.runtime import Runtime
-from persontrack_ros.core.inference.same_person import same_person
+from persontrack_ros.core.inference.similarity import same_person
 from persontrack_ros.core.inference.stillness import Stillness
 from persontrack_ros.core.media.scene import Scene
 from persontrack_ros.core.media.source import Frame
@@ -110,7 +110,7 @@ class Pipeline:
                 self._detector = Detector(settings.detector, runtime, pipelined)
             self._embedder = embedder.result()
             optimizers.result()
-        camera = Camera(Gallery(), same_person(settings.reid.model).threshold)
+        camera = Camera(Gallery(), same_person(settings.reid.model))
         self.tracker: Tracker = make_tracker(settings.tracker, camera)
         self._motion = make_camera_motion(settings.tracker, runtime.exact)
         self._exact = runtime.exact

@@ -14,8 +14,7 @@ import sys
 import threading
 
 from persontrack_ros.core.base.errors import PersontrackError, one_line
-from persontrack_ros.ros.memory import keep_freed_memory
-from persontrack_ros.ros.shared_memory import check_space
+from persontrack_ros.ros.memory import check_space, keep_freed_memory
 
 
 def tracker_node() -> int:

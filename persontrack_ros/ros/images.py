@@ -1,40 +1,17 @@
 """
-Conversion between ``sensor_msgs/msg/Image`` and BGR arrays.
+BGR arrays as ``sensor_msgs/msg/Image``.
 
-The usual encodings are converted by :mod:`persontrack_ros.core.media.encodings`, because
-cv_bridge from apt does not import beside a NumPy 2 installed by pip; it is asked only for those
-that are left.
+Images that come are converted by :mod:`persontrack_ros.core.media.encodings`.
 """
 
 from __future__ import annotations
-
-from typing import Optional
 
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from persontrack_ros.core.base.errors import ImageError
 from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.media import encodings
-from persontrack_ros.core.media.encodings import SampleRange, UnknownEncodingError, describe
-
-
-def image_to_bgr(message: Image, samples: Optional[SampleRange] = None) -> BgrImage:
-    """
-    Convert an image message to BGR.
-
-    :param message: an image in one of the usual encodings, or one that cv_bridge converts.
-    :param samples: of the stream, for 16-bit samples; by default, the image is one of its own.
-    :returns: see :func:`persontrack_ros.core.media.encodings.image_to_bgr`.
-    :raises ImageError: if the image has no pixels, its step or data are too small for its size,
-        or its encoding is not known.
-    """
-    try:
-        return encodings.image_to_bgr(message, samples)
-    except UnknownEncodingError:
-        return _convert_with_cv_bridge(message)
 
 
 def bgr_to_image(image: BgrImage, header: Header) -> Image:
@@ -64,22 +41,3 @@ def bgr_to_compressed(image: BgrImage, header: Header, quality: int) -> Compress
     # As in bgr_to_image.
     message.data.frombytes(data.data)
     return message
-
-
-def _convert_with_cv_bridge(message: Image) -> BgrImage:
-    """Convert what the table lacks; every failure of cv_bridge becomes an ImageError."""
-    advice = 'publish bgr8, rgb8 or mono8 instead'
-    try:
-        from cv_bridge import CvBridge
-
-        return CvBridge().imgmsg_to_cv2(message, 'bgr8')
-    except Exception as error:  # Boost.Python raises more kinds than cv_bridge documents
-        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-        if isinstance(error, ModuleNotFoundError) and error.name == 'cv_bridge':
-            problem = 'has an encoding unknown to this node, and cv_bridge is not installed'
-        elif isinstance(error, (ImportError, AttributeError)):
-            problem = f'needs cv_bridge, which fails with NumPy {np.__version__} ({reason})'
-            advice += ", or install 'numpy<2' if cv_bridge was built for NumPy 1"
-        else:
-            problem = f'has an encoding that cv_bridge cannot convert to bgr8 ({reason})'
-        raise ImageError(f'{describe(message)} {problem}; {advice}') from error

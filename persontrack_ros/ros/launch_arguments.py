@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from persontrack_ros.core.config.node_options import PUBLISHER_PARAMETERS
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(NamedTuple):
     """
     Declaration of an argument.
 
@@ -17,7 +15,6 @@ class Argument:
     :ivar choices: the allowed texts; empty where any text is.
     """
 
-    name: str
     description: str
     default: Optional[str] = ''
     choices: tuple[str, ...] = ()
@@ -26,71 +23,61 @@ class Argument:
 _BOOL = ('true', 'false', 'True', 'False')
 
 # Of persontrack.launch.py; the others have them too.
-TRACKER = (
-    Argument('namespace', 'Namespace of the node and of its topics.'),
-    Argument(
-        'params_file',
+TRACKER = {
+    'namespace': Argument('Namespace of the node and of its topics.'),
+    'params_file': Argument(
         'Parameter file (YAML) of the node; empty: the defaults, or what an including launch file '
-        'sets with SetParameter.',
+        'sets with SetParameter.'
     ),
-    Argument('image', 'Topic of the images, as /camera/image_raw.', 'image_raw'),
-    Argument(
-        'image_transport',
+    'image': Argument('Topic of the images, as /camera/image_raw.', 'image_raw'),
+    'image_transport': Argument(
         'How the images come: raw, or compressed on the topic image/compressed; empty: as in '
         'params_file.',
         choices=('', 'raw', 'compressed'),
     ),
-    Argument(
-        'depth',
+    'depth': Argument(
         'Topic of depth images that are registered to the images; with them, tracks_3d and '
-        'markers are published. Empty: as in params_file.',
+        'markers are published. Empty: as in params_file.'
     ),
-    Argument(
-        'camera_info',
-        'Topic of the calibration, needed with depth; empty: camera_info beside the images.',
+    'camera_info': Argument(
+        'Topic of the calibration, needed with depth; empty: camera_info beside the images.'
     ),
-    Argument(
-        'target_frame',
+    'target_frame': Argument(
         'Frame of the 3D positions, such as odom, and fixed frame of rviz2; empty: as in '
-        'params_file.',
+        'params_file.'
     ),
-    Argument(
-        'use_sim_time', 'Take the time from /clock; empty: as in params_file.', '', ('', *_BOOL)
+    'use_sim_time': Argument(
+        'Take the time from /clock; empty: as in params_file.', choices=('', *_BOOL)
     ),
-    Argument(
-        'autostart',
+    'autostart': Argument(
         'Configure and activate the node at the start; empty: as in params_file.',
-        '',
-        ('', *_BOOL),
+        choices=('', *_BOOL),
     ),
-    Argument(
-        'log_level',
+    'log_level': Argument(
         'Log messages of this level and above, of the nodes and not of the libraries below them.',
         'info',
         ('debug', 'info', 'warn', 'error', 'fatal'),
     ),
-    Argument('rviz', 'Start rviz2 with image, boxes and trails as well.', 'false', _BOOL),
-    Argument(
-        'fixed_frame',
+    'rviz': Argument('Start rviz2 with image, boxes and trails as well.', 'false', _BOOL),
+    'fixed_frame': Argument(
         'Fixed frame of rviz2: the frame_id of the images, or a frame that tf knows; empty: '
-        'target_frame, or camera where that is empty, too.',
+        'target_frame, or camera where that is empty, too.'
     ),
-)
+}
 
 # What video.launch.py has besides: the parameters of the video_publisher.
-VIDEO = tuple(
-    Argument(
-        one.name,
+VIDEO = {
+    one.name: Argument(
         one.description,
         str(one.default).lower() if one.type is bool else str(one.default),
         _BOOL if one.type is bool else one.choices,
     )
     for one in PUBLISHER_PARAMETERS
-)
+}
 
 # What cameras.launch.py has besides. Topics are relative to the namespace of each camera there.
-CAMERAS = (
-    Argument(
-        'cameras', 'Names of the cameras, separated by spaces; each is a namespace.', default=None
-    ),
-)
+CAMERAS = {
+    'cameras': Argument(
+        'Names of the cameras, separated by spaces; each is a namespace.', default=None
+    )
+}

@@ -22,8 +22,8 @@ from persontrack_ros.core.config.node_options import (
     Configuration,
     target_id,
 )
-from persontrack_ros.core.config.parameter_file import is_foreign
-from persontrack_ros.core.config.settings import REPLACED, Parameter, no_such_parameter
+from persontrack_ros.core.config.parameter_file import FOREIGN
+from persontrack_ros.core.config.settings import Parameter, no_such_parameter
 from persontrack_ros.ros.compat import on_parameters_set, overrides
 
 
@@ -37,19 +37,11 @@ def descriptor(parameter: Parameter, read_only: bool) -> ParameterDescriptor:
         additional_constraints='; '.join(constraints),
         read_only=read_only,
     )
-    if parameter.minimum is not None and parameter.maximum is not None:
-        if parameter.type is int:
-            message.integer_range = [
-                IntegerRange(
-                    from_value=int(parameter.minimum), to_value=int(parameter.maximum), step=1
-                )
-            ]
-        else:
-            message.floating_point_range = [
-                FloatingPointRange(
-                    from_value=float(parameter.minimum), to_value=float(parameter.maximum)
-                )
-            ]
+    low, high = parameter.limits
+    if parameter.type is int:
+        message.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
+    elif parameter.type is float:
+        message.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
     return message
 
 
@@ -84,9 +76,7 @@ def declare(
         )
         known.append(parameter.name)
     for name in sorted(set(given) - {*known, *beside}):
-        if name in REPLACED:
-            problems[name] = no_such_parameter(name, known)
-        elif not is_foreign(name):
+        if not name.startswith(FOREIGN):
             node.get_logger().warning(no_such_parameter(name, known))
     return problems
 

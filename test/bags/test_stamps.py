@@ -67,28 +67,24 @@ def track(path, capsys):
     ('stamps', 'fault'),
     [
         ([(0, 0)] * 60, 'are 0, as of a driver that never sets header.stamp'),
-        ([(1_700_000_000 + number // 25, 0) for number in range(60)], 'have whole seconds only'),
+        (
+            [(1_700_000_000 + number // 25, 0) for number in range(60)],
+            'do not advance, or only once a second',
+        ),
     ],
 )
 def test_the_time_of_recording_counts(tmp_path, capsys, stamps, fault):
     path = write(tmp_path / 'bag.mcap', stamps)
     steps, restarts, lines, own = track(path, capsys)
-    assert steps == pytest.approx([0.04] * 59)
+    # The first steps are known only afterwards.
+    assert steps[25:] == pytest.approx([0.04] * 34)
+    assert steps.sum() == pytest.approx(0.04 * 59)
     assert restarts == []
     assert lines == [
         f'persontrack: warning: the stamps of /camera/image {fault}: '
         'going by the time of recording'
     ]
     assert own == [sec * SECOND + nanosec for sec, nanosec in stamps]
-
-
-def test_nanoseconds_above_a_second_are_told_of(tmp_path, capsys):
-    stamps = [(4, SECOND + 40_000_000 * number) for number in range(60)]
-    steps, restarts, lines, _ = track(write(tmp_path / 'bag.mcap', stamps), capsys)
-    assert steps == pytest.approx([0.04] * 59)
-    assert restarts == []
-    (line,) = lines
-    assert line.endswith('have a nanosec above 999999999, which is a fault of the driver')
 
 
 def test_a_recorded_loop_ends_the_tracks_as_in_the_node(tmp_path, capsys):

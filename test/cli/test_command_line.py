@@ -211,7 +211,7 @@ def test_what_is_made_of_a_video_that_was_cut_off(persontrack, video, tmp_path, 
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize('name', ['out.mp4', 'out.avi'])
+@pytest.mark.parametrize('name', ['out.mp4', 'out.mkv'])
 def test_the_annotated_video_of_a_variable_rate(persontrack, ffmpeg, models, tmp_path, name):
     """It lasts as long as the source, and each image keeps its size, also where that is odd."""
     source = tmp_path / 'variable.mkv'
@@ -343,27 +343,19 @@ def test_evaluate(persontrack, persons, vtest_tracks):
 
 
 @pytest.mark.slow
-def test_evaluate_draws_the_failures(persontrack, persons, video, vtest_tracks, tmp_path):
+def test_evaluate_draws_the_failures(persontrack, persons, vtest_tracks, tmp_path):
     pytest.importorskip('matplotlib')
     # Everybody gets a new id after 20 frames.
-    rows = [row for row in vtest_tracks.read_text().splitlines() if int(row.split(',')[0]) <= 40]
+    rows = np.loadtxt(vtest_tracks, delimiter=',')
+    rows = rows[rows[:, 0] <= 40]
+    rows[rows[:, 0] > 20, 1] += 100
     results = tmp_path / 'results.txt'
-    results.write_text(
-        '\n'.join(
-            ','.join([frame, str(int(id_) + 100 * (int(frame) > 20)), *rest])
-            for frame, id_, *rest in (row.split(',') for row in rows)
-        )
-    )
+    np.savetxt(results, rows, fmt='%g', delimiter=',')
     call = ('evaluate', '--ground-truth', persons, '--results', results, '--json')
     done = persontrack(*call, '--plot', tmp_path / 'plots')
     assert done.returncode == 0, done.stderr
-    assert 'they need --video' in done.stderr
     assert [path.name for path in (tmp_path / 'plots').iterdir()] == ['PETS09-S2L1.tracks.png']
-    done = persontrack(*call, '--plot', tmp_path / 'plots', '--video', video)
-    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)['PETS09-S2L1']['id_switches'] >= 3
-    sheet = cv2.imread(str(tmp_path / 'plots' / 'PETS09-S2L1.switches.png'))
-    assert sheet.shape[1] > 1000
     blocked = persontrack(*call, '--plot', results)
     assert blocked.returncode == 2
     assert 'cannot make the directory' in blocked.stderr

@@ -23,9 +23,6 @@ def files(tmp_path):
     (tmp_path / 'garbage.png').write_bytes(b'\x89PNG\r\n\x1a\n' + bytes(100))
     (tmp_path / 'empty folder').mkdir()
     (tmp_path / 'bad.yaml').write_text('/**: {ros__parameters: {tracker: {max_age: -3}}}')
-    (tmp_path / 'nan.yaml').write_text(
-        '/**: {ros__parameters: {detector: {score_threshold: .nan}}}'
-    )
     (tmp_path / 'two.yaml').write_text(
         'a: {person_tracker: {ros__parameters: {}}, b: {person_tracker: {ros__parameters: {}}}}'
     )
@@ -46,14 +43,13 @@ def files(tmp_path):
         ('run empty?folder', 'no images'),
         ('run VIDEO --mot-output nowhere/tracks.txt', 'cannot write nowhere/tracks.txt'),
         ('run VIDEO --output nowhere/out.mp4', 'no directory nowhere'),
-        ('run VIDEO --output out.xyz --max-frames 1', '.mp4 or .avi'),
+        ('run VIDEO --output out.xyz --max-frames 1', '.mp4, .mov or .mkv'),
         ('run VIDEO --skip-frames 100000 --max-frames 1', 'after the first 100000'),
         ('run VIDEO --device NOPE', 'device NOPE is not available'),
         ('run VIDEO --params missing.yaml', 'cannot read the parameter file missing.yaml'),
         ('run VIDEO --params damaged.yaml', 'cannot read the parameter file damaged.yaml'),
         ('run VIDEO --params words.yaml', 'words.yaml is no ROS parameter file'),
         ('run VIDEO --params bad.yaml', 'tracker.max_age: -3 is not in the range'),
-        ('run VIDEO --params nan.yaml', 'not a finite number'),
         ('run VIDEO --params two.yaml', 'choose one of them with --node'),
         ('run VIDEO --node /a/person_tracker', 'give --params too'),
         ('run VIDEO --set tracker.max_aeg=3', 'did you mean tracker.max_age?'),
@@ -65,7 +61,6 @@ def files(tmp_path):
         ('detect missing.mp4 out.npz', 'no such video'),
         ('evaluate --ground-truth nowhere', 'cannot read the MOTChallenge file'),
         ('evaluate --ground-truth a b --video a', '2 sequences but 1'),
-        ('evaluate --ground-truth a --results a --video a', 'is for --plot'),
     ],
 )
 def test_errors_are_one_line_and_code_2(

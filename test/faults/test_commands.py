@@ -45,11 +45,11 @@ def runtime(*kinds):
 
 
 def below():
-    return {one.name: one.type(one.minimum - 1) for one in runtime(int, float)}
+    return {one.name: one.type(one.limits[0] - 1) for one in runtime(int, float)}
 
 
 def above():
-    return {one.name: one.type(one.maximum * 2 + 1) for one in runtime(int, float)}
+    return {one.name: one.type(one.limits[1] * 2 + 1) for one in runtime(int, float)}
 
 
 def of_another_type():
@@ -60,7 +60,7 @@ def of_another_type():
 def at_run_time():
     """Return another value, which would be allowed, of each that takes effect in configure."""
     changes = {bool: lambda one: not one.default, int: lambda one: int(one.default) + 1}
-    changes[float] = lambda one: one.minimum if one.default != one.minimum else one.maximum
+    changes[float] = lambda one: one.limits[one.default == one.limits[0]]
     changes[str] = lambda one: next((c for c in one.choices if c != one.default), 'other')
     # What the node was started with is no other value.
     return {

@@ -11,7 +11,6 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -39,20 +38,6 @@ NEW = Parameter(
     name='tracker.n_init',
     value=ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=7),
 )
-
-
-def test_parameters_of_a_type_that_does_not_exist(tracker, peer):
-    """RCLPY itself raises here, before it asks the node."""
-    results = peer.call(SetParameters, 'set_parameters', parameters=[NEW, IMPOSSIBLE, NEW]).results
-    assert [each.successful for each in results] == [True, False, False]
-    assert '200' in results[1].reason
-    assert peer.get('tracker.n_init') == 7
-    result = peer.call(
-        SetParametersAtomically, 'set_parameters_atomically', parameters=[IMPOSSIBLE]
-    ).result
-    assert not result.successful
-    assert '200' in result.reason
-    tracker.wait_for(r'ERROR.*set_parameters: ValueError: .*200')
 
 
 def test_a_clock_before_its_beginning(tracker, peer):

@@ -98,7 +98,6 @@ def test_two_persons(campus, models):
     similarity = tracker.compare(*pictures)
     assert not similarity.same
     assert similarity.cosine < similarity.threshold
-    assert 'of pairs of one person' in similarity.certainty
 
 
 @pytest.fixture(scope='module')
@@ -255,24 +254,16 @@ def test_threads_with_a_tracker_each(frames, models):
 
 
 @pytest.mark.slow
-def test_threads_share_a_video(tracker, campus):
-    video = tracker.watch(campus)
-    with ThreadPoolExecutor(3) as pool:
-        shares = pool.map(lambda _: [seen.number for seen in video], range(3))
-        numbers = [number for share in shares for number in share]
-    assert sorted(numbers) == list(range(1, 72))
-
-
-@pytest.mark.slow
 def test_one_video_at_a_time(tracker, campus, frames):
     first = tracker.watch(campus)
     next(first)
     with pytest.raises(SourceError, match='in the middle of a video'):
         tracker.track(frames[0], 1000)
     second = tracker.watch(campus)
+    assert next(second).number == 1
     with pytest.raises(SourceError, match='this video was ended'):
         next(first)
-    assert next(second).number == 1
+    assert next(second).number == 2
     tracker.reset()
     with pytest.raises(SourceError, match='this video was ended'):
         next(second)

@@ -1,4 +1,4 @@
-"""The demo: three processes joined by topics give what the command line gives."""
+"""The demo gives the tracks of the command line."""
 
 from __future__ import annotations
 
@@ -50,13 +50,8 @@ def test_demo(data, models, persontrack, tmp_path):
         images = [frame.image for frame in video]
     assert len(images) == FRAMES
     assert images[0].shape == (576, 768, 3)
-    summary = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines() if '  ' in line)
-    assert int(summary['frames in']) == FRAMES
-    assert int(summary['frames tracked']) == FRAMES
-    assert int(summary['dropped']) == 0
-    assert int(summary['ids seen']) == len(np.unique(expected[:, 1]))
-    assert 'mean latency' in done.stdout
-    assert 'p99 latency' in done.stdout
+    ids = len(np.unique(expected[:, 1]))
+    assert done.stdout.startswith(f'{FRAMES} frames tracked, {ids} ids; see ')
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import sys
 import time
 
-import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from rclpy.qos import ReliabilityPolicy
 from std_srvs.srv import SetBool, Trigger
 from vision_msgs.msg import Detection2DArray
 
@@ -163,33 +159,6 @@ def test_a_failed_configuration_is_an_error(models, start, peer):
     assert 'person-detection-9999' in values(status)['last error']
 
 
-def test_quality_of_service_that_does_not_fit(models, start, peer):
-    """Both at the input, whose publisher is the weaker one, and at the output, with two nodes."""
-    weak = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-    peer.node.create_publisher(Image, '/weak', weak)
-    strong = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    peer.node.create_subscription(Detection2DArray, 'tracks', print, strong)
-    path = 'qos_overrides./weak.subscription.reliability'
-    process = start(
-        'tracker_node',
-        '-r',
-        'image_raw:=/weak',
-        '-p',
-        f'{path}:=reliable',
-        reid__model='none',
-    )
-    diagnostics = Diagnostics(peer)
-    told = rf'nothing comes over /weak from /peer \(best_effort, volatile\), .*{path} \(reliable\)'
-    process.wait_for(f'WARN.*{told}')
-    status = diagnostics.until(lambda each: each.level == WARN, 'warning')
-    assert re.search(told, status.message)
-    # That of publishers comes from rclpy.
-    process.wait_for("WARN.* topic '/?tracks', requesting incompatible QoS.*: DURABILITY")
-    # Once, and nothing of the subscription of tracks that does fit.
-    process.wait_for('nothing came over /weak for')
-    assert sum('nothing comes over' in line for line in process.lines) == 1
-
-
 OVERRIDES = {
     'image_raw': 'subscription',
     'tracks': 'publisher',
@@ -219,48 +188,3 @@ def test_overrides_of_every_topic(models, start, peer):
             ReliabilityPolicy.RELIABLE if kind == 'subscription' else ReliabilityPolicy.BEST_EFFORT
         )
         assert end.qos_profile.reliability == wanted, topic
-
-
-@pytest.mark.slow
-def test_diagnostic_updater_where_it_is_installed(models, spawn, peer, tmp_path, monkeypatch):
-    """With a stand-in that has the interface of diagnostic_updater, of which there is no wheel."""
-    (tmp_path / 'diagnostic_updater.py').write_text(UPDATER)
-    monkeypatch.setenv('PYTHONPATH', ':'.join([str(tmp_path), *sys.path]))
-    spawn('tracker_node', autostart=False)
-    diagnostics = Diagnostics(peer)
-    status = diagnostics.until(lambda each: each.message == 'inactive', 'status')
-    assert status.name == 'stand-in person_tracker: tracking'
-    assert status.hardware_id == '/person_tracker'
-    assert values(status)['processed'] == '0'
-
-
-UPDATER = """
-import pytest
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-
-class Status(DiagnosticStatus):
-    def summary(self, level, message):
-        self.level, self.message = level, message
-
-    def add(self, key, value):
-        self.values.append(KeyValue(key=key, value=value))
-
-class Updater:
-    def __init__(self, node, period=1.0):
-        self.node, self.period = node, period
-        self.publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
-        self.timer = node.create_timer(period, self.update)
-
-    def setHardwareID(self, hwid):
-        self.hwid = hwid
-
-    def add(self, name, task):
-        self.name, self.task = name, task
-
-    def update(self):
-        name = f'stand-in {self.node.get_name()}: {self.name}'
-        told = self.task(Status(name=name, hardware_id=self.hwid))
-        # A copy, as in the original: Humble converts no subclass of a message.
-        fields = {name: getattr(told, name) for name in told.get_fields_and_field_types()}
-        self.publisher.publish(DiagnosticArray(status=[DiagnosticStatus(**fields)]))
-"""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from concurrent.futures import Future
@@ -10,32 +9,24 @@ from unittest import mock
 
 import node_runs
 import pytest
-import rclpy
-from lifecycle_msgs.srv import GetState
-from rclpy.context import Context
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from std_msgs.msg import Header
-from std_srvs.srv import SetBool, Trigger
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.ros.nodes import tracker_node
 from persontrack_ros.ros.nodes.tracker_node import TrackerNode
-from persontrack_ros.ros.process import SERVICE_QOS, NodeExecutor
 from persontrack_ros.ros.tracker import checks
 from persontrack_ros.ros.tracker.checks import Level
 from persontrack_ros.ros.tracker.diagnostics import report
-from persontrack_ros.ros.tracker.entities import Entities
 from persontrack_ros.ros.tracker.frames import Frames
-from persontrack_ros.ros.tracker.image_log import ImageLog
 from persontrack_ros.ros.tracker.inputs import Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
-from persontrack_ros.ros.tracker.session import Session
-from persontrack_ros.ros.tracker.space import Space, SpaceFrame
+from persontrack_ros.ros.tracker.space import Space
 from persontrack_ros.ros.tracker.statistics import Statistics
-from persontrack_ros.ros.tracker.transitions import Transitions
+from persontrack_ros.ros.tracker.transitions import Entities, Transitions
 from persontrack_ros.ros.tracker.worker import NewestItemWorker
 
 TIMEOUT = 120
@@ -108,10 +99,9 @@ def own_rig(own_graph):
     [
         (Processor, 'process', False),
         (Frames, '_warn', False),
-        (Session, 'finish', False),
         (Outputs, 'publish_tracks', False),
         (Outputs, 'publish_rest', True),
-        (ImageLog, 'write', True),
+        (Frames, '_log', True),
         (Statistics, 'processed', True),
     ],
     ids=lambda value: getattr(value, '__name__', str(value)),
@@ -230,54 +220,12 @@ def test_each_transition_succeeds_or_leaves_the_state_before_it(
     rig.until(rig.publisher.get_subscription_count)
 
 
-@pytest.mark.parametrize(
-    ('kind', 'name'),
-    [(Trigger, 'reset'), (SetBool, 'enable'), (Trigger, 'save_state'), (GetState, 'get_state')],
-)
-def test_many_clients_at_once(rig, kind, name):
-    context = Context()
-    rclpy.init(context=context, domain_id=int(os.environ['ROS_DOMAIN_ID']))
-    node = Node('clients', context=context)
-    executor = NodeExecutor(context=context)
-    executor.add_node(node)
-    # One that keeps fewer can lose its answer among those to others while it is not looking.
-    clients = [
-        node.create_client(kind, f'person_tracker/{name}', qos_profile=SERVICE_QOS)
-        for _ in range(50)
-    ]
-    stopped = threading.Event()
-
-    def serve():
-        while not stopped.is_set():
-            rig.executor.spin_once(timeout_sec=0.1)
-
-    server = threading.Thread(target=serve)
-    server.start()
-    try:
-        for client in clients:
-            assert client.wait_for_service(TIMEOUT)
-            # Until the tracker knows the client as well, its answer can be lost.
-            answer = client.call_async(kind.Request())
-            executor.spin_until_future_complete(answer, timeout_sec=1.0)
-        answers = [client.call_async(kind.Request()) for client in clients]
-        end = time.monotonic() + TIMEOUT
-        while not all(each.done() for each in answers) and time.monotonic() < end:
-            executor.spin_once(timeout_sec=0.1)
-        assert sum(each.done() for each in answers) == 50
-    finally:
-        stopped.set()
-        server.join()
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.shutdown(context=context)
-        rig.state.enabled = True
-
-
 def test_an_error_about_3d_positions_is_reported():
     """It is raised within a future, which would hide it."""
     node, depth = mock.Mock(), Future()
     space = Space(node, mock.Mock(), mock.Mock())
-    frame = SpaceFrame([], None, Header(), 0, True, (640, 480), depth)
+    frame = mock.MagicMock(depth=depth, tracks=[], detections=None, header=Header())
+    frame.moment.time = 0
     space.publish(frame)
     with mock.patch.object(Space, '_finish', side_effect=RecursionError('deep')):
         depth.set_exception(SourceError('no depth'))

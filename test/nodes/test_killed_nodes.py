@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from persontrack_ros.ros.shared_memory import FOLDER
+from persontrack_ros.ros.memory import FOLDER
 
 pytestmark = pytest.mark.slow
 

@@ -1,11 +1,10 @@
-"""A soak of seconds: what it does to the node, and how it judges."""
+"""tools/soak.py, for seconds, and its verdict."""
 
 from __future__ import annotations
 
 import pytest
 import soak
 
-from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 
@@ -45,9 +44,8 @@ def test_what_grows_in_the_warm_up_is_left_out():
 def test_a_run(models, data, own_graph, monkeypatch, tmp_path):
     """Two cameras, one after the other: each image is damaged, paused, dropped or processed."""
     monkeypatch.setattr(soak, '_VISIT', 2.0)
-    settings = Settings.from_values({'reid.model': 'none'})
     with VideoSource(str(data('videos/vtest.avi')), SourceOptions(loop=True)) as video:
-        result = soak.soak(iter(video), settings, 10.0, 0.0, tmp_path)
+        result = soak.soak(iter(video), {'reid.model': 'none'}, 0.0, tmp_path)
     assert [row['published'] for row in result] == [20, 40]
     for number, row in enumerate(result, start=1):
         assert row['sent'] == row['published'] == sum(row[fate] for fate in soak.FATES)

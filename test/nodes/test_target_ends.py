@@ -11,8 +11,6 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from persontrack_ros.ros.process import SERVICE_QOS
-
 TIMEOUT = 120
 PARAMETERS = {
     'input': 'image+detections',
@@ -50,9 +48,7 @@ class Rig(node_runs.Rig):
         self.until(lambda: self.tracker.count_publishers('detections'))
 
     def call(self, name):
-        client = self.peer.create_client(
-            Trigger, f'person_tracker/{name}', qos_profile=SERVICE_QOS
-        )
+        client = self.peer.create_client(Trigger, f'person_tracker/{name}')
         self.until(client.service_is_ready)
         future = client.call_async(Trigger.Request())
         self.until(future.done)

@@ -99,23 +99,3 @@ def test_the_frame_of_a_link(tf):
     (warning,) = tf.warnings
     assert "'camera'" in warning
     assert tf.ask(100.0).result(0).rotation[2, 1] == pytest.approx(-1)
-
-
-def test_two_clocks_of_a_frame_that_is_not_asked_for(tf):
-    for number in range(20):
-        now = 100 + 0.1 * number
-        tf.tell('odom', 'base_link', now, x=now)
-        # An arm, and where the odometry is.
-        for child, parent in (('base_link', 'arm'), ('map', 'odom')):
-            tf.tell(child, parent, now)
-            tf.tell(child, parent, now - 50)
-        assert tf.ask(now).result(0).position[0] == pytest.approx(now)
-
-
-def test_time_that_goes_back_in_the_chain(tf):
-    tf.tell('odom', 'base_link', 1000.0, x=7.0)
-    assert tf.ask(1000.0).result(0).position[0] == pytest.approx(7.0)
-    tf.tell('odom', 'base_link', 10.0, x=1.0)
-    assert tf.ask(10.0).result(0).position[0] == pytest.approx(1.0)
-    # What is static stays.
-    assert tf.warnings == []

@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from persontrack_ros.core.config.node_options import NODE_PARAMETERS
 from persontrack_ros.core.config.settings import PARAMETERS
 from persontrack_ros.core.drawing import track_color
-from persontrack_ros.ros.images import image_to_bgr
+from persontrack_ros.core.media.encodings import image_to_bgr
 
 
 @pytest.fixture(scope='module')
@@ -207,9 +207,9 @@ def test_parameters_are_described_with_type_and_range(peer):
                 }[parameter.type]
             )
         ranges = [*descriptor.integer_range, *descriptor.floating_point_range]
-        if parameter.minimum is not None:
+        if parameter.type in (int, float):
             (allowed,) = ranges
-            assert (allowed.from_value, allowed.to_value) == (parameter.minimum, parameter.maximum)
+            assert (allowed.from_value, allowed.to_value) == parameter.limits
         else:
             assert ranges == []
         for choice in parameter.choices:

@@ -18,9 +18,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
-from persontrack_ros.core.media.encodings import decode_image
+from persontrack_ros.core.media.encodings import decode_image, image_to_bgr
 from persontrack_ros.core.media.writer import VideoWriter
-from persontrack_ros.ros.images import image_to_bgr
 from persontrack_ros.ros.nodes.video_publisher import VideoPublisher
 
 pytestmark = pytest.mark.slow
@@ -45,7 +44,7 @@ def number_of(message):
 
 @pytest.fixture
 def video(tmp_path: Path) -> str:
-    path = tmp_path / 'a video.avi'
+    path = tmp_path / 'a video.mp4'
     with VideoWriter(path, RATE) as writer:
         for number in range(1, FRAMES + 1):
             writer.write(picture(number), round(number * 1e9 / RATE))

@@ -141,6 +141,9 @@ def mutated(data, content):
     return bytes(changed)
 
 
+OUTPUTS = {'output0': [1, 6, 100]}
+
+
 def assert_reported(action, kind=SourceError):
     """Call; any error has to be one of ours, on one line."""
     try:
@@ -193,7 +196,9 @@ def test_mutated_profiles(tmp_path, data):
         (tmp_path / name).unlink(missing_ok=True)
         if data.draw(st.booleans()):
             (tmp_path / name).write_bytes(mutated(data, content))
-    assert_reported(lambda: read_profile(tmp_path / 'x.xml', DetectorProfile), ModelError)
+    assert_reported(
+        lambda: read_profile(tmp_path / 'x.xml', DetectorProfile, {}, OUTPUTS), ModelError
+    )
 
 
 VALUES = st.recursive(
@@ -216,7 +221,9 @@ def test_any_values_in_profiles(tmp_path, data):
     for each in ('x.yaml', 'metadata.yaml'):
         (tmp_path / each).unlink(missing_ok=True)
     (tmp_path / name).write_text(yaml.safe_dump(content))
-    assert_reported(lambda: read_profile(tmp_path / 'x.xml', DetectorProfile), ModelError)
+    assert_reported(
+        lambda: read_profile(tmp_path / 'x.xml', DetectorProfile, {}, OUTPUTS), ModelError
+    )
 
 
 @bounded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,11 +50,6 @@ def test_an_image_that_is_right_is_not_copied():
     assert np.shares_memory(as_bgr(frozen), frozen)
 
 
-def test_a_file_in_memory(tmp_path):
-    np.save(tmp_path / 'image.npy', IMAGE)
-    np.testing.assert_array_equal(as_bgr(np.load(tmp_path / 'image.npy', mmap_mode='r')), IMAGE)
-
-
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.float32])
 def test_black_is_clear(kind):
     assert not as_bgr(np.zeros((4, 5), kind)).any()
@@ -69,17 +63,16 @@ def test_images_of_any_size(shape):
 @pytest.mark.parametrize(
     ('given', 'said'),
     [
-        (None, 'image is None; expected a NumPy array'),
+        (None, 'image is a builtins.NoneType; expected a NumPy array'),
         ('image.png', 'image is a builtins.str'),
         (IMAGE.tolist(), 'image is a builtins.list'),
         (np.uint8(3), 'image is a numpy.uint8'),
-        (Image.fromarray(IMAGE), r"PIL.Image.Image: give numpy.array\(image.convert\('RGB'\)\)"),
+        (Image.fromarray(IMAGE), 'image is a PIL.Image.Image; .* blue first'),
         (np.ma.array(IMAGE), 'MaskedArray'),
-        (IMAGE[:0], r'\(0, 30, 3\): it is empty'),
-        (IMAGE[..., :0], 'it is empty'),
-        (IMAGE.transpose(2, 0, 1), r'channels are first. Give image.transpose\(1, 2, 0\)'),
-        (GREY[None], 'channels are first'),
-        (IMAGE[None], 'several images; give one'),
+        (IMAGE[:0], r'\(0, 30, 3\); expected'),
+        (IMAGE[..., :0], 'expected'),
+        (IMAGE.transpose(2, 0, 1), r'shape \(3, 20, 30\)'),
+        (IMAGE[None], r'shape \(1, 20, 30, 3\)'),
         (IMAGE[..., :2], r'shape \(20, 30, 2\)'),
         (IMAGE[0, 0], r'shape \(3,\)'),
         (np.array(1, np.uint8), r'shape \(\)'),
@@ -92,9 +85,9 @@ def test_images_of_any_size(shape):
         (IMAGE.astype(complex), 'type complex128'),
         (IMAGE.astype(object), 'type object'),
         (IMAGE.astype('M8[s]'), 'type datetime64'),
-        (IMAGE.astype(np.uint16), 'uint16 with values from 0 to 255; white is .* 65535'),
+        (IMAGE.astype(np.uint16), 'uint16 with values from 0 to 255; .*white 65535'),
         (IMAGE.astype(np.uint16) << 4, 'uint16 with values from 0 to 4080'),
-        (IMAGE.astype(np.float32), 'float32 with values from 0.0 to 255.0; white is 1'),
+        (IMAGE.astype(np.float32), 'float32 with values from 0.0 to 255.0; .*white 1'),
         (IMAGE / 255 - 0.1, 'values from -0.1 to 0.9'),
         (IMAGE / 254.999, 'to 1.0000039'),
         (np.full((4, 4), np.nan), 'from nan to nan'),
@@ -104,7 +97,3 @@ def test_images_of_any_size(shape):
 def test_what_is_not_clear_is_refused(given, said):
     with pytest.raises(ImageError, match=said):
         as_bgr(given)
-
-
-def test_the_largest_side_can_be_scaled():
-    assert cv2.resize(np.zeros((1, MAX_SIDE, 3), np.uint8), (9, 9)).shape == (9, 9, 3)

@@ -298,12 +298,12 @@ def test_depth_messages(encoding, big):
         ({}, {'focal': 0.0}, 'not calibrated'),
         ({}, {'model': 'cubic'}, "distortion model 'cubic'"),
         ({}, {'size': (1280, 720)}, 'shows something else'),
-        ({}, {'focal': math.inf}, 'infinite'),
-        ({}, {'middle': (math.nan, 1.0)}, 'infinite'),
-        ({}, {'distortion': [0.1, math.nan, 0, 0, 0]}, 'infinite'),
-        ({}, {'distortion': [0.1] * 3}, '3 numbers in D; expected 4, 5, 8, 12, 14'),
+        ({}, {'focal': math.inf}, 'not finite'),
+        ({}, {'middle': (math.nan, 1.0)}, 'not finite'),
+        ({}, {'distortion': [0.1, math.nan, 0, 0, 0]}, 'not finite'),
+        ({}, {'distortion': [0.1] * 3}, '3 numbers in D, which its distortion model does'),
         ({}, {'distortion': [0.1] * 100}, '100 numbers in D'),
-        ({}, {'distortion': [0.1] * 5, 'model': 'equidistant'}, '5 numbers in D; expected 4$'),
+        ({}, {'distortion': [0.1] * 5, 'model': 'equidistant'}, '5 numbers in D'),
     ],
 )
 def test_wrong_depth_messages_and_calibrations(change, info, reason):

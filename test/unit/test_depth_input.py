@@ -9,9 +9,9 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
 from persontrack_ros.core.base.errors import SourceError
-from persontrack_ros.ros.tracker import depth_input
-from persontrack_ros.ros.tracker.depth_input import DepthInput
+from persontrack_ros.ros.tracker import matching
 from persontrack_ros.ros.tracker.input_topic import Message
+from persontrack_ros.ros.tracker.matching import DepthInput
 
 
 class Camera:
@@ -102,12 +102,8 @@ def test_what_is_late_up_to_a_second_is_found(camera, image_delay, depth_delay):
 @pytest.mark.parametrize(
     ('image_delay', 'depth_delay', 'reason'),
     [
-        (1500, 0, r'0\.\d+ s newer than the image, .*: images come more than 1 s late'),
-        (
-            0,
-            1500,
-            r'no depth image has come for 1 s|older .*: depth images come more than 1 s late',
-        ),
+        (1500, 0, r'0\.\d+ s newer than the image, .* comes more than 1 s late'),
+        (0, 1500, r'no depth image has come for 1 s|older .* comes more than 1 s late'),
     ],
 )
 def test_what_is_later(camera, image_delay, depth_delay, reason):
@@ -120,7 +116,7 @@ def test_what_is_later(camera, image_delay, depth_delay, reason):
 
 
 def test_memory_is_bounded(camera, monkeypatch):
-    monkeypatch.setattr(depth_input, 'MEMORY', 5 * 2**20)
+    monkeypatch.setattr(matching, 'MEMORY', 5 * 2**20)
     assert camera.play(30, 100, 0, size=2**20) == 30
     assert Camera().play(30, 300, 0, size=2**20) < 6
 
@@ -131,7 +127,7 @@ def test_too_far_away(camera):
     future = camera.image(2000)
     camera.depth(2065)
     camera.depth(2100)
-    with pytest.raises(SourceError, match=r'0\.060 s older than the image.* is 0\.05 s$'):
+    with pytest.raises(SourceError, match=r'0\.060 s older than the image.* is 0\.05 s:'):
         future.result()
 
 

@@ -7,7 +7,6 @@ the image wide and 0.5 high.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Optional
 
@@ -28,8 +27,6 @@ BOX = [0.5, 0.5, 0.2, 0.5]
 EXPECTED = [[80.0, 25.0, 40.0, 50.0]]
 OTHER = [0.2, 0.2, 0.1, 0.1]
 
-COCO_91 = {str(number): 'N/A' for number in range(91)} | {'1': 'person', '18': 'dog'}
-
 
 def save(
     folder: Path,
@@ -40,8 +37,6 @@ def save(
     extras: Optional[dict[str, Any]] = None,
     scaled: bool = False,
     metadata: Optional[dict[str, Any]] = None,
-    files: Optional[dict[str, Any]] = None,
-    suffix: str = '',
 ) -> Path:
     """
     Save a model that always gives these outputs.
@@ -49,7 +44,7 @@ def save(
     :param extras: shapes of inputs beside the image.
     :param scaled: whether boxes are multiplied by the first of them, twice.
     """
-    (folder / suffix).mkdir(parents=True)
+    folder.mkdir()
     image = opset.parameter(ov.PartialShape(list(shape)), kind, name='images')
     image.output(0).set_names({'images'})
     inputs = [image]
@@ -75,13 +70,11 @@ def save(
             node = opset.convert(node, array.dtype)
         node.output(0).set_names({name})
         results.append(opset.result(node))
-    ov.save_model(ov.Model(results, inputs), folder / suffix / 'model.xml', compress_to_fp16=False)
+    ov.save_model(ov.Model(results, inputs), folder / 'model.xml', compress_to_fp16=False)
     if metadata is not None:
         values = {'stride': 32, 'task': 'detect', 'imgsz': [64, 64], **metadata}
         (folder / 'metadata.yaml').write_text(yaml.safe_dump(values))
-    for name, content in (files or {}).items():
-        (folder / name).write_text(json.dumps(content, indent=2))
-    return folder / suffix
+    return folder
 
 
 def find(folder: Path) -> list[list[float]]:
@@ -156,7 +149,7 @@ def test_yolo_without_need_of_suppression(tmp_path: Path, metadata: Any, classes
     folder = save(tmp_path / 'x', {'o': values}, metadata={'names': names(classes), **metadata})
     if classes == 2 and not metadata:
         # It may be an RT-DETR of two classes.
-        with pytest.raises(ModelError, match=r'not clear by metadata.yaml.*model.yaml'):
+        with pytest.raises(ModelError, match=r'not clear for the 2 classes of .*model.yaml'):
             find(folder)
     else:
         assert find(folder) == EXPECTED
@@ -173,25 +166,20 @@ def test_yolo(tmp_path: Path, classes: int) -> None:
 @pytest.mark.parametrize('shape', [(1, 300, 84), (1, 85, 8400), (300, 84), (1, 84, 8, 8)])
 def test_other_shapes_of_yolo_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     folder = save(tmp_path / 'x', {'o': np.zeros(shape)}, metadata={'names': names(3)})
-    with pytest.raises(ModelError, match=r'\[1, 7, N\] is of YOLO, \[1, N, 7\] of RT-DETR'):
+    with pytest.raises(ModelError, match='not clear for the 3 classes'):
         find(folder)
 
 
-def test_a_square_output_needs_the_name_of_the_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize('name', ['RT-DETR-l', 'YOLO11n'])
+def test_a_square_output_needs_the_name_of_the_model(tmp_path: Path, name: str) -> None:
     """300 rows and 296 classes: nothing but the description tells which axis is which."""
-    for name, decoder in (('RT-DETR-l', True), ('YOLO11n', False), (None, None)):
-        about = {'description': f'Ultralytics {name} model trained on my.yaml'} if name else {}
-        values = rows(296)
-        if not decoder:
-            values[0, 7, :4] = [32, 32, 12.8, 16]
-            values = values.transpose(0, 2, 1)
-        metadata = {'names': names(296), **about}
-        folder = save(tmp_path / f'{name}', {'o': values}, metadata=metadata)
-        if name:
-            assert find(folder) == EXPECTED
-        else:
-            with pytest.raises(ModelError, match='not clear by metadata'):
-                find(folder)
+    values = rows(296)
+    if name == 'YOLO11n':
+        values[0, 7, :4] = [32, 32, 12.8, 16]
+        values = values.transpose(0, 2, 1)
+    about = f'Ultralytics {name} model trained on my.yaml'
+    metadata = {'names': names(296), 'description': about}
+    assert find(save(tmp_path / 'x', {'o': values}, metadata=metadata)) == EXPECTED
 
 
 @pytest.mark.parametrize('turned', [False, True])
@@ -216,7 +204,7 @@ def test_yolov5_is_as_wide_as_it_has_classes(tmp_path: Path) -> None:
         if classes == 3:
             assert find(folder) == EXPECTED
         else:
-            with pytest.raises(ModelError, match=r'\[1, N, 85\] is of YOLOv5'):
+            with pytest.raises(ModelError, match='not clear for the 80 classes'):
                 find(folder)
 
 
@@ -225,3 +213,111 @@ def test_of_several_classes_of_persons_one_is_tracked(tmp_path: Path, caplog: An
     classes = {0: 'pedestrian', 1: 'people', 2: 'car'}
     assert find(save(tmp_path / 'x', {'o': rows(3)}, metadata={'names': classes})) == EXPECTED
     assert 'only number 0 (pedestrian) is tracked' in caplog.text
+
+
+def of_authors() -> dict[str, np.ndarray]:
+    boxes = np.zeros((1, 300, 4), np.float32)
+    boxes[0, :2] = [[0.4, 0.25, 0.6, 0.75], [0, 0, 0.1, 0.1]]
+    scores, labels = np.zeros((1, 300), np.float32), np.zeros((1, 300), np.int64)
+    scores[0, :2], labels[0, 1] = 0.9, 16
+    return {'labels': labels, 'boxes': boxes, 'scores': scores}
+
+
+@pytest.mark.parametrize('shape', [(1, 3, 64, 64), (1, 3, 64, 96), (-1, 3, 64, 96)])
+def test_rtdetr_and_dfine_of_their_authors(tmp_path: Path, shape: Any, caplog: Any) -> None:
+    """Boxes come in the size, width first, that is fed beside the image."""
+    sizes = {'orig_target_sizes': [shape[0], 2]}
+    folder = save(tmp_path / 'x', of_authors(), shape=shape, extras=sizes, scaled=True)
+    assert find(folder) == EXPECTED
+    assert 'number 0 is taken for a person' in caplog.text
+
+
+def detr(columns: int, person: int, nobody: bool, pairs=('logits', 'pred_boxes')):
+    """Return logits of a person and of something else, among queries that found nothing."""
+    boxes = np.tile(np.float32(OTHER), (1, 100, 1))
+    logits = np.full((1, 100, columns), -9, np.float32)
+    if nobody:
+        logits[..., -1] = 9
+    boxes[0, 3], logits[0, 3, -1], logits[0, 3, person] = BOX, -9, 3
+    if columns > 1:
+        logits[0, 5, -1], logits[0, 5, (person + 1) % columns] = -9, 3
+    return dict(zip(pairs, (logits, boxes)))
+
+
+@pytest.mark.parametrize(
+    ('columns', 'person', 'nobody'),
+    [(92, 1, True), (91, 1, False), (80, 0, False), (365, 0, False), (366, 1, False)],
+)
+@pytest.mark.parametrize('shape', [(1, 3, 64, 64), (-1, 3, -1, -1)])
+def test_detr_of_the_usual_data_sets(
+    tmp_path: Path, columns: int, person: int, nobody: bool, shape: Any, caplog: Any
+) -> None:
+    assert find(save(tmp_path / 'x', detr(columns, person, nobody), shape=shape)) == EXPECTED
+    assert f'number {person} is taken for a person' in caplog.text
+
+
+def test_rf_detr(tmp_path: Path) -> None:
+    assert find(save(tmp_path / 'x', detr(91, 1, False, ('labels', 'dets')))) == EXPECTED
+
+
+@pytest.mark.parametrize('mask', [[-1, -1, -1], [1, 64, 64], [-1, 16, 16]])
+def test_detr_with_a_mask(tmp_path: Path, mask: list[int]) -> None:
+    folder = save(tmp_path / 'x', detr(92, 1, True), extras={'pixel_mask': mask})
+    assert find(folder) == EXPECTED
+
+
+def test_detrs_that_are_not_clear(tmp_path: Path) -> None:
+    folder = save(tmp_path / 'x', detr(7, 5, False))
+    with pytest.raises(ModelError, match=r'7 columns of logits.*\(decoder detr or detr_sigmoid'):
+        find(folder)
+    profile = {'decoder': 'detr_sigmoid', 'person_class': 5, 'color': 'RGB'}
+    (folder / 'model.yaml').write_text(yaml.safe_dump(profile))
+    assert find(folder) == EXPECTED
+
+
+MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+
+
+@pytest.mark.parametrize(
+    ('columns', 'expected'),
+    [(91, lambda rgb: (rgb / 255 - MEAN) / DEVIATION), (80, lambda rgb: rgb / 255)],
+)
+def test_what_a_detr_sees(tmp_path: Path, columns: int, expected: Any) -> None:
+    """A model whose logits of a person are its channels, as it gets them."""
+    tmp_path.joinpath('x').mkdir()
+    image = opset.parameter([1, 3, 16, 16], ov.Type.f32)
+    channels = opset.reshape(opset.reduce_mean(image, [2, 3]), [1, 3, 1], False)
+    person = 1 if columns == 91 else 0
+    chosen = (np.arange(columns) == person).astype(np.float32)[None, None]
+    logits = opset.subtract(
+        opset.multiply(channels, opset.constant(chosen)), opset.constant(20 * (1 - chosen))
+    )
+    logits.output(0).set_names({'logits'})
+    boxes = opset.constant(np.float32([[OTHER, BOX, [0.8, 0.8, 0.1, 0.1]]]))
+    results = [opset.result(logits), opset.result(boxes)]
+    boxes.output(0).set_names({'pred_boxes'})
+    path = tmp_path / 'x' / 'model.xml'
+    ov.save_model(ov.Model(results, [image]), path, compress_to_fp16=False)
+    detector = Detector(
+        DetectorSettings(model=str(path), device='CPU', score_threshold=0.001), Runtime()
+    )
+    found = detector.detect(np.full((16, 16, 3), (30, 60, 90), np.uint8))
+    scores = found.scores[np.argsort(found.boxes[:, 0])]
+    logits_found = np.log(scores / (1 - scores))
+    np.testing.assert_allclose(logits_found, expected(np.array([90, 60, 30])), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ('outputs', 'extras'),
+    [
+        ({'o': np.zeros((1, 300, 84))}, None),
+        ({'a': np.zeros((1, 300, 80)), 'b': np.zeros((1, 300, 4))}, None),
+        (of_authors(), {'orig_target_sizes': [1, 2], 'im_shape': [1, 2]}),
+        ({'logits': np.zeros((1, 1000))}, None),
+        ({'logits': np.zeros((1, 100, 92)), 'pred_boxes': np.zeros((1, 50, 4))}, None),
+    ],
+)
+def test_what_is_not_known_is_refused(tmp_path: Path, outputs: Any, extras: Any) -> None:
+    folder = save(tmp_path / 'x', outputs, extras=extras)
+    with pytest.raises(ModelError, match=r'model.xml .*(expected|Describe the model in)'):
+        find(folder)

@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.evaluation.failures import SIDE, contact_sheet, plot
-from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.evaluation.recording import Recording, track
-from persontrack_ros.core.evaluation.scores import Switch, evaluate, follow, switches
+from persontrack_ros.core.evaluation.failures import plot
+from persontrack_ros.core.evaluation.scores import follow
 
 # Person 7 is followed as 1, missed, and followed as 2; person 8 always as 3; 4 is nobody.
 TRUTH = np.array(
@@ -29,24 +26,7 @@ def test_who_is_followed_under_which_id():
         7: {1: 1, 2: 1, 3: 0, 4: 0, 5: 2, 6: 2},
         8: dict.fromkeys(range(1, 7), 3),
     }
-    assert switches(persons) == [Switch(7, (2, 5), (1, 2))]
-
-
-def test_nobody_is_followed():
-    persons = follow(TRUTH, np.empty((0, 7)))
-    assert persons[7] == dict.fromkeys(range(1, 7), 0)
-    assert switches(persons) == []
-
-
-@pytest.mark.parametrize('sequence', ['ETH-Sunnyday', 'KITTI-17', 'TUD-Campus'])
-def test_the_switches_are_those_counted(data, sequence):
-    directory = data('mot') / sequence
-    recording = Recording.load(directory / 'det' / 'det.txt')
-    truth = read_ground_truth(directory)
-    rows = track(recording, TrackerSettings(algorithm='deep_sort'), 0.5)
-    counted = evaluate([(truth, rows)]).id_switches
-    assert counted > 0
-    assert len(switches(follow(truth, rows))) == counted
+    assert follow(TRUTH, np.empty((0, 7)))[7] == dict.fromkeys(range(1, 7), 0)
 
 
 def test_the_plot_is_a_picture(tmp_path):
@@ -55,20 +35,3 @@ def test_the_plot_is_a_picture(tmp_path):
     assert (tmp_path / 'plot.png').read_bytes().startswith(b'\x89PNG')
     with pytest.raises(OutputError, match='cannot write'):
         plot(follow(TRUTH, ROWS), 'name', tmp_path / 'missing' / 'plot.png')
-
-
-def test_the_contact_sheet_shows_the_person_before_and_after():
-    images = {
-        frame: np.full((200, 900, 3), shade, dtype=np.uint8)
-        for frame, shade in ((2, 60), (5, 180))
-    }
-    # The person is at the border: what is beyond is grey.
-    sheet = contact_sheet([Switch(7, (2, 5), (1, 2))] * 6, TRUTH, ROWS, images)
-    height, width = SIDE + 4, 2 * SIDE + 4
-    assert sheet.shape == (2 * height, 4 * width, 3)
-    first = sheet[2 : height - 2, 2 : width - 2]
-    assert (first[SIDE // 2, SIDE // 2] == 60).all()
-    assert (first[SIDE // 2, SIDE + SIDE // 2] == 180).all()
-    # The outline of the person: 40 by 100 pixels at one pixel each.
-    assert (first[60, SIDE // 2 - 20] == 255).all()
-    assert (sheet[height:, 2 * width :] == 255).all()

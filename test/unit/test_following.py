@@ -97,7 +97,7 @@ PLACES = {'depth': True, 'target_frame': 'odom'}
         ({'target': '1'}, 'set depth and target_frame'),
         ({'target': '1', 'depth': True}, 'set depth and target_frame'),
         # As tf2, which refuses it only when it is asked.
-        ({'depth': True, 'target_frame': '/odom'}, "a slash: 'odom' instead of '/odom'"),
+        ({'depth': True, 'target_frame': '/odom'}, "no slash at their beginning: '/odom'"),
     ],
 )
 def test_what_is_no_target(values, reason):

@@ -8,8 +8,7 @@ from test_tracking import save_tracker
 
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.config.parameter_file import read_settings
-from persontrack_ros.core.config.settings import REPLACED, Settings, TrackerSettings
+from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.tracking import gallery_tracker as module
 from persontrack_ros.core.tracking.appearance import SAME_PERSON
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
@@ -297,14 +296,3 @@ def test_only_the_last_persons_are_remembered(gallery, monkeypatch):
 def test_it_needs_looks():
     with pytest.raises(SettingsError, match=r'tracker\.remember .* set reid\.model'):
         Settings.from_values({'tracker.remember': 60.0, 'reid.model': 'none'})
-
-
-@pytest.mark.parametrize('name', REPLACED)
-def test_what_it_replaces_is_told_of(name, tmp_path):
-    with pytest.raises(SettingsError, match=rf'{name}: no such .* set tracker\.remember'):
-        Settings.from_values({name: True})
-    group, leaf = name.split('.')
-    path = tmp_path / 'params.yaml'
-    path.write_text(f'/**: {{ros__parameters: {{{group}: {{{leaf}: 1}}}}}}')
-    with pytest.raises(SettingsError, match=rf'{name}: no such .* set tracker\.remember'):
-        read_settings(path, pytest.fail)

@@ -14,8 +14,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from persontrack_ros.core.base.errors import ImageError
-from persontrack_ros.core.media.encodings import SampleRange
-from persontrack_ros.ros.images import bgr_to_image, image_to_bgr
+from persontrack_ros.core.media.encodings import SampleRange, image_to_bgr
+from persontrack_ros.ros.images import bgr_to_image
 
 BLUE, GREEN, RED = 0, 1, 2
 CHANNELS = {'R': RED, 'G': GREEN, 'B': BLUE}
@@ -214,17 +214,6 @@ def test_subsampled_yuv(encoding, layout):
     assert_picture(image_to_bgr(message), FLAT, tolerance=4)
 
 
-@pytest.mark.parametrize('padding', [0, 5])
-def test_nv24(padding):
-    # Full resolution chroma: every pixel of its own colour, and odd sizes, come back.
-    picture = np.random.default_rng(9).integers(20, 236, (5, 7, 3), dtype=np.uint8)
-    luma, u, v = to_yuv(picture)
-    message = pack(luma, 'nv24', 5, 7, padding)
-    chroma = pack(np.stack([u, v], axis=-1), '', 5, 7, 2 * padding)
-    message.data.extend(chroma.data)
-    assert_picture(image_to_bgr(message), picture, tolerance=4)
-
-
 def test_trailing_data_is_ignored():
     # Drivers hand over whole buffers, whose size is rounded up to pages.
     message = pack(yuv_rows('nv12', FLAT), 'nv12', *FLAT.shape[:2])
@@ -252,7 +241,7 @@ def test_no_pixels(encoding, height, width):
 
 @pytest.mark.parametrize(
     ('encoding', 'row'),
-    [('bgr8', 24), ('rgba8', 32), ('mono16', 16), ('yuyv', 16), ('nv12', 8), ('nv24', 8)],
+    [('bgr8', 24), ('rgba8', 32), ('mono16', 16), ('yuyv', 16), ('nv12', 8)],
 )
 def test_step_smaller_than_a_row(encoding, row):
     message = Image(
@@ -274,7 +263,6 @@ def test_step_smaller_than_a_row(encoding, row):
         ('uyvy', 16, 64),
         ('nv12', 8, 48),
         ('nv21', 10, 58),
-        ('nv24', 8, 96),
     ],
 )
 def test_truncated(encoding, step, needed):

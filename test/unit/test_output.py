@@ -45,16 +45,14 @@ def test_after_an_error_the_old_file_is_there(tmp_path):
     assert os.listdir(tmp_path) == ['out']
 
 
-def test_links_and_modes_stay(tmp_path):
+def test_a_link_stays(tmp_path):
     target = tmp_path / 'target'
     target.write_bytes(b'old')
-    target.chmod(0o640)
     link = tmp_path / 'link'
     link.symlink_to('target')
     write_slowly(link)
     assert link.is_symlink()
     assert target.read_bytes() == b'new'
-    assert stat.S_IMODE(target.stat().st_mode) == 0o640
 
 
 def test_a_new_file_has_the_usual_mode(tmp_path):
@@ -84,13 +82,14 @@ IMAGE_ = np.random.default_rng(1).integers(0, 256, (240, 320, 3), dtype=np.uint8
 def write_video(path):
     with VideoWriter(path, 10) as writer:
         for number in range(60):
-            writer.write(IMAGE_, number * 100_000_000)
+            noise = np.random.default_rng(number).integers(0, 256, IMAGE_.shape, dtype=np.uint8)
+            writer.write(noise, number * 100_000_000)
 
 
 def write_tracks(path):
     with MotWriter(path) as writer:
         for number in range(6000):
-            writer.write(number, [(1, np.array([1.0, 2, 3, 4]), 1.0)])
+            writer.add(number, [(1, np.array([1.0, 2, 3, 4]), 1.0)])
 
 
 def write_recording(path):
@@ -113,7 +112,6 @@ def write_bag(storage):
 WRITERS = {
     'out.mp4': write_video,
     'out.mkv': write_video,
-    'out.avi': write_video,
     'out.txt': write_tracks,
     'out.npz': write_recording,
     'out.png': lambda path: write_image(path, IMAGE_),
@@ -143,7 +141,7 @@ def test_a_full_disk(tmp_path, name):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize('name', ['out.mp4', 'out.avi', 'out.txt', 'out.npz', 'out.png'])
+@pytest.mark.parametrize('name', ['out.mp4', 'out.mkv', 'out.txt', 'out.npz', 'out.png'])
 def test_a_full_device(tmp_path, name):
     (tmp_path / name).symlink_to('/dev/full')
     with pytest.raises(OutputError, match='No space left'):
@@ -160,7 +158,6 @@ def inputs(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / name).write_bytes(b'precious')
     (tmp_path / 'soft.mp4').symlink_to('in.mp4')
-    (tmp_path / 'hard.mp4').hardlink_to('in.mp4')
     return tmp_path
 
 
@@ -171,7 +168,6 @@ def inputs(tmp_path, monkeypatch):
         'run in.mp4 --output ./images/../in.mp4',
         'run in.mp4 --output soft.mp4',
         'run soft.mp4 --output in.mp4',
-        'run in.mp4 --output hard.mp4',
         'run in.mp4 --mot-output in.mp4',
         'run in.mp4 --mot-output p.yaml --params p.yaml',
         'run in.mp4 --mot-output m.xml --set detector.model=m.xml',
@@ -183,9 +179,7 @@ def inputs(tmp_path, monkeypatch):
         'track in.txt in.txt',
         'track in.txt p.yaml --params p.yaml',
         'evaluate --ground-truth seq --plot . --results seq.tracks.png',
-        'evaluate --ground-truth seq --plot . --video seq.switches.png',
         'benchmark --video in.mp4 --json in.mp4',
-        'benchmark --video in.mp4 --plot p.yaml --params p.yaml',
         'bag record in.mp4 -o in.mp4 --force',
         'bag record in.mp4 -o new --camera-info p.yaml -o p.yaml --force',
         'bag track bag/bag.mcap --mot-output bag/bag.mcap --force',
@@ -196,12 +190,11 @@ def inputs(tmp_path, monkeypatch):
     ],
 )
 def test_nothing_is_written_over_what_is_read(inputs, capsys, command):
-    for name in ('seq.tracks.png', 'seq.switches.png'):
-        (inputs / name).write_bytes(b'precious')
+    (inputs / 'seq.tracks.png').write_bytes(b'precious')
     assert commands.main(command.split()) == 2
     assert 'is the input; write to another file' in capsys.readouterr().err
     files = [path for path in inputs.rglob('*') if path.is_file()]
-    assert len(files) == 14
+    assert len(files) == 12
     assert all(path.read_bytes() == b'precious' for path in files)
 
 

@@ -95,7 +95,7 @@ def test_what_is_left_out_is_told(write):
     (told,) = read(write(f'/**: {AGE % 3}\n/rear/person_tracker: {AGE % 4}'))[1]
     assert 'what it has for /rear/person_tracker is left out, see --node' in told
     (told,) = read(write(f'camera: {AGE % 3}'))[1]
-    assert 'nothing for /person_tracker, only for camera' in told
+    assert 'nothing for /person_tracker, only for /camera' in told
 
 
 def test_unknown_names_are_told_of_with_the_nearest(write):
@@ -113,25 +113,24 @@ face_detector: {ros__parameters: {faces: 3}}
 @pytest.mark.parametrize(
     ('text', 'problem'),
     [
-        ('', 'no ROS parameter file: no node is in it'),
+        ('', 'no ROS parameter file: /: ros__parameters is missing'),
         ('just words', 'no ROS parameter file'),
         ('[1, 2]', 'no ROS parameter file'),
-        ('tracker: {max_age: 3}', 'tracker/max_age: ros__parameters is missing (line 1)'),
-        ('/**:\n', '/**: ros__parameters is missing (line 1)'),
-        ('ros__parameters: {tracker: {max_age: 3}}', 'no node is named above ros__parameters'),
-        ('/**: {ros__parameters: 3}', 'no ROS parameter file'),
-        ('/**: {ros__parameters: null}', 'no ROS parameter file'),
-        ('/a: {b/c: {ros__parameters: {}}}', 'b/c has a / below /a; write the whole name at'),
-        ('person-tracker: {ros__parameters: {}}', "'person-tracker' is no valid node name"),
-        ('/**:\n  ros__parameters:\n    depth:\n', 'depth has no value (line 3)'),
+        ('tracker: {max_age: 3}', '/tracker/max_age: ros__parameters is missing'),
+        ('/**:\n', '/**: ros__parameters is missing'),
+        ('ros__parameters: {tracker: {max_age: 3}}', "'/' above ros__parameters is no valid node"),
+        ('/**: {ros__parameters: 3}', '/**: no parameters are in it'),
+        ('person-tracker: {ros__parameters: {}}', "'/person-tracker' above ros__parameters is no"),
+        ('/**:\n  ros__parameters:\n    depth:\n', 'depth: None is not true or false'),
+        ('/**: {ros__parameters: {a: 1}}\n/**: {ros__parameters: {b: 1}}', 'occurs twice'),
         ('/**: {ros__parameters: {tracker: {max_age: 3}', 'cannot read the parameter file'),
         ('a: b: c', 'cannot read the parameter file'),
         ('\t/**: x', 'cannot read the parameter file'),
-        ('/**: &a {ros__parameters: {}}\nb: *a', 'ROS takes no aliases (line 2)'),
+        ('/**: &a {ros__parameters: {}}\nb: *a', 'aliases (*) are not supported'),
         ('/**: {ros__parameters: {tracker: {max_age: old}}}', "tracker.max_age: 'old' is not"),
-        ('/**: {ros__parameters: {tracker: {max_age: null}}}', "tracker.max_age: 'null' is not"),
+        ('/**: {ros__parameters: {tracker: {max_age: null}}}', 'tracker.max_age: None is not'),
         ('/**: {ros__parameters: {tracker: {max_age: .nan}}}', 'tracker.max_age: nan is not'),
-        ('/**: {ros__parameters: {detector: {score_threshold: .nan}}}', 'not a finite number'),
+        ('/**: {ros__parameters: {detector: {score_threshold: .nan}}}', 'nan is not in the range'),
         ('/**: {ros__parameters: {depth_tolerance: 11}}', 'depth_tolerance: 11.0 is not in the'),
         ('/**: {ros__parameters: {depth: true, input: detections}}', 'depth needs images'),
     ],
@@ -152,4 +151,3 @@ def test_unreadable_parameter_files(tmp_path):
         with pytest.raises(SettingsError, match='cannot read the parameter file') as caught:
             ParameterFile(path)
         assert str(path) in str(caught.value)
-        assert '\n' not in str(caught.value)

@@ -1,6 +1,6 @@
 """Test what a report remembers, and the page that is made of it."""
 
-import base64
+import json
 import re
 
 import cv2
@@ -9,10 +9,11 @@ import pytest
 
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.evaluation.mot import read_ground_truth
-from persontrack_ros.core.report import writer
+from persontrack_ros.core.report import page as page_module
+from persontrack_ros.core.report.events import ZoneCounter
 from persontrack_ros.core.report.observations import Observations
-from persontrack_ros.core.report.page import PICTURES, make_page
-from persontrack_ros.core.report.writer import ReportWriter
+from persontrack_ros.core.report.page import make_page, write_report
+from persontrack_ros.core.report.zones import Zones
 
 SECOND = 1_000_000_000
 BOX = np.array([[100.0, 50.0, 40.0, 100.0]])
@@ -27,6 +28,11 @@ def watched(times, start=0, **options):
         stamp = start + tenth * SECOND // 10
         seen.add(stamp, [7] * there, BOX[: int(there)], [0.9] * there, **options)
     return seen
+
+
+def data_of(page):
+    """Return the data in a page."""
+    return json.loads(re.search(r'id="data">(.*)</script>', page)[1])
 
 
 def test_visits():
@@ -96,26 +102,19 @@ def test_the_scene_is_the_emptiest_image():
 
 
 def test_nothing_of_a_name_gets_into_the_page():
-    evil = '<script>alert("1")</script>&'
-    seen = watched([1.0])
-    page = make_page(seen, evil, {'detector.model': evil, 'a $name': True}, evil)
-    assert '<script' not in page
-    assert page.count('&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;') == 4
-    assert '<td>a $name</td><td>true</td>' in page
-
-
-def test_nothing_is_fetched(data):
-    """What is not in the page is not there."""
-    page = make_page(watched([1.0], image=IMAGE), 'video', {})
-    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
-    assert 'url(' not in page
+    evil = '</script><script>alert("1")</script>&'
+    plain = make_page(watched([1.0]), 'name', {})
+    page = make_page(watched([1.0]), evil, {'detector.model': evil, 'a $name': True}, evil)
+    assert page.count('<script') == plain.count('<script')
+    found = data_of(page)
+    assert (found['name'], found['note'], found['settings']['detector.model']) == (evil,) * 3
+    assert found['settings']['a $name'] == 'true'
 
 
 def test_times_of_a_bag_are_told():
-    assert 'Times count from 2026-11-27 07:00:00 UTC.' in make_page(
-        watched([1.0], 1_795_762_800 * SECOND), 'bag', {}
-    )
-    assert 'UTC' not in make_page(watched([1.0]), 'video', {})
+    start = 1_795_762_800
+    assert data_of(make_page(watched([1.0], start * SECOND), 'bag', {}))['start'] == start * 1e3
+    assert data_of(make_page(watched([1.0]), 'video', {}))['start'] is None
 
 
 @pytest.mark.parametrize('images', [0, 1, 3])
@@ -123,9 +122,44 @@ def test_nobody(images):
     seen = Observations()
     for number in range(images):
         seen.add(number * SECOND, [], np.empty((0, 4)), [])
-    page = make_page(seen, 'empty', {})
-    assert 'Nobody.' in page
-    assert f'<dd>{images}</dd>' in page
+    found = data_of(make_page(seen, 'empty', {}))
+    assert (found['persons'], found['images']) == ([], images)
+
+
+def test_without_pictures():
+    seen = Observations(pictures=False)
+    seen.add(0, [7], BOX, [0.9], IMAGE)
+    page = make_page(seen, 'video', {})
+    assert 'image/jpeg' not in page
+    assert [person['id'] for person in data_of(page)['persons']] == [7]
+
+
+def test_moments_and_places(tmp_path):
+    """Stays, events, pictures of moments and the heat map of one person."""
+    path = tmp_path / 'zones.yaml'
+    path.write_text(
+        'image_size: [320, 240]\nzones: {left: [[0, 0], [160, 0], [160, 240], [0, 240]]}'
+    )
+    zones = Zones.load(path)
+    counter, seen = ZoneCounter(zones), Observations()
+    for tenth in range(80):
+        box = BOX + [2 * tenth, 0, 0, 0]
+        events = counter.update(tenth * SECOND // 10, [7], zones.positions(box))
+        seen.add(tenth * SECOND // 10, [7], box, [0.9], IMAGE, events)
+    seen.zones = zones
+    found = data_of(make_page(seen, 'video', {}))
+    assert found['zones'] == {'left': [[0, 0], [160, 0], [160, 240], [0, 240]]}
+    assert [event[1:] for event in found['events']] == [
+        [7, 'left', 'entered'],
+        [7, 'left', 'left'],
+    ]
+    # Over the border at 160 by 1.5 % of 320.
+    assert found['events'][1][0] == pytest.approx(2.3, abs=0.11)
+    (person,) = found['persons']
+    assert [moment[1] for moment in person['moments']] == [
+        *('from', 'left: entered', 'left: left', 'to'),
+    ]
+    assert sum(map(sum, found['heat'])) == pytest.approx(7.9, abs=2)
 
 
 def test_ten_minutes_are_less_than_three_megabytes(data, persons):
@@ -146,51 +180,44 @@ def test_ten_minutes_are_less_than_three_megabytes(data, persons):
             seen.add(stamp, ids, rows[:, 2:6], [0.9] * len(ids), image)
     assert seen.duration > 600
     page = make_page(seen, 'vtest.avi', {})
-    assert page.count('<tr data-id') == len(seen.persons) > 100
-    assert page.count('<img') == len(seen.persons)
+    found = data_of(page)['persons']
+    assert len(found) == len(seen.persons) > 100
+    assert all(person['picture'] and len(person['moments']) >= 2 for person in found)
     assert len(page) < 3e6
 
 
-def test_pictures_of_those_who_were_there_longest():
+def test_pictures_of_those_who_were_there_longest(monkeypatch):
+    monkeypatch.setattr(page_module, 'PICTURES', 30_000)
     seen = Observations()
-    count = PICTURES + 20
-    for second in range(count):
-        ids = list(range(second, count))
-        # Beside each other.
-        places = [(16 * (id_ % 20), 16 * (id_ // 20), 15, 15) for id_ in ids]
-        seen.add(second * SECOND // 2, ids, np.array(places, dtype=float), [0.9] * len(ids), IMAGE)
-    page = make_page(seen, 'crowd', {})
-    assert page.count('<tr data-id') == count
-    assert page.count('<img') == PICTURES
-    assert 'Without pictures of the 20 who were there shortest.' in page
-    assert 'alt="person 0"' not in page
+    for second in range(40):
+        boxes = np.array([(16 * id_ % 320, 16, 15, 15) for id_ in range(second, 40)], dtype=float)
+        seen.add(second * SECOND // 2, range(second, 40), boxes, [0.9] * len(boxes), IMAGE)
+    found = data_of(make_page(seen, 'crowd', {}))['persons']
+    pictured = [person['id'] for person in found if person['picture']]
+    assert len(found) == 40
+    # Those with higher numbers stay longer.
+    assert pictured == list(range(40 - len(pictured), 40)) != []
 
 
-def test_a_page_is_complete_or_absent(tmp_path):
+def test_a_page_is_complete_or_absent(tmp_path, monkeypatch):
     path = tmp_path / 'page.html'
-    with pytest.raises(ZeroDivisionError), ReportWriter(path, 'video', {}):
+    with pytest.raises(ZeroDivisionError), write_report(path, 'video', {}):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
-    with ReportWriter(path, 'video', {}) as report:
-        report.add(0, [], IMAGE)
-    assert path.read_text().endswith('</html>\n')
-    jpeg = re.search(r'href="data:image/jpeg;base64,([^"]+)"', path.read_text())[1]
-    assert base64.b64decode(jpeg)[:2] == b'\xff\xd8'
-    with pytest.raises(OutputError, match='cannot write'):
-        ReportWriter(tmp_path / 'missing' / 'page.html', 'video', {})
-
-
-def test_an_error_while_the_page_is_made_leaves_no_file(tmp_path, monkeypatch):
-    def fail(*_):
-        raise RuntimeError('no template')
-
-    monkeypatch.setattr(writer, 'make_page', fail)
-    with pytest.raises(RuntimeError, match='no template'), ReportWriter(tmp_path / 'p', '', {}):
+    # File names need not be UTF-8.
+    with write_report(path, 'a\udcff.mp4', {}) as report:
+        report.add_tracks(0, [], IMAGE)
+    text = path.read_text()
+    assert text.endswith('</html>\n')
+    assert 'a?.mp4' in text
+    assert data_of(text)['scene'].startswith('data:image/jpeg;base64,/9j/')
+    with (
+        pytest.raises(OutputError, match='cannot write'),
+        write_report(tmp_path / 'missing' / 'page.html', 'video', {}),
+    ):
+        pass
+    path.unlink()
+    monkeypatch.setattr(page_module, 'make_page', None)
+    with pytest.raises(TypeError), write_report(path, '', {}):
         pass
     assert list(tmp_path.iterdir()) == []
-
-
-def test_names_that_are_not_utf_8(tmp_path):
-    with ReportWriter(tmp_path / 'page.html', 'a\udcff.mp4', {}):
-        pass
-    assert 'a?.mp4' in (tmp_path / 'page.html').read_text()

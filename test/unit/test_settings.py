@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import pytest
 
@@ -11,7 +10,7 @@ from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.config.settings import PARAMETERS, Settings
 
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
-RANGED = [p.name for p in PARAMETERS if p.minimum is not None]
+RANGED = [p.name for p in PARAMETERS if p.type in (int, float)]
 
 
 def test_defaults_are_those_agreed_on():
@@ -36,26 +35,22 @@ def test_declarations_are_complete(parameter):
     assert parameter.description.endswith('.')
     assert parameter.check(parameter.default) == parameter.default
     if parameter.type in (int, float):
-        assert parameter.minimum < parameter.maximum
+        assert parameter.limits[0] < parameter.limits[1]
 
 
 @pytest.mark.parametrize('name', RANGED)
 def test_limits_of_a_range_are_included(name):
     parameter = BY_NAME[name]
-    kind, low, high = parameter.type, parameter.minimum, parameter.maximum
+    kind, (low, high) = parameter.type, parameter.limits
     step = 1 if kind is int else 1e-6
     for value in (low, high):
         assert Settings.from_values({name: kind(value)}).values()[name] == value
-    for value in (low - step, high + step):
+    wrong = [kind(low - step), kind(high + step)]
+    if kind is float:
+        wrong += [float('nan'), float('inf'), -float('inf')]
+    for value in wrong:
         with pytest.raises(SettingsError, match=rf'^{name}: .* not in the range'):
-            Settings.from_values({name: kind(value)})
-
-
-@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize('name', [p.name for p in PARAMETERS if p.type is float])
-def test_numbers_are_finite(name, value):
-    with pytest.raises(SettingsError, match=f'{name}: .* not a finite number'):
-        Settings.from_values({name: value})
+            Settings.from_values({name: value})
 
 
 @pytest.mark.parametrize(
@@ -70,7 +65,7 @@ def test_numbers_are_finite(name, value):
         ('detector.score_threshold', False, 'False is not a number'),
         ('detector.score_threshold', None, 'None is not a number'),
         ('detector.score_threshold', [0.5], 'is not a number'),
-        ('detector.score_threshold', 10**400, ': the number is too large'),
+        ('detector.score_threshold', 10**400, 'is not a number'),
         ('drawing.speed', 1, ': 1 is not true or false'),
         ('detector.score_threshold', -0.1, '-0.1 is not in the range 0 to 1'),
         ('detector.model', 2.5, '2.5 is not a text'),
@@ -93,14 +88,12 @@ def test_wrong_values_are_refused_by_the_constructor_too():
         Settings(tracker=tracker)
 
 
-def test_whole_numbers_will_do_for_a_float():
-    value = Settings.from_values({'detector.score_threshold': 1}).detector.score_threshold
-    assert (value, type(value)) == (1.0, float)
-
-
-def test_whole_numbers_will_do_for_a_text():
+def test_whole_numbers_will_do_for_a_float_or_text():
     """ROS and YAML take the name 0 for an integer."""
-    assert Settings.from_values({'detector.model': 202}).detector.model == '202'
+    values = {'detector.score_threshold': 1, 'detector.model': 202}
+    detector = Settings.from_values(values).detector
+    assert (detector.score_threshold, type(detector.score_threshold)) == (1.0, float)
+    assert detector.model == '202'
 
 
 @pytest.mark.parametrize(
@@ -126,10 +119,3 @@ def test_other_values_stay_as_in_the_base():
     values = Settings.from_values({'tracker.max_age': 40}, base=base).values()
     assert (values['tracker.max_age'], values['reid.device']) == (40, 'CPU')
     assert base.values()['tracker.max_age'] == 30
-
-
-def test_who_comes_back_is_known_by_their_looks():
-    with pytest.raises(
-        SettingsError, match=r'^tracker\.remember needs embeddings: set reid\.model$'
-    ):
-        Settings.from_values({'tracker.remember': 60.0, 'reid.model': 'none'})

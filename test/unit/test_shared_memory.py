@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 
-from persontrack_ros.ros.shared_memory import remove_segments_of_dead
+from persontrack_ros.ros.memory import remove_segments_of_dead
 
 OLD = time.time() - 3600
 

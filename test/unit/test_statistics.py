@@ -71,16 +71,6 @@ def test_levels_by_parameters():
     assert judge(limits(rate_warn=11.0), 'rate', -10.0, sign=-1) == Level.WARN
 
 
-def test_many_persons_take_no_memory(monkeypatch):
-    """Somebody who stays is counted once, however many pass by."""
-    monkeypatch.setattr(statistics, 'REMEMBERED_IDS', 10)
-    numbers = Statistics()
-    for passing in range(2, 1000):
-        numbers.processed(0.0, 0.0, 2, [1, passing])
-        assert len(numbers._ids) <= 10
-    assert numbers.numbers().persons == 999
-
-
 def test_a_frame_is_counted_once_whatever_fails():
     numbers = Statistics()
 

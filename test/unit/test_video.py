@@ -30,7 +30,7 @@ def numbers(frames):
 
 @pytest.fixture
 def video(tmp_path):
-    path = tmp_path / 'a video.avi'
+    path = tmp_path / 'a video.mp4'
     with VideoWriter(path, RATE) as writer:
         for number in range(1, FRAMES + 1):
             writer.write(picture(number), round(number * 1e9 / RATE))

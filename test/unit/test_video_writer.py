@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import cv2
 import numpy as np
 import pytest
@@ -36,7 +39,7 @@ def read(path):
         images.append(image)
 
 
-@pytest.mark.parametrize('name', ['out.mp4', 'out.avi', 'OUT.AVI', 'out.mkv', 'out.mov'])
+@pytest.mark.parametrize('name', ['out.mp4', 'OUT.MP4', 'out.mkv', 'out.webm'])
 @pytest.mark.parametrize('rate', [12.5, 30000 / 1001, 60.0])
 def test_written_videos_can_be_read(tmp_path, name, rate):
     write(tmp_path / name, [5 + number / rate for number in range(10)], rate, 240, 320)
@@ -52,28 +55,16 @@ def test_written_videos_can_be_read(tmp_path, name, rate):
 VARIABLE = [*(0.02 * np.arange(10)), *(0.5 * np.arange(1, 15))]
 
 
-@pytest.mark.parametrize('name', ['out.mp4', 'out.avi', 'out.mkv'])
-def test_a_variable_rate_is_kept(tmp_path, name):
-    """The video lasts as long, and every image is in it; but for .avi, all at their own times."""
-    rate = len(VARIABLE) / VARIABLE[-1]
-    write(tmp_path / name, VARIABLE, rate)
+@pytest.mark.parametrize('name', ['out.mp4', 'out.mkv'])
+@pytest.mark.parametrize('stamps', [VARIABLE, [0.0, 0.04, 600.0, 600.04]])
+def test_every_image_has_its_own_time(tmp_path, name, stamps):
+    write(tmp_path / name, stamps, 25.0)
     times, images, _ = read(tmp_path / name)
-    assert len(images) == len(VARIABLE)
-    assert times[-1] == pytest.approx(VARIABLE[-1], abs=1 / rate)
-    if name != 'out.avi':
-        np.testing.assert_allclose(times, VARIABLE, atol=1.1e-3)
+    assert len(images) == len(stamps)
+    np.testing.assert_allclose(times, stamps, atol=1.1e-3)
 
 
-@pytest.mark.parametrize('name', ['out.mp4', 'out.avi'])
-def test_a_long_pause(tmp_path, name):
-    """As when a camera was away for ten minutes."""
-    write(tmp_path / name, [0.0, 0.04, 600.0, 600.04])
-    times, images, _ = read(tmp_path / name)
-    assert times[-1] == pytest.approx(600.04, abs=0.05)
-    assert len(images) == 4 if name == 'out.mp4' else len(images) < 30
-
-
-@pytest.mark.parametrize('name', ['out.mp4', 'out.avi', 'out.mkv'])
+@pytest.mark.parametrize('name', ['out.mp4', 'out.mkv'])
 @pytest.mark.parametrize('size', [(47, 63), (47, 64), (48, 63), (17, 5)])
 def test_odd_sizes_are_kept(tmp_path, name, size):
     write(tmp_path / name, [0, 0.04, 0.08], 25.0, *size)
@@ -101,10 +92,42 @@ def test_without_an_image_there_is_no_video(tmp_path):
     ('name', 'problem'),
     [
         ('nowhere/out.mp4', r'no directory .*nowhere'),
-        ('out.xyz', r'\.mp4 or \.avi'),
-        ('out', r'\.mp4 or \.avi'),
+        ('out.avi', r'\.webm or \.mkv'),
+        ('out.xyz', r'\.webm or \.mkv'),
+        ('out', r'\.webm or \.mkv'),
     ],
 )
 def test_videos_that_cannot_be_written(tmp_path, name, problem):
     with pytest.raises(OutputError, match=problem):
         VideoWriter(tmp_path / name, 10)
+
+
+PLAYER = """<video id="video" muted></video><pre id="told"></pre><script>
+const tell = text => told.textContent += text + ' ';
+video.onerror = () => tell(video.error.message);
+video.onseeked = () => tell(`${video.videoWidth}x${video.videoHeight} ${video.currentTime}`);
+video.onloadeddata = () => video.currentTime = 0.2;
+video.src = 'out%s';
+</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('suffix', ['.mp4', '.webm'])
+def test_a_browser_plays_it(tmp_path, suffix):
+    browser = shutil.which('chromium') or shutil.which('google-chrome')
+    if browser is None:
+        pytest.skip('no chromium: apt-get install chromium')
+    write(tmp_path / f'out{suffix}', np.arange(25) / 25, 25.0, 241, 321)
+    page = tmp_path / 'page.html'
+    page.write_text(PLAYER % suffix)
+    options = [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        f'--user-data-dir={tmp_path}/profile',
+    ]
+    options += ['--allow-file-access-from-files', '--virtual-time-budget=20000', '--dump-dom']
+    done = subprocess.run(
+        [browser, *options, page.as_uri()], capture_output=True, text=True, timeout=120
+    )
+    assert '<pre id="told">321x241 0.2 </pre>' in done.stdout, done.stdout

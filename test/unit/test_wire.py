@@ -8,8 +8,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.base import messages
-from persontrack_ros.ros.tracker.messages import boxes_to_message
-from persontrack_ros.ros.tracker.wire import boxes_to_bytes, known
+from persontrack_ros.ros.tracker.messages import boxes_to_message, known
 
 
 def rows_of(random, count):
@@ -28,7 +27,7 @@ def test_bytes_and_message_are_the_same(frame, count):
     random = np.random.default_rng(count)
     header = Header(stamp=Time(sec=-5, nanosec=999_999_999), frame_id=frame)
     rows = rows_of(random, count)
-    message, data = boxes_to_message(rows, header), boxes_to_bytes(rows, header)
+    message, data = boxes_to_message(rows, header), messages.boxes_to_bytes(rows, header)
     assert deserialize_message(data, Detection2DArray) == message
     # Paddings hold anything, and some middlewares have one at the end.
     assert 0 <= len(serialize_message(message)) - len(data) < 4

@@ -7,31 +7,31 @@ from pathlib import Path
 
 from persontrack_ros.cli.bag.options import add_force_option, add_image_topic_option
 from persontrack_ros.cli.options import count
-from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.output import write_image
 
-# The fields of persontrack_ros.core.evaluation.scores.Scores that have a minimum option.
-_SCORES = ('hota', 'idf1', 'mota')
+# Number of frames in a picture.
+_DRAWN = 3
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         'compare',
-        help='compare the tracks of two bags, or of a bag with ground truth',
+        help='compare the tracks of two bags',
         description='Print the frames in which the tracks of two runs differ, with the ids. '
         'Frames of two bags are matched by their stamps, otherwise by their numbers. The exit '
         'code is 1 if more differs than is allowed.',
     )
-    what = 'bag with tracks, MOTChallenge file of tracks, or ground truth: gt.txt or the folder '
-    parser.add_argument('a', type=Path, metavar='A', help=f'{what} of a sequence')
+    what = 'bag with tracks, or MOTChallenge file of tracks (.txt)'
+    parser.add_argument('a', type=Path, metavar='A', help=what)
     parser.add_argument('b', type=Path, metavar='B', help='the same')
     parser.add_argument(
         '--tolerance',
         type=_pixels,
         default=0.01,
         metavar='PX',
-        help='pixels by which boxes with the same id may differ (default: 0.01); with ground '
-        'truth, an overlap of half (IoU) is enough',
+        help='pixels by which boxes with the same id may differ (default: 0.01)',
     )
     parser.add_argument(
         '--allow',
@@ -40,15 +40,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar='N',
         help='number of frames that may differ (default: 0)',
     )
-    for name in _SCORES:
-        parser.add_argument(
-            f'--min-{name}',
-            type=float,
-            metavar='PERCENT',
-            help=f'with ground truth: minimum {name.upper()}, instead of --allow',
-        )
     parser.add_argument(
-        '--picture', type=Path, metavar='FILE', help='draw the first differences (.png or .jpg)'
+        '--picture',
+        type=Path,
+        metavar='FILE',
+        help=f'draw the first {_DRAWN} differences (.png or .jpg)',
     )
     parser.add_argument(
         '--show', type=count, default=20, metavar='N', help='list the first N (default: 20)'
@@ -63,42 +59,32 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    from persontrack_ros.bags.compare import Comparison, read_tracks
+    from persontrack_ros.bags.compare import read_images, read_tracks
     from persontrack_ros.bags.writer import check_output
+    from persontrack_ros.core.evaluation.comparison import compare, draw_differences
 
     if options.picture:
         check_output(options.picture, options.force)
     topics = (options.tracks_topic, options.image_topic)
-    sides = read_tracks(options.a, *topics), read_tracks(options.b, *topics)
-    minima = _least_scores(options)
-    comparison = Comparison(*sides, options.tolerance)
-    if comparison.scores is None and minima:
-        raise SettingsError('minimum scores need ground truth: gt.txt or the folder of a sequence')
-    differences = comparison.differences
+    a, b = read_tracks(options.a, *topics), read_tracks(options.b, *topics)
+    differences, total = compare(a, b, options.tolerance)
     for difference in differences[: options.show]:
-        print(f'{comparison.title(difference)}: {difference}')
+        print(f'{difference.title}: {difference}')
     if len(differences) > options.show:
         print(f'and {len(differences) - options.show} more (--show {len(differences)})')
-    print(f'{len(differences)} of {comparison.count} frames differ')
+    print(f'{len(differences)} of {total} frames differ')
     if differences:
-        print(f'ids that differ: {" ".join(map(str, comparison.ids))}')
+        ids = set().union(*(ids for one in differences for ids in one.ids))
+        print(f'ids that differ: {" ".join(map(str, sorted(ids)))}')
     if differences and options.picture:
-        comparison.draw(
-            options.picture, [side.path for side in sides if side.stamps], options.image_topic
-        )
-    if comparison.scores is None:
-        return int(len(differences) > options.allow)
-    values = {name: getattr(comparison.scores, name) for name in _SCORES}
-    print(', '.join(f'{name.upper()} {value:.1f}' for name, value in values.items()))
-    if not minima:
-        return int(len(differences) > options.allow)
-    return int(any(values[name] < least for name, least in minima.items()))
-
-
-def _least_scores(options: argparse.Namespace) -> dict[str, float]:
-    """Return the minimum scores of the options, by name."""
-    values = {name: getattr(options, f'min_{name}') for name in _SCORES}
-    return {name: value for name, value in values.items() if value is not None}
+        stamps = {one.stamp for one in differences[:_DRAWN] if one.stamp is not None}
+        bag = options.a if a.stamps else options.b
+        images = read_images(bag, options.image_topic, stamps)
+        if not images:
+            raise SourceError(f'{bag} has no images of the frames that differ')
+        drawn = [one for one in differences[:_DRAWN] if one.stamp in images]
+        write_image(options.picture, draw_differences(drawn, images))
+    return int(len(differences) > options.allow)
 
 
 def _pixels(text: str) -> float:

@@ -56,17 +56,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    from persontrack_ros.bags.camera_info import CameraInfo
-    from persontrack_ros.bags.record import ImageRecorder, RecordOptions
+    from persontrack_ros.bags.record import ImageRecorder, read_camera_info
     from persontrack_ros.bags.writer import BagWriter, check_output
 
     check_output(options.output, options.force, Path(options.source))
-    record_options = RecordOptions(
-        topic=absolute(options.image_topic),
-        frame_id=options.frame_id,
-        compression=options.compress or '',
-        camera_info=CameraInfo(options.camera_info) if options.camera_info else None,
-    )
+    info = read_camera_info(options.camera_info) if options.camera_info else None
     source_options = SourceOptions(
         flip=options.flip, skip_frames=options.skip_frames, max_frames=options.max_frames
     )
@@ -78,7 +72,8 @@ def execute(options: argparse.Namespace) -> int:
         )
         stack.enter_context(interrupt)
         bag = stack.enter_context(BagWriter(options.output, options.storage, options.force))
-        recorder = ImageRecorder(bag, record_options)
+        topic, compression = absolute(options.image_topic), options.compress or ''
+        recorder = ImageRecorder(bag, topic, options.frame_id, compression, info)
         frames = Partial(source)
         for frame in tqdm(frames, total=source.frame_count, unit='frame', mininterval=0.5):
             recorder.write(frame)

@@ -20,7 +20,7 @@ from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.media.partial import Partial
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.report.writer import ReportWriter
+from persontrack_ros.core.report.page import write_report
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -65,12 +65,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     from persontrack_ros.bags.reader import BagReader
-    from persontrack_ros.bags.track import TracksRecorder, check_new_topics, track_images
+    from persontrack_ros.bags.track import TracksRecorder, track_images
     from persontrack_ros.bags.writer import BagWriter, check_output
 
     settings = settings_from(options)
     tracks_topic = absolute(options.tracks_topic)
-    annotated_topic = options.annotated and f'{tracks_topic.rpartition("/")[0]}/annotated_image'
+    namespace = tracks_topic.rpartition('/')[0]
+    annotated_topic = f'{namespace}/annotated_image' if options.annotated else ''
     frames = 0
     ids: set[int] = set()
     with ExitStack() as stack:
@@ -80,12 +81,11 @@ def execute(options: argparse.Namespace) -> int:
             check_output(path, options.force)
         if options.output:
             check_output(options.output, options.force, options.bag)
-            check_new_topics(bag, [each for each in (tracks_topic, annotated_topic) if each])
         pipeline = Pipeline(settings)
         interrupt = stack.enter_context(Interrupt())
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
         report = options.report and stack.enter_context(
-            ReportWriter(options.report, options.bag.resolve().name, settings.values())
+            write_report(options.report, options.bag.resolve().name, settings.values())
         )
         recorder = None
         if options.output:
@@ -99,7 +99,7 @@ def execute(options: argparse.Namespace) -> int:
         results = Partial(track_images(bag, topic, pipeline, recorder, report))
         for image, tracks in results:
             if mot:
-                mot.write(image.number, ((t.id, t.box, t.score) for t in tracks))
+                mot.add(image.number, ((t.id, t.box, t.score) for t in tracks))
             frames += 1
             ids.update(track.id for track in tracks)
             progress.update()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tokenize
+import io
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,6 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.base.errors import SourceError, one_line
 from persontrack_ros.core.base.reading import open_regular
-
-# The errors that damaged or other archives and arrays raise.
-_DAMAGES = (
-    EOFError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
-_SUFFIX = '.npy'
 
 
 def read_arrays(path: Path, limit: int, what: str = '', only: str = '') -> dict[str, NDArray[Any]]:
@@ -43,30 +24,23 @@ def read_arrays(path: Path, limit: int, what: str = '', only: str = '') -> dict[
     :raises SourceError: if it is no regular file, cannot be read, is damaged or above the limit.
     """
     name = f'{what} {path}'.lstrip()
+    arrays = {}
+    size = 0
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            return _read_members(archive, limit, only)
+            for member in archive.infolist():
+                key = member.filename.removesuffix('.npy')
+                if key == member.filename or (only and key != only):
+                    continue
+                # zipfile returns at most the announced size of a member.
+                size += member.file_size
+                if size > limit:
+                    raise ValueError(f'it has {size} bytes or more; {limit} are allowed')
+                # Read to the end, where the checksum is compared.
+                content = io.BytesIO(archive.read(member))
+                arrays[key] = npy.read_array(content, allow_pickle=False)
     except OSError as error:
         raise SourceError(f'cannot read {name}: {error.strerror or error}') from error
-    except _DAMAGES as error:
+    except Exception as error:
         raise SourceError(f'cannot read {name}: {one_line(error)}') from error
-
-
-def _read_members(archive: zipfile.ZipFile, limit: int, only: str) -> dict[str, NDArray[Any]]:
-    members = [
-        each
-        for each in archive.infolist()
-        if each.filename.endswith(_SUFFIX) and (not only or each.filename == only + _SUFFIX)
-    ]
-    # zipfile returns at most the announced size of a member.
-    size = sum(each.file_size for each in members)
-    if size > limit:
-        raise ValueError(f'it has {size} bytes; {limit} are allowed')
-    arrays = {}
-    for member in members:
-        with archive.open(member) as file:
-            array = npy.read_array(file, allow_pickle=False)
-            # A checksum is compared at the end only.
-            file.read(1)
-        arrays[member.filename[: -len(_SUFFIX)]] = array
     return arrays

@@ -17,17 +17,14 @@ from persontrack_ros.core.base.geometry import FloatArray
 # Largest relative difference of the aspect ratios of pictures with the same field of view.
 _ASPECT_TOLERANCE = 0.03
 
-_PROJECT = {'equidistant': cv2.fisheye.projectPoints}
-
-_UNDISTORT = {
-    '': cv2.undistortPoints,
-    'plumb_bob': cv2.undistortPoints,
-    'rational_polynomial': cv2.undistortPoints,
-    'equidistant': cv2.fisheye.undistortPoints,
+# Functions of OpenCV that undistort and project, by distortion model.
+_PINHOLE = (cv2.undistortPoints, cv2.projectPoints)
+_MODELS: dict[str, Any] = {
+    '': _PINHOLE,
+    'plumb_bob': _PINHOLE,
+    'rational_polynomial': _PINHOLE,
+    'equidistant': (cv2.fisheye.undistortPoints, cv2.fisheye.projectPoints),
 }
-
-# How many coefficients OpenCV takes.
-_LENGTHS = {'': (4, 5, 8, 12, 14), 'equidistant': (4,)}
 
 
 class Camera:
@@ -45,28 +42,27 @@ class Camera:
         """
         self._matrix = np.array(info.k, dtype=np.float64).reshape(3, 3)
         self._distortion = np.array(info.d, dtype=np.float64)
-        if not (self._matrix[0, 0] > 0 and self._matrix[1, 1] > 0):
-            raise ImageError('the camera_info is of a camera that is not calibrated: K is 0')
-        if info.distortion_model not in _UNDISTORT:
+        finite = np.isfinite(self._matrix).all() and np.isfinite(self._distortion).all()
+        if not (finite and self._matrix[0, 0] > 0 and self._matrix[1, 1] > 0):
+            raise ImageError('the camera_info is not calibrated: K is 0, or K or D are not finite')
+        if info.distortion_model not in _MODELS:
             raise ImageError(
                 f'the camera_info has the distortion model {info.distortion_model!r}; expected '
-                + ', '.join(filter(None, _UNDISTORT))
+                + ', '.join(filter(None, _MODELS))
             )
-        if not (np.isfinite(self._matrix).all() and np.isfinite(self._distortion).all()):
-            raise ImageError('the camera_info has infinite numbers, or none, in K or D')
-        lengths = _LENGTHS.get(info.distortion_model, _LENGTHS[''])
-        if self._distortion.any() and len(self._distortion) not in lengths:
-            raise ImageError(
-                f'the camera_info has {len(self._distortion)} numbers in D; expected '
-                + ', '.join(map(str, lengths))
-            )
-        self._undistort = _UNDISTORT[info.distortion_model]
-        self._project = _PROJECT.get(info.distortion_model, cv2.projectPoints)
+        self._undistort, self._project = _MODELS[info.distortion_model]
         region = info.roi
         # 0 means the whole image.
         size = (region.width or info.width, region.height or info.height)
         self._offset = np.array([region.x_offset, region.y_offset])
         self._scale = picture_scale('camera_info', size, image_size) if all(size) else np.ones(2)
+        try:
+            self.rays(np.zeros((1, 2)))
+        except cv2.error as error:
+            raise ImageError(
+                f'the camera_info has {len(self._distortion)} numbers in D, which its distortion '
+                'model does not have'
+            ) from error
 
     def rays(self, points: FloatArray) -> FloatArray:
         """

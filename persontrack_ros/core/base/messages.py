@@ -101,7 +101,9 @@ class Classes:
     def __init__(self) -> None:
         """Start without classes."""
         self.left_out = 0
-        self._begin(None)
+        self._wanted: Optional[str] = None
+        self._seen: set[str] = set()
+        self._count = 0
 
     def add(self, message: Any, class_id: Optional[str]) -> None:
         """
@@ -111,7 +113,7 @@ class Classes:
         :param class_id: the class that is tracked; None: all.
         """
         if class_id != self._wanted:
-            self._begin(class_id)
+            self._wanted, self._seen, self._count = class_id, set(), 0
         if class_id is None:
             return
         found = [
@@ -132,11 +134,6 @@ class Classes:
             f'no detection has the class {self._wanted!r}, those seen are {seen}; set '
             'detections.class_id to the one of persons, or to any'
         )
-
-    def _begin(self, class_id: Optional[str]) -> None:
-        self._wanted = class_id
-        self._seen: set[str] = set()
-        self._count = 0
 
 
 def boxes_to_bytes(rows: Iterable[Row], header: Any) -> bytes:

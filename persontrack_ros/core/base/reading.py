@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,28 +11,17 @@ import yaml
 from persontrack_ros.core.base.errors import SourceError
 
 # Ten thousand lines take a second.
-_MAX_YAML = 1 << 20
-
-
-def check_regular(path: Path) -> None:
-    """
-    Refuse anything but a regular file: opening or reading a pipe or device may wait for ever.
-
-    :raises OSError: if it is no regular file or does not exist, with the reason in `strerror`.
-    """
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode):
-        kind = 'a folder' if stat.S_ISDIR(mode) else 'a device, pipe or socket'
-        raise OSError(errno.EINVAL, f'it is no regular file, but {kind}', str(path))
+MAX_YAML = 1 << 20
 
 
 def open_regular(path: Path) -> BinaryIO:
     """
-    Open a regular file to read it.
+    Open a regular file to read it; opening a pipe or device may wait for ever.
 
-    :raises OSError: see :func:`check_regular`.
+    :raises OSError: if it is no regular file or does not exist, with the reason in `strerror`.
     """
-    check_regular(path)
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, 'it is no regular file, but a folder, device or pipe')
     return path.open('rb')
 
 
@@ -60,7 +47,7 @@ def read_bytes(path: Path, limit: int, what: str = 'file') -> bytes:
 
 class _PlainLoader(yaml.SafeLoader):
     """
-    Reads YAML without aliases and huge numbers.
+    Reads YAML without aliases, huge numbers and names that occur twice.
 
     Nested aliases can make values of any size. ROS refuses aliases in parameter files, too.
     """
@@ -69,6 +56,12 @@ class _PlainLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError('aliases (*) are not supported')
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            raise yaml.YAMLError(f'a name occurs twice (line {node.start_mark.line + 1})')
+        return mapping
 
 
 def _construct_integer(loader: _PlainLoader, node: Any) -> int:
@@ -94,19 +87,6 @@ def parse_yaml(content: str) -> Any:
         raise ValueError(' '.join(str(error).split()) or type(error).__name__) from error
 
 
-def read_yaml_text(path: Path, what: str = 'file') -> str:
-    """
-    Read a UTF-8 file of the size of a handwritten YAML file at most.
-
-    :param what: kind of file, for errors.
-    :raises SourceError: if it cannot be read; with the path.
-    """
-    try:
-        return read_bytes(path, _MAX_YAML, what).decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise SourceError(f'cannot read the {what} {path}: {error}') from error
-
-
 def load_yaml(path: Path, what: str = 'file') -> Any:
     """
     Read a YAML file in UTF-8.
@@ -114,8 +94,8 @@ def load_yaml(path: Path, what: str = 'file') -> Any:
     :param what: kind of file, for errors.
     :raises SourceError: if it cannot be read or is no YAML; with the path.
     """
-    content = read_yaml_text(path, what)
+    content = read_bytes(path, MAX_YAML, what)
     try:
-        return parse_yaml(content)
+        return parse_yaml(content.decode('utf-8-sig'))
     except ValueError as error:
         raise SourceError(f'cannot read the {what} {path}: {error}') from error

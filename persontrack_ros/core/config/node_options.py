@@ -92,8 +92,7 @@ NODE_PARAMETERS = (
         'depth_tolerance',
         0.05,
         'Largest difference of the stamps of an image and its depth image; seconds.',
-        minimum=0.0,
-        maximum=10.0,
+        limits=(0.0, 10.0),
     ),
     Parameter(
         'target_frame',
@@ -121,16 +120,14 @@ NODE_PARAMETERS = (
         MAX_MEGAPIXELS,
         'Compressed images of more pixels are skipped: a small file can hold an image that fills '
         'the memory.',
-        minimum=0.01,
-        maximum=1000.0,
+        limits=(0.01, 1000.0),
         runtime=True,
     ),
     Parameter(
         'jpeg_quality',
         80,
         'Quality of annotated_image/compressed.',
-        minimum=1,
-        maximum=100,
+        limits=(1, 100),
         runtime=True,
     ),
     Parameter(
@@ -142,9 +139,8 @@ NODE_PARAMETERS = (
     Parameter(
         'time.jump_threshold',
         JUMP_THRESHOLD,
-        'Stamps (or the ROS clock) that go back by more than this reset the tracker; seconds.',
-        minimum=0.0,
-        maximum=3600.0,
+        'Stamps that go back by more than this reset the tracker; seconds.',
+        limits=(0.0, 3600.0),
         runtime=True,
     ),
     Parameter(
@@ -158,8 +154,7 @@ NODE_PARAMETERS = (
             f'diagnostics.{name}_{level}',
             default if level == 'warn' else 0.0,
             f'Level {level.upper()} where {bad}; 0: never.',
-            minimum=0.0,
-            maximum=maximum,
+            limits=(0.0, maximum),
             runtime=True,
         )
         for name, _, default, maximum, bad in _JUDGED
@@ -179,26 +174,22 @@ PUBLISHER_PARAMETERS = (
         'rate',
         0.0,
         'Images per second; 0 uses the times of the source.',
-        minimum=0.0,
-        maximum=1000.0,
+        limits=(0.0, 1000.0),
     ),
     Parameter('loop', False, 'Start again at the end of a file or folder.'),
     Parameter('flip', False, 'Mirror the images left to right.'),
+    Parameter('skip_frames', 0, 'Number of first images to leave out.', limits=(0, 1_000_000)),
     Parameter(
-        'skip_frames', 0, 'Number of first images to leave out.', minimum=0, maximum=1_000_000
-    ),
-    Parameter(
-        'max_frames', 0, 'End after this number of images; 0: never.', minimum=0, maximum=1_000_000
+        'max_frames', 0, 'End after this number of images; 0: never.', limits=(0, 1_000_000)
     ),
     Parameter(
         'width',
         0,
         'Scale the images to this width in pixels; 0 keeps it, or the aspect ratio if a height is '
         'given.',
-        minimum=0,
-        maximum=16384,
+        limits=(0, 16384),
     ),
-    Parameter('height', 0, 'The same for the height.', minimum=0, maximum=16384),
+    Parameter('height', 0, 'The same for the height.', limits=(0, 16384)),
     Parameter('frame_id', 'camera', 'The frame_id of the images.'),
     Parameter(
         'stamps',
@@ -224,49 +215,52 @@ def target_id(target: str) -> Optional[int]:
     return int(target)
 
 
-def check_options(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -> None:
     """
-    Check the parameters of the node for contradictions.
+    Check the parameters of the node and those of the tracker for contradictions.
 
-    :raises SettingsError: if a limit of an error is below that of its warning, or `depth` is set
-        without images.
+    :raises SettingsError: if two of them contradict each other.
     """
-    if options['depth'] and options['input'] == DETECTIONS:
-        raise SettingsError('depth needs images: it cannot be used with input: detections')
-    target = options['target']
-    if target not in ('', NEAREST) and target_id(target) is None:
-        raise SettingsError(f'target: {target!r} is neither the id of a track nor {NEAREST}')
-    if target and not (options['depth'] and options['target_frame']):
-        raise SettingsError('target needs 3D positions: set depth and target_frame')
+    images = options['input'] != DETECTIONS
+    frame, target = options['target_frame'], options['target']
+    by_tf = settings.tracker.camera_motion == TF
+    rules: list[tuple[Any, str]] = [
+        (not images and options['depth'], 'depth needs images: not with input: detections'),
+        (
+            not images and settings.detector.ignore,
+            'detector.ignore needs images: not with input: detections',
+        ),
+        (
+            target not in ('', NEAREST) and target_id(target) is None,
+            f'target: {target!r} is neither the id of a track nor {NEAREST}',
+        ),
+        (
+            target and not (options['depth'] and frame),
+            'target needs 3D positions: set depth and target_frame',
+        ),
+        (
+            frame.startswith('/'),
+            f'target_frame: frames of tf2 have no slash at their beginning: {frame!r}',
+        ),
+        (by_tf and not frame, 'tracker.camera_motion: tf needs a fixed frame: set target_frame'),
+        (
+            frame and not (options['depth'] or by_tf),
+            'target_frame is the frame of tracks_3d and markers: set depth as well, or '
+            'tracker.camera_motion: tf',
+        ),
+    ]
     for name, low, *_ in _JUDGED:
         warn, error = (options[f'diagnostics.{name}_{level}'] for level in ('warn', 'error'))
-        if warn and error and (error > warn if low else error < warn):
-            raise SettingsError(
+        rules.append(
+            (
+                warn and error and (error > warn if low else error < warn),
                 f'diagnostics.{name}_error ({error:g}) must not be {"above" if low else "below"} '
-                f'diagnostics.{name}_warn ({warn:g})'
+                f'diagnostics.{name}_warn ({warn:g})',
             )
-
-
-def _check_frame(options: Mapping[str, Any], settings: Settings) -> None:
-    """
-    Check the fixed frame.
-
-    :raises SettingsError: if it is required and missing, or set without use.
-    """
-    frame = options['target_frame']
-    if frame.startswith('/'):
-        raise SettingsError(
-            f'target_frame: tf2 knows no frames that begin with a slash: {frame[1:]!r} '
-            f'instead of {frame!r}'
         )
-    by_tf = settings.tracker.camera_motion == TF
-    if by_tf and not options['target_frame']:
-        raise SettingsError('tracker.camera_motion: tf needs a fixed frame: set target_frame')
-    if options['target_frame'] and not (options['depth'] or by_tf):
-        raise SettingsError(
-            'target_frame is the frame of tracks_3d and markers: set depth as well, or '
-            'tracker.camera_motion: tf'
-        )
+    for broken, text in rules:
+        if broken:
+            raise SettingsError(text)
 
 
 _DEFAULTS = {one.name: one.default for one in NODE_PARAMETERS}
@@ -296,14 +290,9 @@ class Configuration(NamedTuple):
             **self.options,
             **{name: own[name].check(value) for name, value in values.items() if name in own},
         }
-        check_options(options)
         others = {name: value for name, value in values.items() if name not in own}
         settings = Settings.from_values(others, base=self.settings)
-        if settings.detector.ignore and options['input'] == DETECTIONS:
-            raise SettingsError(
-                'detector.ignore needs images: it cannot be used with input: detections'
-            )
-        _check_frame(options, settings)
+        check_options(options, settings)
         return Configuration(settings, options)
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union, cast
@@ -26,8 +25,7 @@ class Parameter:
 
     :ivar name: dotted name, for example ``tracker.max_age``.
     :ivar default: its type is the type of the parameter.
-    :ivar minimum: smallest allowed number, included.
-    :ivar maximum: largest allowed number, included.
+    :ivar limits: smallest and largest allowed number, of every parameter that is a number.
     :ivar choices: allowed texts; empty if any text is allowed.
     :ivar runtime: whether it can change while the tracker runs.
     """
@@ -35,8 +33,7 @@ class Parameter:
     name: str
     default: Value
     description: str
-    minimum: Optional[float] = None
-    maximum: Optional[float] = None
+    limits: tuple[float, float] = (0, 0)
     choices: tuple[str, ...] = ()
     runtime: bool = False
 
@@ -50,9 +47,8 @@ class Parameter:
         """The allowed values in words; empty if all are allowed."""
         if self.choices:
             return ', '.join(self.choices)
-        if self.minimum is not None and self.maximum is not None:
-            return f'{self.minimum:.10g} to {self.maximum:.10g}'
-        return ''
+        low, high = self.limits
+        return f'{low:.10g} to {high:.10g}' if self.type in (int, float) else ''
 
     def check(self, value: Any) -> Value:
         """
@@ -62,40 +58,25 @@ class Parameter:
 
         :raises SettingsError: if it has another type or lies outside the range.
         """
-        if type(value) is int and self.type in (float, str):
-            try:
-                value = self.type(value)
-            except (OverflowError, ValueError) as error:
-                raise SettingsError(f'{self.name}: the number is too large') from error
+        if type(value) is int and self.type in (float, str) and abs(value) < 2**64:
+            value = self.type(value)
         if type(value) is not self.type:
             names = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'a text'}
             raise SettingsError(f'{self.name}: {value!r} is not {names[self.type]}')
-        if isinstance(value, float) and not math.isfinite(value):
-            raise SettingsError(f'{self.name}: {value} is not a finite number')
         if self.choices and value not in self.choices:
             raise SettingsError(f'{self.name}: {value!r} is not one of {self.allowed}')
-        if isinstance(value, (int, float)) and (
-            (self.minimum is not None and value < self.minimum)
-            or (self.maximum is not None and value > self.maximum)
-        ):
-            raise SettingsError(f'{self.name}: {value} is not in the range {self.allowed}')
+        if isinstance(value, (int, float)) and self.type is not bool:
+            least, most = self.limits
+            if not least <= value <= most:
+                raise SettingsError(f'{self.name}: {value} is not in the range {self.allowed}')
         # A text may be empty only if that is the default; it then means "none".
         if self.type is str and not value and self.default:
             raise SettingsError(f'{self.name}: must not be empty')
         return cast(Value, value)
 
 
-# Parameters of earlier versions, all replaced by `tracker.remember`.
-REPLACED = ('tracker.max_lost_time', 'tracker.forget_at_border', 'reid.shared_gallery')
-
-
 def no_such_parameter(name: str, known: Iterable[str]) -> str:
     """Return the error for an unknown parameter, with similar names."""
-    if name in REPLACED:
-        return (
-            f'{name}: no such parameter any more; set tracker.remember, the seconds for which '
-            'persons who left are re-identified (0: a person who returns gets a new id)'
-        )
     names = list(known)
     near = [each for each in names if each.endswith(f'.{name}')]
     near = near or difflib.get_close_matches(name, names, n=1)
@@ -141,16 +122,14 @@ class DetectorSettings:
         0.0,
         'Detections below this confidence are ignored; 0 uses the threshold of the model, which '
         'is 0.5 for the default one.',
-        minimum=0.0,
-        maximum=1.0,
+        limits=(0.0, 1.0),
         runtime=True,
     )
     interval: int = _parameter(
         1,
         'Persons are detected in every n-th image, 1 for all; in the images between, the tracks '
         'are published as predicted, which costs next to nothing.',
-        minimum=1,
-        maximum=100,
+        limits=(1, 100),
         runtime=True,
     )
     skip_still: bool = _parameter(
@@ -197,14 +176,12 @@ class InferenceSettings:
     threads: int = _parameter(
         0,
         'CPU threads for each model; 0 uses what suits the hint, all cores.',
-        minimum=0,
-        maximum=1024,
+        limits=(0, 1024),
     )
     streams: int = _parameter(
         0,
         'Images that a CPU or GPU processes in parallel; 0 uses what suits the hint.',
-        minimum=0,
-        maximum=1024,
+        limits=(0, 1024),
     )
     precision: str = _parameter(
         'auto',
@@ -244,53 +221,46 @@ class TrackerSettings:
         3,
         'A track is confirmed, and published, from this number of detections in a row on; '
         'persistent confirms some earlier.',
-        minimum=1,
-        maximum=1000,
+        limits=(1, 1000),
         runtime=True,
     )
     remember: float = _parameter(
         0.0,
         'persistent: for this time after leaving, a person is re-identified and keeps the '
         'id, in all cameras of a cameras_node; 0: a new id for a person who returns; seconds.',
-        minimum=0.0,
-        maximum=86400.0,
+        limits=(0.0, 86400.0),
     )
     refresh_time: float = _parameter(
         5.0,
         'persistent: the embedding of a person without others nearby is renewed after this time, '
         'in seconds; 0: in every image, which is about half as fast.',
-        minimum=0.0,
-        maximum=3600.0,
+        limits=(0.0, 3600.0),
         runtime=True,
     )
     max_cosine_distance: float = _parameter(
         0.3,
         'deep_sort: a detection with a larger cosine distance to all embeddings of a track is not '
         'matched to it by appearance.',
-        minimum=0.0,
-        maximum=2.0,
+        limits=(0.0, 2.0),
         runtime=True,
     )
     max_iou_distance: float = _parameter(
         0.7,
         'deep_sort: a detection is matched to a track by overlap where 1 - IoU is at most this.',
-        minimum=0.0,
-        maximum=1.0,
+        limits=(0.0, 1.0),
         runtime=True,
     )
     max_age: int = _parameter(
         70,
         'deep_sort: a confirmed track is deleted after more than this number of frames without a '
         'detection.',
-        minimum=1,
-        maximum=100000,
+        limits=(1, 100000),
         runtime=True,
     )
     nn_budget: int = _parameter(
         100,
         'deep_sort: number of newest embeddings each track keeps.',
-        minimum=1,
-        maximum=10000,
+        limits=(1, 10000),
     )
 
 
@@ -311,15 +281,13 @@ class DrawingSettings:
     scale: float = _parameter(
         1.0,
         'Size of text and lines, relative to what suits the image.',
-        minimum=0.25,
-        maximum=4.0,
+        limits=(0.25, 4.0),
         runtime=True,
     )
     trails: float = _parameter(
         0.0,
         'Draw the path of the feet of each person over this number of seconds; 0: no trails.',
-        minimum=0.0,
-        maximum=60.0,
+        limits=(0.0, 60.0),
         runtime=True,
     )
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 import configparser
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -56,7 +55,7 @@ _DISTRACTORS = {
 BENCHMARKS = tuple(_DISTRACTORS)
 
 
-def read_mot(path: Path) -> FloatArray:
+def read_mot(path: Path, unique_ids: bool = True) -> FloatArray:
     """
     Read a file of tracks.
 
@@ -64,23 +63,22 @@ def read_mot(path: Path) -> FloatArray:
     beginning. A line has six columns (its score is 1 then) to ten; of eight or nine, the eighth
     is a class, and those above 1 are left out with a warning: they are no pedestrians.
 
+    :param unique_ids: False for detections, whose ids mean nothing.
     :returns: a row ``[frame, id, left, top, width, height, score]`` per line, shape ``(N, 7)``.
     :raises SourceError: if the file cannot be read or has another format, a frame is not in 1 to
         MAX_FRAMES, or an id occurs twice in a frame; with the number of the line.
     """
-    lines = _read_pedestrians(path)
-    _check_ids(path, lines.rows, lines.numbers)
-    return lines.rows
-
-
-def read_detections(path: Path) -> FloatArray:
-    """
-    Read a file of detections; ids are ignored.
-
-    :returns: as :func:`read_mot`.
-    :raises SourceError: as :func:`read_mot`, except for ids.
-    """
-    return _read_pedestrians(path).rows
+    lines = _read(path)
+    others = np.isin(lines.columns, _WITH_CLASS) & (lines.classes > _PEDESTRIAN)
+    if others.any():
+        names = ', '.join(f'{each:g}' for each in np.unique(lines.classes[others]))
+        text = f'{others.sum()} lines of the classes {names} (column 8); pedestrians are class 1'
+        if others.all():
+            raise SourceError(f'{path} has no pedestrian, but {text}')
+        warn(f'{path}: left out are {text}')
+    if unique_ids:
+        _check_ids(path, lines.rows[~others], lines.numbers[~others])
+    return lines.rows[~others]
 
 
 def read_ground_truth(path: Path) -> FloatArray:
@@ -127,9 +125,7 @@ class GroundTruth:
         benchmark = benchmark or _benchmark_of(file, lines)
         counts = lines.rows[:, 6].astype(int) != 0
         if benchmark != 'MOT15':
-            unknown = np.flatnonzero(~np.isin(lines.classes, _CLASSES))
-            if len(unknown):
-                first = unknown[0]
+            for first in np.flatnonzero(~np.isin(lines.classes, _CLASSES)):
                 raise SourceError(
                     f'line {lines.numbers[first]} of {file} has the class '
                     f'{lines.classes[first]:g} (column 8), but those of {benchmark} are 1 to 13, '
@@ -164,46 +160,22 @@ class GroundTruth:
         return rows[kept]
 
 
-class SequenceInfo:
-    """The ``seqinfo.ini`` of a sequence."""
+def read_sequence_info(path: Path) -> Mapping[str, str]:
+    """
+    Read the ``seqinfo.ini`` of a sequence; keys are in lower case.
 
-    def __init__(self, path: Path) -> None:
-        """
-        Read the file.
-
-        :raises SourceError: if it cannot be read, or is no such file.
-        """
-        self._path = path
-        info = configparser.ConfigParser(interpolation=None)
-        try:
-            info.read_string(read_bytes(path, _MAX_SEQINFO).decode('utf-8-sig'))
-        except (UnicodeDecodeError, configparser.Error) as error:
-            raise SourceError(
-                f'{path} is no seqinfo.ini: {" ".join(str(error).split())}'
-            ) from error
-        self._values = dict(info['Sequence']) if info.has_section('Sequence') else {}
-
-    @property
-    def name(self) -> str:
-        """The name of the sequence; empty if it has none."""
-        return self._values.get('name', '')
-
-    def number(self, key: str, least: float, most: float) -> float:
-        """
-        Return a number.
-
-        :raises SourceError: if it is missing, or not within the limits.
-        """
-        text = self._values.get(key.lower())
-        if text is None:
-            raise SourceError(f'{self._path} has no {key} in its section [Sequence]')
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not least <= value <= most:
-            raise SourceError(f'{self._path} has the {key} {text}, expected {least:g} to {most:g}')
-        return value
+    :returns: empty if there is no such file.
+    :raises SourceError: if it cannot be read.
+    """
+    if not path.exists():
+        return {}
+    info = configparser.ConfigParser(interpolation=None)
+    try:
+        info.read_string(read_bytes(path, _MAX_SEQINFO).decode('utf-8-sig'))
+        return dict(info['Sequence'])
+    except (UnicodeDecodeError, KeyError, configparser.Error) as error:
+        reason = ' '.join(str(error).split())
+        raise SourceError(f'{path} is no seqinfo.ini: {reason}') from error
 
 
 class _Lines(NamedTuple):
@@ -225,29 +197,9 @@ def _benchmark_of(file: Path, lines: _Lines) -> str:
         return 'MOT15'
     folder = file.resolve().parent
     directory = folder.parent if folder.name == 'gt' else folder
-    names = [directory.name]
-    if (info := directory / 'seqinfo.ini').exists():
-        names.append(SequenceInfo(info).name)
+    names = (directory.name, read_sequence_info(directory / 'seqinfo.ini').get('name', ''))
     named = [each for name in names for each in BENCHMARKS if name.upper().startswith(each)]
     return named[0] if named else 'MOT17' if np.isin(lines.columns, _WITH_CLASS).all() else 'MOT15'
-
-
-def _read_pedestrians(path: Path) -> _Lines:
-    """Read the lines of a file; warn of lines of other classes, and leave them out."""
-    lines = _read(path)
-    others = np.isin(lines.columns, _WITH_CLASS) & (lines.classes > _PEDESTRIAN)
-    if others.any():
-        names = ', '.join(f'{each:g}' for each in np.unique(lines.classes[others]))
-        if others.all():
-            raise SourceError(
-                f'{path} has no pedestrian, which is class 1 (column 8); its classes are {names}'
-            )
-        warn(
-            f'{path}: {others.sum()} lines of the classes {names} (column 8) are left out; '
-            'pedestrians are class 1'
-        )
-    rows, classes, columns, numbers = lines
-    return _Lines(rows[~others], classes[~others], columns[~others], numbers[~others])
 
 
 def _read(path: Path) -> _Lines:
@@ -264,8 +216,9 @@ def _read(path: Path) -> _Lines:
         fields = re.split(r'\s*,\s*|\s+', line.strip().rstrip(',').rstrip())
         if fields == ['']:
             continue
-        could_be_header, first = first, False
-        if could_be_header and _is_header(path, fields):
+        header = first and line.lstrip('#"\' ').lower().startswith('frame')
+        first = False
+        if header:
             continue
         try:
             if len(fields) not in _COLUMNS:
@@ -284,19 +237,6 @@ def _read(path: Path) -> _Lines:
         np.array(columns, dtype=np.intp),
         np.array(numbers, dtype=np.intp),
     )
-
-
-def _is_header(path: Path, fields: Sequence[str]) -> bool:
-    """Return whether a line holds names; SourceError if their order is not that of the format."""
-    names = [name for name in (field.strip('#"\'').lower() for field in fields) if name]
-    if any(re.match(r'[-+.]?\d', name) or name in ('nan', 'inf') for name in names):
-        return False
-    if any('frame' in name for name in names[1:]):
-        raise SourceError(
-            f'the columns of {path} are {", ".join(fields)}; expected frame, id, left, top, '
-            'width, height, score'
-        )
-    return len(names) in _COLUMNS or fields[0].startswith('#')
 
 
 def _check(values: Sequence[float]) -> None:
@@ -323,22 +263,10 @@ def _check_ids(path: Path, rows: FloatArray, lines: NDArray[np.intp]) -> None:
         )
 
 
-class MotWriter:
-    """
-    Writes tracks to a file, one line per track and frame.
+class MotWriter(OutputFile):
+    """Writes tracks to a file, one line per track and frame."""
 
-    A context manager; leaving it completes the file. If there was an error, there is none.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """
-        Create the file.
-
-        :raises OutputError: if it cannot be written.
-        """
-        self._file = OutputFile(path)
-
-    def write(self, frame: int, tracks: Iterable[tuple[int, FloatArray, float]]) -> None:
+    def add(self, frame: int, tracks: Iterable[tuple[int, FloatArray, float]]) -> None:
         """
         Write the tracks of one frame.
 
@@ -351,17 +279,4 @@ class MotWriter:
             ',-1,-1,-1'
             for track_id, (left, top, width, height), score in tracks
         )
-        self._file.write(''.join(f'{line}\n' for line in lines).encode())
-
-    def __enter__(self) -> MotWriter:
-        """Return the writer."""
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        """Complete the file, or remove it after an error."""
-        self._file.__exit__(kind, error, traceback)
+        self.write(''.join(f'{line}\n' for line in lines).encode())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -29,10 +30,10 @@ from persontrack_ros.core.base.timeline import SECOND, Timeline
 from persontrack_ros.core.base.warning import warn
 from persontrack_ros.core.config.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.evaluation.mot import MAX_FRAMES, SequenceInfo, read_detections
+from persontrack_ros.core.evaluation.mot import MAX_FRAMES, read_mot, read_sequence_info
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.media.source import DEFAULT_RATE
-from persontrack_ros.core.tracking.appearance import SAME_PERSON, Embeddings, normalise
+from persontrack_ros.core.tracking.appearance import SAME_PERSON, normalise
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
@@ -47,15 +48,7 @@ _MAX_BYTES = 1 << 30
 _MAX_SIDE = 1e6
 
 # The errors that damaged or other arrays raise.
-_DAMAGES = (
-    OSError,
-    EOFError,
-    LookupError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+_DAMAGES = (OSError, EOFError, LookupError, ArithmeticError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -201,15 +194,12 @@ def track(
     numbers = []
     images = []
     for number, stamp, detections in recording.replay(score_threshold, every):
-        unknown = np.zeros((len(detections), 0), dtype=np.float32)
-        vectors = unknown if detections.embeddings is None else detections.embeddings
-
-        def embed(indices: NDArray[np.intp], vectors: Embeddings = vectors) -> Embeddings:
-            return vectors[indices]
-
+        vectors = detections.embeddings
+        if vectors is None:
+            vectors = np.zeros((len(detections), 0), dtype=np.float32)
         numbers.append(number)
         motion = recording.motion(number, every) if moving else None
-        images.append(tracker.update(detections, embed, stamp, motion))
+        images.append(tracker.update(detections, vectors.__getitem__, stamp, motion))
     if isinstance(tracker, OfflineTracker):
         images = tracker.finish()
     return as_rows(numbers, images)
@@ -258,18 +248,24 @@ def _load_npz(path: Path, rate: Optional[float]) -> Recording:
 
 
 def _load_mot(path: Path, rate: Optional[float]) -> Recording:
-    rows = read_detections(path)
+    rows = read_mot(path, unique_ids=False)
     rows = rows[(rows[:, 4:6] >= SMALLEST).all(axis=1)]
     frames = rows[:, 0].astype(np.intp)
     count = int(frames.max(initial=0))
     size = None
-    sequence_file = path.parent.parent / 'seqinfo.ini'
-    if sequence_file.exists():
-        info = SequenceInfo(sequence_file)
-        count = int(info.number('seqLength', 0, MAX_FRAMES))
-        width, height = (info.number(key, 1, _MAX_SIDE) for key in ('imWidth', 'imHeight'))
-        size = (int(width), int(height))
-        rate = rate or info.number('frameRate', 0.001, 1e6)
+    file = path.parent.parent / 'seqinfo.ini'
+    if info := read_sequence_info(file):
+
+        def number(key: str, least: float, most: float) -> float:
+            text = info.get(key.lower(), 'nothing')
+            with suppress(ValueError):
+                if least <= float(text) <= most:
+                    return float(text)
+            raise SourceError(f'{file} has {text} for {key}, expected {least:g} to {most:g}')
+
+        count = int(number('seqLength', 0, MAX_FRAMES))
+        size = (int(number('imWidth', 1, _MAX_SIDE)), int(number('imHeight', 1, _MAX_SIDE)))
+        rate = rate or number('frameRate', 0.001, 1e6)
     scores = np.clip(rows[:, 6], 0.0, 1.0)
     return Recording(
         frames, Detections.create(rows[:, 2:6], scores, image_size=size), _stamps(count, rate)

@@ -9,8 +9,7 @@ motrics prefers an id also after frames in which it was not matched.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,21 +20,6 @@ from persontrack_ros.core.base.geometry import FloatArray, iou
 
 # TrackEval subtracts this for rounding errors.
 MIN_IOU = 0.5 - np.finfo(np.float64).eps
-
-
-@dataclass(frozen=True)
-class Switch:
-    """
-    A person who gets another id.
-
-    :ivar person: id in the ground truth.
-    :ivar frames: the last frame under the old id and the first one under the new id.
-    :ivar ids: the old and the new id.
-    """
-
-    person: int
-    frames: tuple[int, int]
-    ids: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -130,27 +114,18 @@ def follow(truth: FloatArray, rows: FloatArray) -> dict[int, dict[int, int]]:
     return persons
 
 
-def switches(persons: Mapping[int, Mapping[int, int]]) -> list[Switch]:
-    """Return the id switches in a result of :func:`follow`, in the order of time."""
-    found = []
-    for person, frames in persons.items():
-        seen = [(frame, id_) for frame, id_ in frames.items() if id_]
-        for (last, old), (first, new) in itertools.pairwise(seen):
-            if old != new:
-                found.append(Switch(person, (last, first), (old, new)))
-    return sorted(found, key=lambda switch: switch.frames[1])
-
-
 def _clear(truth: FloatArray, rows: FloatArray) -> tuple[int, int, int, int]:
     """Count matches, false positives, id switches and fragmentations of one sequence."""
     rows = rows.copy()
     # 0 means "no id".
     rows[:, 1] = np.unique(rows[:, 1], return_inverse=True)[1] + 1
     persons = follow(truth, rows)
-    matches = sum(id_ > 0 for frames in persons.values() for id_ in frames.values())
     compared = np.intersect1d(truth[:, 0], rows[:, 0]).astype(int).tolist()
-    fragmentations = 0
+    matches = switched = fragmentations = 0
     for frames in persons.values():
+        ids = np.array([id_ for id_ in frames.values() if id_])
+        matches += len(ids)
+        switched += int((np.diff(ids) != 0).sum())
         seen = np.array([frames.get(frame, 0) > 0 for frame in compared], dtype=int)
         fragmentations += max(0, int((np.diff(seen, prepend=0) > 0).sum()) - 1)
-    return matches, len(rows) - matches, len(switches(persons)), fragmentations
+    return matches, len(rows) - matches, switched, fragmentations

@@ -15,7 +15,7 @@ from typing import Any, Optional
 import openvino as ov
 
 from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.base.fetching import write
+from persontrack_ros.core.base.fetching import store
 from persontrack_ros.core.inference.devices import processor
 
 _logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def compile_model(
     compiled = core.compile_model(model, device, hints)
     try:
         blob = compiled.export_model().getvalue()
-        write(file, hashlib.sha256(blob).digest() + blob)
+        store(file, hashlib.sha256(blob).digest() + blob)
     except (OutputError, *FAILURES) as error:
         _logger.warning('the compiled %s is not kept: %s', model.get_friendly_name(), error)
     return compiled

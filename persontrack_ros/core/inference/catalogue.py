@@ -17,7 +17,7 @@ DEFAULT_REID = 'person-reidentification-retail-0287'
 DEFAULT_PRECISION = 'FP16'
 EMBEDDED_DETECTOR = 'yolox-nano'
 
-# Made by `persontrack models quantize`; it is not published, so there is nothing to verify.
+# Made by examples/quantize.py; it is not published, so there is nothing to verify.
 QUANTIZED = 'INT8'
 
 
@@ -50,11 +50,6 @@ class Release:
     url: str = ''
     wheel: Optional[Wheel] = None
 
-    @property
-    def size(self) -> int:
-        """Size of all files, in bytes."""
-        return sum(facts.size for facts in self.files.values())
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -82,17 +77,14 @@ def catalogue() -> Mapping[str, Entry]:
     table = yaml.safe_load(Path(__file__).with_name('catalogue.yaml').read_text())
     return {
         name: Entry(
-            name=name,
-            kind=row['kind'],
-            licence=row['licence'],
-            about=row['about'],
-            profile=row.get('profile', {}),
+            **{'profile': {}, 'name': name, **row},
             releases={
                 precision: tuple(_release(name, release) for release in releases)
-                for precision, releases in row['files'].items()
+                for precision, releases in files.items()
             },
         )
         for name, row in table.items()
+        for files in [row.pop('files')]
     }
 
 

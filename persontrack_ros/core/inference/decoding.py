@@ -10,7 +10,6 @@ raises ModelError where a number is not finite.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Optional
 
 import cv2
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.inference.exports import Shape, Shapes, detr_outputs
+from persontrack_ros.core.inference.exports import Shapes, detr_outputs
 from persontrack_ros.core.inference.profile import DetectorProfile
 
 Outputs = Mapping[str, NDArray[np.float32]]
@@ -31,22 +30,8 @@ YOLOX_STRIDES = (8, 16, 32)
 # More columns than any model has classes: what is taken for a row is one of another decoder.
 MAX_CLASSES = 2000
 
-
-@dataclass(frozen=True)
-class Decoder:
-    """
-    A kind of output.
-
-    :ivar expected: its shapes in words, for errors.
-    :ivar accepts: whether a model has such outputs; None in a shape is a length that varies.
-    :ivar decode: called, as `accepts` is, with outputs, profile and the input's (height, width).
-    :ivar overlapping: whether one person gives several boxes, to be suppressed.
-    """
-
-    expected: str
-    accepts: Callable[[Shapes, DetectorProfile, Size], bool]
-    decode: Callable[[Outputs, DetectorProfile, Size], Found]
-    overlapping: bool = False
+# One person gives several boxes, to be suppressed.
+OVERLAPPING = ('yolox', 'yolov5', 'yolov8')
 
 
 def check_finite(*values: NDArray[Any]) -> None:
@@ -157,25 +142,16 @@ def _decode_rtdetr(outputs: Outputs, profile: DetectorProfile, size: Size) -> Fo
 
 
 def _decode_detr(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found:
-    logits, boxes = _detr(outputs)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    # The last class means "no object".
-    scores = (powers / powers.sum(axis=1, keepdims=True))[:, :-1]
-    return _parts(boxes, size), _class_scores(scores, profile)
-
-
-def _decode_detr_sigmoid(outputs: Outputs, profile: DetectorProfile, size: Size) -> Found:
-    logits, boxes = _detr(outputs)
-    scores = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
-    return _parts(boxes, size), _class_scores(scores, profile)
-
-
-def _detr(outputs: Outputs) -> tuple[FloatArray, FloatArray]:
-    """Return logits and boxes."""
     names = detr_outputs({name: value.shape for name, value in outputs.items()})
     logits, boxes = (outputs[name][0].astype(np.float64) for name in names or ())
     check_finite(logits, boxes)
-    return logits, boxes
+    if profile.decoder == 'detr':
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        # The last class means "no object".
+        scores = (powers / powers.sum(axis=1, keepdims=True))[:, :-1]
+    else:
+        scores = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
+    return _parts(boxes, size), _class_scores(scores, profile)
 
 
 def _parts(boxes: FloatArray, size: Size) -> FloatArray:
@@ -193,107 +169,51 @@ def _objects(rows: FloatArray, profile: DetectorProfile) -> FloatArray:
     return rows[:, 4] * _class_scores(rows[:, 5:], profile)
 
 
-def _accepts_ssd(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
-    shape = _one(shapes)
-    return len(shape) == 4 and shape[3] == 7
-
-
-def _accepts_boxes(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
-    shape = shapes.get('boxes', ())
-    return len(shape) in (2, 3) and shape[-1] == (4 if 'scores' in shapes else 5)
-
-
-def _accepts_yolo_nms(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
-    shape = _one(shapes)
-    return (len(shape), *shape[-1:]) in ((2, 6), (3, 6), (2, 7))
-
-
-def _accepts_yolox(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
-    cells = sum((size[0] // stride) * (size[1] // stride) for stride in YOLOX_STRIDES)
-    shape = _one(shapes)
-    return len(shape) == 3 and shape[1] == cells and _has_classes(shape[2], 5, profile)
-
-
-def _accepts_yolov5(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
-    shape = _one(shapes)
-    return len(shape) == 3 and _has_classes(shape[2], 5, profile)
-
-
-def _accepts_yolov8(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
-    shape = _one(shapes)
-    return len(shape) == 3 and _has_classes(shape[1], 4, profile)
-
-
-def _accepts_rtdetr(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
-    shape = _one(shapes)
-    return len(shape) == 3 and (shape[2] == 6 or _has_classes(shape[2], 4, profile))
-
-
-def _accepts_detr(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
-    names = detr_outputs(shapes)
-    return names is not None and _has_classes(shapes[names[0]][2], 1, profile)
-
-
-def _accepts_detr_sigmoid(shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
-    names = detr_outputs(shapes)
-    return names is not None and _has_classes(shapes[names[0]][2], 0, profile)
-
-
-def _one(shapes: Shapes) -> Shape:
-    """Return the shape of the only output, or one that is never right."""
-    return next(iter(shapes.values())) if len(shapes) == 1 else ()
-
-
-def _has_classes(columns: Optional[int], before: int, profile: DetectorProfile) -> bool:
-    return columns is not None and before + (profile.person_class or 0) < columns <= MAX_CLASSES
-
-
-DECODERS = {
-    'ssd': Decoder(
-        'one output [1, 1, N, 7] of rows [image, class, score, left, top, right, bottom]',
-        _accepts_ssd,
-        _decode_ssd,
-    ),
-    'boxes': Decoder(
-        'an output "boxes" [N, 5] of rows [left, top, right, bottom, score], or [N, 4] with an '
-        'output "scores" [N]; and an output "labels" [N] where there are several classes',
-        _accepts_boxes,
-        _decode_boxes,
-    ),
-    'yolo_nms': Decoder(
-        'one output [1, N, 6] of rows [left, top, right, bottom, score, class], or [N, 7] of rows '
-        '[image, left, top, right, bottom, class, score]',
-        _accepts_yolo_nms,
-        _decode_yolo_nms,
-    ),
-    'yolox': Decoder(
-        'one output [1, N, 5 + classes], a row for each cell of the strides 8, 16 and 32',
-        _accepts_yolox,
-        _decode_yolox,
-        overlapping=True,
-    ),
-    'yolov5': Decoder(
-        'one output [1, N, 5 + classes]', _accepts_yolov5, _decode_yolov5, overlapping=True
-    ),
-    'yolov8': Decoder(
-        'one output [1, 4 + classes, N]', _accepts_yolov8, _decode_yolov8, overlapping=True
-    ),
-    'rtdetr': Decoder(
-        'one output [1, N, 4 + classes], or [1, N, 6] of rows [centre, size, score, class]',
-        _accepts_rtdetr,
-        _decode_rtdetr,
-    ),
-    'detr': Decoder(
-        'outputs "logits" [1, N, classes + 1] and "pred_boxes" [1, N, 4]',
-        _accepts_detr,
-        _decode_detr,
-    ),
-    'detr_sigmoid': Decoder(
-        'outputs "logits" [1, N, classes] and "pred_boxes" [1, N, 4]',
-        _accepts_detr_sigmoid,
-        _decode_detr_sigmoid,
-    ),
+DECODERS: dict[str, Callable[[Outputs, DetectorProfile, Size], Found]] = {
+    'ssd': _decode_ssd,
+    'boxes': _decode_boxes,
+    'yolo_nms': _decode_yolo_nms,
+    'yolox': _decode_yolox,
+    'yolov5': _decode_yolov5,
+    'yolov8': _decode_yolov8,
+    'rtdetr': _decode_rtdetr,
+    'detr': _decode_detr,
+    'detr_sigmoid': _decode_detr,
 }
+
+
+def accepts(decoder: str, shapes: Shapes, profile: DetectorProfile, size: Size) -> bool:
+    """
+    Return whether a decoder can read outputs.
+
+    :param shapes: by name; None is a length that varies.
+    :param size: height and width of the input.
+    """
+
+    def has_classes(columns: Optional[int], before: int) -> bool:
+        return (
+            columns is not None and before + (profile.person_class or 0) < columns <= MAX_CLASSES
+        )
+
+    shape = next(iter(shapes.values())) if len(shapes) == 1 else ()
+    if decoder == 'boxes':
+        boxes = shapes.get('boxes', ())
+        return len(boxes) in (2, 3) and boxes[-1] == (4 if 'scores' in shapes else 5)
+    if decoder in ('detr', 'detr_sigmoid'):
+        names = detr_outputs(shapes)
+        return names is not None and has_classes(shapes[names[0]][2], int(decoder == 'detr'))
+    if decoder == 'ssd':
+        return len(shape) == 4 and shape[3] == 7
+    if decoder == 'yolo_nms':
+        return (len(shape), *shape[-1:]) in ((2, 6), (3, 6), (2, 7))
+    if len(shape) != 3:
+        return False
+    if decoder == 'yolov8':
+        return has_classes(shape[1], 4)
+    if decoder == 'rtdetr':
+        return shape[2] == 6 or has_classes(shape[2], 4)
+    cells = sum((size[0] // stride) * (size[1] // stride) for stride in YOLOX_STRIDES)
+    return has_classes(shape[2], 5) and (decoder == 'yolov5' or shape[1] == cells)
 
 
 def suppress(corners: FloatArray, scores: FloatArray, threshold: float) -> NDArray[np.intp]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import copy
 import threading
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from persontrack_ros.core.base.detections import SMALLEST, Detections
@@ -18,10 +16,11 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.scaling import scale
 from persontrack_ros.core.config.settings import DetectorSettings
-from persontrack_ros.core.inference.decoding import DECODERS, suppress
+from persontrack_ros.core.inference.decoding import DECODERS, OVERLAPPING, accepts, suppress
+from persontrack_ros.core.inference.exports import EXPECTED, describe
 from persontrack_ros.core.inference.files import find_model
-from persontrack_ros.core.inference.profile import DetectorProfile, read_profile
-from persontrack_ros.core.inference.runtime import Runtime, describe_outputs, output_shapes
+from persontrack_ros.core.inference.profile import DetectorProfile
+from persontrack_ros.core.inference.runtime import Runtime
 
 _FULL_HD = 1920 * 1080 * 3
 # The border around images of another shape, as in the training of YOLO models.
@@ -35,6 +34,8 @@ class Detector:
     Threads may share a detector; they wait for each other.
 
     :ivar size: height and width of the model's input.
+    :ivar device: the device of the model.
+    :ivar own_score_threshold: the score threshold of the model.
     """
 
     def __init__(
@@ -46,24 +47,31 @@ class Detector:
         :param pipelined: process several images in parallel, see :meth:`team`.
         :raises ModelError: if the model is missing, damaged or of another kind.
         """
-        path = self._path = find_model(settings.model, settings.precision)
-        profile = read_profile(path, DetectorProfile)
-        # The zoo's kind of model needs no profile: there is nothing to choose in it.
-        self._profile = profile or DetectorProfile()
+        self._path = find_model(settings.model, settings.precision)
         self._exact = runtime.exact
-        model = runtime.read(path, self._profile)
-        self._model = runtime.compile(model, path, self._profile, settings.device, pipelined)
+        self._model, self._profile = runtime.load(
+            self._path, DetectorProfile, settings.device, pipelined
+        )
+        self.device = self._model.device
+        self.own_score_threshold = self._profile.score_threshold
         self.size = (self._model.images.shape[1], self._model.images.shape[2])
         self._fit = Fit(self._profile.fit, (0, 0), self.size)
         self._lock = threading.Lock()
-        shapes = output_shapes(model)
+        shapes = self._model.shapes
         if self._profile.decoder == 'yolov8':
             # Exported with non-maximum suppression, or made without the need for it.
-            end = DECODERS['yolo_nms'].accepts(shapes, self._profile, self.size)
+            end = accepts('yolo_nms', shapes, self._profile, self.size)
             self._profile = replace(self._profile, decoder='yolo_nms' if end else 'yolov8')
-        self._decoder = DECODERS[self._profile.decoder]
-        if not self._decoder.accepts(shapes, self._profile, self.size):
-            raise ModelError(_wrong_outputs(path, model, self._profile, self.size, bool(profile)))
+        decoder = self._profile.decoder
+        fitting = [name for name in DECODERS if accepts(name, shapes, self._profile, self.size)]
+        if decoder not in fitting:
+            hint = f'; they fit the decoder {" or ".join(fitting)}' if fitting else ''
+            raise ModelError(
+                f'{self._path} is no detector for the decoder {decoder} with person_class '
+                f'{self._profile.person_class}: its outputs are {describe(shapes)}, expected '
+                f'{EXPECTED[decoder]}{hint}. Describe the model in '
+                f'{self._path.with_suffix(".yaml")}, see docs/models.md'
+            )
         corners, scores = self._infer()
         impossible = None
         if not ((scores >= 0).all() and (scores <= 1.001).all()):
@@ -72,26 +80,11 @@ class Detector:
             impossible = 'boxes (pixels instead of parts of the image, or the other way round)'
         if impossible:
             raise ModelError(
-                f'{path} gives impossible {impossible}: its weights are damaged, or it is not '
-                f'described by decoder {self._profile.decoder} and coordinates '
-                f'{self._profile.coordinates}, see docs/models.md'
+                f'{self._path} gives impossible {impossible}: its weights are damaged, or it is '
+                f'not described by decoder {decoder} and coordinates {self._profile.coordinates}, '
+                'see docs/models.md'
             )
         self.set_score_threshold(settings.score_threshold)
-
-    @property
-    def device(self) -> str:
-        """The device of the model."""
-        return self._model.device
-
-    @property
-    def instructions(self) -> str:
-        """The instructions of most of the model, see :attr:`InferenceModel.instructions`."""
-        return self._model.instructions
-
-    @property
-    def own_score_threshold(self) -> float:
-        """The score threshold of the model."""
-        return self._profile.score_threshold
 
     def set_score_threshold(self, threshold: float) -> None:
         """Set the score threshold; 0 uses that of the model."""
@@ -117,7 +110,7 @@ class Detector:
         keep = np.flatnonzero(
             (scores >= self._score_threshold) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
         )
-        if self._decoder.overlapping:
+        if self._profile.decoder in OVERLAPPING:
             order = suppress(corners[keep], scores[keep], self._profile.nms_threshold)
         else:
             order = np.argsort(-scores[keep], kind='stable')
@@ -141,7 +134,8 @@ class Detector:
 
     def _infer(self) -> tuple[FloatArray, FloatArray]:
         try:
-            return self._decoder.decode(self._model.infer(), self._profile, self.size)
+            decode = DECODERS[self._profile.decoder]
+            return decode(self._model.infer(), self._profile, self.size)
         except ModelError as error:
             raise ModelError(f'{self._path} {error}') from error
 
@@ -197,30 +191,3 @@ def _elsewhere(corners: FloatArray, persons: NDArray[np.bool_], side: int) -> bo
     corners = corners[(corners[:, 2:] > corners[:, :2]).all(axis=1)]
     reach = np.abs(corners).max(axis=1, initial=0)
     return bool(len(reach)) and not 2 < np.median(reach) < 8 * side
-
-
-def _wrong_outputs(
-    path: Path, model: ov.Model, profile: DetectorProfile, size: tuple[int, int], told: bool
-) -> str:
-    """Return an error with the outputs of a model, the expected ones, and decoders that fit."""
-    shapes = output_shapes(model)
-    fitting = [
-        name for name, decoder in DECODERS.items() if decoder.accepts(shapes, profile, size)
-    ]
-    has = f'{path} has the outputs {describe_outputs(model)}'
-    if told:
-        text = (
-            f'{has}; expected {DECODERS[profile.decoder].expected} '
-            f'(decoder {profile.decoder}, person_class {profile.person_class})'
-        )
-        return text + (f'; the decoder may be {" or ".join(fitting)}' if fitting else '')
-    if fitting:
-        return (
-            f'{has}, as those of the decoder {" or ".join(fitting)}: describe the model in '
-            f'{path.with_suffix(".yaml")}, see docs/models.md'
-        )
-    return (
-        f'{path} is no person detector that can be used: its outputs are '
-        f'{describe_outputs(model)}, expected one of: '
-        + '; '.join(f'{decoder.expected} ({name})' for name, decoder in DECODERS.items())
-    )

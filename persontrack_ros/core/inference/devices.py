@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +17,12 @@ import openvino as ov
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.config.settings import InferenceSettings
 
-# The preference of AUTO. NPUs come last: they save energy, but are slow at these models and
-# support few of their operations.
-_PREFERENCES = {
-    'discrete GPU': 'a discrete GPU is the fastest',
-    'integrated GPU': 'there is no discrete GPU, and a GPU leaves the CPU free',
-    'CPU': 'there is no GPU',
-    'NPU': 'there is no other device',
-}
+# The preference of AUTO. A GPU leaves the CPU free. NPUs come last: they save energy, but are slow
+# at these models and support few of their operations.
+_PREFERENCES = ('discrete GPU', 'integrated GPU', 'CPU', 'NPU')
 
-# Number formats of a device, and the properties that decide its speed.
+# Number formats of a device.
 _NUMBERS = ('FP32', 'FP16', 'BF16', 'INT8')
-_TELLING = (
-    'PERFORMANCE_HINT',
-    'INFERENCE_PRECISION_HINT',
-    'INFERENCE_NUM_THREADS',
-    'NUM_STREAMS',
-    'ENABLE_CPU_PINNING',
-)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """
-    A device.
-
-    :ivar device: name of the device.
-    :ivar reason: reason for the choice, in words.
-    """
-
-    device: str
-    reason: str
 
 
 def kinds(core: ov.Core) -> dict[str, str]:
@@ -63,28 +37,30 @@ def kinds(core: ov.Core) -> dict[str, str]:
     return found
 
 
-def choose(wanted: str, available: Mapping[str, str]) -> Choice:
+def choose(wanted: str, available: Mapping[str, str]) -> str:
     """
-    Choose a device.
+    Return the device to use.
 
     :param wanted: AUTO, AUTO with a list, or the name of a device, with or without its number.
     :param available: what :func:`kinds` returned.
     :raises ModelError: if there is no such device.
     """
     mode, _, names = wanted.partition(':')
-    if mode != 'AUTO':
-        if not all(_matching(name, available) for name in (names or mode).split(',')):
-            raise _missing(wanted, available)
-        return Choice(wanted, f'{wanted} is asked for')
-    if not names:
-        for kind, reason in _PREFERENCES.items():
+    known = {*available, *(each.split('.')[0] for each in available)}
+    if wanted == 'AUTO':
+        for kind in _PREFERENCES:
             for name in available:
                 if available[name] == kind:
-                    return Choice(name, reason)
-    for name in names.split(','):
-        if _matching(name, available):
-            return Choice(name, f'{name} is the first of {names} that there is')
-    raise _missing(wanted, available)
+                    return name
+    elif mode == 'AUTO':
+        for name in names.split(','):
+            if name in known:
+                return name
+    elif all(name in known for name in (names or mode).split(',')):
+        return wanted
+    raise ModelError(
+        f'device {wanted} is not available; this machine has AUTO, {", ".join(available)}'
+    )
 
 
 def options(device: str, settings: InferenceSettings, parallel: bool) -> dict[str, Any]:
@@ -122,40 +98,11 @@ def describe(core: ov.Core, device: str) -> str:
 
 def processor(core: ov.Core, device: str) -> str:
     """Return a text that identifies the processor of a device, as far as possible."""
-    if device != 'CPU':
-        return describe(core, device) if device in core.available_devices else device
-    # Processors with other instructions may have the same name, especially in clouds.
-    with suppress(OSError):
-        for line in Path('/proc/cpuinfo').read_text().splitlines():
-            if line.startswith(('flags', 'Features')):
-                return f'{describe(core, device)} {" ".join(sorted(line.split()))}'
-    return describe(core, device)
-
-
-def effective(core: ov.Core, device: str, properties: Mapping[str, Any]) -> dict[str, str]:
-    """
-    Return the effective properties of a model, including the defaults of OpenVINO.
-
-    :returns: the properties that decide its speed, as far as the device has them.
-    """
-    value = ov.opset13.parameter([1, 3, 8, 8], ov.Type.f32)
-    model = ov.Model([ov.opset13.relu(value)], [value])
-    compiled = core.compile_model(model, device, dict(properties))
-    known = compiled.get_property('SUPPORTED_PROPERTIES')
-    return {name: _in_words(compiled.get_property(name)) for name in _TELLING if name in known}
-
-
-def _in_words(value: Any) -> str:
-    return (
-        value.get_type_name() if isinstance(value, ov.Type) else getattr(value, 'name', str(value))
-    )
-
-
-def _matching(name: str, available: Mapping[str, str]) -> bool:
-    return name in available or name in (each.split('.')[0] for each in available)
-
-
-def _missing(wanted: str, available: Mapping[str, str]) -> ModelError:
-    return ModelError(
-        f'device {wanted} is not available; this machine has AUTO, {", ".join(available)}'
-    )
+    name = describe(core, device) if device in core.available_devices else device
+    if device == 'CPU':
+        # Processors with other instructions may have the same name, especially in clouds.
+        with suppress(OSError):
+            for line in Path('/proc/cpuinfo').read_text().splitlines():
+                if line.startswith(('flags', 'Features')):
+                    return f'{name} {" ".join(sorted(line.split()))}'
+    return name

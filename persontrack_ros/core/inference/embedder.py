@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +13,10 @@ from persontrack_ros.core.base.scaling import scale
 from persontrack_ros.core.config.settings import NONE, ReidSettings
 from persontrack_ros.core.inference.decoding import check_finite
 from persontrack_ros.core.inference.detector import GREY
+from persontrack_ros.core.inference.exports import describe
 from persontrack_ros.core.inference.files import find_model
-from persontrack_ros.core.inference.profile import Profile, read_profile
-from persontrack_ros.core.inference.runtime import (
-    Runtime,
-    describe_outputs,
-    infer_all,
-    output_shapes,
-)
+from persontrack_ros.core.inference.profile import Profile
+from persontrack_ros.core.inference.runtime import Runtime, infer_all
 from persontrack_ros.core.tracking.appearance import normalise
 
 # The value of `reid.model` for embeddings without a model.
@@ -32,16 +26,16 @@ COLOR = 'color'
 QUEUED = 2
 
 
-class Embedder(Protocol):
+class Embedder:
     """
-    Computes embeddings, which are compared by cosine distance.
+    Computes embeddings, which are compared by cosine distance; by itself, none.
 
     :ivar dimension: length of the vectors; 0 without embeddings.
     :ivar device: device of the model; empty without a model.
     """
 
-    dimension: int
-    device: str
+    dimension = 0
+    device = ''
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """
@@ -53,7 +47,7 @@ class Embedder(Protocol):
         :returns: L2-normalised vectors, shape ``(N, dimension)``.
         :raises ModelError: if the model gives a NaN or an infinity.
         """
-        ...
+        return np.empty((len(boxes), 0), dtype=np.float32)
 
 
 def make_embedder(settings: ReidSettings, runtime: Runtime) -> Embedder:
@@ -63,24 +57,13 @@ def make_embedder(settings: ReidSettings, runtime: Runtime) -> Embedder:
     :raises ModelError: if its model is missing, damaged or of another kind.
     """
     if settings.model == NONE:
-        return NoEmbedder()
+        return Embedder()
     if settings.model == COLOR:
         return ColorEmbedder()
     return ModelEmbedder(settings, runtime)
 
 
-class NoEmbedder:
-    """Computes no embeddings: only motion distinguishes persons."""
-
-    dimension = 0
-    device = ''
-
-    def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
-        """Return vectors of length 0, see :meth:`Embedder.embed`."""
-        return np.empty((len(boxes), 0), dtype=np.float32)
-
-
-class ColorEmbedder:
+class ColorEmbedder(Embedder):
     """
     Describes the colours of clothes without a model, by histograms in stripes from head to foot.
 
@@ -97,7 +80,6 @@ class ColorEmbedder:
     _WIDTH, _HEIGHT, _MARGIN = 32, 96, 4
 
     dimension = _STRIPES * 8 * 4 * 4
-    device = ''
 
     def embed(self, image: BgrImage, boxes: FloatArray) -> NDArray[np.float32]:
         """Compute one vector per box, see :meth:`Embedder.embed`."""
@@ -122,7 +104,7 @@ class ColorEmbedder:
         return np.sqrt(np.bincount(index.ravel(), minlength=self.dimension) / index.size)
 
 
-class ModelEmbedder:
+class ModelEmbedder(Embedder):
     """
     Computes embeddings with a model of the Open Model Zoo's person-reidentification-retail kind.
 
@@ -138,20 +120,18 @@ class ModelEmbedder:
         :raises ModelError: if it is missing, damaged or of another kind.
         """
         path = self._path = find_model(settings.model, settings.precision)
-        profile = read_profile(path, Profile) or Profile()
-        model = runtime.read(path, profile)
-        shapes = list(output_shapes(model).values())
-        if len(shapes) != 1 or len(shapes[0]) != 2 or not shapes[0][1]:
-            raise ModelError(
-                f'{path} is no re-identification model: its outputs are '
-                f'{describe_outputs(model)}, expected [N, D]'
-            )
-        self.dimension = shapes[0][1]
-        self._exact = runtime.exact
         # One person per request and as many requests as suit the device: on a CPU one thread per
         # request, which takes half the processor time of all threads on one person, and is as
         # fast per person as any batch.
-        compiled = runtime.compile(model, path, profile, settings.device, parallel=True)
+        compiled, _ = runtime.load(path, Profile, settings.device, parallel=True)
+        shapes = list(compiled.shapes.values())
+        if len(shapes) != 1 or len(shapes[0]) != 2 or not shapes[0][1]:
+            raise ModelError(
+                f'{path} is no re-identification model: its outputs are '
+                f'{describe(compiled.shapes)}, expected [N, D]'
+            )
+        self.dimension = shapes[0][1]
+        self._exact = runtime.exact
         self._team = compiled.team(QUEUED)
         self.device = self._team[0].device
         self.size = (self._team[0].images.shape[1], self._team[0].images.shape[2])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from persontrack_ros.core.base.errors import ModelError
-from persontrack_ros.core.base.fetching import CHUNK, cache_directory
+from persontrack_ros.core.base.fetching import cache_directory
 from persontrack_ros.core.inference.catalogue import QUANTIZED, Entry, Release, catalogue
 
 SEARCH_VARIABLE = 'PERSONTRACK_MODEL_PATH'
@@ -26,17 +26,6 @@ def installation_directory() -> Path:
     return cache_directory() / 'models'
 
 
-def search_path() -> list[Path]:
-    """Return the directories of models, in the order of the search."""
-    named = os.environ.get(SEARCH_VARIABLE, '').split(os.pathsep)
-    return [Path(entry).expanduser() for entry in named if entry] + [installation_directory()]
-
-
-def is_path(model: str) -> bool:
-    """Return whether a text is the path of a model instead of its name."""
-    return '/' in model or model.endswith((*SUFFIXES, _EXPORTED))
-
-
 def find_model(model: str, precision: str) -> Path:
     """
     Find the file to load.
@@ -45,17 +34,27 @@ def find_model(model: str, precision: str) -> Path:
     :param precision: folder of the weights, for example FP16; not used with a path.
     :raises ModelError: if there is no such file; with advice.
     """
-    if is_path(model):
+    if '/' in model or model.endswith((*SUFFIXES, _EXPORTED)):
         path = Path(model).expanduser()
         if not path.exists():
             raise ModelError(f'no model file {path}')
-        return _file_in(path) if path.is_dir() else path
+        # A SavedModel is a folder itself.
+        if path.is_file() or (path / 'saved_model.pb').is_file():
+            return path
+        files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+        if len(files) != 1:
+            names = ', '.join(file.name for file in files) or 'none'
+            raise ModelError(
+                f'{path} is no folder of one model ({", ".join(SUFFIXES)}); it has {names}'
+            )
+        return files[0]
     entry = catalogue().get(model)
     if entry:
         precision = published_precision(entry, precision)
+    named = filter(None, os.environ.get(SEARCH_VARIABLE, '').split(os.pathsep))
     folders = [
         directory / publisher / model / precision
-        for directory in search_path()
+        for directory in (*(Path(each).expanduser() for each in named), installation_directory())
         for publisher in ('intel', '')
     ]
     for folder in folders:
@@ -66,28 +65,15 @@ def find_model(model: str, precision: str) -> Path:
     looked = f'Looked in {", ".join(map(str, folders))}'
     if entry is None:
         raise ModelError(f'{_unknown(model)}. {looked}')
-    command = f'download {model}'
+    command = f'persontrack models download {model}'
     if precision == QUANTIZED:
-        command = f'quantize {model} --calibration VIDEO'
+        command = f'examples/quantize.py {model} --calibration VIDEO'
     elif precision != default_precision(entry):
         command += f' --precision {precision}'
     raise ModelError(
-        f'the model {model} ({precision}) is not installed. Run "persontrack models {command}", '
-        f'or set {SEARCH_VARIABLE} to a directory that has it. {looked}'
+        f'the model {model} ({precision}) is not installed. Run "{command}", or set '
+        f'{SEARCH_VARIABLE} to a directory that has it. {looked}'
     )
-
-
-def _file_in(folder: Path) -> Path:
-    """Return the model of an exported folder; a SavedModel is a folder itself."""
-    if (folder / 'saved_model.pb').is_file():
-        return folder
-    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
-    if len(files) != 1:
-        names = ', '.join(file.name for file in files) or 'none'
-        raise ModelError(
-            f'{folder} is no folder of one model ({", ".join(SUFFIXES)}); it has {names}'
-        )
-    return files[0]
 
 
 def check_contents(path: Path) -> str:
@@ -96,7 +82,7 @@ def check_contents(path: Path) -> str:
 
     :param path: the file to load.
     :returns: the hash of the files.
-    :raises ModelError: if a file is missing, only a pointer of Git LFS, or not as published.
+    :raises ModelError: if a file is missing, a pointer of Git LFS, or a damaged published one.
     """
     files = [path]
     if path.suffix == '.xml':
@@ -106,42 +92,38 @@ def check_contents(path: Path) -> str:
     if path.is_dir():
         files = sorted(file for file in path.rglob('*') if file.is_file())
     digest = hashlib.sha384()
+    contents = {}
     for file in files:
+        # A pipe would block.
         if not file.is_file():
             raise ModelError(f'{file} is no regular file')
-        with file.open('rb') as stream:
-            chunk = stream.read(CHUNK)
-            if chunk.startswith(_GIT_LFS):
-                raise ModelError(
-                    f'{file} is not a model, but the pointer of Git LFS to it: run `git lfs pull` '
-                    'in the repository that it is from'
-                )
-            while chunk:
-                digest.update(chunk)
-                chunk = stream.read(CHUNK)
+        content = contents[file.name] = file.read_bytes()
+        if content.startswith(_GIT_LFS):
+            raise ModelError(
+                f'{file} is not a model, but the pointer of Git LFS to it: run `git lfs pull` in '
+                'the repository that it is from'
+            )
+        digest.update(content)
     entry = catalogue().get(path.stem)
-    precision = path.parent.name
-    if not entry or precision not in entry.releases or path.parent.parent.name != entry.name:
-        return digest.hexdigest()
-    releases = entry.releases[precision]
-    try:
-        check_release(path.parent, releases)
-    except ModelError as error:
-        if not any(_is_from(path.parent, release) for release in releases):
-            return digest.hexdigest()
-        raise ModelError(
-            f'{error}. Run "persontrack models download {entry.name} --precision {precision}", or '
-            'give a changed model another name'
-        ) from error
-    return digest.hexdigest()
-
-
-def _is_from(folder: Path, release: Release) -> bool:
-    """Return whether files look like a release; there are others than those in the catalogue."""
-    sizes = {name: (folder / name).stat().st_size for name in release.files}
-    return all(sizes[name] == facts.size for name, facts in release.files.items()) or any(
-        facts.match(folder / name) for name, facts in release.files.items()
+    releases = entry.releases.get(path.parent.name, ()) if entry else ()
+    # There are other releases than those in the catalogue, and changed models.
+    published = path.parent.parent.name == path.stem and any(
+        contents.keys() == release.files.keys()
+        and (
+            all(len(contents[name]) == facts.size for name, facts in release.files.items())
+            or any(facts.match(contents[name]) for name, facts in release.files.items())
+        )
+        for release in releases
     )
+    if published:
+        try:
+            check_release(contents, releases)
+        except ModelError as error:
+            raise ModelError(
+                f'{path.parent}: {error}. Run "persontrack models download {path.stem} '
+                f'--precision {path.parent.name}", or give a changed model another name'
+            ) from error
+    return digest.hexdigest()
 
 
 def find_entry(model: str) -> Entry:
@@ -157,12 +139,9 @@ def find_entry(model: str) -> Entry:
 
 
 def _unknown(model: str) -> str:
-    near = difflib.get_close_matches(model, catalogue(), n=1)
     return (
-        f'there is no model called {model}'
-        + (f'; did you mean {near[0]}?' if near else ';')
-        + ' "persontrack models list" shows those with a name; others are given by the path of '
-        f'their file ({", ".join(SUFFIXES)})'
+        f'there is no model called {model}: "persontrack models list" shows those with a name; '
+        f'others are given by the path of their file ({", ".join(SUFFIXES)})'
     )
 
 
@@ -188,30 +167,29 @@ def published_precision(entry: Entry, precision: str) -> str:
     return precision
 
 
-def check_release(folder: Path, releases: tuple[Release, ...], ending: str = '') -> Release:
-    """
-    Return the release of the files in a folder.
+def read_release(folder: Path, releases: tuple[Release, ...]) -> dict[str, bytes]:
+    """Return the content of the published files that are in a folder."""
+    files = {name: folder / name for name in releases[0].files}
+    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}
 
-    :param ending: suffix of the file names.
+
+def check_release(contents: Mapping[str, bytes], releases: tuple[Release, ...]) -> Release:
+    """
+    Return the release of some files.
+
+    :param contents: by the name of the file.
     :raises ModelError: if they are of no release; with the reason.
     """
     for release in releases:
-        if all(facts.match(folder / (name + ending)) for name, facts in release.files.items()):
+        if all(facts.match(contents.get(name, b'')) for name, facts in release.files.items()):
             return release
     for name in releases[0].files:
-        path = folder / (name + ending)
-        expected = {release.files[name].size for release in releases}
-        if not path.is_file():
-            raise ModelError(f'{folder / name} is missing')
-        size = path.stat().st_size
-        if size not in expected:
-            sizes = ' or '.join(map(str, sorted(expected)))
+        if name not in contents:
+            raise ModelError(f'{name} is missing')
+        if not any(release.files[name].match(contents[name]) for release in releases):
+            sizes = ' or '.join(str(release.files[name].size) for release in releases)
             raise ModelError(
-                f'{folder / name} is not a published file: it has {size} bytes, expected {sizes}'
+                f'{name} is damaged or was changed: it has {len(contents[name])} bytes '
+                f'(published: {sizes}), or another SHA-384'
             )
-        if not any(release.files[name].match(path) for release in releases):
-            raise ModelError(
-                f'{folder / name} is not a published file: its SHA-384 differs; it is damaged or '
-                'was changed'
-            )
-    raise ModelError(f'the files in {folder} are of different releases')
+    raise ModelError('the files are of different releases')

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Optional
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import SettingsError, SourceError
@@ -64,8 +62,6 @@ class IgnoreMask:
         """
         Read polygons (.yaml), or an image that is white where detections are ignored.
 
-        White may also be 1 in an image of 0 and 1, or opaque in one that is transparent elsewhere.
-
         :raises SettingsError: if the file cannot be read, has another format, or hides the whole
             image.
         """
@@ -77,9 +73,16 @@ class IgnoreMask:
                 f'an image ({", ".join(IMAGE_SUFFIXES)})'
             )
         try:
-            return cls(_white_areas(path))
+            white = read_image(path).min(axis=2) > 127
         except SourceError as error:
             raise SettingsError(f'detector.ignore: {error}') from error
+        if white.all() or not white.any():
+            where = 'white all over' if white.all() else 'nowhere white'
+            raise SettingsError(
+                f'detector.ignore: {path} is {where}, expected white where detections are ignored '
+                'and black elsewhere'
+            )
+        return cls(white)
 
     @classmethod
     def of(cls, polygons: Polygons) -> IgnoreMask:
@@ -128,30 +131,6 @@ class IgnoreMask:
         return self._over
 
 
-def _white_areas(path: Path) -> NDArray[np.bool_]:
-    """Return where an image is white, shape ``(height, width)``; raise SourceError if unclear."""
-    grey = cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY)
-    try:
-        with Image.open(path) as file:
-            alpha = np.asarray(ImageOps.exif_transpose(file).convert('RGBA'))[..., 3]
-    except Exception as error:  # of damaged files, Pillow raises more than it documents
-        raise SourceError(f'cannot decode the image {path}: {error}') from error
-    areas = grey > (127 if grey.max() > 1 else 0)
-    if alpha.min() < alpha.max():
-        opaque = areas[alpha == alpha.max()]
-        if opaque.any() and not opaque.all():
-            raise SourceError(
-                f'{path} is transparent in places and both white and dark in others: save it '
-                'without transparency, white where detections are to be ignored'
-            )
-        areas = alpha > (127 if alpha.max() > 1 else 0)
-    elif not areas.any():
-        raise SourceError(f'nothing in {path} is white: {grey.max()} of 255 is its brightest grey')
-    if areas.all():
-        raise SourceError(f'{path} is white all over, so that all detections would be ignored')
-    return areas
-
-
 def read_polygons(path: Path) -> Polygons:
     """
     Read a YAML file of polygons, as ``NAME: [[x, y], [x, y], [x, y], ...]``.
@@ -166,16 +145,11 @@ def read_polygons(path: Path) -> Polygons:
     if not isinstance(content, dict) or not content:
         raise SettingsError(f'detector.ignore: {path} has no areas; {_EXAMPLE}')
     for name, corners in content.items():
-        if not isinstance(corners, list) or len(corners) < 3:
+        if not isinstance(corners, list) or len(corners) < 3 or not all(map(_is_corner, corners)):
             raise SettingsError(
-                f'detector.ignore: {path}: {name} needs at least three corners; {_EXAMPLE}'
+                f'detector.ignore: {path}: {name} is {corners!r:.200}, expected at least three '
+                f'corners [x, y] from 0 to 1 of the width and height of the image; {_EXAMPLE}'
             )
-        for corner in corners:
-            if not _is_corner(corner):
-                raise SettingsError(
-                    f'detector.ignore: {path}: {name} has the corner {corner!r}, which is no '
-                    '[x, y] from 0 to 1 of the width and height of the image'
-                )
     return {str(name): corners for name, corners in content.items()}
 
 
@@ -183,6 +157,5 @@ def _is_corner(corner: Any) -> bool:
     return (
         isinstance(corner, list)
         and len(corner) == 2
-        and all(type(each) in (int, float) and math.isfinite(each) for each in corner)
-        and all(0 <= each <= 1 for each in corner)
+        and all(type(each) in (int, float) and 0 <= each <= 1 for each in corner)
     )

@@ -8,19 +8,15 @@ of named models are in the catalogue. docs/models.md explains the keys.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, TypeVar, Union
 
-import openvino as ov
-
 from persontrack_ros.core.base.errors import ModelError, SourceError
 from persontrack_ros.core.base.reading import load_yaml
-from persontrack_ros.core.inference.cache import FAILURES
 from persontrack_ros.core.inference.catalogue import catalogue
-from persontrack_ros.core.inference.exports import recognise, shapes_of
+from persontrack_ros.core.inference.exports import EXPECTED, Shapes, recognise
 
 
 def _key(default: Any, allowed: str, check: Callable[[Any], bool]) -> Any:
@@ -37,9 +33,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_per_channel(value: Any) -> bool:
-    return _is_number(value) or (
-        isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
-    )
+    numbers = value if isinstance(value, list) and len(value) == 3 else [value]
+    return all(map(_is_number, numbers))
 
 
 def _is_divisor(value: Any) -> bool:
@@ -47,15 +42,8 @@ def _is_divisor(value: Any) -> bool:
 
 
 def _is_size(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and all(type(side) is int and 0 < side <= 8192 for side in value)
-    )
-
-
-def _is_class(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    sides = value if isinstance(value, list) and len(value) == 2 else [None]
+    return all(type(side) is int and 0 < side <= 8192 for side in sides)
 
 
 def _is_fraction(value: Any) -> bool:
@@ -99,20 +87,12 @@ class DetectorProfile(Profile):
         of outputs without non-maximum suppression.
     """
 
-    decoder: str = _choice(
-        'ssd',
-        'boxes',
-        'yolo_nms',
-        'yolox',
-        'yolov5',
-        'yolov8',
-        'rtdetr',
-        'detr',
-        'detr_sigmoid',
-    )
+    decoder: str = _choice(*EXPECTED)
     fit: str = _choice('stretch', 'letterbox', 'letterbox_top_left')
     coordinates: str = _choice('pixels', 'relative')
-    person_class: Optional[int] = _key(None, 'the number of a class', _is_class)
+    person_class: Optional[int] = _key(
+        None, 'the number of a class', lambda value: type(value) is int and value >= 0
+    )
     score_threshold: float = _key(0.5, 'a number in (0, 1]', _is_fraction)
     nms_threshold: float = _key(0.5, 'a number in (0, 1]', _is_fraction)
 
@@ -120,42 +100,36 @@ class DetectorProfile(Profile):
 AnyProfile = TypeVar('AnyProfile', bound=Profile)
 
 
-def read_profile(path: Path, kind: type[AnyProfile]) -> Optional[AnyProfile]:
+def read_profile(
+    path: Path, kind: type[AnyProfile], inputs: Shapes, outputs: Shapes
+) -> AnyProfile:
     """
     Return the profile of a model.
 
     It is that of the file beside the model or of the catalogue; for a detector also by the
-    metadata of its exporter and the shapes.
+    metadata of its exporter and the shapes; and by default that of the zoo's kind of model.
 
     :param path: file of the model.
     :param kind: the class wanted.
-    :returns: None where there is none of these.
-    :raises ModelError: if the file is damaged or a key in it is wrong.
+    :param inputs: shapes by name; None is a length that varies.
+    :raises ModelError: if a file beside the model is damaged or a key in it is wrong.
     """
     beside = path.with_suffix('.yaml')
     if beside.is_file():
-        return make_profile(_load(beside), kind, str(beside))
-    exported = path.with_name('metadata.yaml').is_file()
-    entry = catalogue().get(path.stem)
-    if issubclass(kind, DetectorProfile) and (exported or entry is None):
         try:
-            model = ov.Core().read_model(path)
-        except FAILURES:
-            # The code that loads the model reports the reason.
-            return None
-        values = recognise(path, shapes_of(model.inputs), shapes_of(model.outputs))
-        if values is not None:
-            return make_profile(values, kind, f'what is beside {path}')
+            return make_profile(load_yaml(beside, 'model profile'), kind, str(beside))
+        except SourceError as error:
+            raise ModelError(str(error)) from error
+    entry = catalogue().get(path.stem)
+    if issubclass(kind, DetectorProfile):
+        exported = path.with_name('metadata.yaml')
+        if exported.is_file() or entry is None:
+            values = recognise(path, inputs, outputs)
+            if values is not None:
+                return make_profile(values, kind, f'what is beside {path}')
     if entry is None or (entry.kind == 'detector') != issubclass(kind, DetectorProfile):
-        return None
+        return kind()
     return make_profile(entry.profile, kind, path.stem)
-
-
-def _load(path: Path) -> Any:
-    try:
-        return load_yaml(path, 'model profile')
-    except SourceError as error:
-        raise ModelError(str(error)) from error
 
 
 def make_profile(values: Any, kind: type[AnyProfile], source: str) -> AnyProfile:
@@ -170,9 +144,7 @@ def make_profile(values: Any, kind: type[AnyProfile], source: str) -> AnyProfile
         raise ModelError(f'{source} is no model profile: expected keys such as {", ".join(keys)}')
     for name, value in values.items():
         if name not in keys:
-            near = difflib.get_close_matches(str(name), keys, n=1)
-            hint = f'did you mean {near[0]}?' if near else f'there are {", ".join(keys)}'
-            raise ModelError(f'{source}: there is no key {name}; {hint}')
+            raise ModelError(f'{source}: there is no key {name}; there are {", ".join(keys)}')
         if not keys[name].metadata['check'](value):
             raise ModelError(
                 f'{source}: {name} is {value!r}, expected {keys[name].metadata["allowed"]}'

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -24,15 +22,15 @@ from persontrack_ros.core.inference.cache import FAILURES, compile_model
 from persontrack_ros.core.inference.devices import choose, kinds, options
 from persontrack_ros.core.inference.exports import MASK, SIZES, describe, shapes_of
 from persontrack_ros.core.inference.files import SUFFIXES, check_contents
-from persontrack_ros.core.inference.profile import Profile
+from persontrack_ros.core.inference.profile import AnyProfile, Profile, read_profile
 from persontrack_ros.core.inference.threads import keep_after_fork
 
 _logger = logging.getLogger(__name__)
 
 # Equal models are compiled once in a process and shared while they are in use. The key: contents
 # of the file, profile, device and options.
-_compiled: WeakValueDictionary[tuple[Any, ...], ov.CompiledModel] = WeakValueDictionary()
-_compiling: dict[tuple[Any, ...], threading.Lock] = {}
+_compiled: WeakValueDictionary[str, ov.CompiledModel] = WeakValueDictionary()
+_compiling = threading.Lock()
 
 # The process that loaded models first; 0: none yet.
 _process = 0
@@ -72,62 +70,62 @@ class Runtime:
         _process = os.getpid()
         self._core = ov.Core()
         self._settings = settings
-        self._choosing = threading.Lock()
-        self._chosen: dict[str, str] = {}
-        self._contents: dict[Path, str] = {}
-        self._directory = self._find_cache()
-
-    def _find_cache(self) -> Optional[Path]:
-        """Return the cache of compiled models; None without one, which only costs time."""
-        if self._settings.cache_dir == 'none':
-            return None
-        directory = Path(self._settings.cache_dir).expanduser()
-        if self._settings.cache_dir == 'auto':
-            directory = cache_directory() / 'compiled'
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=directory):
-                pass
-        except OSError as error:
-            _logger.warning(
-                'compiled models are not kept, which makes each start longer: cannot write to %s: '
-                '%s',
-                directory,
-                error.strerror,
-            )
-            return None
-        return directory
+        self._cache: Optional[Path] = None
+        if settings.cache_dir == 'auto':
+            self._cache = cache_directory() / 'compiled'
+        elif settings.cache_dir != 'none':
+            self._cache = Path(settings.cache_dir).expanduser()
 
     @property
     def exact(self) -> bool:
         """Whether results must be the same on all processors."""
         return self._settings.precision == 'f32'
 
-    @cached_property
-    def _devices(self) -> dict[str, str]:
-        return kinds(self._core)
+    def load(
+        self, path: Path, kind: type[AnyProfile], device: str, parallel: bool = False
+    ) -> tuple[InferenceModel, AnyProfile]:
+        """
+        Read a model and compile it for a device.
 
-    def _choose(self, wanted: str) -> str:
-        """Return the chosen device; log once if it is not the first one named."""
-        with self._choosing:
-            if wanted not in self._chosen:
-                choice = choose(wanted, self._devices)
-                self._chosen[wanted] = choice.device
-                if wanted.startswith('AUTO:') and not wanted.startswith(f'AUTO:{choice.device}'):
-                    _logger.warning('%s: %s', wanted, choice.reason)
-            return self._chosen[wanted]
+        :param path: a result of :func:`find_model`.
+        :param kind: the class of its profile.
+        :param parallel: process several images in parallel.
+        :returns: the model with its own request and buffers, for one thread at a time; and its
+            profile.
+        :raises ModelError: if the file is damaged or holds another kind of model, or the device is
+            not available.
+        """
+        try:
+            contents = check_contents(path)
+        except OSError as error:
+            raise ModelError(f'cannot read the model {path}: {error.strerror}') from error
+        model, profile = self.read(path, kind)
+        used = choose(device, kinds(self._core))
+        if device.startswith('AUTO:') and not device.startswith(f'AUTO:{used}'):
+            _logger.warning('%s: %s is the first that there is', device, used)
+        hints = options(used, self._settings, parallel)
+        identity = (contents, list(model.input().shape), profile)
+        key = repr((identity, used, sorted(hints.items())))
+        try:
+            with _compiling:
+                compiled = _compiled.get(key)
+                if compiled is None:
+                    model = _with_preprocessing(model, profile)
+                    compiled = compile_model(self._core, model, used, hints, self._cache, identity)
+                    _compiled[key] = compiled
+            return InferenceModel(compiled), profile
+        except FAILURES as error:
+            raise ModelError(
+                f'cannot compile the model {path} for {used}: {_reason(error)}'
+            ) from error
 
-    def read(self, path: Path, profile: Profile) -> ov.Model:
+    def read(self, path: Path, kind: type[AnyProfile]) -> tuple[ov.Model, AnyProfile]:
         """
         Read a model that has one image as input.
 
-        :returns: the model for one image of a fixed size.
+        :returns: the model for one image of a fixed size, and its profile.
         :raises ModelError: if the file is damaged or holds another kind of model.
         """
-        try:
-            self._contents[path] = check_contents(path)
-        except OSError as error:
-            raise ModelError(f'cannot read the model {path}: {error.strerror}') from error
         try:
             model = self._core.read_model(path)
         except FAILURES as error:
@@ -135,13 +133,14 @@ class Runtime:
                 f'cannot read the model {path}: {_reason(error)}. Expected a file that OpenVINO '
                 f'reads ({", ".join(SUFFIXES)})'
             ) from error
+        inputs = shapes_of(model.inputs)
+        profile = read_profile(path, kind, inputs, shapes_of(model.outputs))
         image = ov.PartialShape([3 if axis == 'C' else -1 for axis in profile.layout])
-        beside = {SIZES, MASK}
-        shapes = [each.partial_shape for each in model.inputs if not each.names & beside]
+        shapes = [each.partial_shape for each in model.inputs if not each.names & {SIZES, MASK}]
         if len(shapes) != 1 or not shapes[0].compatible(image):
             raise ModelError(
-                f'{path} has the inputs {describe(shapes_of(model.inputs)) or "none"}; expected '
-                f'one image of the layout {profile.layout} with 3 channels'
+                f'{path} has the inputs {describe(inputs) or "none"}; expected one image of the '
+                f'layout {profile.layout} with 3 channels'
             )
         (shape,) = shapes
         sides = [shape[profile.layout.index(axis)] for axis in 'HW']
@@ -161,61 +160,23 @@ class Runtime:
                 raise ModelError(
                     f'{path} cannot work with images of the shape {shape}: {_reason(error)}'
                 ) from error
-        return model
+        return model, profile
 
-    def compile(
-        self,
-        model: ov.Model,
-        path: Path,
-        profile: Profile,
-        device: str,
-        parallel: bool = False,
-    ) -> InferenceModel:
-        """
-        Compile a result of :meth:`read` for a device.
 
-        :param path: path of the model, also for errors.
-        :param parallel: process several images in parallel.
-        :returns: the model with its own request and buffers, for one thread at a time.
-        :raises ModelError: if the device is not available or the weights are damaged.
-        """
-        device = self._choose(device)
-        hints = options(device, self._settings, parallel)
-        key = (self._contents[path], profile, device, frozenset(hints.items()))
-        try:
-            with _compiling.setdefault(key, threading.Lock()):
-                compiled = _compiled.get(key)
-                if compiled is None:
-                    compiled = self._compile(model, path, profile, device, hints)
-                    _compiled[key] = compiled
-            return InferenceModel(compiled)
-        except FAILURES as error:
-            raise ModelError(
-                f'cannot compile the model {path} for {device}: {_reason(error)}'
-            ) from error
-
-    def _compile(
-        self,
-        model: ov.Model,
-        path: Path,
-        profile: Profile,
-        device: str,
-        hints: Mapping[str, Any],
-    ) -> ov.CompiledModel:
-        # Pre-processing inside the model: layout and type change run vectorised with the rest of
-        # the graph, and a uint8 image is a quarter of the floats that would be copied otherwise.
-        steps = ov.preprocess.PrePostProcessor(model.clone())
-        tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout('NHWC'))
-        tensor.set_color_format(ov.preprocess.ColorFormat.BGR)
-        steps.input().model().set_layout(ov.Layout(profile.layout))
-        if profile.color == 'RGB':
-            steps.input().preprocess().convert_color(ov.preprocess.ColorFormat.RGB)
-        if profile.mean != 0 or profile.scale != 1:
-            arithmetic = steps.input().preprocess().convert_element_type(ov.Type.f32)
-            arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
-            arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
-        identity = (self._contents[path], list(model.input().shape), profile)
-        return compile_model(self._core, steps.build(), device, hints, self._directory, identity)
+def _with_preprocessing(model: ov.Model, profile: Profile) -> ov.Model:
+    # Inside the model: layout and type change run vectorised with the rest of the graph, and a
+    # uint8 image is a quarter of the floats that would be copied otherwise.
+    steps = ov.preprocess.PrePostProcessor(model)
+    tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout('NHWC'))
+    tensor.set_color_format(ov.preprocess.ColorFormat.BGR)
+    steps.input().model().set_layout(ov.Layout(profile.layout))
+    if profile.color == 'RGB':
+        steps.input().preprocess().convert_color(ov.preprocess.ColorFormat.RGB)
+    if profile.mean != 0 or profile.scale != 1:
+        arithmetic = steps.input().preprocess().convert_element_type(ov.Type.f32)
+        arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
+        arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
+    return steps.build()
 
 
 class InferenceModel:
@@ -223,6 +184,7 @@ class InferenceModel:
     A compiled model with one request and one input buffer that is written in place.
 
     :ivar images: the input, uint8 BGR of shape ``(1, height, width, 3)``.
+    :ivar shapes: of the outputs, by name; None is a length that varies.
     :ivar device: the device in use, also if AUTO or several devices were requested.
     """
 
@@ -230,31 +192,13 @@ class InferenceModel:
         """Allocate the buffers."""
         self._compiled = compiled
         self._request = compiled.create_infer_request()
-        self._names = list(output_shapes(compiled))
+        self.shapes = shapes_of(compiled.outputs)
         keep_after_fork(self._request)
         keep_after_fork(compiled)
         self.images: NDArray[np.uint8] = np.zeros(tuple(compiled.input().shape), dtype=np.uint8)
         self._request.set_input_tensor(ov.Tensor(self.images, shared_memory=True))
         # AUTO writes a device that only helps at the start in brackets.
         self.device = ', '.join(compiled.get_property('EXECUTION_DEVICES')).strip('()')
-
-    @property
-    def instructions(self) -> str:
-        """
-        The instructions of most convolutions, as ``avx2_f32``.
-
-        They come from the name of OpenVINO's kernel, as ``brgconv_avx2_1x1_f32`` on a CPU; if it
-        names no instructions, as on a GPU, the name itself is returned.
-        """
-        kernels = Counter(
-            node.get_rt_info()['primitiveType'].astype(str)
-            for node in self._compiled.get_runtime_model().get_ops()
-            if node.get_rt_info()['layerType'].astype(str) == 'Convolution'
-        )
-        ((kernel, _),) = kernels.most_common(1) or [('unknown', 0)]
-        parts = kernel.split('_')
-        known = [part for part in parts if part.startswith(('sse', 'avx', 'amx', 'vnni', 'core'))]
-        return '_'.join([*known, parts[-1]]) if known else kernel
 
     def team(self, times: int = 1) -> list[InferenceModel]:
         """
@@ -289,7 +233,7 @@ class InferenceModel:
     def _outputs(self) -> dict[str, NDArray[np.float32]]:
         return {
             name: self._request.get_output_tensor(index).data
-            for index, name in enumerate(self._names)
+            for index, name in enumerate(self.shapes)
         }
 
 
@@ -315,16 +259,6 @@ def infer_all(
         yield member.finish()
 
 
-def output_shapes(model: Union[ov.Model, ov.CompiledModel]) -> dict[str, list[Optional[int]]]:
-    """Return the shapes of a model's outputs by name; None is a length that varies."""
-    return shapes_of(model.outputs)
-
-
-def describe_outputs(model: ov.Model) -> str:
-    """Return the outputs of a model in words, for errors."""
-    return describe(output_shapes(model))
-
-
 def _set_constants(model: ov.Model, width: int, height: int) -> None:
     """
     Set constants for the inputs of DETRs other than the image.
@@ -333,25 +267,22 @@ def _set_constants(model: ov.Model, width: int, height: int) -> None:
     """
     for parameter in model.get_parameters():
         shape = parameter.get_partial_shape()
-        values: Optional[NDArray[Any]] = None
-        if SIZES in parameter.output(0).names and shape.compatible(ov.PartialShape([1, 2])):
+        names = parameter.output(0).names
+        if SIZES in names and shape.compatible(ov.PartialShape([1, 2])):
             values = np.array([[width, height]])
-        elif MASK in parameter.output(0).names and shape.rank == ov.Dimension(3):
+        elif MASK in names and shape.rank == ov.Dimension(3):
             sides = zip(list(shape)[1:], (height, width))
             values = np.ones([1, *(n if s.is_dynamic else s.get_length() for s, n in sides)])
-        if values is not None:
-            kind = parameter.get_element_type().to_dtype()
-            constant = ov.opset13.constant(values.astype(kind))
-            parameter.output(0).replace(constant.output(0))
-            model.remove_parameter(parameter)
+        else:
+            continue
+        values = values.astype(parameter.get_element_type().to_dtype())
+        parameter.output(0).replace(ov.opset13.constant(values).output(0))
+        model.remove_parameter(parameter)
 
 
 def _reason(error: Exception) -> str:
     """Return the informative line of an OpenVINO error; the first lines name source files."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    telling = [
-        line
-        for line in lines
-        if line and not line.startswith(('Exception from', 'Check ', 'src/', '['))
-    ]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    sources = ('Exception from', 'Check ', 'src/', '[')
+    telling = [line for line in lines if not line.startswith(sources)]
     return (telling or lines or ['unknown error'])[-1]

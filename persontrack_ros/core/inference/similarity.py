@@ -9,9 +9,9 @@ import numpy as np
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.inference.embedder import make_embedder
+from persontrack_ros.core.inference.embedder import COLOR, make_embedder
 from persontrack_ros.core.inference.runtime import Runtime
-from persontrack_ros.core.inference.same_person import same_person
+from persontrack_ros.core.tracking.appearance import SAME_PERSON
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,26 @@ class Similarity:
 
     :ivar cosine: cosine similarity of their embeddings, -1 to 1.
     :ivar threshold: the smallest similarity of two pictures of one person.
-    :ivar certainty: how many measured pairs are more or less similar, as a sentence.
     """
 
     cosine: float
     threshold: float
-    certainty: str
 
     @property
     def same(self) -> bool:
         """Whether they show the same person, by the threshold of the model."""
         return self.cosine >= self.threshold
+
+
+def same_person(model: str) -> float:
+    """
+    Return the largest cosine distance between two embeddings of one person.
+
+    Chosen by its effect on tracking, see `tools/recognition.py`.
+
+    :param model: a `reid.model`.
+    """
+    return 0.2 if model == COLOR else SAME_PERSON
 
 
 def compare(image_a: BgrImage, image_b: BgrImage, settings: Settings = Settings()) -> Similarity:
@@ -52,6 +61,4 @@ def compare(image_a: BgrImage, image_b: BgrImage, settings: Settings = Settings(
         embedder.embed(image, np.array([[0.0, 0.0, image.shape[1], image.shape[0]]]))[0]
         for image in (image_a, image_b)
     )
-    cosine = float(one @ other)
-    model = same_person(settings.reid.model)
-    return Similarity(cosine, 1 - model.threshold, model.certainty(1 - cosine))
+    return Similarity(float(one @ other), 1 - same_person(settings.reid.model))

@@ -8,17 +8,13 @@ import cv2
 
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.opencv import silence
-from persontrack_ros.core.media.reader import Image
-
-# OpenCV takes numbers of 32 bits.
-_MOST_DIGITS = 9
+from persontrack_ros.core.media.reader import Image, Reader
 
 
-class Camera:
+class Camera(Reader):
     """A webcam or another device of Video4Linux."""
 
     ends = False
-    frame_count = 0
 
     def __init__(self, device: str) -> None:
         """
@@ -28,12 +24,8 @@ class Camera:
         :raises SourceError: if it does not exist, is in use, or is no camera.
         """
         silence()
-        if not device.isdecimal():
-            self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
-        elif len(device) <= _MOST_DIGITS:
-            self._capture = cv2.VideoCapture(int(device))
-        else:
-            self._capture = cv2.VideoCapture()
+        path = f'/dev/video{device}' if device.isdecimal() else device
+        self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
         if not self._capture.isOpened():
             raise SourceError(
                 f'camera {device} is not there or in use, or is no camera; see ls /dev/video*'
@@ -51,9 +43,6 @@ class Camera:
                 return
             number += 1
             yield number, None, image
-
-    def check(self) -> None:
-        """Do nothing: a camera has no expected number of images."""
 
     def close(self) -> None:
         """Release the camera."""

@@ -33,28 +33,18 @@ def as_bgr(image: Any, name: str = 'image') -> BgrImage:
     :returns: uint8 BGR, shape ``(height, width, 3)``, contiguous; a copy only where needed.
     :raises ImageError: for any other array.
     """
-    kind = f'{type(image).__module__}.{type(image).__qualname__}'
-    if kind.startswith('PIL.'):
-        raise ImageError(
-            f"{name} is a {kind}: give numpy.array({name}.convert('RGB'))[..., ::-1], as OpenCV "
-            'has blue first'
-        )
     if not isinstance(image, np.ndarray) or isinstance(image, np.ma.MaskedArray):
-        raise ImageError(f'{name} is {"None" if image is None else f"a {kind}"}; {_EXPECTED}')
+        raise ImageError(
+            f'{name} is a {type(image).__module__}.{type(image).__name__}; {_EXPECTED}'
+        )
     shape = image.shape
-    fault = ''
-    if 0 in shape:
-        fault = 'it is empty'
-    elif len(shape) == 4:
-        fault = 'they are several images; give one at a time'
-    elif len(shape) != 2 and (len(shape) != 3 or shape[2] not in _CHANNELS):
-        fault = _EXPECTED
-        if len(shape) == 3 and shape[0] in _CHANNELS:
-            fault = f'the channels are first. Give {name}.transpose(1, 2, 0), blue first'
-    elif max(shape) > MAX_SIDE or shape[0] * shape[1] > MAX_MEGAPIXELS * 1e6:
-        fault = f'larger than {MAX_MEGAPIXELS:.0f} megapixels or {MAX_SIDE} pixels to a side'
-    if fault:
-        raise ImageError(f'{name} has the shape {shape}: {fault}')
+    if 0 in shape or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in _CHANNELS):
+        raise ImageError(f'{name} has the shape {shape}; {_EXPECTED}')
+    if max(shape) > MAX_SIDE or shape[0] * shape[1] > MAX_MEGAPIXELS * 1e6:
+        raise ImageError(
+            f'{name} has the shape {shape}: larger than {MAX_MEGAPIXELS:.0f} megapixels or '
+            f'{MAX_SIDE} pixels to a side'
+        )
     pixels = np.ascontiguousarray(_as_bytes(np.asarray(image), name))
     if pixels.ndim == 2 or shape[2] == 1:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
@@ -70,10 +60,8 @@ def _as_bytes(image: NDArray[Any], name: str) -> NDArray[np.uint8]:
         return np.rint(np.multiply(image, 255, dtype=np.float32)).astype(np.uint8)
     if image.dtype in ('<u2', '>u2') and not 0 < most < _LEAST_OF_16_BITS:
         return (image >> 8).astype(np.uint8)
-    hint = ''
-    if image.dtype.kind in 'iuf':
-        hint = (
-            f' with values from {least} to {most}; white is 1 in floating point and 65535 in '
-            f'uint16. Where it is another, scale to 0 to 255 and give {name}.astype("uint8")'
-        )
-    raise ImageError(f'{name} has the type {image.dtype}{hint or f"; {_EXPECTED}"}')
+    values = f' with values from {least} to {most}' if image.dtype.kind in 'iuf' else ''
+    raise ImageError(
+        f'{name} has the type {image.dtype}{values}; expected uint8, uint16 with white 65535, or '
+        f'floating point with white 1. Else scale to 0 to 255 and give {name}.astype("uint8")'
+    )

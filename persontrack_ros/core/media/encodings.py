@@ -39,10 +39,6 @@ class RawImage(Protocol):
     data: Any
 
 
-class UnknownEncodingError(ImageError):
-    """The encoding of an image is not in the table; something else may know it."""
-
-
 class _Layout(NamedTuple):
     """How an encoding lies in memory, and the OpenCV code that turns it into BGR."""
 
@@ -70,7 +66,6 @@ _LAYOUTS = {
     # Height and step are those of the luma plane; the chroma plane follows without a gap.
     'nv12': _Layout(cv2.COLOR_YUV2BGR_NV12, rows_per_two=3, multiple=(2, 2)),
     'nv21': _Layout(cv2.COLOR_YUV2BGR_NV21, rows_per_two=3, multiple=(2, 2)),
-    'nv24': _Layout(None, rows_per_two=6),
 }
 for _bytes in (1, 2):
     _LAYOUTS |= {
@@ -125,9 +120,8 @@ def image_to_bgr(image: RawImage, samples: Optional[SampleRange] = None) -> BgrI
     :param samples: of the stream, for 16-bit samples; by default, the image is one of its own.
     :returns: C-contiguous uint8 array of shape ``(height, width, 3)``, not to be written into:
         for ``bgr8`` without row padding it is a read-only view that keeps the data alive.
-    :raises UnknownEncodingError: if the encoding is not known.
-    :raises ImageError: if the image is depth or infrared (16UC1 or 32FC1) or has no pixels, or its
-        step or data are too small for its size.
+    :raises ImageError: if the encoding is not known, the image is depth or infrared (16UC1 or
+        32FC1) or has no pixels, or its step or data are too small for its size.
     """
     height, width = image.height, image.width
     if not (height and width):
@@ -140,12 +134,10 @@ def image_to_bgr(image: RawImage, samples: Optional[SampleRange] = None) -> BgrI
             'apart; publish infrared as mono8, or unscaled as mono16'
         )
     if layout is None:
-        raise UnknownEncodingError(
+        raise ImageError(
             f'{describe(image)} has an unknown encoding; publish bgr8, rgb8 or mono8 instead'
         )
     rows = _check(image, layout)
-    if image.encoding == 'nv24':
-        return _nv24_to_bgr(image)
     size = layout.sample_bytes
     # Strides, unlike a reshape, take any step and a last row without padding.
     pixels = np.ndarray(
@@ -280,14 +272,3 @@ def _check(image: RawImage, layout: _Layout) -> int:
     else:
         return rows
     raise ImageError(f'{describe(image)} {fault}; correct the node that publishes it')
-
-
-def _nv24_to_bgr(image: RawImage) -> BgrImage:
-    """Convert planar YUV 4:4:4, whose chroma rows are two steps long."""
-    height, width, step = image.height, image.width, image.step
-    luma = np.ndarray((height, width), np.uint8, image.data, 0, (step, 1))
-    chroma = np.ndarray((height, width, 2), np.uint8, image.data, height * step, (2 * step, 2, 1))
-    # OpenCV has no 4:4:4 of video range, but as YUYV with every pixel doubled it loses nothing.
-    doubled = np.stack([luma, chroma[..., 0], luma, chroma[..., 1]], axis=-1)
-    bgr = cv2.cvtColor(doubled.reshape(height, 2 * width, 2), cv2.COLOR_YUV2BGR_YUYV)
-    return np.ascontiguousarray(bgr[:, ::2])

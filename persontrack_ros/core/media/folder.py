@@ -12,18 +12,15 @@ from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.opencv import silence
 from persontrack_ros.core.base.reading import read_bytes
 from persontrack_ros.core.media.encodings import SampleRange, decode_image
-from persontrack_ros.core.media.reader import Image
+from persontrack_ros.core.media.reader import Image, Reader
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 # More than the largest image that is decoded has without compression.
 _MAX_IMAGE_BYTES = 1 << 29
 
 
-class ImageFolder:
+class ImageFolder(Reader):
     """The images of a folder, in the order of the numbers in their names."""
-
-    rate = 0.0
-    ends = True
 
     def __init__(self, directory: Path) -> None:
         """
@@ -31,8 +28,19 @@ class ImageFolder:
 
         :raises SourceError: if there are none.
         """
-        self._paths = images_in(directory)
-        self.frame_count = len(self._paths)
+        try:
+            # macOS leaves files such as ._1.png on USB sticks and in archives.
+            images = [
+                path
+                for path in directory.iterdir()
+                if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
+            ]
+        except OSError as error:
+            raise SourceError(f'cannot read the folder {directory}: {error.strerror}') from error
+        if not images:
+            raise SourceError(f'no images ({", ".join(IMAGE_SUFFIXES)}) in the folder {directory}')
+        self._paths = sorted(images, key=_numbers)
+        self.frame_count = len(images)
 
     def __iter__(self) -> Iterator[Image]:
         """
@@ -44,37 +52,11 @@ class ImageFolder:
         for number, path in enumerate(self._paths, start=1):
             yield number, None, read_image(path, samples)
 
-    def check(self) -> None:
-        """Do nothing: a missing image fails when it is read."""
 
-    def close(self) -> None:
-        """Do nothing: no file stays open."""
-
-
-def images_in(directory: Path) -> list[Path]:
-    """
-    Return the image files of a folder in the order of the numbers in their names.
-
-    :raises SourceError: if there are none.
-    """
-
-    def natural(path: Path) -> list[tuple[int, str]]:
-        # 10.png follows 9.png.
-        parts = re.split(r'(\d+)', path.name)
-        return [(int(part), '') if part.isdecimal() else (-1, part) for part in parts]
-
-    # macOS leaves files such as ._1.png on USB sticks and in archives, which are no images.
-    try:
-        images = [
-            path
-            for path in directory.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
-        ]
-    except OSError as error:
-        raise SourceError(f'cannot read the folder {directory}: {error.strerror}') from error
-    if not images:
-        raise SourceError(f'no images ({", ".join(IMAGE_SUFFIXES)}) in the folder {directory}')
-    return sorted(images, key=natural)
+def _numbers(path: Path) -> list[tuple[int, str]]:
+    """Return a key to sort by: 10.png follows 9.png."""
+    parts = re.split(r'(\d+)', path.name)
+    return [(int(part), '') if part.isdecimal() else (-1, part) for part in parts]
 
 
 def read_image(path: Path, samples: Optional[SampleRange] = None) -> BgrImage:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Union
+from typing import Optional, Union
 
 from persontrack_ros.core.base.errors import SourceError, without_passwords
 from persontrack_ros.core.media.reader import Image, Reader
@@ -23,12 +23,11 @@ _POLL = 0.1
 _logger = logging.getLogger(__name__)
 
 
-class LiveReader:
+class LiveReader(Reader):
     """
     Reads a source on its own thread, so that waiting for it can be interrupted.
 
-    A broken source is opened again, with growing pauses, until :meth:`close`. A file on a server
-    then continues where it broke.
+    A broken camera or stream is opened again, with growing pauses, until :meth:`close`.
     """
 
     def __init__(
@@ -63,17 +62,11 @@ class LiveReader:
 
         Their time is that of a file, or of their arrival in seconds since 1970.
 
-        :raises SourceError: if a file is damaged.
+        :raises SourceError: if a file is damaged, or the connection to its server breaks.
         """
-        while True:
-            item = self._next()
-            if item is None:
-                return
+        while (item := self._next()) is not None:
             assert isinstance(item, tuple)
             yield item
-
-    def check(self) -> None:
-        """Do nothing: missing images are read again."""
 
     def close(self) -> None:
         """End the thread; if a server or driver blocks it, it ends by itself later."""
@@ -107,40 +100,29 @@ class LiveReader:
 
     def _read(self) -> None:
         pause = FIRST_PAUSE
-        known = False
-        last = -1.0
+        opened: Optional[Reader] = None
         number = 0
-        broken = -1
         while not self._stop.is_set():
-            reader = None
             try:
                 with closing(self._open()) as reader:
-                    if not known:
+                    if opened is None:
+                        opened = reader
                         self._put(reader)
-                        known = True
                     for position, seconds, image in reader:
-                        if reader.ends:
-                            here = position if seconds is None else seconds
-                            if here <= last:
-                                continue
-                            last, number = here, position
-                        else:
-                            number, seconds = number + 1, time.time()
+                        number += 1
                         pause = FIRST_PAUSE
-                        self._put((number, seconds, image))
+                        arrived = (number, time.time(), image)
+                        self._put((position, seconds, image) if reader.ends else arrived)
                         if self._stop.is_set():
                             return
                     reader.check()
-                    if reader.ends:
-                        self._put(None)
-                        return
+                if reader.ends:
+                    self._put(None)
+                    return
                 problem = f'{self._name} gives no more images'
             except SourceError as error:
-                # A file that breaks twice at the same image is damaged, not its connection.
-                if not known or (reader and reader.ends and number == broken):
+                if opened is None or opened.ends:
                     raise
-                if reader:
-                    broken = number
                 problem = str(error)
             _logger.warning('%s; trying again in %g s', problem, pause)
             self._stop.wait(pause)

@@ -10,11 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -24,14 +21,11 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from persontrack_ros.core.base.errors import (
-    DownloadError,
-    OutputError,
     SourceError,
     without_passwords,
 )
-from persontrack_ros.core.base.fetching import fetch, is_url
 from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.media.reader import Image
+from persontrack_ros.core.media.reader import Image, Reader
 
 # Timeouts of a server: seconds until it answers, and until it sends more.
 TIMEOUT = (10.0, 10.0)
@@ -57,14 +51,8 @@ _TURNS = {
 }
 
 
-class Media:
-    """
-    A video; iterate over it once to read its images.
-
-    :ivar rate: images per second; 0 if unknown.
-    :ivar frame_count: announced number of images; 0 if unknown.
-    :ivar ends: whether it has an end, as files have, also on a server.
-    """
+class Media(Reader):
+    """A video: a file, also on a server, or a stream, which has no end."""
 
     def __init__(self, location: str) -> None:
         """
@@ -73,11 +61,24 @@ class Media:
         :param location: path, or URL of any protocol that FFmpeg knows.
         :raises SourceError: if it cannot be read, or holds no video.
         """
-        self._location = location
         self._name = without_passwords(location)
         self._remote = '://' in location
-        self._connect(location)
-        stream = self._stream
+        # Over UDP, the first router that is busy costs an image.
+        options = {'rtsp_transport': 'tcp'} if location.startswith('rtsp') else {}
+        # Else FFmpeg takes a step back, as between .ts files put together, for one of 26 hours on.
+        options['correct_ts_overflow'] = '0'
+        try:
+            self._container = av.open(location, options=options, timeout=TIMEOUT, **_LENIENT)
+        except (av.error.FFmpegError, ValueError) as error:
+            # Not from the error, which a traceback would show with the password.
+            raise SourceError(f'cannot decode the video {self._name}: {_reason(error)}') from None
+        stream = self._container.streams.best('video')
+        if not isinstance(stream, VideoStream):
+            self._container.close()
+            raise SourceError(f'there is no video in {self._name}')
+        self._stream = stream
+        # On several threads; without it only decoders use them that split images into slices.
+        stream.thread_type = 'AUTO'
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         # Raw streams report absurd rates.
         self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else 0.0
@@ -96,49 +97,13 @@ class Media:
         self._gaps = [1 / self.rate if self.rate else 0.0] * 2
         self._problem = ''
 
-    def _connect(self, location: str) -> None:
-        # Over UDP, the first router that is busy costs an image.
-        options = {'rtsp_transport': 'tcp'} if location.startswith('rtsp') else {}
-        # Else FFmpeg takes a step back, as between .ts files put together, for one of 26 hours on.
-        options['correct_ts_overflow'] = '0'
-        try:
-            self._container = av.open(location, options=options, timeout=TIMEOUT, **_LENIENT)
-        except (av.error.FFmpegError, ValueError) as error:
-            # Not from the error, which a traceback would show with the password.
-            raise SourceError(f'cannot decode the video {self._name}: {_reason(error)}') from None
-        stream = self._container.streams.best('video')
-        if not isinstance(stream, VideoStream):
-            self._container.close()
-            raise SourceError(f'there is no video in {self._name}')
-        self._stream = stream
-        # On several threads; without it only decoders use them that split images into slices.
-        stream.thread_type = 'AUTO'
-
     def __iter__(self) -> Iterator[Image]:
         """
         Decode the images; damaged ones are left out.
 
         :returns: the number of each, counted from 1 and with the damaged ones, its time in
             seconds from the start on, None where the video has no times, and the image.
-        :raises SourceError: if a file on a server has to be copied, and cannot be.
         """
-        yield from self._decode()
-        if self._position or not is_url(self._location):
-            return
-        # Its index is at the end, and the server, as that of Python, gives no parts of files.
-        _logger.warning('%s cannot be read as it comes; it is copied first', self._name)
-        with TemporaryDirectory() as folder:
-            copy = Path(folder) / 'video'
-            try:
-                fetch(self._location, copy, sys.maxsize, lambda size: None)
-            except (DownloadError, OutputError) as error:
-                raise SourceError(str(error)) from error
-            self._container.close()
-            self._connect(str(copy))
-            self._problem = ''
-            yield from self._decode()
-
-    def _decode(self) -> Iterator[Image]:
         # A new one for each image would take half a millisecond.
         converter = VideoReformatter()
         # The order of the packets of an .avi file is its only time.

@@ -7,9 +7,9 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Optional
 
 import cv2
@@ -65,11 +65,7 @@ class SourceOptions:
     loop: bool = False
 
 
-def _never() -> bool:
-    return False
-
-
-class VideoSource:
+class VideoSource(AbstractContextManager['VideoSource']):
     """
     Delivers the images of a source, each once; iterate over it to read them.
 
@@ -84,7 +80,7 @@ class VideoSource:
         self,
         source: str,
         options: SourceOptions = SourceOptions(),
-        stopped: Callable[[], bool] = _never,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """
         Open a source.
@@ -139,16 +135,7 @@ class VideoSource:
         """Release file, camera or connection."""
         self._reader.close()
 
-    def __enter__(self) -> VideoSource:
-        """Return the source."""
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the source."""
         self.close()
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from types import TracebackType
-from typing import Optional
+from contextlib import AbstractContextManager
 
 import cv2
 import numpy as np
@@ -21,7 +20,7 @@ QUIT = (ESCAPE, 'q')
 _LARGEST = (1280, 720)
 
 
-class Window:
+class Window(AbstractContextManager['Window']):
     """
     A pop-up window that shows images.
 
@@ -78,15 +77,6 @@ class Window:
 
         cv2.setMouseCallback(self._title, listen)
 
-    def __enter__(self) -> Window:
-        """Return the window."""
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the window."""
         cv2.destroyWindow(self._title)

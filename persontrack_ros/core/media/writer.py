@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import av
 import cv2
@@ -17,29 +16,15 @@ from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.output import OutputFile
 
-# The usual rates are divisors of it, and MPEG-4 allows no more than 65535.
+# The usual rates are divisors of it.
 _CLOCK = 60_000
-# An .avi file gets an empty time slot for each missing image of its rate; FFmpeg allows 1024.
-_MOST_EMPTY = 1000
+_CONTAINERS = {'.mp4': 'mp4', '.webm': 'webm', '.mkv': 'matroska'}
+# Browsers play VP9, and the licence of its encoder allows any use; x264 is under the GPL.
+_CODEC = 'libvpx-vp9'
+_OPTIONS: dict[str, object] = {'deadline': 'realtime', 'cpu-used': '8', 'crf': '32', 'b': '0'}
 
 
-class _Kind(NamedTuple):
-    container: str
-    codec: str
-    pixels: str
-    quality: int  # the quantizer: from 2, the best, to 31
-    any_time: bool
-
-
-_KINDS = {
-    '.mp4': _Kind('mp4', 'mpeg4', 'yuv420p', 5, True),
-    '.mov': _Kind('mov', 'mpeg4', 'yuv420p', 5, True),
-    '.mkv': _Kind('matroska', 'mpeg4', 'yuv420p', 5, True),
-    '.avi': _Kind('avi', 'mjpeg', 'yuvj420p', 4, False),
-}
-
-
-class VideoWriter:
+class VideoWriter(AbstractContextManager['VideoWriter']):
     """
     Writes images to a video file, each at its own time.
 
@@ -51,28 +36,23 @@ class VideoWriter:
         """
         Create a file.
 
-        :param path: the suffix decides the format: .mp4, .mov, .mkv or .avi.
-        :param rate: images per second; in an .avi file, images move to the next free time slot of
-            this rate.
+        :param path: the suffix decides the format: .mp4, .webm or .mkv.
+        :param rate: images per second.
         :raises OutputError: if the directory does not exist, the suffix is unknown, or the file
             cannot be written.
         """
         if not path.parent.is_dir():
             raise OutputError(f'cannot write {path}: there is no directory {path.parent}')
-        kind = _KINDS.get(path.suffix.lower())
-        if kind is None:
+        if path.suffix.lower() not in _CONTAINERS:
             raise OutputError(
-                f'cannot write the video {path}: the name has to end in .mp4 or .avi'
+                f'cannot write the video {path}: the name has to end in .mp4, .webm or .mkv'
             )
-        self._kind = kind
         self._rate = Fraction(rate).limit_denominator(1001)
-        self._tick = Fraction(1, _CLOCK) if kind.any_time else 1 / self._rate
         self._path = path
         self._file = OutputFile(path)
         self._container: Optional[av.container.OutputContainer] = None
         self._start = 0
         self._last = -1
-        self._image: Optional[BgrImage] = None
 
     def write(self, image: BgrImage, stamp: int) -> None:
         """
@@ -82,34 +62,28 @@ class VideoWriter:
         :raises OutputError: if the file cannot be written.
         """
         with self._errors():
-            if self._image is None:
-                self._open(image)
+            if self._container is None:
+                self._container = self._open(image)
                 self._start = stamp
-            elif image.shape != self._image.shape:
-                image = cv2.resize(image, (self._image.shape[1], self._image.shape[0]))
-            ticks = max(round((stamp - self._start) / 1_000_000_000 / self._tick), self._last + 1)
-            if self._image is not None and not self._kind.any_time:
-                while ticks - self._last > _MOST_EMPTY:
-                    self._encode(self._image, self._last + _MOST_EMPTY)
-            self._encode(image, ticks)
-        self._image = image
+            size = (self._stream.width, self._stream.height)
+            if image.shape[1::-1] != size:
+                image = cv2.resize(image, size)
+            frame = av.VideoFrame.from_ndarray(image, 'bgr24')
+            frame.time_base = Fraction(1, _CLOCK)
+            ticks = round((stamp - self._start) / 1_000_000_000 * _CLOCK)
+            frame.pts = self._last = max(ticks, self._last + 1)
+            self._container.mux(self._stream.encode(frame))
 
-    def _open(self, image: BgrImage) -> None:
-        self._container = av.open(self._file, 'w', format=self._kind.container)
-        stream = self._container.add_stream(self._kind.codec, rate=self._rate)
+    def _open(self, image: BgrImage) -> av.container.OutputContainer:
+        container = av.open(self._file, 'w', format=_CONTAINERS[self._path.suffix.lower()])
+        stream = container.add_stream(_CODEC, rate=self._rate)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = image.shape[:2]
-        stream.pix_fmt = self._kind.pixels
-        stream.time_base = stream.codec_context.time_base = self._tick
-        stream.options = {'flags': '+qscale', 'global_quality': str(118 * self._kind.quality)}
+        stream.pix_fmt = 'yuv420p'
+        stream.time_base = stream.codec_context.time_base = Fraction(1, _CLOCK)
+        stream.options = _OPTIONS
         self._stream = stream
-
-    def _encode(self, image: BgrImage, ticks: int) -> None:
-        assert self._container is not None
-        frame = av.VideoFrame.from_ndarray(image, 'bgr24')
-        frame.time_base = self._tick
-        frame.pts = self._last = ticks
-        self._container.mux(self._stream.encode(frame))
+        return container
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -118,27 +92,14 @@ class VideoWriter:
         except av.error.FFmpegError as error:
             raise OutputError(f'cannot write the video {self._path}: {error.strerror}') from error
 
-    def __enter__(self) -> VideoWriter:
-        """Return the writer."""
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
         """Complete the file, or remove it after an error."""
         try:
-            if self._container is not None:
+            # After an error there is nothing to complete, and FFmpeg may crash.
+            if kind is None and self._container is not None:
                 with self._errors():
                     self._container.mux(self._stream.encode(None))
                     self._container.close()
-                if kind is None:
-                    self._file.commit()
-        except OutputError:
-            # Of what failed before, it would fail here again.
-            if kind is None:
-                raise
+                self._file.commit()
         finally:
             self._file.discard()

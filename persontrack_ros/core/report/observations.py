@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from persontrack_ros.core.base.geometry import FloatArray, iou, pixel_rectangles
+from persontrack_ros.core.base.geometry import FloatArray, as_boxes, iou, pixel_rectangles
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
+from persontrack_ros.core.report.events import Event
+from persontrack_ros.core.report.zones import Zones
+from persontrack_ros.core.tracking.track import Track
 
 # A longer absence, in seconds, begins a new visit.
 AWAY = 1.0
 
-# Height of the picture of a person and width of that of the scene, in pixels, and their quality.
+# Height of the picture of a person, of those of moments, and width of the scene, in pixels, and
+# their quality.
 PICTURE_HEIGHT = 144
+MOMENT_HEIGHT = 96
 SCENE_WIDTH = 960
-QUALITY = 80
+QUALITY = 75
+
+# Pictures of the moments of one person, at most: the first ones, and the end.
+MOMENTS = 6
 
 # A picture is replaced by one that is better by this factor.
 _BETTER = 1.3
@@ -33,6 +42,9 @@ _POINTS = 200
 # first.
 _BINS = 600
 
+# Columns and rows of the heat map.
+HEAT = (64, 48)
+
 
 @dataclass
 class Person:
@@ -42,12 +54,16 @@ class Person:
     :ivar visits: start and end of each visit, in seconds.
     :ivar ways: path of the feet in each visit, as parts of width and height.
     :ivar picture: the best picture of the person, as JPEG; None without images.
+    :ivar moments: time in seconds, what happened, and a picture as JPEG.
+    :ivar last: the newest picture, in pixels.
     """
 
     visits: list[tuple[float, float]] = field(default_factory=list)
     ways: list[list[tuple[float, float]]] = field(default_factory=list)
     picture: Optional[bytes] = None
     value: float = 0.0
+    moments: list[tuple[float, str, bytes]] = field(default_factory=list)
+    last: Optional[BgrImage] = None
 
     @property
     def present(self) -> float:
@@ -67,10 +83,16 @@ class Person:
         if len(way) > _POINTS:
             self.ways[-1] = way[::2]
 
+    def all_moments(self) -> list[tuple[float, str, bytes]]:
+        """Return the moments, with the last sight of the person."""
+        if self.last is None:
+            return self.moments
+        return [*self.moments, (self.visits[-1][1], 'to', _encode(self.last, 1.0))]
+
 
 class Observations:
     """
-    Positions and times of all persons.
+    Positions, times and events of all persons.
 
     :ivar persons: by id.
     :ivar start: time of the first image, in nanoseconds.
@@ -78,13 +100,17 @@ class Observations:
     :ivar images: number of images.
     :ivar size: width and height of the images, where they are known.
     :ivar scene: the image with the fewest persons, as JPEG; None without images.
+    :ivar events: with their time in seconds.
+    :ivar zones: in pixels of the images; None without lines and zones.
+    :ivar heat: seconds that persons stood in each part of the image, shape ``(rows, columns)``.
     """
 
-    def __init__(self, size: Optional[tuple[int, int]] = None) -> None:
+    def __init__(self, size: Optional[tuple[int, int]] = None, pictures: bool = True) -> None:
         """
         Start without an image.
 
         :param size: width and height of the images, if no image is given.
+        :param pictures: keep pictures of persons and of the scene.
         """
         self.persons: dict[int, Person] = {}
         self.start = 0
@@ -93,6 +119,10 @@ class Observations:
         self.most = 0
         self.size = size
         self.scene: Optional[bytes] = None
+        self.zones: Optional[Zones] = None
+        self.events: list[tuple[float, Event]] = []
+        self.heat: NDArray[Any] = np.zeros(HEAT[::-1])
+        self._pictures = pictures
         self._fewest = 0
         self._offset = 0
         self._bin = 1.0
@@ -103,6 +133,18 @@ class Observations:
         """Length of the intervals in seconds, and the largest number of persons in each."""
         return self._bin, self._counts
 
+    def add_tracks(
+        self,
+        stamp: int,
+        tracks: Sequence[Track],
+        image: Optional[BgrImage] = None,
+        events: Sequence[Event] = (),
+    ) -> None:
+        """Record the tracks in the next image; see :meth:`add`."""
+        boxes = as_boxes([track.box for track in tracks])
+        scores = [0.0 if track.detection is None else track.score for track in tracks]
+        self.add(stamp, [track.id for track in tracks], boxes, scores, image, events)
+
     def add(
         self,
         stamp: int,
@@ -110,6 +152,7 @@ class Observations:
         boxes: FloatArray,
         scores: Sequence[float],
         image: Optional[BgrImage] = None,
+        events: Sequence[Event] = (),
     ) -> None:
         """
         Record the persons in the next image.
@@ -118,22 +161,30 @@ class Observations:
         :param boxes: ``[left, top, width, height]`` of each, shape ``(N, 4)``.
         :param scores: confidence of each; 0 for a predicted box.
         :param image: uint8 BGR, shape ``(height, width, 3)``; None without an image.
+        :param events: found in this image.
         """
+        before = self.duration
         time = self._time(stamp)
         self.images += 1
         self.most = max(self.most, len(ids))
         self._count(time, len(ids))
         if image is not None:
             self.size = (image.shape[1], image.shape[0])
-            self._show(image, len(ids))
-            self._portray(image, ids, boxes, scores)
         if self.size is None:
             # For a recording without the size: the smallest size with all boxes.
             width, height = (boxes[:, :2] + boxes[:, 2:]).max(axis=0, initial=1.0)
             self.size = (int(width), int(height))
-        for id_, (left, top, width, height) in zip(ids, boxes.tolist()):
-            foot = ((left + width / 2) / self.size[0], (top + height) / self.size[1])
-            self.persons.setdefault(id_, Person()).stand(time, foot)
+        feet = (boxes[:, :2] + boxes[:, 2:] * (0.5, 1.0)) / self.size
+        for id_, (x, y) in zip(ids, feet.tolist()):
+            self.persons.setdefault(id_, Person()).stand(time, (x, y))
+        columns, rows = np.clip(feet * HEAT, 0, np.array(HEAT) - 1).astype(int).T
+        np.add.at(self.heat, (rows, columns), min(time - before, AWAY))
+        self.events += [(time - (stamp - event.stamp) / SECOND, event) for event in events]
+        if image is not None and self._pictures:
+            if self.scene is None or len(ids) < self._fewest:
+                self._fewest = len(ids)
+                self.scene = _encode(image, min(1.0, SCENE_WIDTH / image.shape[1]))
+            self._portray(image, time, ids, boxes, scores, events)
 
     def _time(self, stamp: int) -> float:
         """Return the time since the first image, which never goes back."""
@@ -155,15 +206,16 @@ class Observations:
         self._counts += [0] * (index + 1 - len(self._counts))
         self._counts[index] = max(self._counts[index], number)
 
-    def _show(self, image: BgrImage, number: int) -> None:
-        if self.scene is None or number < self._fewest:
-            self._fewest = number
-            self.scene = _encode(image, min(1.0, SCENE_WIDTH / image.shape[1]))
-
     def _portray(
-        self, image: BgrImage, ids: Sequence[int], boxes: FloatArray, scores: Sequence[float]
+        self,
+        image: BgrImage,
+        time: float,
+        ids: Sequence[int],
+        boxes: FloatArray,
+        scores: Sequence[float],
+        events: Sequence[Event],
     ) -> None:
-        """Keep the best picture of each person: large, clear, complete, without others in it."""
+        """Keep the best picture of each person, which is large, clear and whole, and moments."""
         height, width = image.shape[:2]
         corners = pixel_rectangles(boxes, width, height)
         overlaps = iou(boxes, boxes) - np.eye(len(boxes))
@@ -172,14 +224,23 @@ class Observations:
         clear = np.array(scores) * (1 - overlaps.max(axis=1, initial=0.0))
         values = areas * np.minimum(whole, 1.0) ** 4 * clear**2
         for id_, (left, top, right, bottom), value in zip(ids, corners, values):
-            person = self.persons.setdefault(id_, Person())
+            person = self.persons[id_]
+            crop = image[top:bottom, left:right]
             if value > _BETTER * person.value:
                 person.value = float(value)
-                crop = image[top:bottom, left:right]
                 person.picture = _encode(crop, min(1.0, PICTURE_HEIGHT / crop.shape[0]))
+            person.last = _scaled(crop, min(1.0, MOMENT_HEIGHT / crop.shape[0]))
+            names = [f'{each.name}: {each.event}' for each in events if each.id == id_]
+            for name in ([] if person.moments else ['from']) + names:
+                if len(person.moments) < MOMENTS:
+                    person.moments.append((time, name, _encode(person.last, 1.0)))
+
+
+def _scaled(image: BgrImage, scale: float) -> BgrImage:
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
 
 
 def _encode(image: BgrImage, scale: float) -> bytes:
-    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    return cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+    options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    return cv2.imencode('.jpg', _scaled(image, scale), options)[1].tobytes()

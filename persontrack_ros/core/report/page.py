@@ -1,163 +1,113 @@
-"""The page of a report: one self-contained HTML file."""
+"""The page of a report: one self-contained HTML file, whose script shows the data in it."""
 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from contextlib import contextmanager
 from html import escape
 from importlib import resources
+from pathlib import Path
 from string import Template
+from typing import Any, Optional
 
+from persontrack_ros.core.base.output import OutputFile
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.config.settings import Value
 from persontrack_ros.core.drawing import ink, track_color
 from persontrack_ros.core.report.observations import Observations, Person
 
-# Largest number of pictures, which are most of the page: of the persons who were there longest.
-PICTURES = 250
+# Bytes of all pictures of persons: those who were there longest have theirs.
+PICTURES = 1_800_000
 
 # An absolute time, rather than one since the start of a video, is later than 1980.
 _ABSOLUTE = 315_532_800 * SECOND
 
 
-def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note: str = '') -> str:
+@contextmanager
+def write_report(
+    path: Path,
+    name: str,
+    settings: Mapping[str, Value],
+    size: Optional[tuple[int, int]] = None,
+    note: str = '',
+    pictures: bool = True,
+) -> Iterator[Observations]:
     """
-    Return a report as HTML.
+    Write a page that shows who was there, and when, from the data that a context has added.
+
+    The file is complete, or absent after an error.
 
     :param name: name of the source.
     :param settings: the parameters in use, by name.
+    :param size: width and height of the images, if no image is given.
     :param note: more text for the head of the page.
+    :param pictures: show pictures of persons and of the scene.
+    :raises OutputError: if the file cannot be written.
     """
+    with OutputFile(path) as file:
+        seen = Observations(size, pictures)
+        yield seen
+        # File names need not be UTF-8.
+        file.write(make_page(seen, name, settings, note).encode(errors='replace'))
+
+
+def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note: str = '') -> str:
+    """Return a report as HTML; the parameters are those of :func:`write_report`."""
     template = resources.files(__package__).joinpath('page.html').read_text(encoding='utf-8')
-    return Template(template).substitute(
-        name=escape(name),
-        about=escape(' '.join(_about(seen, note))),
-        facts=''.join(_facts(seen)),
-        persons=_persons(seen),
-        counts=_counts(seen),
-        scene=_scene(seen),
-        settings=''.join(
-            f'<tr><td>{escape(key)}</td><td>{escape(_value(value))}</td></tr>'
-            for key, value in settings.items()
-        ),
-    )
-
-
-def _about(seen: Observations, note: str) -> Iterator[str]:
-    if seen.start >= _ABSOLUTE:
-        start = datetime.fromtimestamp(seen.start / SECOND, timezone.utc)
-        yield f'Times count from {start:%Y-%m-%d %H:%M:%S} UTC.'
-    if note:
-        yield note
-
-
-def _facts(seen: Observations) -> Iterator[str]:
-    facts = {
-        'persons': len(seen.persons),
-        'at most at once': seen.most,
-        'duration': _clock(seen.duration),
-        'images': seen.images,
-    }
-    for name, value in facts.items():
-        yield f'<div><dt>{name}</dt><dd>{value}</dd></div>'
-
-
-def _persons(seen: Observations) -> str:
-    if not seen.persons:
-        return '<p>Nobody.</p>'
-    pictured = [person for person in seen.persons.values() if person.picture]
-    pictured.sort(key=lambda person: -person.present)
-    hidden = {id(person) for person in pictured[PICTURES:]}
-    note = (
-        f'<p>Without pictures of the {len(hidden)} who were there shortest.</p>' if hidden else ''
-    )
-    rows = (
-        _row(seen, id_, person, bool(pictured), id(person) in hidden)
-        for id_, person in sorted(
-            seen.persons.items(), key=lambda item: (item[1].visits[0][0], item[0])
-        )
-    )
-    return (
-        f'<p>{note}</p><table class="persons"><thead><tr>{"<td></td>" if pictured else ""}'
-        '<th scope="col">id</th><th scope="col" class="wide">from</th>'
-        '<th scope="col" class="wide">to</th><th scope="col">present</th>'
-        f'<th scope="col" class="time">{_axis(seen)}</th></tr></thead>'
-        f'<tbody>{"".join(rows)}</tbody></table>'
-    )
-
-
-def _axis(seen: Observations) -> str:
-    times = (f'<span>{_clock(part * seen.duration)}</span>' for part in (0, 0.5, 1))
-    return f'<div class="axis">{"".join(times)}</div>'
-
-
-def _row(seen: Observations, id_: int, person: Person, pictures: bool, hidden: bool) -> str:
-    whole, color = max(seen.duration, 1e-9), track_color(id_)
-    bars = ''.join(
-        f'<span style="left:{100 * first / whole:.2f}%;width:{100 * (last - first) / whole:.2f}%;'
-        f'background:{_css(color)}" title="{_clock(first)} to {_clock(last)}"></span>'
-        for first, last in person.visits
-    )
-    picture = '<span class="face"></span>'
-    if person.picture and not hidden:
-        picture = f'<img class="face" alt="person {id_}" src="{_data(person.picture)}">'
-    return (
-        f'<tr data-id="{id_}">{f"<td>{picture}</td>" if pictures else ""}<td><span class="id" '
-        f'style="background:{_css(color)};color:{_css(ink(color))}">{id_}</span></td>'
-        f'<td class="wide">{_clock(person.visits[0][0])}</td>'
-        f'<td class="wide">{_clock(person.visits[-1][1])}</td>'
-        f'<td>{_clock(person.present)}</td><td class="time"><div class="bar">{bars}</div></td>'
-        '</tr>'
-    )
-
-
-def _counts(seen: Observations) -> str:
-    """Return a chart of steps."""
+    left = PICTURES
+    persons = []
+    for id_, person in sorted(seen.persons.items(), key=lambda item: -item[1].present):
+        values = _person(id_, person)
+        pictures = [values['picture'] or '', *(moment[2] for moment in values['moments'])]
+        left -= sum(map(len, pictures))
+        if left < 0:
+            values.update(picture=None, moments=[])
+        persons.append(values)
     width, counts = seen.counts
-    top, end = max(1, seen.most), max(seen.duration, width)
-    steps = (
-        f'{min(index * width, end):.1f} {top - number}H{min((index + 1) * width, end):.1f}'
-        for index, number in enumerate(counts)
-    )
-    line = f'M{"L".join(steps)}'
-    numbers = ''.join(f'<span>{number}</span>' for number in sorted({0, top}, reverse=True))
-    return (
-        f'<div class="chart"><div class="numbers">{numbers}</div>'
-        f'<svg viewBox="0 0 {end:.1f} {top}" preserveAspectRatio="none" role="img" '
-        f'aria-label="Number of persons over time, at most {seen.most}">'
-        f'<path d="{line}V{top}H0Z" fill="var(--area)"/><path d="{line}" fill="none" '
-        f'stroke="var(--edge)" stroke-width="2" vector-effect="non-scaling-stroke"/></svg>'
-        f'{_axis(seen)}</div>'
-    )
+    data = {
+        'name': name,
+        'note': note,
+        'start': seen.start / 1e6 if seen.start >= _ABSOLUTE else None,
+        'duration': round(seen.duration, 3),
+        'images': seen.images,
+        'most': seen.most,
+        'size': seen.size or (1, 1),
+        'scene': seen.scene and _jpeg(seen.scene),
+        'persons': sorted(persons, key=lambda values: (values['visits'][0][0], values['id'])),
+        'counts': [width, counts],
+        'heat': [[round(each, 1) for each in row] for row in seen.heat.tolist()],
+        'events': [
+            (round(time, 2), event.id, event.name, event.event) for time, event in seen.events
+        ],
+        'lines': {
+            name: [line.points.round().tolist(), line.left, line.right]
+            for name, line in (seen.zones.lines.items() if seen.zones else ())
+        },
+        'zones': {
+            name: corners.round().tolist()
+            for name, corners in (seen.zones.zones.items() if seen.zones else ())
+        },
+        'settings': {key: _value(value) for key, value in settings.items()},
+    }
+    # In a script, only these characters could end it.
+    text = json.dumps(data, separators=(',', ':')).replace('<', '\\u003c')
+    return Template(template).substitute(name=escape(name), data=text)
 
 
-def _scene(seen: Observations) -> str:
-    """Return the paths over an image of the scene."""
-    width, height = seen.size or (1, 1)
-    background = '<rect width="100%" height="100%" fill="var(--line)"/>'
-    if seen.scene:
-        background = f'<image href="{_data(seen.scene)}" width="{width}" height="{height}"/>'
-    line = max(width, height) / 400
-    ways = ''.join(
-        f'<polyline points="{" ".join(f"{x * width:.0f},{y * height:.0f}" for x, y in way)}" '
-        f'stroke="{_css(track_color(id_))}"><title>person {id_}</title></polyline>'
-        for id_, person in seen.persons.items()
-        for way in person.ways
-    )
-    return (
-        ('' if seen.scene else '<p>There are no images to show.</p>')
-        + f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="Ways of the persons" '
-        f'fill="none" stroke-width="{line:.1f}" stroke-linejoin="round" stroke-linecap="round">'
-        f'{background}{ways}</svg>'
-    )
-
-
-def _clock(seconds: float) -> str:
-    """Return a time as minutes and seconds, with hours where there are any."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f'{hours}:{minutes:02}:{rest:02}' if hours else f'{minutes}:{rest:02}'
+def _person(id_: int, person: Person) -> dict[str, Any]:
+    return {
+        'id': id_,
+        'color': _css(track_color(id_)),
+        'ink': _css(ink(track_color(id_))),
+        'visits': [(round(first, 2), round(last, 2)) for first, last in person.visits],
+        'ways': [[(round(x, 3), round(y, 3)) for x, y in way] for way in person.ways],
+        'picture': person.picture and _jpeg(person.picture),
+        'moments': [
+            (round(time, 2), what, _jpeg(picture)) for time, what, picture in person.all_moments()
+        ],
+    }
 
 
 def _value(value: Value) -> str:
@@ -170,5 +120,5 @@ def _css(color: tuple[int, int, int]) -> str:
     return f'#{red:02x}{green:02x}{blue:02x}'
 
 
-def _data(jpeg: bytes) -> str:
-    return f'data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}'
+def _jpeg(content: bytes) -> str:
+    return f'data:image/jpeg;base64,{base64.b64encode(content).decode()}'

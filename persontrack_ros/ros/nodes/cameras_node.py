@@ -24,7 +24,7 @@ from persontrack_ros.core.inference.threads import use_one_thread_beside_inferen
 from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.ros.nodes.tracker_node import TrackerNode, run
 from persontrack_ros.ros.parameters import declare
-from persontrack_ros.ros.process import NodeExecutor, deepen_services, ros
+from persontrack_ros.ros.process import NodeExecutor, ros
 from persontrack_ros.ros.tracker.worker import Turns
 
 PARAMETERS = (
@@ -48,7 +48,6 @@ class CamerasNode(Node):
         :raises SettingsError: if it is wrong.
         """
         super().__init__('cameras', **options)
-        deepen_services(self)
         for problem in declare(self, PARAMETERS, beside=DECLARED).values():
             raise SettingsError(problem)
         self.names = camera_names(str(self.get_parameter('cameras').value))

@@ -6,35 +6,32 @@ import time
 from collections.abc import Sequence
 from typing import Optional
 
-from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
-from rclpy.duration import Duration
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
-from persontrack_ros.core.base.timeline import FORWARD_JUMP
 from persontrack_ros.core.config.settings import NONE, TF
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.memory import giving_memory_back
 from persontrack_ros.ros.parameters import NodeParameters
-from persontrack_ros.ros.process import NodeExecutor, deepen_services, ros, until_shutdown
+from persontrack_ros.ros.process import NodeExecutor, ros, until_shutdown
 from persontrack_ros.ros.tracker.checks import Checks, name_work
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
-from persontrack_ros.ros.tracker.entities import Entities
 from persontrack_ros.ros.tracker.frames import Frames
 from persontrack_ros.ros.tracker.inputs import Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.services import Services
 from persontrack_ros.ros.tracker.state import NodeState
-from persontrack_ros.ros.tracker.transitions import Transitions
-from persontrack_ros.ros.tracker.turning_camera import TurningCamera
+from persontrack_ros.ros.tracker.transforms import TurningCamera
+from persontrack_ros.ros.tracker.transitions import Entities, Transitions
 from persontrack_ros.ros.tracker.worker import NewestItemWorker, Turns
 
 _WATCH_PERIOD = 1.0
-# Seconds that deactivate and Ctrl-C wait for the frame in work.
-_PATIENCE = 20.0
+# Seconds that deactivate and Ctrl-C wait for the frame in work, before and after a warning.
+_SHORT, _PATIENCE = 1.0, 20.0
 
 
 class TrackerNode(LifecycleNode):
@@ -56,7 +53,6 @@ class TrackerNode(LifecycleNode):
         :param turns: shared with other cameras.
         """
         super().__init__('person_tracker', **options)
-        deepen_services(self)
         self._camera = Camera(gallery or Gallery())
         self._turns = turns or Turns()
         self._configuration = NodeParameters(self, lambda values: self._state.check_target(values))
@@ -65,18 +61,10 @@ class TrackerNode(LifecycleNode):
         self._transitions = Transitions(self, self._state)
         self._frames = Frames(self, self._state)
         self._checks = Checks(self, self._state)
-        Services(self, self._state, self._wake_executor)
+        Services(self, self._state)
         publish_diagnostics(self, lambda: report(self._state, self._checks.findings))
         self.create_timer(
             _WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
-        self._jumps = self.get_clock().create_jump_callback(
-            JumpThreshold(
-                min_forward=Duration(seconds=FORWARD_JUMP),
-                min_backward=Duration(nanoseconds=-1),
-                on_clock_change=False,
-            ),
-            post_callback=self._on_clock_jump,
         )
         self._unconfigured = self._inactive = Entities(self)
 
@@ -189,12 +177,10 @@ class TrackerNode(LifecycleNode):
         if inputs is not None:
             # While this waits, nobody takes messages, and they would fill the memory.
             self._transitions.each('deactivate', inputs.destroy)
-        return worker is None or worker.stop(
-            _PATIENCE,
-            lambda: self._transitions.logger.warning(
-                f'waiting for the tracker: {name_work(self._state)}'
-            ),
-        )
+        if worker is None or worker.stop(_SHORT):
+            return True
+        self._transitions.logger.warning(f'waiting for the tracker: {name_work(self._state)}')
+        return worker.stop(_PATIENCE)
 
     def _disconnect(self) -> None:
         """End the subscriptions and all that depends on them."""
@@ -237,25 +223,6 @@ class TrackerNode(LifecycleNode):
             self._state.processor = None
 
     # While it runs.
-
-    def _on_clock_jump(self, jump: TimeJump) -> None:
-        state = self._state
-        if state.processor is None:
-            return
-        delta = jump.delta.nanoseconds
-        threshold = self._configuration.current.options['time.jump_threshold']
-        if delta < 0 and state.outputs and state.outputs.transforms:
-            state.outputs.transforms.forget()
-        now = self.get_clock().now().nanoseconds
-        if state.processor.timeline.clock_jumped(now - delta, now, threshold):
-            self._frames.report_jump(f'the clock jumped by {delta / 1e9:.3f} s')
-
-    def _wake_executor(self) -> None:
-        """Wake the executor: another thread has finished work for it."""
-        executor = self.executor
-        if executor is not None:
-            with until_shutdown(self.context):
-                executor.wake()
 
     def _watch(self) -> None:
         """Run the checks; a dead worker ends the process after the diagnostics reported it."""

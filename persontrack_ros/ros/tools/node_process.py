@@ -1,17 +1,43 @@
-"""Nodes of this package in processes of their own."""
+"""Nodes of this package in processes of their own, apart from all other nodes."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Optional
+from unittest.mock import patch
 
-from persontrack_ros.core.config.node_arguments import node_arguments
+import rclpy
+from rclpy.context import Context
+
+from persontrack_ros.ros.compat import local_discovery
+from persontrack_ros.ros.discovery import own_domain
 
 _STOP_TIMEOUT = 10.0
+
+
+@contextmanager
+def isolated(context: Optional[Context] = None) -> Iterator[Path]:
+    """
+    Start ROS in a domain of its own, without a robot nearby or another test.
+
+    :returns: a temporary directory, which has the logs of ROS.
+    """
+    with TemporaryDirectory() as logs, own_domain() as domain:
+        variables = {'ROS_DOMAIN_ID': str(domain), 'ROS_LOG_DIR': logs, **local_discovery()}
+        with patch.dict(os.environ, variables):
+            rclpy.init(args=[], context=context)
+            try:
+                yield Path(logs)
+            finally:
+                rclpy.try_shutdown(context=context)
 
 
 class NodeProcess:
@@ -35,26 +61,24 @@ class NodeProcess:
         :param within: a command that runs another one in its place, as ``ip netns exec NAME``.
         :param options: of ``subprocess.Popen``.
         """
-        ros_arguments, *rest = node_arguments(parameters, remappings)
-        command = [*within, sys.executable, '-m', 'persontrack_ros.ros', name]
-        self.process = subprocess.Popen(
-            [*command, ros_arguments, *arguments, *rest], start_new_session=True, **options
-        )
+        command = [*within, sys.executable, '-m', 'persontrack_ros.ros', name, '--ros-args']
+        command += arguments
+        for parameter, value in parameters.items():
+            text = str(value)
+            if isinstance(value, bool):
+                text = text.lower()
+            elif isinstance(value, str):
+                # A string stays one: the source '0' does not become an integer.
+                text = "'" + text.replace("'", "''") + "'"
+            command += ['-p', f'{parameter}:={text}']
+        for remapping in remappings:
+            command += ['-r', remapping]
+        self.process = subprocess.Popen(command, start_new_session=True, **options)
 
     @property
     def ended(self) -> bool:
         """Whether the process has ended."""
         return self.process.poll() is not None
-
-    def stop(self) -> None:
-        """End the process."""
-        if not self.ended:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(timeout=_STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
 
     def __enter__(self) -> NodeProcess:
         """Return the process."""
@@ -67,4 +91,10 @@ class NodeProcess:
         traceback: Optional[TracebackType],
     ) -> None:
         """End the process."""
-        self.stop()
+        if not self.ended:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=_STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()

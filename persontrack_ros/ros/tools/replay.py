@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Optional, Union
-from unittest.mock import patch
 
-import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy, QoSProfile
+from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.core.base.errors import PersontrackError
-from persontrack_ros.ros.compat import local_discovery
-from persontrack_ros.ros.discovery import own_domain
 from persontrack_ros.ros.nodes.video_publisher import VideoPublisher
 from persontrack_ros.ros.process import NodeExecutor, spinning
 from persontrack_ros.ros.tools.bag_messages import BagMessages
-from persontrack_ros.ros.tools.node_process import NodeProcess
+from persontrack_ros.ros.tools.node_process import NodeProcess, isolated
 
 # Characters at the end of the log of the node that are part of an error.
 _LOG_TAIL = 2000
@@ -44,6 +39,8 @@ def replay(
     image_topic: Optional[str] = None,
     max_frames: int = 0,
     timeout: float = 600.0,
+    on_tracks: Optional[Callable[[Detection2DArray], None]] = None,
+    on_annotated: Optional[Callable[[Image], None]] = None,
 ) -> list[Detection2DArray]:
     """
     Replay a bag or video through the node `tracker_node`, in a process and domain of its own.
@@ -56,25 +53,20 @@ def replay(
     :param image_topic: of a bag; None where there is only one.
     :param max_frames: end after this number of images; 0: never.
     :param timeout: in seconds, for all of it.
+    :param on_tracks: called with each message of tracks when it comes, on another thread.
+    :param on_annotated: the same for each annotated image.
     :returns: what the node published on ``tracks``, one message for each image.
     :raises SourceError: if the source cannot be read.
     :raises ReplayError: if the node ended, or did not answer every image in time.
     :raises DomainError: if no ROS domain is free.
     """
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory()))
-        # Neither a robot nearby nor another test takes part.
-        variables = {
-            'ROS_DOMAIN_ID': str(stack.enter_context(own_domain())),
-            'ROS_LOG_DIR': str(directory),
-            **local_discovery(),
-        }
-        stack.enter_context(patch.dict(os.environ, variables))
         context = Context()
-        rclpy.init(args=[], context=context)
-        stack.callback(context.try_shutdown)
-        player = _make_player(Path(source), image_topic, max_frames, context)
-        collector = _Collector(player.resolve_topic_name('tracks'), context)
+        directory = stack.enter_context(isolated(context))
+        player = _make_player(source, image_topic, max_frames, context)
+        collector = _Collector(
+            context, player.resolve_topic_name('tracks'), on_tracks, on_annotated
+        )
         executor = NodeExecutor(context=context)
         executor.add_node(player)
         executor.add_node(collector)
@@ -86,9 +78,10 @@ def replay(
         node = stack.enter_context(
             NodeProcess(
                 'tracker_node',
-                # Images that are waited for must not be missed in transport.
+                # What is waited for must not be missed in transport.
                 {
                     f'qos_overrides.{topic}.subscription.reliability': 'reliable',
+                    'qos_overrides./annotated_image.publisher.depth': 100,
                     **(parameters or {}),
                 },
                 [f'image_raw:={topic}'],
@@ -105,6 +98,8 @@ def replay(
         published = player.publish_all()
         if context.ok():
             collector.wait_for(published)
+        if collector.error:
+            raise collector.error
         if not context.ok() or len(collector.messages) != published:
             reason = 'ended' if node.ended else 'did not answer every image'
             log.seek(0)
@@ -116,32 +111,60 @@ def replay(
 
 
 class _Collector(Node):
-    """Keeps all messages of tracks."""
+    """Keeps all messages of tracks, and passes them and the annotated images on."""
 
-    def __init__(self, topic: str, context: Context) -> None:
+    def __init__(
+        self,
+        context: Context,
+        topic: str,
+        on_tracks: Optional[Callable[[Detection2DArray], None]],
+        on_annotated: Optional[Callable[[Image], None]],
+    ) -> None:
         super().__init__('replay_collector', context=context)
         self.messages: list[Detection2DArray] = []
+        self.error: Optional[PersontrackError] = None
+        self._callbacks = on_tracks, on_annotated
+        self._annotated = 0
         self._arrived = threading.Condition()
         everything = QoSProfile(history=HistoryPolicy.KEEP_ALL)
-        self.create_subscription(Detection2DArray, topic, self._on_tracks, everything)
+        self.create_subscription(Detection2DArray, topic, self._take, everything)
+        if on_annotated:
+            self.create_subscription(Image, 'annotated_image', self._take, everything)
 
     def wait_for(self, count: int) -> None:
-        """Wait for a number of messages, but not for ever."""
+        """Wait for a number of messages on each topic, but not for ever."""
         with self._arrived:
-            self._arrived.wait_for(lambda: len(self.messages) >= count, _LAST_MESSAGE_TIMEOUT)
+            self._arrived.wait_for(
+                lambda: (
+                    len(self.messages) >= count
+                    and (not self._callbacks[1] or self._annotated >= count)
+                ),
+                _LAST_MESSAGE_TIMEOUT,
+            )
 
-    def _on_tracks(self, message: Detection2DArray) -> None:
+    def _take(self, message: Union[Detection2DArray, Image]) -> None:
+        callback = self._callbacks[isinstance(message, Image)]
+        try:
+            if callback and not self.error:
+                callback(message)
+        except PersontrackError as error:
+            # Raised by the thread that waits for the messages.
+            self.error = error
+            self.context.try_shutdown()
         with self._arrived:
-            self.messages.append(message)
+            if isinstance(message, Image):
+                self._annotated += 1
+            else:
+                self.messages.append(message)
             self._arrived.notify()
 
 
 def _make_player(
-    source: Path, image_topic: Optional[str], max_frames: int, context: Context
+    source: Union[str, Path], image_topic: Optional[str], max_frames: int, context: Context
 ) -> Union[BagMessages, VideoPublisher]:
     """Make the node that publishes the images, each when the one before it is answered."""
-    if is_bag(source):
-        return BagMessages(source, image_topic, max_frames, context)
+    if is_bag(Path(source)):
+        return BagMessages(Path(source), image_topic, max_frames, context)
     values = {
         'source': str(source),
         'stamps': 'source',

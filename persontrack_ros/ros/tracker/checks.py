@@ -18,7 +18,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from persontrack_ros.core.base.errors import one_line
 from persontrack_ros.ros.discovery import publishers_of
-from persontrack_ros.ros.shared_memory import FOLDER, free
+from persontrack_ros.ros.memory import FOLDER, free
 from persontrack_ros.ros.tracker.inputs import Frame
 from persontrack_ros.ros.tracker.state import NodeState
 from persontrack_ros.ros.tracker.statistics import RATE_WINDOW
@@ -143,13 +143,6 @@ def silence(node: Node, state: NodeState) -> Iterator[Finding]:
             )
 
 
-def quality_of_service(node: Node, state: NodeState) -> Iterator[Finding]:
-    """Whether a publisher offers less than a parameter requests."""
-    for topic in state.inputs.topics.values() if state.inputs is not None else ():
-        if topic.fault:
-            yield Finding(Level.WARN, topic.fault, topic.name)
-
-
 def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether images, detections and depth do not come together."""
     inputs = state.inputs
@@ -234,7 +227,6 @@ CHECKS: tuple[Check, ...] = (
     errors,
     long_frame,
     silence,
-    quality_of_service,
     counterparts,
     latency,
     rate,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.timer import Timer
 
 from persontrack_ros.ros.tracker.checks import Finding, Level, seconds_on_frame
 from persontrack_ros.ros.tracker.state import NodeState
@@ -78,33 +76,7 @@ def _values(state: NodeState) -> dict[str, str]:
 
 
 def publish_diagnostics(node: Node, make_report: Callable[[], Report]) -> None:
-    """
-    Publish a report once a second, from now on.
-
-    With diagnostic_updater and its parameters where it is installed; otherwise, the same message
-    is made here.
-    """
-    try:
-        from diagnostic_updater import Updater
-    except ImportError:
-        _publish_directly(node, make_report)
-        return
-
-    def fill(status: Any) -> Any:
-        now = make_report()
-        status.summary(bytes([now.level]), now.message)
-        for key, value in now.values.items():
-            status.add(key, value)
-        return status
-
-    updater = Updater(node, period=PERIOD)
-    updater.setHardwareID(node.get_fully_qualified_name())
-    updater.add(NAME, fill)
-    node.destroy_timer(updater.timer)
-    updater.timer = _create_timer(node, updater.period, updater.update)
-
-
-def _publish_directly(node: Node, make_report: Callable[[], Report]) -> None:
+    """Publish a report once a second, from now on."""
     publisher = node.create_publisher(DiagnosticArray, '/diagnostics', QoSProfile(depth=1))
 
     def publish() -> None:
@@ -120,9 +92,5 @@ def _publish_directly(node: Node, make_report: Callable[[], Report]) -> None:
         message.header.stamp = node.get_clock().now().to_msg()
         publisher.publish(message)
 
-    _create_timer(node, PERIOD, publish)
-
-
-def _create_timer(node: Node, period: float, publish: Callable[[], None]) -> Timer:
     # A clock of its own: diagnostics go on while simulated time stands still.
-    return node.create_timer(period, publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    node.create_timer(PERIOD, publish, clock=Clock(clock_type=ClockType.STEADY_TIME))

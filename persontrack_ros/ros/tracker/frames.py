@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from functools import partial
 
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 
 from persontrack_ros.core.base.errors import one_line
 from persontrack_ros.ros.tracker.checks import name_frame, name_publishers
-from persontrack_ros.ros.tracker.image_log import ImageLog
 from persontrack_ros.ros.tracker.inputs import Frame
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.state import NodeState
@@ -26,7 +25,6 @@ class Frames:
         self._node = node
         self._state = state
         self._logger = node.get_logger()
-        self._log = ImageLog(node)
         self._published = False
         self._logged: dict[type[BaseException], float] = {}
 
@@ -42,38 +40,42 @@ class Frames:
         # Both exist for as long as there is a worker.
         assert processor is not None
         assert outputs is not None
-        settings, options = state.parameters.current
         started = time.monotonic()
-        result = processor.process(frame, self._arrival(frame), settings, options)
-        self._warn(result)
-        if result.restarted:
-            outputs.clear()
-            if options['time.restart_ids']:
-                state.parameters.end_target()
-        while result.tracker is not None and not state.session.finish(
-            result.tracker,
-            partial(outputs.publish_tracks, result.tracks, result.header),
-        ):
-            result = processor.track(result, settings)
-        self._published = result.tracker is not None
+        with processor.in_turn():
+            settings, options = state.parameters.current
+            result = processor.process(frame, self._arrival(frame), settings, options)
+            self._warn(result)
+            if result.restarted:
+                outputs.restart()
+                if options['time.restart_ids']:
+                    state.parameters.end_target()
+            if processor.tracks:
+                outputs.publish_tracks(result.tracks, result.header)
+                self._published = True
         # The target may have ended with its ids meanwhile.
         options = state.parameters.current.options
         outputs.publish_rest(result, settings.drawing, options)
-        missing = {
-            'missed in transport or dropped on arrival': state.inputs.dropped
-            if state.inputs
-            else 0,
-            'dropped for newer ones': state.worker.dropped if state.worker else 0,
-            'without a counterpart': state.inputs.unmatched if state.inputs else 0,
-        }
-        self._log.write(frame, result, missing)
-        persons = result.tracks if result.tracker is not None else result.detections or ()
+        self._log(frame, result)
+        persons = result.tracks if processor.tracks else result.detections or ()
         state.statistics.processed(
             frame.received,
             time.monotonic() - started,
             len(persons),
             [track.id for track in result.tracks],
             result.refused,
+        )
+
+    def _log(self, frame: Frame, result: FrameResult) -> None:
+        """Log a line for each frame at the level debug."""
+        if not self._logger.is_enabled_for(LoggingSeverity.DEBUG):
+            return
+        what = 'skipped by detector.interval, tracks are predicted'
+        if result.detections is not None:
+            what = f'{len(result.detections)} detections, {result.embedded} embedded'
+        ids = ' '.join(str(each) for each in sorted(track.id for track in result.tracks))
+        self._logger.debug(
+            f'frame {name_frame(frame)}: {what}; tracks {ids or "none"}; '
+            f'{(time.monotonic() - frame.received) * 1000:.1f} ms after it came'
         )
 
     def fail(self, frame: Frame, error: BaseException) -> None:

@@ -29,8 +29,6 @@ from persontrack_ros.ros.discovery import node_of
 # Messages that may wait in the middleware while the executor is busy: enough for each one to be
 # taken out and counted, also where they come in bursts.
 QUEUE = 1000
-# Bytes that may come while the executor takes them: more come than the computer can take.
-MEMORY = 512 * 2**20
 
 # Of the parameter that overrides the reliability: what all publishers offer.
 BEST_AVAILABLE = 'best_available'
@@ -140,19 +138,6 @@ class InputTopic:
             return False
         return bool(self._subscription.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
-    @property
-    def fault(self) -> str:
-        """Why nothing can come from a publisher, if so."""
-        if self._override is not ReliabilityPolicy.RELIABLE:
-            return ''
-        weak = [each for each in self._publishers() if not _is_reliable(each)]
-        if not weak:
-            return ''
-        return (
-            f'nothing comes over {self.name} from {describe(weak)}, whose quality of service does '
-            f'not fit our subscription; change theirs, or {self._parameter} (reliable)'
-        )
-
     def adapt(self) -> None:
         """Check what the publishers offer; subscribe anew if one offers less than requested."""
         publishers = self._publishers()
@@ -180,16 +165,12 @@ class InputTopic:
             self.missed += sum(1 for _ in islice(take_waiting(self._subscription), QUEUE))
             self._end()
 
-    @property
-    def _parameter(self) -> str:
-        return f'qos_overrides.{self.name}.subscription.reliability'
-
     def _publishers(self) -> list[TopicEndpointInfo]:
         return list(self._node.get_publishers_info_by_topic(self.name))
 
     def _declare_reliability(self) -> Optional[ReliabilityPolicy]:
         """Return the value of the parameter; None if publishers decide."""
-        name = self._parameter
+        name = f'qos_overrides.{self.name}.subscription.reliability'
         if not self._node.has_parameter(name):
             description = (
                 f'reliability for subscription `{self.name}`: reliable, best_effort, or '
@@ -228,14 +209,13 @@ class InputTopic:
         try:
             self._subscription = create(
                 event_callbacks=SubscriptionEventCallbacks(
-                    incompatible_qos=lambda event: self.adapt(),
+                    # By default, rclpy warns.
+                    incompatible_qos=None if self._override else lambda event: self.adapt(),
                     message_lost=self._on_missed,
                 )
             )
         except UnsupportedEventTypeError:
-            self._node.get_logger().info(
-                f'the middleware does not report messages of {self.name} missed in transport'
-            )
+            # Cyclone DDS does not report what was missed; publishers are checked once a second.
             self._subscription = create()
 
     def _end(self) -> None:
@@ -249,26 +229,9 @@ class InputTopic:
 
     def _waiting(self, *first: bytes) -> Iterator[Message]:
         """Yield a message and those that wait behind it, one by one, as they can be large."""
-        size = 0
         for data in chain(first, islice(take_waiting(self._subscription), QUEUE)):
             self._received += 1
             yield Message(self._kind, data)
-            size += len(data)
-            if size > MEMORY:
-                self._start_over()
-                return
-
-    def _start_over(self) -> None:
-        """Discard what waits: it would take more and more memory."""
-        assert self._subscription is not None
-        now = self._subscription.qos_profile
-        self._end()
-        self._subscribe(now.reliability, now.durability)
-        self._node.get_logger().warning(
-            f'more messages of {self.name} come than this computer can take, and some of them are '
-            'not counted; let the publisher send fewer or smaller ones',
-            throttle_duration_sec=60.0,
-        )
 
     def _on_missed(self, event: Any) -> None:
         if self._grace:

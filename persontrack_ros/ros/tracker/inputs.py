@@ -16,12 +16,10 @@ from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
-from persontrack_ros.core.media.encodings import SampleRange, decode_image
-from persontrack_ros.ros.images import image_to_bgr
-from persontrack_ros.ros.tracker import depth_input, stamp_matcher
-from persontrack_ros.ros.tracker.depth_input import Depth, DepthInput
+from persontrack_ros.core.media.encodings import SampleRange, decode_image, image_to_bgr
+from persontrack_ros.ros.tracker import matching
 from persontrack_ros.ros.tracker.input_topic import InputTopic, Message
-from persontrack_ros.ros.tracker.stamp_matcher import StampMatcher
+from persontrack_ros.ros.tracker.matching import Depth, DepthInput, StampMatcher
 from persontrack_ros.ros.tracker.worker import NewestItemWorker
 
 
@@ -134,8 +132,8 @@ class Inputs:
                 take = partial(self._match, self._matcher, name)
             self.topics[name] = InputTopic(self._node, kind, topic, take)
         if options['depth']:
-            wait = stamp_matcher.PATIENCE if self._matcher is not None else 0.0
-            kept = depth_input.PATIENCE + wait
+            wait = matching.PATIENCE if self._matcher is not None else 0.0
+            kept = matching.DEPTH_PATIENCE + wait
             self._depth = DepthInput(options['depth_tolerance'], kept)
             take = partial(self._on_depth, self._depth)
             self.topics['depth'] = InputTopic(self._node, Image, 'depth_image', take)

@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 import numpy as np
 from geometry_msgs.msg import Quaternion
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header, String
 from vision_msgs.msg import (
     Detection2D,
@@ -20,7 +21,7 @@ from vision_msgs.msg import (
 )
 
 from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.base.messages import CLASS_ID
+from persontrack_ros.core.base.messages import CLASS_ID, Row, boxes_to_bytes
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import Box3D
 from persontrack_ros.core.tracks3d.motion_filter import Motion
@@ -29,9 +30,7 @@ from persontrack_ros.core.tracks3d.motion_filter import Motion
 UNKNOWN = 1e6
 
 
-def boxes_to_message(
-    rows: Iterable[tuple[FloatArray, float, str]], header: Header
-) -> Detection2DArray:
+def boxes_to_message(rows: Iterable[Row], header: Header) -> Detection2DArray:
     """
     Fill the message of the topics ``tracks`` and ``detections``.
 
@@ -39,6 +38,16 @@ def boxes_to_message(
     :param header: of the frame; it goes into the array and into every detection.
     """
     return Detection2DArray(header=header, detections=[_detection(*row, header) for row in rows])
+
+
+def known(rows: Sequence[Row], header: Header) -> bool:
+    """Return whether :func:`boxes_to_bytes` knows the layout of the installed messages."""
+    try:
+        message = deserialize_message(boxes_to_bytes(rows, header), Detection2DArray)
+    except RuntimeError:
+        # What the middlewares raise where bytes do not fit.
+        return False
+    return bool(message == boxes_to_message(rows, header))
 
 
 def tracks_to_info(

@@ -25,15 +25,10 @@ from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.following import Target
 from persontrack_ros.core.tracks3d.motion_filter import Motion
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
-from persontrack_ros.ros.tracker.messages import boxes_to_message, tracks_to_info
+from persontrack_ros.ros.tracker.messages import boxes_to_message, known, tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult
-from persontrack_ros.ros.tracker.space import Space, SpaceFrame
+from persontrack_ros.ros.tracker.space import Space
 from persontrack_ros.ros.tracker.transforms import Transforms
-from persontrack_ros.ros.tracker.wire import known
-
-# JPEG_MAX_DIMENSION of libjpeg.
-_LARGEST_JPEG = 65500
-_WARNING_PERIOD = 5.0
 
 
 class Outputs:
@@ -124,17 +119,7 @@ class Outputs:
         target = options['target']
         located = any(map(self._wanted, ('tracks_3d', 'markers')))
         if self._space and image is not None and result.depth and (moves or target or located):
-            height, width = image.shape[:2]
-            frame = SpaceFrame(
-                result.tracks,
-                result.detections,
-                header,
-                result.moment.time,
-                result.moment.stamped,
-                (width, height),
-                result.depth,
-            )
-            self._space.publish(frame, target)
+            self._space.publish(result, target)
         if info:
             motions: Mapping[int, Motion] = {}
             fixed = ''
@@ -163,13 +148,7 @@ class Outputs:
         )
         if raw:
             self._publishers['annotated_image'].publish(bgr_to_image(annotated, header))
-        if compressed and max(annotated.shape) > _LARGEST_JPEG:
-            self._node.get_logger().warning(
-                f'no annotated_image/compressed: no side of a JPEG has more than {_LARGEST_JPEG} '
-                f'pixels, and the image has {annotated.shape[1]}x{annotated.shape[0]}',
-                throttle_duration_sec=_WARNING_PERIOD,
-            )
-        elif compressed:
+        if compressed:
             message = bgr_to_compressed(annotated, header, options['jpeg_quality'])
             self._publishers['compressed'].publish(message)
 
@@ -182,6 +161,12 @@ class Outputs:
     def space_fault(self) -> str:
         """What failed when the persons of the last frame were located, or empty."""
         return '' if self._space is None else self._space.fault
+
+    def restart(self) -> None:
+        """Delete the markers and forget all transforms: time jumped."""
+        self.clear()
+        if self.transforms is not None:
+            self.transforms.forget()
 
     def clear(self) -> None:
         """Delete the markers: the tracks end here."""

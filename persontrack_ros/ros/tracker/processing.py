@@ -3,49 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple, Optional
+from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 from std_msgs.msg import Header
 
 from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.geometry import FloatArray, iou
+from persontrack_ros.core.base.errors import PersontrackError
+from persontrack_ros.core.base.geometry import iou
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import Classes, message_to_detections
 from persontrack_ros.core.base.timeline import Moment, Timeline
 from persontrack_ros.core.config.node_options import ANY_CLASS, DETECTIONS
 from persontrack_ros.core.config.settings import NONE, TF, Settings, TrackerSettings, Value
 from persontrack_ros.core.inference.ignore import IgnoreMask
-from persontrack_ros.core.inference.same_person import same_person
+from persontrack_ros.core.inference.similarity import same_person
 from persontrack_ros.core.media.encodings import SampleRange
-from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline, StageTimes
+from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
+from persontrack_ros.core.tracking.state import load_tracker, save_state
 from persontrack_ros.core.tracking.track import Track
-from persontrack_ros.core.tracking.tracker import OnlineTracker, make_tracker
-from persontrack_ros.ros.tracker.depth_input import Depth
+from persontrack_ros.core.tracking.tracker import make_tracker
 from persontrack_ros.ros.tracker.inputs import Frame
-from persontrack_ros.ros.tracker.session import Session
-from persontrack_ros.ros.tracker.turning_camera import TurningCamera
+from persontrack_ros.ros.tracker.matching import Depth
+from persontrack_ros.ros.tracker.transforms import TurningCamera
 
 # A detection of our own that overlaps one of another node by more than this (IoU) is the same.
 SAME_PERSON = 0.5
-
-
-class Warned(NamedTuple):
-    """
-    A fault of the frames of a stream.
-
-    :ivar source: `image` or `detections`, whose publisher has to fix it; empty if time jumped.
-    """
-
-    source: str
-    text: str
+# Seconds that services wait for the frame in work.
+PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -60,11 +54,9 @@ class FrameResult:
     :ivar depth: of the image, where it is subscribed; it may come later.
     :ivar refused: number of detections of another node that were refused.
     :ivar mask: the pixels where detections are ignored.
-    :ivar times: of this frame.
-    :ivar motion: of the camera since the frame before, where tf knows it.
     :ivar restarted: whether all tracks ended before this frame, as time jumped.
-    :ivar warnings: new faults of the stream.
-    :ivar tracker: that made the tracks.
+    :ivar warnings: new faults of the stream, each with its source: `image` or `detections`, whose
+        publisher has to fix it; empty if time jumped.
     :ivar tracks: the visible ones.
     :ivar embedded: number of detections whose embedding was computed.
     :ivar mean_time: of the newest frames, in seconds.
@@ -78,21 +70,22 @@ class FrameResult:
     depth: Optional[Future[Depth]]
     refused: int
     mask: Optional[IgnoreMask]
-    times: StageTimes
-    motion: Optional[FloatArray]
     restarted: bool
-    warnings: Sequence[Warned]
-    tracker: Optional[OnlineTracker] = None
-    tracks: Sequence[Track] = ()
-    embedded: int = 0
-    mean_time: float = 0.0
+    warnings: Sequence[tuple[str, str]]
+    tracks: Sequence[Track]
+    embedded: int
+    mean_time: float
 
 
 class Processor:
     """
-    Processes the frames of one stream; :meth:`process` is for one thread, the worker's.
+    Processes the frames of one stream.
 
-    :ivar session: the tracker.
+    The worker's thread calls :meth:`process` and publishes the tracks within :meth:`in_turn`;
+    services, on another thread, replace or save the tracker between two frames.
+
+    :ivar tracker: idle with `tracker.algorithm: none`.
+    :ivar tracks: whether it tracks, and not only detects.
     :ivar timeline: the time of the stream.
     :ivar classes: of the detections of another node.
     :ivar turning: the rotation of the camera, with `tracker.camera_motion: tf`.
@@ -106,8 +99,8 @@ class Processor:
         :raises ModelError: if a model or device cannot be used.
         """
         unused: dict[str, Value] = {}
-        self._tracks = settings.tracker.algorithm != NONE
-        if not self._tracks:
+        self.tracks = settings.tracker.algorithm != NONE
+        if not self.tracks:
             # A pipeline has a tracker; this one stays idle.
             unused |= {
                 'tracker.algorithm': TrackerSettings().algorithm,
@@ -125,22 +118,68 @@ class Processor:
         self._times: deque[float] = deque(maxlen=STATISTICS_FRAMES)
         # Without `tracker.remember`, cameras share no gallery.
         camera = camera if settings.tracker.remember else Camera(Gallery())
-        camera.same_person = same_person(settings.reid.model).threshold
-        make = partial(make_tracker, camera=camera)
-        tracker = make(self._pipeline.tracker.settings)
-        self._pipeline.use(tracker)
-        self.session = Session(tracker, make)
+        camera.same_person = same_person(settings.reid.model)
+        self._lock = threading.Lock()
+        self.tracker = make_tracker(self._pipeline.tracker.settings, camera)
+        self._pipeline.use(self.tracker)
         self.timeline = Timeline()
         self._samples = SampleRange()
         self.classes = Classes()
         self.turning: Optional[TurningCamera] = None
         self._restarted = False
-        self._warnings: list[Warned] = []
+        self._warnings: list[tuple[str, str]] = []
 
     @property
     def devices(self) -> dict[str, str]:
         """The devices of the models, see :attr:`Pipeline.devices`."""
         return self._pipeline.devices
+
+    @contextmanager
+    def in_turn(self, patience: float = -1.0) -> Iterator[None]:
+        """
+        Let frames and services use the tracker one after the other.
+
+        :param patience: seconds to wait for the other thread; by default, as long as it takes.
+        :raises PersontrackError: if it takes longer.
+        """
+        if not self._lock.acquire(timeout=patience):
+            raise PersontrackError(
+                f'the frame in work takes more than {patience:g} s; try again later'
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def reset(self) -> None:
+        """
+        Begin without tracks.
+
+        :raises PersontrackError: if the frame in work takes too long.
+        """
+        with self.in_turn(PATIENCE):
+            self._pipeline.reset()
+
+    def save(self, path: Path) -> None:
+        """
+        Save the state after the newest frame.
+
+        :raises PersontrackError: if the file cannot be written, or the frame takes too long.
+        """
+        with self.in_turn(PATIENCE):
+            state = self.tracker.state()
+        save_state(self.tracker.settings.algorithm, state, path)
+
+    def load(self, path: Path) -> None:
+        """
+        Continue with a saved state.
+
+        :raises PersontrackError: see :func:`load_tracker`, or if the frame in work takes too long;
+            the tracker is then as it was.
+        """
+        with self.in_turn(PATIENCE):
+            load_tracker(self.tracker, path)
+            self._pipeline.use(self.tracker)
 
     def process(
         self, frame: Frame, arrival: int, settings: Settings, options: Mapping[str, Any]
@@ -155,74 +194,52 @@ class Processor:
         image = frame.decode(options['max_megapixels'], self._samples)
         moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
         if moment.restart:
-            self._restart(settings, options)
+            if options['time.restart_ids']:
+                self._pipeline.reset()
+            else:
+                self._pipeline.restart()
             if self.turning is not None:
                 self.turning.forget()
         # If this frame fails from here on, the next one reports it.
         self._restarted |= moment.restart
         if moment.jump:
-            self._warnings.append(Warned('', f'the stamps {moment.jump}'))
+            self._warnings.append(('', f'the stamps {moment.jump}'))
         source = 'detections' if image is None else 'image'
-        self._warnings += [Warned(source, f'the stamps {fault}') for fault in moment.faults]
+        self._warnings += [(source, f'the stamps {fault}') for fault in moment.faults]
         if frame.detections is not None:
             self.classes.add(frame.detections, _class_id(options))
         if self.turning is not None:
             self.turning.expect(frame.header, moment.stamped)
         started = time.perf_counter()
-        self._take_tracker(self.session.tracker, settings)
+        self._pipeline.apply(settings)
         detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
         elapsed = time.perf_counter() - started
-        motion = None
-        if self.turning is not None and detections is not None:
-            motion = self.turning.motion(frame.info, image)
-        result = FrameResult(
+        tracks: Sequence[Track] = ()
+        embedded = 0
+        if self.tracks:
+            motion = None
+            if self.turning is not None and detections is not None:
+                motion = self.turning.motion(frame.info, image)
+            tracked = self._pipeline.track(detections, image, moment.time, elapsed, motion)
+            tracks, embedded = tracked.tracks, tracked.embedded
+        self._times.append(time.perf_counter() - started)
+        restarted, warnings = self._restarted, self._warnings
+        self._restarted, self._warnings = False, []
+        return FrameResult(
             frame.header,
             moment,
             image,
             detections,
             sources,
-            depth=frame.depth,
-            refused=refused,
-            mask=self._pipeline.mask,
-            times=StageTimes(elapsed, 0.0, 0.0),
-            motion=motion,
-            restarted=self._restarted,
-            warnings=tuple(self._warnings),
+            frame.depth,
+            refused,
+            self._pipeline.mask,
+            restarted,
+            warnings,
+            tracks,
+            embedded,
+            mean_time=sum(self._times) / len(self._times),
         )
-        if self._tracks:
-            result = self.track(result, settings)
-        self._times.append(time.perf_counter() - started)
-        self._restarted, self._warnings = False, []
-        return dataclasses.replace(result, mean_time=sum(self._times) / len(self._times))
-
-    def track(self, result: FrameResult, settings: Settings) -> FrameResult:
-        """Track the detections of a frame; again, if its tracker was replaced meanwhile."""
-        with self.session.in_hand() as tracker:
-            self._take_tracker(tracker, settings)
-            tracked = self._pipeline.track(
-                result.detections,
-                result.image,
-                result.moment.time,
-                result.times.detection,
-                result.motion,
-            )
-        return dataclasses.replace(
-            result,
-            tracker=tracker,
-            tracks=tracked.tracks,
-            embedded=tracked.embedded,
-            times=tracked.times,
-        )
-
-    def _take_tracker(self, tracker: OnlineTracker, settings: Settings) -> None:
-        """Use the tracker of the session, which services may have replaced."""
-        if tracker is not self._pipeline.tracker:
-            self._pipeline.use(tracker)
-        self._pipeline.apply(settings)
-
-    def _restart(self, settings: Settings, options: Mapping[str, Any]) -> None:
-        first_id = 1 if options['time.restart_ids'] else self.session.tracker.next_id
-        self.session.restart(settings.tracker, first_id)
 
     def _detect(
         self,

@@ -8,7 +8,7 @@ import time as clock
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Optional
 
 import numpy as np
@@ -17,7 +17,6 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 
-from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import PersontrackError, one_line
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.tracking.track import Track
@@ -25,36 +24,15 @@ from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Locator, Scene
 from persontrack_ros.core.tracks3d.following import Follower, Heading, Target, TargetStatus
 from persontrack_ros.core.tracks3d.frames import Pose
 from persontrack_ros.core.tracks3d.motion_filter import Motion, MotionFilter
-from persontrack_ros.ros.tracker.depth_input import Depth
 from persontrack_ros.ros.tracker.markers import Markers
 from persontrack_ros.ros.tracker.messages import boxes_3d_to_message
+from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.transforms import Transforms
 
 _WARNING_PERIOD = 5.0
 
 # Seconds without an answer after which a target counts as lost: frames, depth or tf have stopped.
 SILENCE = 1.0
-
-
-@dataclass(frozen=True)
-class SpaceFrame:
-    """
-    A frame whose persons are to be located.
-
-    :ivar detections: the boxes that the tracks refer to; None where all are predicted.
-    :ivar time: of the frame as trackers take it, in nanoseconds.
-    :ivar stamped: whether its stamp is a time.
-    :ivar size: width and height of the image.
-    :ivar depth: which may come later, or raise why there is none.
-    """
-
-    tracks: Sequence[Track]
-    detections: Optional[Detections]
-    header: Header
-    time: int
-    stamped: bool
-    size: tuple[int, int]
-    depth: Future[Depth]
 
 
 class Space:
@@ -95,7 +73,7 @@ class Space:
         self._forget()
 
     def _forget(self) -> None:
-        self._frames: deque[tuple[SpaceFrame, Optional[Future[Pose]], str]] = deque()
+        self._frames: deque[tuple[FrameResult, Optional[Future[Pose]], str]] = deque()
         self._locator = Locator()
         self._filter = MotionFilter()
         self._follower = Follower()
@@ -104,15 +82,17 @@ class Space:
         self._answered, self._time = 0.0, 0
         self._measured: dict[int, int] = {}
 
-    def publish(self, frame: SpaceFrame, target: str = '') -> None:
+    def publish(self, frame: FrameResult, target: str = '') -> None:
         """
         Locate the persons of a frame, now or later.
 
+        :param frame: with an image and depth.
         :param target: the person to follow, see :class:`Follower`.
         """
+        assert frame.depth is not None
         transform = None
         if self._transforms is not None:
-            transform = self._transforms.expect(frame.header, frame.stamped)
+            transform = self._transforms.expect(frame.header, frame.moment.stamped)
         with self._lock:
             self._frames.append((frame, transform, target))
         frame.depth.add_done_callback(lambda _: self._advance())
@@ -148,6 +128,7 @@ class Space:
         with self._lock:
             while self._frames:
                 frame, transform, target = self._frames[0]
+                assert frame.depth is not None
                 if not (frame.depth.done() and (transform is None or transform.done())):
                     return
                 self._frames.popleft()
@@ -162,7 +143,7 @@ class Space:
                             self.fault, throttle_duration_sec=_WARNING_PERIOD
                         )
 
-    def _finish(self, frame: SpaceFrame, transform: Optional[Future[Pose]], target: str) -> None:
+    def _finish(self, frame: FrameResult, transform: Optional[Future[Pose]], target: str) -> None:
         camera, header, boxes = None, frame.header, self._measure(frame)
         if transform is not None and self._transforms is not None:
             # Transforms has logged why one failed.
@@ -175,28 +156,32 @@ class Space:
                 moved = {id_: camera.transform(box) for id_, box in boxes.items()}
                 header = Header(stamp=header.stamp, frame_id=self._transforms.target)
             # Also without a measurement, which the next one is then not successive to.
-            known = self._filter.update([track.id for track in frame.tracks], moved, frame.time)
+            known = self._filter.update(
+                [track.id for track in frame.tracks], moved, frame.moment.time
+            )
             boxes = None if boxes is None else known
         if boxes is not None:
             self._tracks_publisher.publish(boxes_3d_to_message(frame.tracks, boxes, header))
         boxes = boxes or {}
-        self._measured |= dict.fromkeys(boxes, frame.time)
+        self._measured |= dict.fromkeys(boxes, frame.moment.time)
         visible = {track.id for track in frame.tracks}
         self._measured = {
             id_: time
             for id_, time in self._measured.items()
-            if id_ in visible and frame.time - time <= MAX_AGE * SECOND
+            if id_ in visible and frame.moment.time - time <= MAX_AGE * SECOND
         }
         if self._target_publisher is not None:
             self._follow(self._target_publisher, frame, boxes, target, header, camera)
         self._markers_publisher.publish(self._markers.update(self._measured, boxes, header))
 
-    def _measure(self, frame: SpaceFrame) -> Optional[dict[int, Box3D]]:
+    def _measure(self, frame: FrameResult) -> Optional[dict[int, Box3D]]:
         """Return the 3D boxes in the frame of the camera by id; None after a warning."""
         detections = np.zeros((0, 4)) if frame.detections is None else frame.detections.boxes
+        assert frame.image is not None
+        assert frame.depth is not None
         try:
-            scene = Scene(*frame.depth.result(), frame.size)
-            return self._locator.locate(frame.tracks, detections, scene, frame.time)
+            scene = Scene(*frame.depth.result(), frame.image.shape[1::-1])
+            return self._locator.locate(frame.tracks, detections, scene, frame.moment.time)
         except PersontrackError as error:
             self._node.get_logger().warning(
                 f'no tracks_3d: {one_line(error)}', throttle_duration_sec=_WARNING_PERIOD
@@ -206,7 +191,7 @@ class Space:
     def _follow(
         self,
         publisher: Publisher,
-        frame: SpaceFrame,
+        frame: FrameResult,
         boxes: Mapping[int, Box3D],
         wanted: str,
         header: Header,
@@ -216,9 +201,9 @@ class Space:
         distances = {id_: float(np.linalg.norm(box.away)) for id_, box in boxes.items()}
         visible = [track.id for track in frame.tracks]
         target = self._follower.update(
-            wanted, visible, distances, self._measured, frame.time, self._patience
+            wanted, visible, distances, self._measured, frame.moment.time, self._patience
         )
-        self._target, self._answered, self._time = target, clock.monotonic(), frame.time
+        self._target, self._answered, self._time = target, clock.monotonic(), frame.moment.time
         if camera is None or target is None or target.id is None:
             return
         if target.status is not TargetStatus.SEEN:

@@ -10,12 +10,10 @@ from typing import Any, Optional
 
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.config.node_options import target_id
-from persontrack_ros.core.config.settings import NONE
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.tracker.inputs import Frame, Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
-from persontrack_ros.ros.tracker.session import Session
 from persontrack_ros.ros.tracker.statistics import RATE_WINDOW, Statistics
 from persontrack_ros.ros.tracker.worker import NewestItemWorker
 
@@ -76,17 +74,17 @@ class NodeState:
         return (sent - before) / (now - since) if now - since >= RATE_WINDOW else 0.0
 
     @property
-    def session(self) -> Session:
+    def tracking_processor(self) -> Processor:
         """
-        The tracker of the stream.
+        The processor, if it has a tracker.
 
         :raises SettingsError: if there is none.
         """
         if self.processor is None:
             raise SettingsError('the node is not configured: there is no tracker')
-        if self.parameters.current.settings.tracker.algorithm == NONE:
+        if not self.processor.tracks:
             raise SettingsError('tracker.algorithm is none: there is no tracker')
-        return self.processor.session
+        return self.processor
 
     def end_tracks(self) -> None:
         """Delete markers and trails, as all tracks have ended."""
@@ -101,5 +99,5 @@ class NodeState:
         :raises SettingsError: if no person has had the id yet.
         """
         wanted = target_id(values.get('target', ''))
-        if wanted is not None and wanted >= self.session.tracker.next_id:
+        if wanted is not None and wanted >= self.tracking_processor.tracker.next_id:
             raise SettingsError(f'target: no person has had the id {wanted} yet')

@@ -14,8 +14,6 @@ LATENCIES = 500
 RATE_WINDOW = 5.0
 # The level is ERROR for so many seconds after an error.
 ERROR_TIME = 5.0
-# Ids that are remembered, for them to be counted once.
-REMEMBERED_IDS = 10_000
 
 
 class Numbers(NamedTuple):
@@ -66,7 +64,7 @@ class Statistics:
             self._since = time.monotonic()
             self._latencies: deque[float] = deque(maxlen=LATENCIES)
             self._visible = 0
-            self._forget_ids()
+            self._ids: set[int] = set()
 
     def resume(self) -> None:
         """Take the rate from now on."""
@@ -77,12 +75,7 @@ class Statistics:
     def forget_ids(self) -> None:
         """Count the persons anew."""
         with self._lock:
-            self._forget_ids()
-
-    def _forget_ids(self) -> None:
-        self._persons = 0
-        # In the order in which they were last seen.
-        self._ids: dict[int, None] = {}
+            self._ids.clear()
 
     def processed(
         self, received: float, busy: float, visible: int, ids: Iterable[int], refused: int = 0
@@ -101,12 +94,7 @@ class Statistics:
             self._done.append((now, busy))
             self._latencies.append(now - received)
             self._visible = visible
-            for each in ids:
-                self._persons += each not in self._ids
-                self._ids.pop(each, None)
-                self._ids[each] = None
-            while len(self._ids) > REMEMBERED_IDS:
-                del self._ids[next(iter(self._ids))]
+            self._ids.update(ids)
             # Last: if this method fails, the frame counts as failed only.
             self._processed += 1
 
@@ -162,7 +150,7 @@ class Statistics:
                 p50=p50,
                 p99=p99,
                 visible=self._visible,
-                persons=self._persons,
+                persons=len(self._ids),
                 refused=self._refused,
                 error=self._last_error,
                 recent=self._error_at is not None and now - self._error_at < ERROR_TIME,

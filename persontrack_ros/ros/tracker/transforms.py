@@ -1,5 +1,5 @@
 """
-Poses of cameras in a fixed frame, from tf.
+Poses of the camera in a fixed frame and its rotation between frames, from tf.
 
 Only this module imports tf2_ros, which not every ROS 2 has.
 """
@@ -10,16 +10,22 @@ import os
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import NamedTuple, Optional
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from persontrack_ros.core.base.calibration import Camera
 from persontrack_ros.core.base.errors import ImageError, SettingsError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
+from persontrack_ros.core.tracking.camera_motion import rotation_to_motion
 from persontrack_ros.core.tracks3d.frames import Pose
 
 try:
@@ -29,8 +35,9 @@ except ImportError:
 
 # Seconds that a transform may be late.
 PATIENCE = 1.0
-# Seconds by which the stamps of a frame go back where time does.
-_BACK = 1.0
+# Seconds that a frame waits after detection for the rotation of the camera.
+ROTATION_PATIENCE = 0.1
+_WARNING_PERIOD = 5.0
 
 
 class _Waiting(NamedTuple):
@@ -68,9 +75,6 @@ class Transforms(Buffer):
         self._node = node
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
-        self._stamps: dict[str, int] = {}
-        self._parents: dict[str, str] = {}
-        self._camera = ''
         self._logged: set[str] = set()
         self._listener = TransformListener(self, node)
 
@@ -103,56 +107,22 @@ class Transforms(Buffer):
             return future
         until = time.monotonic() + PATIENCE
         with self._lock:
-            self._camera = frame
             self._waiting.append(_Waiting(frame, Time.from_msg(header.stamp), until, future))
         self._settle()
         return future
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
         """Add a transform that has come."""
-        child = self._connect(transform)
-        stamp = stamp_to_nanoseconds(transform.header)
-        with self._lock:
-            back = stamp < self._stamps.get(child, stamp) - 1e9 * _BACK
-            self._stamps[child] = stamp
-            if back and self._camera and child in self._chain():
-                # Time went back: newer transforms would be in the way of all that come.
-                self._forget()
         super().set_transform(transform, authority)
         self._settle()
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
         """Add a transform that has come."""
-        self._connect(transform)
         super().set_transform_static(transform, authority)
         self._settle()
 
-    def _connect(self, transform: TransformStamped) -> str:
-        """Record a parent; return the child."""
-        child = transform.child_frame_id.removeprefix('/')
-        with self._lock:
-            self._parents[child] = transform.header.frame_id.removeprefix('/')
-        return child
-
-    def _chain(self) -> set[str]:
-        """Return the frames whose transforms lead from the camera to the target."""
-
-        def ancestors(frame: str) -> set[str]:
-            found = {frame}
-            while self._parents.get(frame, frame) not in found:
-                frame = self._parents[frame]
-                found.add(frame)
-            return found
-
-        return ancestors(self._camera) ^ ancestors(self.target)
-
     def forget(self) -> None:
         """Forget all but what is static: time went back."""
-        with self._lock:
-            self._forget()
-
-    def _forget(self) -> None:
-        self._stamps.clear()
         self.clear()
 
     def _settle(self) -> None:
@@ -206,3 +176,61 @@ class Transforms(Buffer):
             self._logged.add(kind)
             self._node.get_logger().warning(f'no positions in {self.target!r}: {reason}')
         future.set_exception(ImageError(reason))
+
+
+class TurningCamera:
+    """Computes the motion of the background by the rotation of the camera; for one thread."""
+
+    def __init__(self, node: Node, transforms: Transforms) -> None:
+        """Begin without a frame."""
+        self._node = node
+        self._transforms = transforms
+        self._expected: Future[Pose] = Future()
+        self._last: Optional[Pose] = None
+
+    def expect(self, header: Header, stamped: bool) -> None:
+        """
+        Request the transform of the next frame, which may come while the frame is processed.
+
+        :param stamped: whether the stamp is a time.
+        """
+        self._expected = self._transforms.expect(header, stamped)
+
+    def motion(
+        self, info: Optional[CameraInfo], image: Optional[BgrImage]
+    ) -> Optional[FloatArray]:
+        """
+        Return the motion since the last frame with a transform, as trackers take it.
+
+        :param info: calibration of the image that is expected.
+        :param image: None where there are only detections; the calibration has the size then.
+        :returns: None where it is unknown; a warning is logged.
+        """
+        try:
+            if info is None:
+                raise ImageError('no camera_info has come')
+            size = (info.width, info.height) if image is None else image.shape[1::-1]
+            if not all(size):
+                raise ImageError('the camera_info has no size')
+            camera = Camera(info, size)
+            pose = self._expected.result(ROTATION_PATIENCE)
+        except (CancelledError, FutureTimeoutError):
+            self._warn(f'tf is more than {ROTATION_PATIENCE:g} s behind the frames')
+            return None
+        except ImageError as error:
+            self._warn(str(error))
+            return None
+        last, self._last = self._last, pose
+        if last is None:
+            return None
+        return rotation_to_motion(pose.rotation.T @ last.rotation, camera, size)
+
+    def forget(self) -> None:
+        """Begin anew: time went back."""
+        self._last = None
+
+    def _warn(self, reason: str) -> None:
+        self._node.get_logger().warning(
+            f'the camera counts as still in this frame: {reason}',
+            throttle_duration_sec=_WARNING_PERIOD,
+        )

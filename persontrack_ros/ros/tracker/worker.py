@@ -13,9 +13,6 @@ from typing import Generic, Optional, TypeVar
 Item = TypeVar('Item')
 
 _HAND_OVER = 20e-6
-# Seconds until `wait` is called first while a worker is being stopped, and between later calls.
-_FIRST_PAUSE = 1.0
-_PAUSE = 5.0
 
 
 class Turns:
@@ -112,12 +109,11 @@ class NewestItemWorker(Generic[Item]):
         with self._condition:
             return (self._item is not None) + (self.current is not None)
 
-    def stop(self, patience: float, wait: Callable[[], None]) -> bool:
+    def stop(self, patience: float) -> bool:
         """
         Drop what waits, let the handler finish its item and end the thread.
 
         :param patience: seconds to wait for the handler.
-        :param wait: called while that lasts, from time to time.
         :returns: whether the thread has ended; if not, the worker goes on.
         """
         with self._condition:
@@ -125,17 +121,12 @@ class NewestItemWorker(Generic[Item]):
             self.dropped += self._item is not None
             self._item = None
             self._condition.notify()
-        end = time.monotonic() + patience
-        pause = _FIRST_PAUSE
-        while self._thread.is_alive():
-            self._thread.join(max(0.0, min(pause, end - time.monotonic())))
-            if self._thread.is_alive():
-                with self._condition:
-                    if time.monotonic() >= end and not self._leaving:
-                        self._stopping = False
-                        return False
-                wait()
-                pause = _PAUSE
+        self._thread.join(patience)
+        with self._condition:
+            if self._thread.is_alive() and not self._leaving:
+                self._stopping = False
+                return False
+        self._thread.join()
         return True
 
     def _run(self) -> None:

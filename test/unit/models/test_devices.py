@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import openvino as ov
 import pytest
 
 from persontrack_ros.cli.commands import main
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.config.settings import InferenceSettings
-from persontrack_ros.core.inference.devices import choose, effective, kinds, options
+from persontrack_ros.core.inference.devices import choose, options
 
 ROBOT = {'CPU': 'CPU'}
 LAPTOP = {'CPU': 'CPU', 'GPU': 'integrated GPU', 'NPU': 'NPU'}
@@ -16,24 +15,22 @@ WORKSTATION = {'CPU': 'CPU', 'GPU.0': 'integrated GPU', 'GPU.1': 'discrete GPU'}
 
 
 @pytest.mark.parametrize(
-    ('wanted', 'machine', 'device', 'reason'),
+    ('wanted', 'machine', 'device'),
     [
-        ('AUTO', ROBOT, 'CPU', 'there is no GPU'),
-        ('AUTO', LAPTOP, 'GPU', 'no discrete GPU'),
-        ('AUTO', WORKSTATION, 'GPU.1', 'discrete'),
-        ('CPU', WORKSTATION, 'CPU', 'asked for'),
-        ('GPU', WORKSTATION, 'GPU', 'asked for'),
-        ('GPU.0', WORKSTATION, 'GPU.0', 'asked for'),
+        ('AUTO', ROBOT, 'CPU'),
+        ('AUTO', LAPTOP, 'GPU'),
+        ('AUTO', WORKSTATION, 'GPU.1'),
+        ('CPU', WORKSTATION, 'CPU'),
+        ('GPU', WORKSTATION, 'GPU'),
+        ('GPU.0', WORKSTATION, 'GPU.0'),
         # OpenVINO itself fails here.
-        ('AUTO:GPU,CPU', ROBOT, 'CPU', 'the first of GPU,CPU that there is'),
-        ('AUTO:NPU,CPU', LAPTOP, 'NPU', 'the first of NPU,CPU that there is'),
-        ('HETERO:GPU,CPU', LAPTOP, 'HETERO:GPU,CPU', 'asked for'),
+        ('AUTO:GPU,CPU', ROBOT, 'CPU'),
+        ('AUTO:NPU,CPU', LAPTOP, 'NPU'),
+        ('HETERO:GPU,CPU', LAPTOP, 'HETERO:GPU,CPU'),
     ],
 )
-def test_choice(wanted: str, machine: dict[str, str], device: str, reason: str) -> None:
-    choice = choose(wanted, machine)
-    assert choice.device == device
-    assert reason in choice.reason
+def test_choice(wanted: str, machine: dict[str, str], device: str) -> None:
+    assert choose(wanted, machine) == device
 
 
 @pytest.mark.parametrize('wanted', ['NPU', 'GPU.2', 'AUTO:NPU', 'HETERO:NPU,CPU', 'cpu', ''])
@@ -76,23 +73,9 @@ def test_hint(hint: str, parallel: bool, expected: str) -> None:
     assert options('CPU', InferenceSettings(hint=hint), parallel)['PERFORMANCE_HINT'] == expected
 
 
-def test_this_machine_takes_what_it_is_told() -> None:
-    core = ov.Core()
-    assert kinds(core)['CPU'] == 'CPU'
-    settings = InferenceSettings(threads=1, streams=1, precision='f32')
-    told = effective(core, 'CPU', options('CPU', settings, parallel=False))
-    assert told == {
-        'PERFORMANCE_HINT': 'LATENCY',
-        'INFERENCE_PRECISION_HINT': 'f32',
-        'INFERENCE_NUM_THREADS': '1',
-        'NUM_STREAMS': '1',
-        'ENABLE_CPU_PINNING': 'False',
-    }
-
-
 def test_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(['devices', '--device', 'AUTO:NPU,CPU', '--set', 'inference.precision=f32']) == 0
+    assert main(['devices', '--device', 'AUTO:NPU,CPU']) == 0
     text = capsys.readouterr().out
-    assert 'detector runs on CPU: CPU is the first of NPU,CPU that there is' in text
-    assert 'INFERENCE_PRECISION_HINT f32' in text
+    assert 'CPU      CPU: ' in text
+    assert 'detector runs on CPU' in text
     assert main(['devices', '--device', 'NOPE']) == 2
