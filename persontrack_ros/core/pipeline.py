@@ -336,10 +336,7 @@ class Pipeline:
             self._searched = self._came = None
         self._applied = detector
         self._interval = detector.interval
-        tracker = settings.tracker
-        if settings.reid.every_frame:
-            tracker = dataclasses.replace(tracker, refresh_time=0.0)
-        self.tracker.settings = tracker
+        self.tracker.settings = settings.tracker
 
     def reset(self) -> None:
         """Forget all tracks; ids start at 1 again."""

@@ -301,7 +301,7 @@ def test_depth_messages(encoding, big):
         ({}, {'focal': math.inf}, 'not finite'),
         ({}, {'middle': (math.nan, 1.0)}, 'not finite'),
         ({}, {'distortion': [0.1, math.nan, 0, 0, 0]}, 'not finite'),
-        ({}, {'distortion': [0.1] * 3}, '3 numbers in D'),
+        ({}, {'distortion': [0.1] * 3}, '3 numbers in D, which its distortion model does'),
         ({}, {'distortion': [0.1] * 100}, '100 numbers in D'),
         ({}, {'distortion': [0.1] * 5, 'model': 'equidistant'}, '5 numbers in D'),
     ],

@@ -165,12 +165,6 @@ class ReidSettings:
         choices=_PRECISIONS,
     )
     device: str = _parameter('AUTO', _DEVICE)
-    every_frame: bool = _parameter(
-        False,
-        'Compute the embedding of every person in every image, not only if another one is near or '
-        'tracker.refresh_time is over; about half as fast.',
-        runtime=True,
-    )
 
 
 @dataclass(frozen=True)
@@ -243,8 +237,8 @@ class TrackerSettings:
     )
     refresh_time: float = _parameter(
         5.0,
-        'persistent: the embedding of a person without others nearby is renewed after this time; '
-        'seconds.',
+        'persistent: the embedding of a person without others nearby is renewed after this time, '
+        'in seconds; 0: in every image, which is about half as fast.',
         limits=(0.0, 3600.0),
         runtime=True,
     )

@@ -22,7 +22,7 @@ from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed, Embeddings, known, normalise
 from persontrack_ros.core.tracking.association import IndexArray, associate
-from persontrack_ros.core.tracking.gallery import MEMORY, Camera, Person, Views
+from persontrack_ros.core.tracking.gallery import MAX_VIEWS, MEMORY, Camera, Person, Views
 from persontrack_ros.core.tracking.leaving import at_border
 from persontrack_ros.core.tracking.persistent import Persistent
 from persontrack_ros.core.tracking.table import checked
@@ -162,20 +162,22 @@ class GalleryTracker(Persistent):
             numbers = [gallery.next_id, gallery.numbering]
             persons = [(id_, each.seen_at, each.views) for id_, each in gallery.persons.items()]
         all_views = [views for *_, views in persons if views]
-        # Views of other models than the newest cannot be compared with it.
         width = all_views[-1].means.shape[1] if all_views else 0
-        nothing = Views(np.empty((0, width), dtype=np.float32), np.empty(0, dtype=np.int64))
-        kept = [
-            views if views and views.means.shape[1] == width else nothing for *_, views in persons
-        ]
-        rows = [(id_, seen, len(views.counts)) for (id_, seen, _), views in zip(persons, kept)]
+        means = np.zeros((len(persons), MAX_VIEWS, width), dtype=np.float32)
+        counts = np.zeros((len(persons), MAX_VIEWS), dtype=np.int64)
+        for row, (*_, views) in enumerate(persons):
+            # Views of other models than the newest cannot be compared with it.
+            if views and views.means.shape[1] == width:
+                means[row, : len(views.means)] = views.means
+                counts[row, : len(views.means)] = views.counts
+        rows = [(id_, seen_at) for id_, seen_at, _ in persons]
         return {
             **super().state(),
             'gallery_ids': np.array([*self._ids.items()], dtype=np.int64).reshape(-1, 2),
             'gallery_numbers': np.array(numbers, dtype=np.int64),
-            'gallery_persons': np.array(rows, dtype=np.int64).reshape(-1, 3),
-            'gallery_views': np.concatenate([nothing.means, *(each.means for each in kept)]),
-            'gallery_counts': np.concatenate([nothing.counts, *(each.counts for each in kept)]),
+            'gallery_persons': np.array(rows, dtype=np.int64).reshape(-1, 2),
+            'gallery_views': means,
+            'gallery_counts': counts,
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -186,21 +188,20 @@ class GalleryTracker(Persistent):
         """
         pairs = checked(state, 'gallery_ids', np.int64, (None, 2)).tolist()
         next_id, numbering = checked(state, 'gallery_numbers', np.int64, (2,)).tolist()
-        persons = checked(state, 'gallery_persons', np.int64, (None, 3))
-        ends = persons[:, 2].cumsum().tolist()
-        means = checked(state, 'gallery_views', np.float32, (sum(ends[-1:]), None))
-        counts = checked(state, 'gallery_counts', np.int64, (len(means),))
+        persons = checked(state, 'gallery_persons', np.int64, (None, 2)).tolist()
+        counts = checked(state, 'gallery_counts', np.int64, (len(persons), MAX_VIEWS))
+        means = checked(state, 'gallery_views', np.float32, (*counts.shape, None))
         super().restore(state)
         self._camera.forget()
         self._era = self._camera.era
         gallery = self._camera.gallery
         with gallery.lock:
-            known_ = sorted({*(id_ for _, id_ in pairs), *persons[:, 0].tolist()})
+            known_ = sorted({id_ for _, id_ in pairs} | {id_ for id_, _ in persons})
             ids = gallery.ids_of(numbering, known_, next_id)
-            for (id_, seen, size), end in zip(persons.tolist(), ends):
-                person = gallery.persons.setdefault(ids[id_], Person(seen_at=seen))
-                if size and not person.cameras:
-                    person.views = Views(means[end - size : end], counts[end - size : end])
+            for (id_, seen_at), mean, count in zip(persons, means, counts):
+                person = gallery.persons.setdefault(ids[id_], Person(seen_at=seen_at))
+                if count.any() and not person.cameras:
+                    person.views = Views(mean[count > 0], count[count > 0])
                 person.cameras.add(self._camera)
         self._ids, self._evidence = {local: ids[id_] for local, id_ in pairs}, {}
 
