@@ -63,7 +63,7 @@ NOT_RUN = {
     'pip install': 'test/cli/test_pip.py',
     'jupyter notebook': 'test/notebooks/test_notebook.py',
     'git clone': 'there is a checkout',
-    'cd ~/ros2_ws/src': 'on a robot; Dockerfile and test/unit/test_docker.py have the same lines',
+    'cd ~/ros2_ws/src': 'on a robot; Dockerfile and test/unit/test_package.py have the same lines',
     'rosdep install': 'on a robot, likewise',
     'python3 -m venv': 'on a robot, likewise',
     'colcon build': 'on a robot, likewise; scripts/test calls it',

@@ -8,10 +8,9 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import GetParameters
 
-from persontrack_ros.core.base.fetching import locked
-
 pytestmark = pytest.mark.slow
 
+OTHERS = ('person-detection-0200', 'person-detection-0202')
 PARAMETERS = """\
 /**:
   ros__parameters:
@@ -93,26 +92,26 @@ def test_each_camera_has_its_own_tracks_of_the_same_persons(peers, pictures, to_
 
 
 def test_a_busy_camera_does_not_stop_the_others(peers, pictures, to_message, tmp_path):
-    """While one loads its models, which lasts until it may write them down, the other tracks."""
+    """While one loads its models, the other tracks; at least once, if loading is very fast."""
     front, rear = peers
-    assert front.change_state('deactivate')
-    assert front.change_state('cleanup')
-    # Nobody has loaded this one: models are shared.
-    changed = front.set(
-        detector__model='person-detection-0200', inference__cache_dir=str(tmp_path)
-    )
-    assert changed.successful, changed.reason
     client = front.client(ChangeState, 'person_tracker/change_state')
     request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
-    with locked(tmp_path):
+    tracked = 0
+    for number in range(10):
+        for name in ('deactivate', 'cleanup')[number > 0 :]:
+            assert front.change_state(name)
+        cache = str(tmp_path / f'{number}')
+        assert front.set(inference__cache_dir=cache, detector__model=OTHERS[number % 2]).successful
         configured = client.call_async(request)
-        for picture in pictures[:3]:
-            front.spin_once()
-            rear.track(to_message(picture))
-        assert not configured.done()
-    front.until(configured.done, 'answer')
-    assert configured.result().success
-    assert list(tmp_path.iterdir()) != []
+        front.spin_once()
+        rear.track(to_message(pictures[0]))
+        front.spin_once()
+        tracked += not configured.done()
+        front.until(configured.done, 'answer')
+        assert configured.result().success
+        if tracked:
+            break
+    assert tracked
 
 
 def test_one_camera_can_be_switched_off(process, peers, pictures, to_message):

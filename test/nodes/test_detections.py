@@ -228,7 +228,7 @@ def test_a_mask_that_cannot_be_used(start, tmp_path):
     area = tmp_path / 'ignore.yaml'
     area.write_text('left: [[0, 0], [320, 0], [320, 480]]')
     node = start('tracker_node', detector__model='none', detector__ignore=str(area))
-    node.wait_for(r'left has the corner \[320, 0\], which is no \[x, y\] from 0 to 1')
+    node.wait_for(r'ERROR.*ignore\.yaml: left is .*320, 0.*from 0 to 1')
     assert node.is_alive
 
 
@@ -256,7 +256,7 @@ def test_stamps_that_go_back(run, peer):
     ('stamp_of', 'fault'),
     [
         (Time, 'are 0, as of a driver that never sets header.stamp'),
-        (lambda: Time(sec=int(time.time())), '(have whole seconds|do not advance)'),
+        (lambda: Time(sec=int(time.time())), 'do not advance, or only once a second'),
     ],
 )
 def test_stamps_that_do_not_tell_the_time(run, peer, stamp_of, fault):

@@ -79,5 +79,4 @@ def test_silence_with_and_without_a_publisher(models, start, peer, to_message, p
     status = peer.diagnostics()
     status.until(ERROR, 'nothing came')
     assert process.output.count('nothing came over /image_raw') == 1
-    peer.track(to_message(pictures[0]))
-    peer.until(lambda: status.level == OK, 'normality')
+    peer.until(lambda: peer.track(to_message(pictures[0])) and status.level == OK, 'normality')

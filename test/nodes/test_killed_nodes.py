@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from persontrack_ros.ros.memory import FOLDER
 
-# Of Fast DDS.
-FOLDER = Path('/dev/shm')  # noqa: S108 - as Fast DDS does
+pytestmark = pytest.mark.slow
 
 
 def segments_of(process):

@@ -96,25 +96,6 @@ def test_cleanup_frees_the_memory(models, spawn, peer, pictures, to_message):
 
 
 @pytest.mark.parametrize(
-    ('path', 'state'),
-    [
-        ('track_info.publisher', 'unconfigured'),
-        ('detections.subscription', 'inactive'),
-    ],
-)
-def test_unforeseen_errors_leave_it_in_the_state_before(start, peer, path, state):
-    """Of a transition that fails half-way, nothing stays."""
-    process = start('tracker_node', '-p', f'qos_overrides./{path}.depth:=-3', input='detections')
-    process.wait_for('ERROR.*Failed to create')
-    process.wait_for('ERROR.*not started')
-    assert peer.state() == state
-    expected = 1 if state == 'inactive' else 0
-    peer.until(lambda: peer.node.count_publishers('tracks') == expected, 'publishers')
-    assert not peer.change_state({'unconfigured': 'configure', 'inactive': 'activate'}[state])
-    assert peer.state() == state
-
-
-@pytest.mark.parametrize(
     ('name', 'wrong', 'right', 'message'),
     [
         ('detector__model', 'no-0202', 'person-detection-0202', 'no-0202'),
@@ -138,19 +119,6 @@ def test_wrong_values_at_the_start(models, start, peer, name, wrong, right, mess
     assert peer.set(**{name: right}).successful
     change(peer, 'configure', 'activate')
     peer.until_tracker_listens()
-
-
-def test_a_parameter_file(start, peer, tmp_path):
-    """With a wrong value, which is put right."""
-    path = tmp_path / 'params.yaml'
-    text = '{max_age: 12, n_init: -7}\n    input: detections\n'
-    path.write_text(f'/**:\n  ros__parameters:\n    tracker: {text}')
-    process = start('tracker_node', '--params-file', str(path))
-    process.wait_for(r'ERROR.*tracker\.n_init.*1 to')
-    assert peer.state() == 'unconfigured'
-    assert peer.set(tracker__n_init=2).successful
-    change(peer, 'configure', 'activate')
-    assert peer.get('tracker.max_age') == 12
 
 
 @pytest.mark.parametrize(

@@ -97,17 +97,19 @@ def test_the_tracker(models, start, peer):
     start('tracker_node', autostart=False, use_sim_time=True, reid__model='none')
     seen = set()
 
-    def subscribed():
-        """Return what the node subscribes now, and remember all that it has."""
+    def found():
+        """Return the inputs, and whether there are 3D positions; remember all that there is."""
         now = has(peer.node, TRACKER)
         seen.update(now)
-        return {name for access, name, _ in now if access == 'subscribe'} - {'/clock'}
+        inputs = {name for access, name, _ in now if access == 'subscribe'} - {'/clock'}
+        return inputs, ('publish', '/tracks_3d') in {each[:2] for each in now}
 
     for parameters, inputs in CONFIGURATIONS:
         assert peer.set(**parameters).successful
         assert peer.change_state('configure')
         assert peer.change_state('activate')
-        peer.until(lambda inputs=inputs: subscribed() == inputs, f'{inputs}, but {subscribed()}')
+        wanted = inputs, parameters.get('depth', False)
+        peer.until(lambda wanted=wanted: found() == wanted, f'{wanted}, but {found()}')
         assert peer.change_state('deactivate')
         assert peer.change_state('cleanup')
     assert {each[:2] for each in seen} | NEWER == allowed()

@@ -213,23 +213,3 @@ def test_a_camera_that_is_not_calibrated_is_reported(space, tracker):
         return re.search('WARN.*no tracks_3d: .*not calibrated', tracker.output)
 
     space.peer.until(is_reported)
-
-
-def test_not_advertised_without_depth(space):
-    """The last test of this module: it configures the node anew."""
-    peer = space.peer
-    assert peer.change_state('deactivate')
-    assert not peer.set(depth=True, input='detections').successful
-    assert peer.change_state('cleanup')
-    result = peer.set(depth=True, input='detections')
-    assert not result.successful
-    assert 'depth needs images' in result.reason
-    assert peer.set(depth=False).successful
-    assert peer.change_state('configure')
-    assert peer.change_state('activate')
-    peer.until_tracker_listens()
-    for topic in ('tracks_3d', 'markers'):
-        peer.until(lambda topic=topic: not peer.node.count_publishers(topic), f'end of {topic}')
-    for topic in ('depth_image', 'camera_info'):
-        peer.until(lambda topic=topic: not peer.node.count_subscribers(topic), f'end of {topic}')
-    peer.track(space.message())

@@ -101,7 +101,8 @@ def test_parameters_are_described_with_type_and_range(peer):
             (each.from_value, each.to_value)
             for each in (*descriptor.integer_range, *descriptor.floating_point_range)
         ]
-        assert ranges == ([parameter.limits] if parameter.type in (int, float) else [])
+        limited = parameter.type in (int, float)
+        assert ranges == ([parameter.limits] if limited else [])
         for choice in parameter.choices:
             assert choice in descriptor.additional_constraints
         fixed = 'takes effect in configure' in descriptor.additional_constraints

@@ -185,18 +185,6 @@ def test_refused_without_tf(models, start, peer):
     assert peer.change_state('configure')
 
 
-def test_a_frame_needs_depth(start, peer):
-    start('tracker_node', autostart=False)
-    for name, value, reason in (
-        ('target_frame', 'odom', 'set depth as well'),
-        ('tracker__camera_motion', 'tf', 'set target_frame'),
-    ):
-        result = peer.set(**{name: value})
-        assert not result.successful
-        assert reason in result.reason
-    assert peer.set(tracker__camera_motion='tf', target_frame='odom').successful
-
-
 @needs_tf
 def test_a_camera_that_turns_is_compensated(models, start, peer, pictures, to_message):
     """The picture of persons who stand still, from a camera that jumps: ids stay."""
