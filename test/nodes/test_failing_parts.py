@@ -85,6 +85,7 @@ def rig(isolation):
         (Frames, '_warn', False),
         (Outputs, 'publish_tracks', False),
         (Outputs, 'publish_rest', True),
+        (Frames, '_log', True),
         (Statistics, 'processed', True),
     ],
     ids=lambda value: getattr(value, '__name__', str(value)),
@@ -197,7 +198,7 @@ def test_an_error_about_3d_positions_is_reported():
     """It is raised within a future, which would hide it."""
     node, depth = mock.Mock(), Future()
     space = Space(node, mock.Mock(), mock.Mock())
-    frame = mock.MagicMock(depth=depth, tracks=[], detections=None, header=Header(), time=0)
+    frame = mock.MagicMock(depth=depth, tracks=[], detections=None, header=Header())
     frame.moment.time = 0
     space.publish(frame)
     with mock.patch.object(Space, '_finish', side_effect=RecursionError('deep')):

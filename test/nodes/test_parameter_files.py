@@ -119,7 +119,7 @@ def test_names_for_all_nodes_of_a_process(start, peer_of, own_graph):
     process = start('cameras_node', **arguments)
     assert peer_of('front').get('jpeg_quality') == 7
     process.wait_for(r'WARN.*: camera: no such parameter; did you mean cameras\?')
-    assert process.output.count('no such parameter') == 1
+    assert 'jpeg_quality: no such parameter' not in process.output
 
 
 @pytest.mark.slow

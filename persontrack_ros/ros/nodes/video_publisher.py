@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from builtin_interfaces.msg import Time
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -15,14 +16,14 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 from persontrack_ros.core.config.node_options import PUBLISHER_PARAMETERS
 from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource
 from persontrack_ros.ros.discovery import TrackerAnswers
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.parameters import declare
-from persontrack_ros.ros.process import run_publisher
+from persontrack_ros.ros.process import ros, spinning
 
 _QUALITY = 80
 
@@ -130,4 +131,13 @@ class VideoPublisher(Node):
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the node until its source ends; return 2 if the source or a parameter is wrong."""
-    return run_publisher(VideoPublisher, 'video_publisher', arguments)
+    try:
+        with ros(arguments) as executor:
+            node = VideoPublisher()
+            executor.add_node(node)
+            with spinning(executor):
+                node.publish_all()
+    except PersontrackError as error:
+        get_logger('video_publisher').fatal(str(error))
+        return 2
+    return 0

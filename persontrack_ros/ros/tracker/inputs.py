@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -43,15 +43,6 @@ class Frame:
     info: Optional[CameraInfo] = None
 
     @property
-    def image(self) -> Optional[Union[Image, CompressedImage]]:
-        """
-        The image, if there is one.
-
-        :raises SourceError: if the message is damaged.
-        """
-        return self._content('image')
-
-    @property
     def detections(self) -> Optional[Detection2DArray]:
         """
         The detections of another node, if there are any.
@@ -79,7 +70,7 @@ class Frame:
         :raises SourceError: if the message is damaged.
         :raises ImageError: if the image is damaged or too large, or has an unknown encoding.
         """
-        image = self.image
+        image = self._content('image')
         if isinstance(image, CompressedImage):
             return decode_image(image.data, max_megapixels, format_=image.format, samples=samples)
         return None if image is None else image_to_bgr(image, samples)
