@@ -166,7 +166,7 @@ def persontrack() -> Callable[..., subprocess.CompletedProcess[str]]:
 def vtest_tracks(data: Locate, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Track all of vtest.avi with the defaults, once for the tests that need the result."""
     path = tmp_path_factory.mktemp('vtest') / 'tracks.txt'
-    done = run_command('run', data('videos/vtest.avi'), '--mot-output', path)
+    done = run_command('run', data('videos/vtest.avi'), '--online', '--mot-output', path)
     assert done.returncode == 0, done.stderr
     assert '795 frames' in done.stdout
     return path

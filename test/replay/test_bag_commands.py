@@ -30,7 +30,7 @@ def vtest(data, models, persontrack, tmp_path_factory):
         assert done.returncode == 0, done.stderr
         assert f'{FRAMES} ' in done.stdout
 
-    run('run', video, '--mot-output', folder / 'video.txt')
+    run('run', video, '--online', '--mot-output', folder / 'video.txt')
     run('bag', 'record', video, '-o', folder / 'raw')
     png = ('--storage', 'sqlite3', '--compress', 'png')
     run('bag', 'record', video, '-o', folder / 'png', *png)
