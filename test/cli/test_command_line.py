@@ -149,7 +149,7 @@ def test_a_video_that_was_cut_off(persontrack, video, vtest_tracks, tmp_path):
     cut, tracks, annotated = (tmp_path / name for name in ('cut.avi', 'tracks.txt', 'out.mp4'))
     cut.write_bytes(video.read_bytes()[:500_000])
     for online in (['--online'], []):
-        outputs = ('--mot-output', tracks, '--output', annotated)
+        outputs = ('--mot-output', tracks, '--output', annotated, '--overwrite')
         done = persontrack('run', cut, *outputs, *online)
         assert done.returncode == 2
         frames = int(re.search(r'^(\d+) frames', done.stdout, re.M)[1])
