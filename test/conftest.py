@@ -17,10 +17,10 @@ import stand_ins
 
 from persontrack_ros.cli.commands import main
 from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import DownloadError
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.inference.files import SEARCH_VARIABLE
-from persontrack_ros.core.media import sample as sample_video
 
 pytest_plugins = ['persontrack_ros.testing']
 
@@ -63,10 +63,10 @@ def data() -> Locate:
         return locate
     # At once, as tests choose other caches.
     try:
-        video = sample_video.sample_video()
+        video = sample_video()
     except DownloadError as error:
         pytest.skip(f'set PERSONTRACK_TEST_DATA: {error}')
-    return lambda name: video if name == f'videos/{sample_video.NAME}' else locate(name)
+    return lambda name: video if name == 'videos/vtest.avi' else locate(name)
 
 
 @pytest.fixture(scope='session')
@@ -166,7 +166,7 @@ def persontrack() -> Callable[..., subprocess.CompletedProcess[str]]:
 def vtest_tracks(data: Locate, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Track all of vtest.avi with the defaults, once for the tests that need the result."""
     path = tmp_path_factory.mktemp('vtest') / 'tracks.txt'
-    done = run_command('run', data('videos/vtest.avi'), '--mot-output', path)
+    done = run_command('run', data('videos/vtest.avi'), '--online', '--mot-output', path)
     assert done.returncode == 0, done.stderr
     assert '795 frames' in done.stdout
     return path

@@ -224,14 +224,6 @@ def test_detections_of_other_classes_are_reported(run, peer, header, class_id):
     assert peer.ask(partial(send, message), head).detections
 
 
-def test_a_mask_that_cannot_be_used(start, tmp_path):
-    area = tmp_path / 'ignore.yaml'
-    area.write_text('left: [[0, 0], [320, 0], [320, 480]]')
-    node = start('tracker_node', detector__model='none', detector__ignore=str(area))
-    node.wait_for(r'ERROR.*ignore\.yaml: left is .*320, 0.*from 0 to 1')
-    assert node.is_alive
-
-
 def test_stamps_that_go_back(run, peer):
     process, send = run(input='detections')
 

@@ -43,19 +43,20 @@ class Page:
     def text(self, cell):
         return ''.join(each.text for each in self.outputs[cell] if each.get('name') == 'stdout')
 
+    def shown(self, cell, kind):
+        """Return the only output of a kind."""
+        (data,) = (each.data for each in self.outputs[cell] if kind in each.get('data', ()))
+        return data[kind]
+
     def picture(self, cell, kind):
-        """Return the only picture of a kind, decoded."""
-        (text,) = self._shown(cell, f'image/{kind}')
-        return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
+        data = np.frombuffer(base64.b64decode(self.shown(cell, f'image/{kind}')), np.uint8)
+        return cv2.imdecode(data, cv2.IMREAD_COLOR)
 
     def persons(self, cell):
         """Return the table of persons: id, from, to, images."""
-        (table,) = self._shown(cell, 'text/markdown')
+        table = self.shown(cell, 'text/markdown')
         rows = [re.findall(r'[\d.]+', line) for line in table.splitlines()[2:]]
         return np.array(rows, dtype=float).reshape(-1, 4)
-
-    def _shown(self, cell, kind):
-        return [each.data[kind] for each in self.outputs[cell] if kind in each.get('data', ())]
 
 
 @pytest.fixture
