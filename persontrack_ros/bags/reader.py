@@ -25,7 +25,8 @@ from persontrack_ros.core.base.warning import warn
 STORAGES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _ZSTD_SUFFIX = '.zstd'
 _ROS1_ADVICE = (
-    'holds messages of ROS 1; convert them to ROS 2: rosbags-convert --src OLD.bag --dst NEW_BAG'
+    'holds messages of ROS 1; convert the .bag to ROS 2: '
+    'rosbags-convert --src OLD.bag --dst NEW_BAG'
 )
 
 

@@ -36,7 +36,7 @@ def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None
     if source and path.resolve() in (source.resolve(), *source.resolve().parents):
         raise OutputError(f'{path} is the input; write to another file')
     if not force:
-        raise OutputError(f'{path} exists already; --force overwrites it')
+        raise OutputError(f'{path} exists already; --overwrite replaces it')
     if path.is_dir() and any(path.iterdir()) and not is_bag(path):
         raise OutputError(f'{path} is a folder but no bag, and is not overwritten')
 

@@ -82,6 +82,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         '--baseline',
+        type=lambda text: next((one for one in BASELINES if one.lower() == text.lower()), text),
         choices=BASELINES,
         nargs='+',
         default=[],
@@ -97,6 +98,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(
         execute=execute,
         reads=('ground_truth', 'results', 'detections', 'params'),
+        writes={},
     )
 
 
@@ -111,7 +113,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.baseline and options.results:
         raise SettingsError('--baseline needs --detections, or the public detections')
     plots = [options.plot / f'{name}.tracks.png' for name in names] if options.plot else []
-    check_outputs(plots, read_by(options))
+    check_outputs(plots, read_by(options), options.overwrite)
     mask = make_mask(settings.detector)
     every = options.every
     truths = [GroundTruth.load(path, options.benchmark) for path in options.ground_truth]

@@ -165,7 +165,7 @@ def test_nothing_is_overwritten_unasked(make_bag, tmp_path, storage):
     (tmp_path / 'home').mkdir()
     (tmp_path / 'home' / 'thesis.tex').touch()
     for output, source, force, message in (
-        (path, None, False, 'exists already; --force'),
+        (path, None, False, 'exists already; --overwrite'),
         (path, path, True, 'is the input'),
         (path, next(path.glob('bag.*')), True, 'is the input'),
         (tmp_path / 'home', None, True, 'no bag, and is not overwritten'),

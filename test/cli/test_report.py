@@ -176,4 +176,4 @@ def test_of_a_bag(browser, campus, models, persontrack, tmp_path):
     assert min(seen['pictures']) > 10
     # It is not written over without being asked.
     done = persontrack(*command)
-    assert (done.returncode, '--force' in done.stderr) == (2, True)
+    assert (done.returncode, '--overwrite' in done.stderr) == (2, True)

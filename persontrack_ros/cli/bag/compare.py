@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from persontrack_ros.cli.options import add_force_option, add_image_topic_option, count
+from persontrack_ros.cli.options import add_image_topic_option, count
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.output import write_image
 
@@ -50,8 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         '--tracks-topic', metavar='TOPIC', help='of both bags (default: the only one)'
     )
     add_image_topic_option(parser)
-    add_force_option(parser)
-    parser.set_defaults(execute=execute, reads=('a', 'b'), writes=('picture',))
+    parser.set_defaults(execute=execute, reads=('a', 'b'), writes={'picture': ('.png', '.jpg')})
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -61,7 +60,7 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.core.evaluation.comparison import compare, draw_differences
 
     if options.picture:
-        check_output(options.picture, options.force)
+        check_output(options.picture, options.overwrite)
     topics = (options.tracks_topic, options.image_topic)
     a, b = read_tracks(options.a, *topics), read_tracks(options.b, *topics)
     differences, total = compare(a, b, options.tolerance)

@@ -6,12 +6,10 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from tqdm import tqdm
-
-from persontrack_ros.cli.options import SOURCE, absolute, add_force_option, count
+from persontrack_ros.cli.options import SOURCE, absolute, count
 from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import SourceOptions, VideoSource
+from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,8 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
-    add_force_option(parser)
-    parser.set_defaults(execute=execute, reads=('source',), writes=('output',))
+    parser.set_defaults(execute=execute, reads=('source',), writes={'output': ()})
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -48,7 +45,7 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.bags.images import ImageRecorder
     from persontrack_ros.bags.writer import BagWriter, check_output
 
-    check_output(options.output, options.force, Path(options.source))
+    check_output(options.output, options.overwrite, Path(options.source))
     source_options = SourceOptions(max_frames=options.max_frames)
     recorded = 0
     interrupt = Interrupt()
@@ -57,11 +54,11 @@ def execute(options: argparse.Namespace) -> int:
             VideoSource(options.source, source_options, lambda: interrupt.requested)
         )
         stack.enter_context(interrupt)
-        bag = stack.enter_context(BagWriter(options.output, options.storage, options.force))
+        bag = stack.enter_context(BagWriter(options.output, options.storage, options.overwrite))
         topic, compression = absolute(options.image_topic), options.compress or ''
         recorder = ImageRecorder(bag, topic, options.frame_id, compression)
         frames = Partial(source)
-        for frame in tqdm(frames, total=source.frame_count, unit='frame', mininterval=0.5):
+        for frame in tqdm(frames, total=source.frame_count, unit='frame'):
             recorder.write(frame)
             recorded += 1
     print(f'{recorded} images recorded to {options.output}')
