@@ -52,7 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write all results there')
     add_settings_options(parser)
-    parser.set_defaults(execute=execute, reads=('video', 'params'), writes=('json',))
+    parser.set_defaults(execute=execute, reads=('video', 'params'), writes={'json': ('.json',)})
 
 
 def _part(text: str) -> str:

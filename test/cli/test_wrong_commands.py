@@ -43,7 +43,7 @@ def files(tmp_path):
         ('run empty?folder', 'no images'),
         ('run VIDEO --mot-output nowhere/tracks.txt', 'cannot write nowhere/tracks.txt'),
         ('run VIDEO --output nowhere/out.mp4', 'cannot write nowhere/out.mp4: No such file'),
-        ('run VIDEO --output out.xyz --max-frames 1', '.mp4, .webm or .mkv'),
+        ('run VIDEO --output out.xyz --max-frames 1', '.mp4 or .webm or .mkv'),
         ('run VIDEO --skip-frames 100000 --max-frames 1', 'after the first 100000'),
         ('run VIDEO --device NOPE', 'device NOPE is not available'),
         ('run VIDEO --params missing.yaml', 'cannot read the parameter file missing.yaml'),
@@ -60,7 +60,7 @@ def files(tmp_path):
         ('track missing.npz out.txt', 'cannot read the detections missing.npz'),
         ('detect missing.mp4 out.npz', 'no such video'),
         ('evaluate --ground-truth nowhere', 'cannot read the MOTChallenge file'),
-        ('evaluate --ground-truth a b --video a', '2 sequences but 1'),
+        ('evaluate --ground-truth a b --results a', '2 sequences but 1'),
     ],
 )
 def test_errors_are_one_line_and_code_2(

@@ -16,7 +16,7 @@ from persontrack_ros.core.base.errors import ModelError, SourceError
 from persontrack_ros.core.base.reading import load_yaml
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation import recording as recording_module
-from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
+from persontrack_ros.core.evaluation.mot import GroundTruth, read_mot
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.inference.profile import DetectorProfile, read_profile
 
@@ -182,7 +182,7 @@ def test_mutated_mot_files(tmp_path, data):
     path.write_bytes(mutated(data, MOT))
     sequence = b'[Sequence]\nframeRate=25\nseqLength=5\nimWidth=640\nimHeight=480\n'
     (tmp_path / 'seqinfo.ini').write_bytes(mutated(data, sequence))
-    for read in (read_mot, read_ground_truth, Recording.load):
+    for read in (read_mot, GroundTruth.load, Recording.load):
         assert_reported(lambda read=read: read(path))
 
 

@@ -60,8 +60,8 @@ def test_run_without_the_zoo(data, tmp_path, capsys):
     assert '10 frames' in capsys.readouterr().out
 
 
-def test_with_a_mirror(published, cache, monkeypatch):
-    monkeypatch.setenv('PERSONTRACK_MODEL_MIRROR', str(published))
+def test_with_a_mirror(zoo, cache, monkeypatch):
+    monkeypatch.setenv('PERSONTRACK_MODEL_MIRROR', str(zoo))
     assert with_default_models(Settings()) == Settings()
     assert (cache / 'models/person-detection-0202/FP16/person-detection-0202.xml').is_file()
 

@@ -138,7 +138,7 @@ def test_stored_detections_are_seen_through_it(data, stored, tmp_path):
         assert main(['track', str(stored), str(output), '--set', f'detector.ignore={area}']) == 2
         stored, width = data('mot/PETS09-S2L1') / 'det' / 'det.txt', 768
     for options in ([], ['--set', f'detector.ignore={area}']):
-        assert main(['track', str(stored), str(output), *options]) == 0
+        assert main(['track', str(stored), str(output), '--overwrite', *options]) == 0
         rows = read_mot(output)
         feet = rows[:, 2] + rows[:, 4] / 2
         # A track that is lost on its way into the area goes on for a moment.

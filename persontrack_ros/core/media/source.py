@@ -236,5 +236,6 @@ def _open(source: str, stopped: Callable[[], bool]) -> Reader:
     if re.match(r'[a-z][a-z0-9+.-]*://', source, re.IGNORECASE):
         return LiveReader(source, lambda: Media(source), stopped)
     if not stat.S_ISREG(_mode(source)):
-        raise SourceError(f'no such video, folder or camera: {source}')
+        hint = '; for numbered images, name their folder' if '%' in source else ''
+        raise SourceError(f'no such video, folder or camera: {source}{hint}')
     return Media(source)

@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> None:
     except OSError as error:
         raise OutputError(f'cannot create {options.output}: {error.strerror}') from error
     tracks_file, annotated = (options.output / name for name in ('tracks.txt', 'annotated.mp4'))
-    check_outputs((tracks_file, annotated), read_by(options))
+    check_outputs((tracks_file, annotated), read_by(options), overwrite=True)
     images = 0
     ids: set[int] = set()
     with MotWriter(tracks_file) as mot, VideoWriter(annotated, rate) as video:

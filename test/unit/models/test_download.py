@@ -22,9 +22,9 @@ PART_OF_URL = 'repositories/open_model_zoo/2021.4/models_bin/3'
 
 
 @pytest.fixture
-def models(published):
+def models(zoo):
     """Return the directory of published models."""
-    return published
+    return zoo
 
 
 @pytest.fixture(autouse=True)
