@@ -17,10 +17,10 @@ import stand_ins
 
 from persontrack_ros.cli.commands import main
 from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import DownloadError
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.inference.files import SEARCH_VARIABLE
-from persontrack_ros.core.media import sample as sample_video
 
 pytest_plugins = ['persontrack_ros.testing']
 
@@ -63,10 +63,10 @@ def data() -> Locate:
         return locate
     # At once, as tests choose other caches.
     try:
-        video = sample_video.sample_video()
+        video = sample_video()
     except DownloadError as error:
         pytest.skip(f'set PERSONTRACK_TEST_DATA: {error}')
-    return lambda name: video if name == f'videos/{sample_video.NAME}' else locate(name)
+    return lambda name: video if name == 'videos/vtest.avi' else locate(name)
 
 
 @pytest.fixture(scope='session')

@@ -34,20 +34,6 @@ def test_what_it_reports(models, start, peer, pictures, to_message):
     assert status['detector model'] == 'person-detection-0202'
     assert status['last error'] == ''
 
-    # Levels by parameters, which are checked together.
-    assert not peer.set(diagnostics__rate_warn=1.0, diagnostics__rate_error=2.0).successful
-    refused = peer.set(diagnostics__latency_warn=0.5, diagnostics__latency_error=0.4)
-    assert 'diagnostics.latency_error (0.4) must not be below' in refused.reason
-    assert peer.get('diagnostics.latency_warn') == 0.0
-    assert peer.set(diagnostics__latency_warn=1e-6).successful
-    status.until(WARN, 'latency')
-    assert peer.set(diagnostics__latency_error=1e-5).successful
-    status.until(ERROR, 'latency')
-    assert peer.set(diagnostics__latency_warn=0.0, diagnostics__latency_error=0.0).successful
-    assert peer.set(diagnostics__rate_warn=1000.0).successful
-    status.until(WARN, 'per second')
-    assert peer.set(diagnostics__rate_warn=0.0).successful
-
     assert peer.call(SetBool, 'enable', data=False).success
     status.until(OK, 'paused')
     assert peer.call(SetBool, 'enable', data=True).success

@@ -11,7 +11,7 @@ from persontrack_ros.core.base.geometry import as_boxes, iou
 from persontrack_ros.core.base.messages import message_to_tracks
 from persontrack_ros.core.config.node_options import NODE_PARAMETERS
 from persontrack_ros.core.config.settings import PARAMETERS
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 
 
 @pytest.fixture(scope='module')
@@ -53,7 +53,7 @@ def test_every_field_of_the_message(peer, pictures, to_message, persons):
         assert result.hypothesis.class_id == 'person'
         assert 0.5 <= result.hypothesis.score <= 1
         assert detection.bbox.center.theta == 0
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     truth = as_boxes(rows[rows[:, 0] == 8, 2:6])
     boxes = as_boxes([box for _, box, _ in message_to_tracks(answer)])
     assert (iou(truth, boxes).max(axis=1) > 0.5).mean() > 0.7
@@ -101,8 +101,7 @@ def test_parameters_are_described_with_type_and_range(peer):
             (each.from_value, each.to_value)
             for each in (*descriptor.integer_range, *descriptor.floating_point_range)
         ]
-        limited = parameter.type in (int, float)
-        assert ranges == ([parameter.limits] if limited else [])
+        assert ranges == ([parameter.limits] if parameter.type in (int, float) else [])
         for choice in parameter.choices:
             assert choice in descriptor.additional_constraints
         fixed = 'takes effect in configure' in descriptor.additional_constraints
