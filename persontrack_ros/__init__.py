@@ -19,6 +19,9 @@ __version__ = '0.1.0'
 
 __all__ = ['FrameResult', 'PersonTracker', 'Similarity', 'Track', 'annotate', 'devices', 'save']
 
+if sys.platform == 'win32':
+    raise ImportError('persontrack_ros runs on Linux; on Windows, use it in WSL')
+
 # With openvino_telemetry installed, importing openvino sends usage data to Google Analytics, which
 # a robot should not do. OpenVINO and NNCF work without it where it cannot be imported.
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]

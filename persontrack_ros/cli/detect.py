@@ -20,8 +20,7 @@ from persontrack_ros.core.inference.embedder import make_embedder
 from persontrack_ros.core.inference.ignore import make_mask
 from persontrack_ros.core.inference.runtime import Runtime
 from persontrack_ros.core.inference.similarity import same_person
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource
+from persontrack_ros.core.media.source import Frame, Partial, SourceOptions, VideoSource
 from persontrack_ros.core.tracking.camera_motion import make_camera_motion
 
 

@@ -79,6 +79,15 @@ def add_replay_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_image_topic_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses the images of a bag."""
+    parser.add_argument(
+        '--image-topic',
+        metavar='TOPIC',
+        help='topic of the images, compressed or not (default: the only one)',
+    )
+
+
 def add_report_option(parser: argparse.ArgumentParser) -> None:
     """Add the option for a report."""
     parser.add_argument(

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.evaluation.mot import read_ground_truth, read_mot
+from persontrack_ros.core.evaluation.mot import GroundTruth, read_mot
 from persontrack_ros.core.media.source import VideoSource
 
 # On a machine that is busy with other things; whoever waits this long has failed.
@@ -37,7 +37,7 @@ def video(data):
 def crops(persons, video, tmp_path_factory):
     """Cut persons out of the video: (id, frame) -> file."""
     folder = tmp_path_factory.mktemp('crops')
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     rows[:, 0] -= rows[0, 0] - 1
     capture = cv2.VideoCapture(str(video))
     files = {}
@@ -55,7 +55,7 @@ def crops(persons, video, tmp_path_factory):
 def test_two_runs_give_identical_files(persontrack, video, vtest_tracks, tmp_path):
     """The whole video in one run, and its beginning in another one."""
     path = tmp_path / 'tracks.txt'
-    done = persontrack('run', video, '--max-frames', FRAMES, '--mot-output', path)
+    done = persontrack('run', video, '--online', '--max-frames', FRAMES, '--mot-output', path)
     assert done.returncode == 0
     expected = lines_until(vtest_tracks, FRAMES)
     assert len(expected) > 100
@@ -83,7 +83,7 @@ def test_flip(persontrack, video, tmp_path):
     rows = []
     for options in ([], ['--flip']):
         path = tmp_path / f'tracks{len(rows)}.txt'
-        persontrack('run', video, '--max-frames', 10, '--mot-output', path, *options)
+        persontrack('run', video, '--online', '--max-frames', 10, '--mot-output', path, *options)
         boxes = read_mot(path)
         rows.append(boxes[boxes[:, 0] == 10, 2:6])
     plain, mirrored = rows
@@ -97,7 +97,9 @@ def test_params(persontrack, video, tmp_path):
     params = tmp_path / 'params.yaml'
     params.write_text('/**: {ros__parameters: {detector: {score_threshold: 1.0}}}')
     path = tmp_path / 'tracks.txt'
-    done = persontrack('run', video, '--max-frames', 5, '--mot-output', path, '--params', params)
+    done = persontrack(
+        'run', video, '--online', '--max-frames', 5, '--mot-output', path, '--params', params
+    )
     assert done.returncode == 0
     assert path.read_text() == ''
     assert '0 ids' in done.stdout
@@ -110,7 +112,7 @@ def test_params(persontrack, video, tmp_path):
 def test_a_signal_leaves_complete_files(video, models, vtest_tracks, tmp_path, number, after):
     tracks, annotated = tmp_path / 'tracks.txt', tmp_path / 'out.mp4'
     process = subprocess.Popen(
-        [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video)]
+        [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video), '--online']
         + ['--mot-output', str(tracks), '--output', str(annotated)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -146,16 +148,16 @@ def test_a_video_that_was_cut_off(persontrack, video, vtest_tracks, tmp_path):
     """What is there is tracked and kept, and the exit code tells that it is not all."""
     cut, tracks, annotated = (tmp_path / name for name in ('cut.avi', 'tracks.txt', 'out.mp4'))
     cut.write_bytes(video.read_bytes()[:500_000])
-    for offline in ([], ['--offline']):
+    for online in (['--online'], []):
         outputs = ('--mot-output', tracks, '--output', annotated, '--overwrite')
-        done = persontrack('run', cut, *outputs, *offline)
+        done = persontrack('run', cut, *outputs, *online)
         assert done.returncode == 2
         frames = int(re.search(r'^(\d+) frames', done.stdout, re.M)[1])
         assert 20 < frames < 100
         error = f'persontrack: error: {cut} is damaged: '
         assert done.stderr.splitlines()[-1].startswith(error)
         assert f'after {frames + 1} of 795 images' in done.stderr
-        if not offline:
+        if online:
             assert tracks.read_text().splitlines() == lines_until(vtest_tracks, frames)
         with VideoSource(str(annotated)) as written:
             assert len(list(written)) == frames
@@ -193,7 +195,7 @@ def test_standard_output_on_a_full_disk():
 def test_ctrl_c_while_starting(video, models, tmp_path, moment):
     """While modules are imported or models compiled, there is no result; but no traceback."""
     process = subprocess.Popen(
-        [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video)],
+        [sys.executable, '-m', 'persontrack_ros.cli', 'run', str(video), '--online'],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding='utf-8',
@@ -233,7 +235,7 @@ def test_compare(persontrack, crops, model, limit):
 @pytest.mark.slow
 def test_show_without_a_display(persontrack, video):
     environment = {'DISPLAY': '', 'WAYLAND_DISPLAY': '', 'QT_QPA_PLATFORM': ''}
-    done = persontrack('run', video, '--max-frames', 1, '--show', **environment)
+    done = persontrack('run', video, '--online', '--max-frames', 1, '--show', **environment)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith('persontrack: error: cannot open a window')
     assert 'Traceback' not in done.stderr

@@ -26,8 +26,7 @@ from persontrack_ros.core.base.errors import (
     SettingsError,
     SourceError,
 )
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import VideoSource
+from persontrack_ros.core.media.source import Partial, VideoSource
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'python.md'
 
@@ -74,20 +73,22 @@ def test_each_video_begins_anew(campus, models):
     tracker = PersonTracker(reid={'model': 'color'})
 
     def ids():
-        return [[person.id for person in seen.tracks] for seen in tracker.watch(campus)]
+        return [
+            [person.id for person in seen.tracks] for seen in tracker.watch(campus, online=True)
+        ]
 
     first = ids()
     assert ids() == first
     # Also after somebody looked at a part of it only, or at all of it at once.
-    next(tracker.watch(campus))
-    assert sum(1 for _ in tracker.watch(campus, offline=True)) == len(first)
+    next(tracker.watch(campus, online=True))
+    assert sum(1 for _ in tracker.watch(campus)) == len(first)
     assert ids() == first
 
 
 @pytest.mark.slow
 def test_two_persons(campus, models):
     tracker = PersonTracker()
-    *_, seen = tracker.watch(campus)
+    *_, seen = tracker.watch(campus, online=True)
     pictures = []
     for person in seen.tracks[:2]:
         left, top, width, height = np.maximum(person.box, 0).astype(int)
@@ -217,22 +218,22 @@ def test_offline_gives_what_can_be_read(tracker, campus, tmp_path):
     content[middle : middle + 2000] = bytes(2000)
     damaged.write_bytes(content)
 
-    def images(offline):
-        video = Partial(tracker.watch(damaged, offline))
+    def images(online):
+        video = Partial(tracker.watch(damaged, online))
         numbers = [(seen.number, seen.image.mean()) for seen in video]
         with pytest.raises(SourceError, match='is damaged'):
             video.check()
         return numbers
 
-    online = images(offline=False)
-    assert 20 < len(online) < 71
-    assert images(offline=True) == online
+    found = images(online=True)
+    assert 20 < len(found) < 71
+    assert images(online=False) == found
 
 
 @pytest.mark.slow
 def test_offline_keeps_images_and_tracks_together(tracker, campus, monkeypatch):
     """Decoders on several threads do not leave out the same damaged images each time."""
-    expected = {seen.number: seen for seen in tracker.watch(campus, offline=True)}
+    expected = {seen.number: seen for seen in tracker.watch(campus)}
     left_out = [{4}, {2, 9}]
 
     class Damaged(VideoSource):
@@ -241,7 +242,7 @@ def test_offline_keeps_images_and_tracks_together(tracker, campus, monkeypatch):
             return (frame for frame in super().__iter__() if frame.number not in missing)
 
     monkeypatch.setattr(api, 'VideoSource', Damaged)
-    found = {seen.number: seen for seen in tracker.watch(campus, offline=True)}
+    found = {seen.number: seen for seen in tracker.watch(campus)}
     assert found.keys() == expected.keys() - {2, 4, 9}
     for number, seen in found.items():
         boxes, right = (
@@ -271,11 +272,11 @@ def test_threads_take_turns(tracker, frames):
 
 @pytest.mark.slow
 def test_one_video_at_a_time(tracker, campus, frames):
-    first = tracker.watch(campus)
+    first = tracker.watch(campus, online=True)
     next(first)
     with pytest.raises(SourceError, match='in the middle of a video'):
         tracker.track(frames[0], 1000)
-    second = tracker.watch(campus)
+    second = tracker.watch(campus, online=True)
     assert next(second).number == 1
     with pytest.raises(SourceError, match='this video was ended'):
         next(first)
@@ -285,12 +286,12 @@ def test_one_video_at_a_time(tracker, campus, frames):
         next(second)
     tracker.track(frames[0], 0)
     # Neither who is at its end nor who lets it go is in the middle.
-    last = tracker.watch(campus)
+    last = tracker.watch(campus, online=True)
     assert len(list(last)) == 71
     tracker.track(frames[0], 500)
     tracker.reset()
     assert list(last) == []
-    for _ in tracker.watch(campus):
+    for _ in tracker.watch(campus, online=True):
         break
     tracker.track(frames[0], 1000)
 
@@ -305,7 +306,7 @@ FORK = """
 import os, sys, threading, time
 import numpy as np
 from persontrack_ros import PersonTracker, devices
-from persontrack_ros.core.base.errors import PersontrackError
+from persontrack_ros.core.base.errors import PersontrackError, PersontrackError
 
 image = np.zeros((48, 64, 3), np.uint8)
 seconds = iter(range(10**9))
@@ -331,11 +332,11 @@ devices()
 in_child(lambda: PersonTracker().track(image, 0))
 tracker = PersonTracker()
 tracker.track(image, next(seconds))
-video = tracker.watch(sys.argv[1])
+video = tracker.watch(sys.argv[1], online=True)
 next(video)
 in_child(lambda: next(video))
 in_child(lambda: 'nothing')
-in_child(lambda: tracker.watch(sys.argv[1]))
+in_child(lambda: tracker.watch(sys.argv[1], online=True))
 tracker.reset()
 stop = threading.Event()
 
@@ -350,7 +351,7 @@ for work in (
     lambda: PersonTracker(),
     lambda: PersonTracker(reid={'model': 'color'}),
     lambda: tracker.compare(image, image),
-    lambda: tracker.watch(sys.argv[1]),
+    lambda: tracker.watch(sys.argv[1], online=True),
     lambda: tracker.reset(),
 ):
     in_child(work)

@@ -6,12 +6,12 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from persontrack_ros.cli.bag.options import add_image_topic_option
 from persontrack_ros.cli.files import summarise
 from persontrack_ros.cli.options import (
     PAGE,
     TRACKS,
     absolute,
+    add_image_topic_option,
     add_report_option,
     add_settings_options,
     count,
@@ -20,7 +20,7 @@ from persontrack_ros.cli.options import (
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.base.progress import tqdm
 from persontrack_ros.core.evaluation.mot import MotWriter
-from persontrack_ros.core.media.partial import Partial
+from persontrack_ros.core.media.source import Partial
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report.page import write_report
 
@@ -38,9 +38,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument('bag', type=Path, metavar='BAG', help='folder, or .mcap or .db3 file')
     add_image_topic_option(parser)
     parser.add_argument('-o', '--output', type=Path, metavar='OUT_BAG', help='new bag')
-    parser.add_argument(
-        '--storage', choices=('mcap', 'sqlite3'), help='format of the new bag; default: as BAG'
-    )
     parser.add_argument(
         '--tracks-topic', default='/tracks', metavar='TOPIC', help='default: /tracks'
     )
@@ -92,8 +89,9 @@ def execute(options: argparse.Namespace) -> int:
         )
         recorder = None
         if options.output:
-            storage = options.storage or bag.storage
-            new_bag = stack.enter_context(BagWriter(options.output, storage, options.overwrite))
+            new_bag = stack.enter_context(
+                BagWriter(options.output, bag.storage, options.overwrite)
+            )
             recorder = TracksRecorder(
                 bag, new_bag, tracks_topic, annotated_topic, settings.drawing
             )

@@ -70,9 +70,10 @@ class Parameter:
                 value = value.upper()
         if self.choices and value not in self.choices:
             raise SettingsError(f'{self.name}: {value!r} is not one of {self.allowed}')
-        low, high = self.limits
-        if self.type in (int, float) and not low <= cast(float, value) <= high:
-            raise SettingsError(f'{self.name}: {value} is not in the range {self.allowed}')
+        if isinstance(value, (int, float)) and self.type is not bool:
+            least, most = self.limits
+            if not least <= value <= most:
+                raise SettingsError(f'{self.name}: {value} is not in the range {self.allowed}')
         # A text may be empty only if that is the default; it then means "none".
         if self.type is str and not value and self.default:
             raise SettingsError(f'{self.name}: must not be empty')
@@ -164,12 +165,6 @@ class ReidSettings:
         choices=_PRECISIONS,
     )
     device: str = _parameter('AUTO', _DEVICE)
-    every_frame: bool = _parameter(
-        False,
-        'Compute the embedding of every person in every image, not only if another one is near or '
-        'tracker.refresh_time is over; about half as fast.',
-        runtime=True,
-    )
 
 
 @dataclass(frozen=True)
@@ -242,8 +237,8 @@ class TrackerSettings:
     )
     refresh_time: float = _parameter(
         5.0,
-        'persistent: the embedding of a person without others nearby is renewed after this time; '
-        'seconds.',
+        'persistent: the embedding of a person without others nearby is renewed after this time, '
+        'in seconds; 0: in every image, which is about half as fast.',
         limits=(0.0, 3600.0),
         runtime=True,
     )

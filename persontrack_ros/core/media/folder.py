@@ -71,10 +71,9 @@ def read_image(path: Path, samples: Optional[SampleRange] = None) -> BgrImage:
     :param samples: of the folder, for 16-bit samples; by default, the image is one of its own.
     :raises SourceError: if it does not exist or cannot be decoded.
     """
-    if not path.is_file():
-        raise SourceError(f'no image file {path}')
     silence()
+    content = read_bytes(path, _MAX_IMAGE_BYTES, 'image')
     try:
-        return decode_image(read_bytes(path, _MAX_IMAGE_BYTES), oriented=True, samples=samples)
+        return decode_image(content, oriented=True, samples=samples)
     except ImageError as error:
         raise SourceError(f'cannot decode the image {path}: {error}') from error

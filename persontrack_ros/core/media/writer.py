@@ -42,8 +42,6 @@ class VideoWriter(AbstractContextManager['VideoWriter']):
         :raises OutputError: if the directory does not exist, the suffix is unknown, or the file
             cannot be written.
         """
-        if not path.parent.is_dir():
-            raise OutputError(f'cannot write {path}: there is no directory {path.parent}')
         if path.suffix.lower() not in _CONTAINERS:
             raise OutputError(
                 f'cannot write the video {path}: the name has to end in .mp4, .webm or .mkv'
