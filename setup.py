@@ -45,6 +45,7 @@ setup(
         # It needs opencv-python and a NumPy 2, which a robot may not have.
         'baselines': ['trackers>=2.6,<3'],
         'evaluation': ['matplotlib', 'motrics', 'psutil'],
+        'completion': ['argcomplete'],
         'int8': ['nncf'],
         # Where no ROS brings it.
         'opencv': ['opencv-python'],

@@ -33,7 +33,7 @@ from persontrack_ros.core.base.geometry import (
     measurements_to_boxes,
 )
 from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.evaluation.recording import Recording
 from persontrack_ros.core.media.source import Frame, VideoSource
 
@@ -108,7 +108,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
-    truth = read_ground_truth(options.sequence)
+    truth = GroundTruth.load(options.sequence).rows
     with VideoSource(options.video) as source:
         middle = np.array(next(iter(source)).image.shape[1::-1]) / 2
 

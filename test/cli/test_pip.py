@@ -116,7 +116,7 @@ def test_the_laptop_section_of_the_readme(source, campus, data, models, tmp_path
     done = run(source / '.venv' / 'bin' / 'persontrack', '--help')
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert 'module cv2 is missing' in done.stderr
-    assert 'pip install "persontrack_ros[opencv]"' in done.stderr
+    assert '-m pip install opencv-python"' in done.stderr
 
 
 def test_other_systems_are_refused():

@@ -12,7 +12,7 @@ estimated).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,6 @@ from persontrack_ros.core.media.source import DEFAULT_RATE
 from persontrack_ros.core.tracking.appearance import SAME_PERSON, normalise
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.offline import OfflineTracker
-from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import make_tracker
 
 # Used if the stored stamps are unusable: the frame rate of most video files.
@@ -202,16 +201,6 @@ def track(
         images.append(tracker.update(detections, vectors.__getitem__, stamp, motion))
     if isinstance(tracker, OfflineTracker):
         images = tracker.finish()
-    return as_rows(numbers, images)
-
-
-def as_rows(numbers: Sequence[int], images: Sequence[Sequence[Track]]) -> FloatArray:
-    """
-    Return tracks as :func:`track` does.
-
-    :param numbers: number of each frame.
-    :param images: the visible tracks in each frame.
-    """
     rows = [
         [number, person.id, *person.box, person.score]
         for number, tracks in zip(numbers, images)
@@ -282,15 +271,16 @@ def _checked(stamps: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
         rate = ASSUMED_RATE
     times = _stamps(len(stamps), rate)
     timeline = Timeline(f'{rate:g} frames per second, or what --rate says')
-    told = ''
+    fault = ''
     for stamp, time in zip(stamps.tolist(), times.tolist()):
         moment = timeline.advance(stamp, time, JUMP_THRESHOLD)
-        told = next(iter(moment.faults), told)
+        fault = next(iter(moment.faults), fault)
         if moment.jump:
-            told = timeline.describe(moment.jump)
-    if told:
-        warn(f'{path}: the stamps {told}')
-    return times if told else stamps
+            fault = timeline.describe(moment.jump)
+    if not fault:
+        return stamps
+    warn(f'{path}: the stamps {fault}')
+    return times
 
 
 def _stamps(count: int, rate: Optional[float]) -> NDArray[np.int64]:
