@@ -17,7 +17,7 @@ DEFAULT_REID = 'person-reidentification-retail-0287'
 DEFAULT_PRECISION = 'FP16'
 EMBEDDED_DETECTOR = 'yolox-nano'
 
-# Made by examples/quantize.py; it is not published, so there is nothing to verify.
+# Made by `persontrack models quantize`; it is not published, so there is nothing to verify.
 QUANTIZED = 'INT8'
 
 

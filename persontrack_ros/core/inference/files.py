@@ -67,7 +67,7 @@ def find_model(model: str, precision: str) -> Path:
         raise ModelError(f'{unknown(model)}. {looked}')
     command = f'persontrack models download {model}'
     if precision == QUANTIZED:
-        command = f'examples/quantize.py {model} --calibration VIDEO'
+        command = f'persontrack models quantize {model} --calibration VIDEO'
     elif precision != default_precision(entry):
         command += f' --precision {precision}'
     raise ModelError(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from persontrack_ros.cli.commands import main
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.config.settings import (
     DetectorSettings,
@@ -19,11 +19,8 @@ from persontrack_ros.core.config.settings import (
 from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.embedder import ModelEmbedder
 from persontrack_ros.core.inference.files import find_model
+from persontrack_ros.core.inference.quantize import sample_images
 from persontrack_ros.core.inference.runtime import Runtime
-
-EXAMPLES = Path(__file__).resolve().parents[3] / 'examples'
-sys.path.insert(0, str(EXAMPLES))
-import quantize as program  # noqa: E402 - where examples are is known only now
 
 needs_nncf = pytest.mark.skipif(
     importlib.util.find_spec('nncf') is None, reason='NNCF is not installed'
@@ -41,7 +38,7 @@ def write_video(path, count):
 
 def test_the_last_part_of_each_video_is_held_out(tmp_path):
     videos = [write_video(tmp_path / f'{name}.avi', 100) for name in 'ab']
-    calibration, held_out = program.sample_images(videos, 40)
+    calibration, held_out = sample_images(videos, 40)
     assert len(calibration) == 40
     assert len(held_out) == 10
     # JPEG changes values by a little.
@@ -51,14 +48,13 @@ def test_the_last_part_of_each_video_is_held_out(tmp_path):
 
 def test_a_video_that_is_too_short(tmp_path):
     with pytest.raises(SourceError, match='too few images in the videos'):
-        program.sample_images([write_video(tmp_path / 'a.avi', 5)], 100)
+        sample_images([write_video(tmp_path / 'a.avi', 5)], 100)
 
 
 def quantize(name, video, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    options = [name, '--calibration', str(video), '--images', '12']
-    monkeypatch.setattr(sys, 'argv', ['quantize.py', *options])
-    return program.main(), tmp_path / f'persontrack_ros/models/{name}/INT8/{name}.xml'
+    code = main(['models', 'quantize', name, '--calibration', str(video), '--images', '12'])
+    return code, tmp_path / f'persontrack_ros/models/{name}/INT8/{name}.xml'
 
 
 @needs_nncf
@@ -95,7 +91,7 @@ def test_an_int8_version_is_right_at_every_start(models, campus, tmp_path, monke
     assert code == 0
     said = capsys.readouterr().out
     assert 'agreement with the original, on 3 held-out images' in said
-    images, _ = program.sample_images([str(campus)], 10)
+    images, _ = sample_images([str(campus)], 10)
     cache = tmp_path / 'robot'
     expected = [detector(path, cache).detect(image).boxes for image in images]
     assert sum(map(len, expected)) >= 6
@@ -120,7 +116,7 @@ def test_a_version_that_does_not_agree(models, campus, tmp_path, monkeypatch, ca
     code, _ = quantize(name, video, tmp_path, monkeypatch)
     said = capsys.readouterr()
     assert code == 2
-    assert f'the INT8 version of {name} is not installed: on 3 held-out images, ' in said.err
-    assert 'its agreement with the original is' in said.err
+    report = 'agreement with the original, on 3 held-out images: '
+    assert f'the INT8 version of {name} is not installed: {report}' in said.err
     assert 'to use it' not in said.out
     assert not list(tmp_path.rglob('*.xml'))
