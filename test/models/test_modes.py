@@ -52,9 +52,14 @@ def test_embeddings_only_where_they_are_needed(models, frames):
     assert sum(r.embedded for r in results) < 0.5 * sum(len(r.detections) for r in results)
 
 
+def every(interval):
+    """Return the pattern that detects in every n-th frame."""
+    return 'large' + (interval - 1) * ' none'
+
+
 @pytest.mark.parametrize('interval', [2, 3])
 def test_images_without_a_detector(models, frames, interval):
-    results = run(frames, detector__interval=interval)
+    results = run(frames, detector__pattern=every(interval))
     for index, (frame, result) in enumerate(zip(frames, results)):
         if index % interval == 0:
             newest, since = result, frame.stamp
@@ -73,21 +78,21 @@ def test_images_without_a_detector(models, frames, interval):
     assert len(newest.tracks) >= 3
 
 
-def test_the_interval_changes_while_it_runs(models, frames):
+def test_the_pattern_changes_while_it_runs(models, frames):
     settings = Settings()
     pipeline = Pipeline(settings)
     found = []
     for index, frame in enumerate(frames):
         interval = 1 if index < 8 else 4 if index < 14 else 100 if index < 20 else 2
-        pipeline.apply(Settings.from_values({'detector.interval': interval}, base=settings))
+        pipeline.apply(Settings.from_values({'detector.pattern': every(interval)}, base=settings))
         found.append(len(pipeline.process(frame.image, frame.stamp).detections) > 0)
-    # From the newest detection on: also where the images of a longer one are not over.
-    assert [index for index in range(FRAMES) if found[index]] == [*range(8), 11, 20, 22]
+    # From the change on: also where the images of a longer one are not over.
+    assert [index for index in range(FRAMES) if found[index]] == [*range(9), 12, 14, 20, 22]
 
 
 def test_a_new_resolution_is_detected_in_at_once(models, frames):
     """The tracks end with it: what is predicted in pixels of the old one is nowhere."""
-    pipeline = Pipeline(Settings.from_values({'detector.interval': 4}))
+    pipeline = Pipeline(Settings.from_values({'detector.pattern': every(4)}))
     ids = []
     for index, frame in enumerate(frames[:20]):
         image = frame.image if index < 14 else np.ascontiguousarray(frame.image[::2, ::2])
@@ -99,7 +104,7 @@ def test_a_new_resolution_is_detected_in_at_once(models, frames):
 
 
 def test_after_a_reset_nothing_is_predicted(models, frames):
-    pipeline = Pipeline(Settings.from_values({'detector.interval': 4}))
+    pipeline = Pipeline(Settings.from_values({'detector.pattern': every(4)}))
     for frame in frames[:10]:
         tracks = pipeline.process(frame.image, frame.stamp).tracks
     assert tracks
@@ -110,12 +115,14 @@ def test_after_a_reset_nothing_is_predicted(models, frames):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('interval', [1, 3])
-def test_frames_ahead_give_the_same_in_the_same_order(models, frames, interval):
-    settings = Settings.from_values({'detector.interval': interval})
+@pytest.mark.parametrize('pattern', ['large', 'large none none', 'large light none light'])
+def test_frames_ahead_give_the_same_in_the_same_order(models, frames, pattern):
+    values = {'detector.pattern': pattern, 'detector.light_model': 'person-detection-0200'}
+    settings = Settings.from_values(values)
     pairs = list(Pipeline(settings, pipelined=True).process_all(iter(frames)))
     assert [frame.number for frame, _ in pairs] == [frame.number for frame in frames]
-    alone = run(frames, detector__interval=interval)
+    pipeline = Pipeline(settings)
+    alone = [pipeline.process(each.image, each.stamp) for each in frames]
     assert as_text([result for _, result in pairs]) == as_text(alone)
 
 

@@ -26,18 +26,6 @@ def test_offline_needs_a_file(persontrack):
     assert 'not a camera' in done.stderr
 
 
-def test_offline_searches_every_image(campus, tmp_path, persontrack):
-    """Otherwise, tracks would be of other images than they say."""
-    (tmp_path / 'gt').mkdir()
-    (tmp_path / 'gt' / 'gt.txt').write_text('1,1,10,10,40,100,1,1,1\n')
-    evaluate = ('evaluate', '--ground-truth', tmp_path, '--video', campus)
-    for command in (('run', campus), evaluate):
-        done = persontrack(*command, '--offline', '--set', 'detector.interval=2')
-        assert done.returncode == 2
-        assert 'leave detector.interval at 1' in done.stderr
-        assert 'Traceback' not in done.stderr
-
-
 def test_baseline_needs_detections(persontrack, tmp_path):
     arguments = ('--baseline', 'SORT', '--results', tmp_path / 'tracks.txt')
     done = persontrack('evaluate', '--ground-truth', tmp_path, *arguments)

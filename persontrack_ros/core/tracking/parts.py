@@ -263,8 +263,15 @@ def _shown(part: Part, times: FloatArray, cuts: IndexArray) -> NDArray[np.bool_]
     return (times[after] - times[before] <= FILL_TIME) & (scene_before == scene_after)
 
 
-def is_person(part: Part, times: FloatArray, cuts: IndexArray) -> bool:
-    """Return whether a track is of a person instead of false detections."""
+def is_person(
+    part: Part, times: FloatArray, cuts: IndexArray, searched: NDArray[np.bool_]
+) -> bool:
+    """
+    Return whether a track is of a person instead of false detections.
+
+    :param searched: in which images persons were searched, shape ``(N,)``.
+    """
     hits = len(part.frames)
-    seen = hits / int(_shown(part, times, cuts).sum())
+    shown = _shown(part, times, cuts) & searched[part.frames[0] : part.frames[-1] + 1]
+    seen = hits / int(shown.sum())
     return part.confirmed and hits >= MIN_HITS and seen >= MIN_SEEN

@@ -9,6 +9,7 @@ the size of the image matters.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Optional
 
 import numpy as np
@@ -22,6 +23,7 @@ from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, Noise, States
 from persontrack_ros.core.tracking.leaving import at_border, leaving, record_drift
 from persontrack_ros.core.tracking.stages import (
+    NO_ROWS,
     Matching,
     by_everything,
     by_overlap,
@@ -78,6 +80,12 @@ COVERED_TIME = 1.0
 COVERED_PART = 0.7
 MISSED_TIME = 0.5
 MISSED_HITS = 10
+
+# The light detector finds the persons less exactly: its errors are this much larger. It only
+# continues tracks; beginning them and embedding are left to the other one.
+LIGHT_ERRORS = 1.5
+_x, _y, _aspect, _height = (LIGHT_ERRORS * std for std in WALKING.measurement)
+LIGHT_WALKING = replace(WALKING, measurement=(_x, _y, _aspect, _height))
 
 # Smallest aspect, and height in pixels, of a predicted box.
 MIN_SIZE = 0.01
@@ -146,7 +154,8 @@ class Persistent:
         elapsed = 0.0 if self._stamp is None else max(0.0, (stamp - self._stamp) / 1e9)
         self._stamp = stamp
         self._now += elapsed
-        self._weigh(detections.scores)
+        if not detections.light:
+            self._weigh(detections.scores)
         self._forget(detections.image_size, elapsed)
         if motion is not None:
             self._move(motion, elapsed)
@@ -155,14 +164,16 @@ class Persistent:
         pairs = candidate_pairs(self._table, detections.boxes, measurements)
         matching = Matching(len(self._table), len(detections))
         matching.add(*unambiguous(pairs, self._fresh()))
-        embeddings = self._embed(np.flatnonzero(matching.free), embed, len(detections))
+        wanted = NO_ROWS if detections.light else np.flatnonzero(matching.free)
+        embeddings = self._embed(wanted, embed, len(detections))
         detected = Detected(measurements, detections.scores, embeddings, known(embeddings))
         by_everything(matching, self._table, pairs, detected)
         by_overlap(matching, self._table, pairs)
         self._watch_growth(matching, detected, elapsed)
-        self._correct(matching, detected)
+        self._correct(matching, detected, LIGHT_WALKING if detections.light else WALKING)
         self._drop_tentative()
-        self._start(np.flatnonzero(matching.free), detected)
+        if not detections.light:
+            self._start(np.flatnonzero(matching.free), detected)
         self._confirm()
         return self._visible(detections)
 
@@ -280,14 +291,14 @@ class Persistent:
         kept = np.exp(-elapsed / NEARING_TIME)
         self._growth = kept * self._growth + [total, len(rows)]
 
-    def _correct(self, matching: Matching, detected: Detected) -> None:
+    def _correct(self, matching: Matching, detected: Detected, noise: Noise) -> None:
         """Update the matched tracks by their detections."""
         table = self._table
         matched = matching.detection_of != NO_DETECTION
         rows = np.flatnonzero(matched)
         columns = matching.detection_of[rows]
         scores = detected.scores[columns]
-        table.kalman[rows] = table.kalman[rows].update(detected.measurements[columns], WALKING)
+        table.kalman[rows] = table.kalman[rows].update(detected.measurements[columns], noise)
         table.hits += matched
         table.misses[matched] = 0
         table.seen_at[matched] = self._now
