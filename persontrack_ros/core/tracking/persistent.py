@@ -81,9 +81,9 @@ COVERED_PART = 0.7
 MISSED_TIME = 0.5
 MISSED_HITS = 10
 
-# The light detector finds the persons less exactly: its errors are this much larger. It only
+# The light detector finds persons less exactly: its errors are this many times larger. It only
 # continues tracks; beginning them and embedding are left to the other one.
-LIGHT_ERRORS = 1.5
+LIGHT_ERRORS = 2.0
 _x, _y, _aspect, _height = (LIGHT_ERRORS * std for std in WALKING.measurement)
 LIGHT_WALKING = replace(WALKING, measurement=(_x, _y, _aspect, _height))
 
