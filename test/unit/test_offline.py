@@ -48,6 +48,21 @@ def test_gaps_are_filled():
     assert images[30][0].detection == 0
 
 
+def test_images_without_a_search_are_no_misses():
+    """Persons detected in every fifth image only are false detections, if all were searched."""
+    for skipped, count in ((True, 1), (False, 0)):
+        tracker = OfflineTracker(TrackerSettings())
+        for frame in range(51):
+            stamp = frame * SECOND // 25
+            if skipped and frame % 5:
+                tracker.skip(stamp)
+            else:
+                seen = [] if frame % 5 else [frame]
+                step(tracker, [walker(each) for each in seen], [0] * len(seen), stamp, 0.95)
+        images = tracker.finish()
+        assert [len(tracks) for tracks in images] == [count] * 51
+
+
 def test_a_long_gap_is_not_filled_but_keeps_the_id():
     images = walk(missed=range(20, 50), count=70)
     assert [len(tracks) for tracks in images] == [1] * 20 + [0] * 30 + [1] * 20
