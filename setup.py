@@ -45,6 +45,7 @@ setup(
         # It needs opencv-python and a NumPy 2, which a robot may not have.
         'baselines': ['trackers>=2.6,<3'],
         'evaluation': ['matplotlib', 'motrics', 'psutil'],
+        'completion': ['argcomplete'],
         'int8': ['nncf'],
         # Where no ROS brings it.
         'opencv': ['opencv-python'],
@@ -54,8 +55,22 @@ setup(
     zip_safe=True,
     maintainer='persontrack_ros developers',
     maintainer_email='maintainers@persontrack-ros.example',
-    description='Tracks persons in ROS 2 images with stable ids',
+    description='Tracks persons in ROS 2 images, videos and cameras, with ids that stay',
+    long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
     license='Apache-2.0',
+    project_urls={
+        'Models': 'https://github.com/openvinotoolkit/open_model_zoo',
+        'Deep SORT': 'https://arxiv.org/abs/1703.07402',
+    },
+    classifiers=[
+        'Intended Audience :: Developers',
+        'License :: OSI Approved :: Apache Software License',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
     entry_points={
         'console_scripts': [
             'persontrack = persontrack_ros.cli.__main__:main',

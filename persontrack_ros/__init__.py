@@ -4,9 +4,23 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from persontrack_ros.api import FrameResult, PersonTracker, Similarity, Track, devices
+    from persontrack_ros.api import (
+        FrameResult,
+        PersonTracker,
+        Similarity,
+        Track,
+        annotate,
+        devices,
+        save,
+    )
 
-__all__ = ['FrameResult', 'PersonTracker', 'Similarity', 'Track', 'devices']
+# As in package.xml.
+__version__ = '0.1.0'
+
+__all__ = ['FrameResult', 'PersonTracker', 'Similarity', 'Track', 'annotate', 'devices', 'save']
+
+if sys.platform == 'win32':
+    raise ImportError('persontrack_ros runs on Linux; on Windows, use it in WSL')
 
 # With openvino_telemetry installed, importing openvino sends usage data to Google Analytics, which
 # a robot should not do. OpenVINO and NNCF work without it where it cannot be imported.

@@ -5,25 +5,35 @@ from __future__ import annotations
 import dataclasses
 import numbers
 import threading
-from collections.abc import Generator, Iterator, Mapping
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Optional, Union
 
+import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
 from persontrack_ros.core.base.errors import ImageError, ModelError, SettingsError, SourceError
+from persontrack_ros.core.base.geometry import FloatArray, as_boxes
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
+from persontrack_ros.core.config.parameter_file import read_settings
 from persontrack_ros.core.config.settings import Settings, Value
+from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.inference.devices import kinds
 from persontrack_ros.core.inference.runtime import check_process
 from persontrack_ros.core.inference.similarity import Similarity, compare
 from persontrack_ros.core.inference.threads import keep_after_fork
 from persontrack_ros.core.media.conversion import as_bgr
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import VideoSource
+from persontrack_ros.core.media.source import Frame, Partial, VideoSource
+from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.report.events import Event, ZoneCounter
+from persontrack_ros.core.report.page import write_report
+from persontrack_ros.core.report.zones import Zones
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
 
@@ -41,12 +51,30 @@ class FrameResult(NamedTuple):
     :ivar seconds: time since the start of a video; for a camera or stream, since 1970.
     :ivar image: uint8 BGR, shape ``(height, width, 3)``.
     :ivar tracks: the visible tracks.
+    :ivar events: who crossed a line, entered or left a zone, with `zones` of :meth:`watch`.
     """
 
     number: int
     seconds: float
     image: BgrImage
     tracks: list[Track]
+    events: Sequence[Event] = ()
+
+    @property
+    def xyxy(self) -> FloatArray:
+        """``[left, top, right, bottom]`` of the tracks in pixels, shape ``(N, 4)``."""
+        boxes = as_boxes([track.box for track in self.tracks])
+        return np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
+
+    @property
+    def ids(self) -> NDArray[np.intp]:
+        """The ids of the tracks, shape ``(N,)``."""
+        return np.array([track.id for track in self.tracks], dtype=np.intp)
+
+    @property
+    def scores(self) -> FloatArray:
+        """The confidence of the tracks, shape ``(N,)``."""
+        return np.array([track.score for track in self.tracks], dtype=np.float64)
 
 
 class PersonTracker:
@@ -83,6 +111,24 @@ class PersonTracker:
         self._video: Optional[object] = None
         self._stamp: Optional[int] = None
 
+    @classmethod
+    def from_yaml(
+        cls, path: Union[str, PathLike[str]], node: Optional[str] = None
+    ) -> PersonTracker:
+        """
+        Make a tracker with the parameters of a ROS parameter file.
+
+        Unknown names in it are Python warnings.
+
+        :param path: as config/persontrack.yaml.
+        :param node: full name of the node whose parameters are taken; by default
+            ``/person_tracker``, or the only other person_tracker of the file.
+        :raises SettingsError: if the file cannot be read, or a value is not allowed.
+        :raises ModelError: as in the constructor.
+        """
+        settings = read_settings(Path(path), lambda text: warnings.warn(text, stacklevel=4), node)
+        return cls(**dataclasses.asdict(settings))
+
     def track(self, image: NDArray[Any], seconds: float) -> list[Track]:
         """
         Track the persons in the next image.
@@ -111,29 +157,42 @@ class PersonTracker:
             self._stamp = stamp
             return self._pipeline.process(pixels, stamp).tracks
 
-    def watch(self, source: Source, offline: bool = False) -> Iterator[FrameResult]:
+    def watch(
+        self,
+        source: Source,
+        online: bool = False,
+        zones: Union[str, PathLike[str], None] = None,
+    ) -> Iterator[FrameResult]:
         """
         Track the persons in a video from its start; earlier persons are forgotten.
+
+        The whole video is used for each frame: tracks are joined, smoothed and completed, and the
+        video is read twice. Cameras and streams have no end: there, as with `online`, a frame uses
+        those before it, and comes at once.
 
         A tracker reads one video at a time: the first frame of a new one ends the one before.
 
         :param source: video file, folder of images, camera or URL, see docs/sources.md.
-        :param offline: use the whole video for each frame: tracks are joined, smoothed and
-            completed. The video is read twice and must end.
+        :param online: use only the frames so far, as a robot does.
+        :param zones: file of lines and zones, see docs/zones.md; for `FrameResult.events`.
         :returns: the results in the order of the frames, for one thread.
         :raises SourceError: if the source cannot be read or ends too early, after the frames that
             could be read; also if the tracker has begun another video or was reset.
+        :raises SettingsError: if the zones are wrong.
         :raises ModelError: in a forked process.
         """
         check_process()
         if not isinstance(source, (str, PathLike, int)) or isinstance(source, bool):
             raise SourceError(f'source is {source!r}, expected a path, a URL or a camera')
-        return self._watch(source, offline)
+        places = None if zones is None else Zones.load(Path(zones))
+        return self._watch(source, online, places)
 
-    def _watch(self, source: Source, offline: bool) -> Generator[FrameResult, None, None]:
+    def _watch(
+        self, source: Source, online: bool, zones: Optional[Zones]
+    ) -> Generator[FrameResult, None, None]:
         self.reset()
         video = self._video = object()
-        results = self._track_offline(source) if offline else self._track_online(source)
+        results = self._track(source, online, zones)
         keep_after_fork(results)
         try:
             while True:
@@ -152,31 +211,43 @@ class PersonTracker:
             if self._video is video:
                 self._video = None
 
-    def _track_online(self, source: Source) -> Generator[FrameResult, None, None]:
+    def _track(
+        self, source: Source, online: bool, zones: Optional[Zones]
+    ) -> Generator[FrameResult, None, None]:
+        counter: Optional[ZoneCounter] = None
         with VideoSource(str(source)) as frames:
-            for frame, result in self._pipeline.process_all(frames):
-                self._stamp = frame.stamp
-                yield FrameResult(frame.number, frame.stamp / SECOND, frame.image, result.tracks)
+            online |= frames.is_live
+            results = self._track_online(frames) if online else self._track_offline(source, frames)
+            for frame, tracks in results:
+                if zones and counter is None:
+                    height, width = frame.image.shape[:2]
+                    counter = ZoneCounter(zones.in_pixels(width, height))
+                events = counter.follow(frame.stamp, tracks, online) if counter else ()
+                seconds = frame.stamp / SECOND
+                yield FrameResult(frame.number, seconds, frame.image, tracks, events)
 
-    def _track_offline(self, source: Source) -> Generator[FrameResult, None, None]:
+    def _track_online(self, frames: VideoSource) -> Iterator[tuple[Frame, list[Track]]]:
+        for frame, result in self._pipeline.process_all(frames):
+            self._stamp = frame.stamp
+            yield frame, result.tracks
+
+    def _track_offline(
+        self, source: Source, frames: VideoSource
+    ) -> Iterator[tuple[Frame, list[Track]]]:
         tracker = make_offline_tracker(self._settings)
         online = self._pipeline.tracker
         self._pipeline.use(tracker)
         try:
-            with VideoSource(str(source)) as frames:
-                if frames.is_live:
-                    raise SourceError(f'{source} has no end, which offline needs')
-                results = Partial(self._pipeline.process_all(frames))
-                numbers = [frame.number for frame, _ in results]
+            results = Partial(self._pipeline.process_all(frames))
+            numbers = [frame.number for frame, _ in results]
         finally:
             self._pipeline.use(online)
         images = dict(zip(numbers, tracker.finish()))
-        with VideoSource(str(source)) as frames:
-            for frame in Partial(frames):
+        with VideoSource(str(source)) as again:
+            for frame in Partial(again):
                 # The second reading may find other images damaged.
                 if frame.number in images:
-                    tracks = images[frame.number]
-                    yield FrameResult(frame.number, frame.stamp / SECOND, frame.image, tracks)
+                    yield frame, images[frame.number]
         results.check()
 
     def compare(self, image_a: NDArray[Any], image_b: NDArray[Any]) -> Similarity:
@@ -216,6 +287,45 @@ def _nanoseconds(seconds: Any) -> int:
     if not seconds < MAX_SECONDS or seconds <= -MAX_SECONDS:
         raise ImageError('seconds is infinite, not a number, or too large: is it in nanoseconds?')
     return round(float(seconds) * SECOND)
+
+
+def annotate(image: NDArray[Any], tracks: Sequence[Track]) -> BgrImage:
+    """
+    Return a copy of an image with the boxes and ids of tracks; a predicted box is dashed.
+
+    :param image: as for :meth:`PersonTracker.track`.
+    """
+    return draw(as_bgr(image), tracks, 0.0)
+
+
+def save(
+    results: Iterable[FrameResult],
+    video: Union[str, PathLike[str], None] = None,
+    report: Union[str, PathLike[str], None] = None,
+) -> Iterator[FrameResult]:
+    """
+    Pass results on, and write them to files, which are complete when the iteration ends.
+
+    Files that exist are replaced.
+
+    :param video: annotated video (.mp4, .webm or .mkv).
+    :param report: page for a browser (.html) that shows who was there, and when.
+    :raises OutputError: if a file cannot be written.
+    """
+    with ExitStack() as stack:
+        writer = video and stack.enter_context(VideoWriter(Path(video), 25.0))
+        page = report and stack.enter_context(write_report(Path(report), 'results', {}))
+        for result in results:
+            stamp = round(result.seconds * SECOND)
+            if writer:
+                writer.write(annotate(result.image, result.tracks), stamp)
+            if page:
+                page.add_tracks(stamp, result.tracks, result.image)
+            try:
+                yield result
+            except GeneratorExit:
+                # The caller has seen enough.
+                return
 
 
 def devices() -> dict[str, str]:

@@ -9,20 +9,18 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import stand_ins
 
 from persontrack_ros.cli.commands import main
 from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import DownloadError
 from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.inference.files import SEARCH_VARIABLE
-from persontrack_ros.core.media import sample as sample_video
 
 pytest_plugins = ['persontrack_ros.testing']
 
@@ -38,30 +36,12 @@ PUBLISHED = bool(GIVEN[SEARCH_VARIABLE])
 Locate = Callable[[str], Path]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer a choice of the tests that differ where neither data nor models are given."""
-    parser.addoption(
-        '--differing', action='store_true', help='only the tests that use test data or models'
-    )
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the other tests out."""
-    if config.getoption('--differing'):
-        given = {'data', 'models', 'zoo', 'published', 'campus', 'stored', 'persons'}
-        items[:] = [item for item in items if given & set(getattr(item, 'fixturenames', ()))]
-
-
-def _directories(variable: str, wanted: str) -> list[Path]:
-    value = GIVEN[variable]
-    if not value:
-        pytest.skip(f'{wanted} needed: set {variable}')
-    return [Path(entry) for entry in value.split(os.pathsep) if entry]
-
-
 def _locate(variable: str, wanted: str) -> Locate:
     def locate(name: str) -> Path:
-        paths = [directory / name for directory in _directories(variable, wanted)]
+        value = GIVEN[variable]
+        if not value:
+            pytest.skip(f'{wanted} needed: set {variable}')
+        paths = [Path(entry) / name for entry in value.split(os.pathsep) if entry]
         for path in paths:
             if path.exists():
                 return path
@@ -83,37 +63,28 @@ def data() -> Locate:
         return locate
     # At once, as tests choose other caches.
     try:
-        video = sample_video.sample_video()
+        video = sample_video()
     except DownloadError as error:
         pytest.skip(f'set PERSONTRACK_TEST_DATA: {error}')
-    return lambda name: video if name == f'videos/{sample_video.NAME}' else locate(name)
+    return lambda name: video if name == 'videos/vtest.avi' else locate(name)
 
 
 @pytest.fixture(scope='session')
-def campus(
-    data: Locate, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Return a short video of persons: TUD-Campus.mp4, or as much of the sample video."""
-    if os.environ.get('PERSONTRACK_TEST_DATA'):
-        return data('videos/TUD-Campus.mp4')
-    path = tmp_path_factory.mktemp('campus') / 'campus.mp4'
-    convert = request.getfixturevalue('ffmpeg')
-    convert('-r 25 -i {0} -frames:v 71 -s 640x480 {1}', data('videos/vtest.avi'), path)
-    return path
+def campus(data: Locate) -> Path:
+    """Return a short video of persons."""
+    return data('videos/TUD-Campus.mp4')
 
 
 @pytest.fixture(scope='session')
-def stored(
-    data: Locate, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Return the detections in the short video: of the test data, or what the models find."""
-    if os.environ.get('PERSONTRACK_TEST_DATA'):
-        return data('reference/deep_sort/TUD-Campus.detections.npz')
-    request.getfixturevalue('models')
-    path = tmp_path_factory.mktemp('stored') / 'detections.npz'
-    done = run_command('detect', request.getfixturevalue('campus'), path)
-    assert done.returncode == 0, done.stderr
-    return path
+def stored(data: Locate) -> Path:
+    """Return the detections in the short video."""
+    return data('reference/deep_sort/TUD-Campus.detections.npz')
+
+
+@pytest.fixture(scope='session')
+def persons(data: Locate) -> Path:
+    """Return the ground truth of vtest.avi, the folder of a MOTChallenge sequence."""
+    return data('mot/PETS09-S2L1')
 
 
 @pytest.fixture(scope='session')
@@ -151,18 +122,6 @@ def models(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SEARCH_VARIABLE, str(folder))
         yield folder
-
-
-@pytest.fixture
-def published(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """Return the directory of published models, or of files that this process takes for them."""
-    if PUBLISHED:
-        return request.getfixturevalue('zoo')
-    for release, name, facts in stand_ins.put_releases(tmp_path / 'published'):
-        monkeypatch.setitem(release.files, name, facts)
-    return tmp_path / 'published'
 
 
 def run_command(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -207,30 +166,10 @@ def persontrack() -> Callable[..., subprocess.CompletedProcess[str]]:
 def vtest_tracks(data: Locate, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Track all of vtest.avi with the defaults, once for the tests that need the result."""
     path = tmp_path_factory.mktemp('vtest') / 'tracks.txt'
-    done = run_command('run', data('videos/vtest.avi'), '--mot-output', path)
+    done = run_command('run', data('videos/vtest.avi'), '--online', '--mot-output', path)
     assert done.returncode == 0, done.stderr
     assert '795 frames' in done.stdout
     return path
-
-
-@pytest.fixture(scope='session')
-def persons(
-    data: Locate, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """
-    Return who is where in vtest.avi: the ground truth, or else who is tracked there.
-
-    The folder of a MOTChallenge sequence, for what takes any persons: accuracy needs `data`.
-    """
-    if os.environ.get('PERSONTRACK_TEST_DATA'):
-        return data('mot/PETS09-S2L1')
-    rows = read_mot(request.getfixturevalue('vtest_tracks'))
-    folder = tmp_path_factory.mktemp('persons') / 'PETS09-S2L1'
-    (folder / 'gt').mkdir(parents=True)
-    # As in MOT15, which the real one is of.
-    rest = np.tile([1, -1, -1, -1], (len(rows), 1))
-    np.savetxt(folder / 'gt' / 'gt.txt', np.hstack([rows[:, :6], rest]), '%g', ',')
-    return folder
 
 
 @pytest.fixture(scope='session')
@@ -251,8 +190,3 @@ def ffmpeg() -> Callable[..., None]:
         )
 
     return run
-
-
-def rows_until(path: Path, last_frame: int) -> Sequence[Sequence[float]]:
-    """Read the lines of a MOTChallenge file up to a frame."""
-    return [row for row in read_mot(path).tolist() if row[0] <= last_frame]

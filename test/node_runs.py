@@ -9,18 +9,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional, Union
 from unittest import mock
 
+import numpy as np
 import pytest
 import rclpy
+from builtin_interfaces.msg import Time
 from rclpy.context import Context
 from rclpy.impl import rcutils_logger
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from persontrack_ros.ros.nodes import tracker_node
 from persontrack_ros.ros.process import NodeExecutor, until_shutdown
@@ -166,17 +172,23 @@ class Inside(Output):
 Start = Callable[..., Union[Process, Inside]]
 
 
+def ros_arguments(parameters: Mapping[str, object]) -> list[str]:
+    """Return the arguments that set parameters; `__` in a name stands for a dot."""
+    arguments = []
+    for name, value in parameters.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        quoted = f"'{text}'" if isinstance(value, str) else text
+        arguments += ['-p', f'{name.replace("__", ".")}:={quoted}']
+    return arguments
+
+
 @contextmanager
 def starting(inside: bool) -> Iterator[Start]:
     """Yield a function that starts nodes, which end with the block; trackers may run inside."""
     started: list[Union[Process, Inside]] = []
 
     def start(node: str, *arguments: str, **parameters: object) -> Union[Process, Inside]:
-        given = list(arguments)
-        for name, value in parameters.items():
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            quoted = f"'{text}'" if isinstance(value, str) else text
-            given += ['-p', f'{name.replace("__", ".")}:={quoted}']
+        given = [*arguments, *ros_arguments(parameters)]
         if inside and node == 'tracker_node':
             started.append(Inside(given))
         else:
@@ -199,12 +211,9 @@ class Rig:
 
     def __init__(self, **parameters: object) -> None:
         self.context = Context()
-        arguments = ['--ros-args']
-        for name, value in parameters.items():
-            arguments += ['-p', f'{name}:={value}']
-        rclpy.init(
-            context=self.context, args=arguments, domain_id=int(os.environ['ROS_DOMAIN_ID'])
-        )
+        arguments = ['--ros-args', *ros_arguments(parameters)]
+        domain = int(os.environ['ROS_DOMAIN_ID'])
+        rclpy.init(context=self.context, args=arguments, domain_id=domain)
         self.executor = NodeExecutor(context=self.context)
         self.tracker = tracker_node.TrackerNode(context=self.context)
         self.peer = Node('peer', context=self.context, use_global_arguments=False)
@@ -217,8 +226,38 @@ class Rig:
         self.executor.shutdown()
         rclpy.try_shutdown(context=self.context)
 
+    def change(self, *transitions: str, result: Any = TransitionCallbackReturn.SUCCESS) -> None:
+        for each in transitions:
+            assert getattr(self.tracker, f'trigger_{each}')() == result
+
     def until(self, condition: Callable[[], Any]) -> None:
         end = time.monotonic() + TIMEOUT
         while not condition():
             assert time.monotonic() < end
             self.executor.spin_once(timeout_sec=0.02)
+
+
+def found(header: Header, *boxes: Sequence[float], class_id: str = 'person') -> Detection2DArray:
+    """Return detections; each is left, top, width, height, score."""
+    message = Detection2DArray(header=header)
+    for left, top, width, height, score in boxes:
+        detection = Detection2D(header=header)
+        centre = detection.bbox.center.position
+        centre.x, centre.y = left + width / 2, top + height / 2
+        detection.bbox.size_x, detection.bbox.size_y = float(width), float(height)
+        result = ObjectHypothesisWithPose()
+        result.hypothesis.class_id, result.hypothesis.score = class_id, score
+        detection.results.append(result)
+        message.detections.append(detection)
+    return message
+
+
+def pixels(message: Image) -> np.ndarray:
+    """Return the pixels of a message, which has three colours."""
+    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+
+
+def stamp(seconds: float) -> Time:
+    """Return a time as a stamp."""
+    whole, part = divmod(round(seconds * 1e9), 10**9)
+    return Time(sec=whole, nanosec=part)

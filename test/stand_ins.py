@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import openvino as ov
 import yaml
 
-from persontrack_ros.core.base.fetching import Facts
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.inference.catalogue import DEFAULT_DETECTOR, DEFAULT_REID, catalogue
 from persontrack_ros.core.inference.embedder import COLOR
@@ -40,22 +36,6 @@ def put_models(settings: Settings, folder: Path) -> None:
         found = find_model(reid.model, reid.precision)
     for name in (DEFAULT_REID, SMALL_REID):
         _put(found, folder, name)
-
-
-def put_releases(folder: Path) -> Iterator[tuple[Any, str, Facts]]:
-    """
-    Write files of the sizes of the published ones.
-
-    :returns: release, name and facts of each, to be put into the catalogue in their place.
-    """
-    for model, wanted in ((DEFAULT_DETECTOR, '2021.4'), (DEFAULT_REID, '2023.0')):
-        (release,) = (each for each in catalogue()[model].releases['FP16'] if each.name == wanted)
-        target = folder / 'intel' / model / 'FP16'
-        target.mkdir(parents=True)
-        for name, facts in release.files.items():
-            content = name.encode().ljust(facts.size)
-            (target / name).write_bytes(content)
-            yield release, name, Facts(facts.size, hashlib.sha384(content).hexdigest())
 
 
 def _put(source: Path, folder: Path, name: str) -> Path:

@@ -64,11 +64,7 @@ class Cameras:
         self.arrivals = Arrivals(self.node, names)
 
     def wait_for(self, nodes: Sequence[NodeProcess]) -> None:
-        """
-        Publish until each camera was answered.
-
-        :raises PersontrackError: if a node ends or does not answer.
-        """
+        """Publish until each camera was answered; raise a PersontrackError if a node ends."""
         end = time.monotonic() + _START_TIMEOUT
         while silent := [name for name, got in self.arrivals.latencies.items() if not got]:
             if any(node.ended for node in nodes) or time.monotonic() > end:
@@ -78,11 +74,7 @@ class Cameras:
             spin_until(self._executor, time.monotonic() + _PAUSE)
 
     def run(self, seconds: int) -> dict[str, list[int]]:
-        """
-        Publish at the rate of cameras, one after the other.
-
-        :returns: the stamps of each camera.
-        """
+        """Publish at the rate of cameras, in turns; return the stamps of each camera."""
         names = list(self._publishers)
         stamps: dict[str, list[int]] = {name: [] for name in names}
         start = time.monotonic()
@@ -155,7 +147,7 @@ def measure(
 
 
 def memory_together(processes: Iterable[int]) -> float:
-    """Return the memory of processes, in which what they share counts once; megabytes."""
+    """Return the memory of processes, in which shared memory counts once; megabytes."""
     return (
         sum(
             int(line.split()[1])
@@ -171,8 +163,8 @@ def table(cameras: dict[int, Any]) -> list[str]:
     """Return the results as text."""
     size = 'x'.join(map(str, SIZE))
     lines = [
-        f'cameras, {RATE} images of {size} per second from each; CPU and MB of all nodes, '
-        'MB: what they share counts once',
+        f'cameras, {RATE} images of {size} per second from each; CPU and MB of all nodes; '
+        'shared memory counts once',
         f'{"cameras":>7}{"nodes":>7}{"images/s":>10}{"of":>4}{"p50":>9}{"p99":>8}{"CPU ms":>9}'
         f'{"cores":>7}{"MB":>7}{"least/mean":>12}{"others":>8}',
     ]

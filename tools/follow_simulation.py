@@ -32,7 +32,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import rclpy
 from follow_world import CAMERA_HEIGHT, OPTICAL, TICK, World, cut_out, scene, stroll
@@ -249,14 +248,12 @@ def follow_with_faults(node: Simulation, world: World, count: int) -> int:
     return int(worst < CLEARANCE)
 
 
-def follow_persons(node: Simulation, world: World, seconds: float, picture: Path | None) -> int:
+def follow_persons(node: Simulation, world: World, seconds: float) -> int:
     """Measure how the distance is kept; return the exit code."""
     errors, lost = [], 0
     while world.time < seconds:
         count = len(node.poses)
         node.advance()
-        if picture and abs(world.time - 2.0) < PERIOD / 2:
-            cv2.imwrite(str(picture), world.look()[0])
         lost += len(node.poses) == count
         if world.time > SETTLED:
             errors.append(world.distance - DISTANCE)
@@ -277,7 +274,6 @@ def main() -> int:
     parser.add_argument('video', nargs='?')
     parser.add_argument('--faults', type=int, metavar='N', help='let N times something fail')
     parser.add_argument('--seconds', type=float, default=60.0, help='simulated (default: 60)')
-    parser.add_argument('--picture', type=Path, help='write an image of the camera at 2 s')
     options = parser.parse_args()
     if bool(options.video) == bool(options.faults):
         parser.error('either a video or --faults')
@@ -305,7 +301,7 @@ def main() -> int:
             if options.faults:
                 code = follow_with_faults(node, world, options.faults)
             else:
-                code = follow_persons(node, world, options.seconds, options.picture)
+                code = follow_persons(node, world, options.seconds)
         finally:
             driver.terminate()
     rclpy.shutdown()

@@ -18,10 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.output import write_image
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.drawing import Trails, draw
-from persontrack_ros.core.media.sample import sample_video
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report.page import write_report

@@ -28,7 +28,7 @@ from scipy.optimize import linear_sum_assignment
 from persontrack_ros.cli.detect import record_frames
 from persontrack_ros.core.base.geometry import FloatArray, iou
 from persontrack_ros.core.config.settings import Settings, TrackerSettings
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.inference.similarity import same_person
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument('sequence', type=Path)
     parser.add_argument('cache', type=Path)
     options = parser.parse_args()
-    truth = read_ground_truth(options.sequence)
+    truth = GroundTruth.load(options.sequence).rows
     print(f'{len(np.unique(truth[:, 1]))} persons\n')
     print('| model | limit | variant | forgotten | remembered | ids | wrong merges |')
     print('|---|---|---|---|---|---|---|')

@@ -15,7 +15,7 @@ import numpy as np
 from persontrack_ros.core import tracking
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
 
@@ -30,7 +30,7 @@ class Scene:
     """
     What was filmed once, and what detectors found there.
 
-    :ivar truth: as `read_ground_truth` returns it.
+    :ivar truth: `rows` of a `GroundTruth`.
     :ivar recordings: the public detections of the MOTChallenge, then the others.
     """
 
@@ -54,7 +54,7 @@ def parse_arguments(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace
     options = parser.parse_args()
     scenes = {
         path.name: Scene(
-            path.name, read_ground_truth(path), [Recording.load(path / 'det' / 'det.txt')]
+            path.name, GroundTruth.load(path).rows, [Recording.load(path / 'det' / 'det.txt')]
         )
         for path in sorted(options.directory.iterdir())
         # Some have a ground truth alone.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Optional
 
@@ -20,14 +20,16 @@ from rosbags.interfaces import (
     ConnectionExtRosbag2,
     MessageDefinition,
     MessageDefinitionFormat,
+    Qos,
 )
+from rosbags.rosbag2 import metadata
 
-from persontrack_ros.bags.types import is_type_name, parse_qos
 from persontrack_ros.core.base.errors import SourceError
 
 # The reason why topics of ROS 1 are left out.
 ROS1 = 'those of ROS 1'
 
+_TYPE = re.compile(r'[A-Za-z]\w*/(msg|srv|action)/[A-Za-z]\w*', re.ASCII)
 _MAGIC = b'\x89MCAP0\r\n'
 _FORMATS = {
     SchemaEncoding.ROS2: MessageDefinitionFormat.MSG,
@@ -49,7 +51,6 @@ class McapFile:
     :ivar connections: the topics of ROS 2, with the number of their messages.
     :ivar others: the topics that are left out, with their kind.
     :ivar announced: the number of messages of a topic according to the index.
-    :ivar count: the number of all messages, as announced or found.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class McapFile:
         """
         self._path = path
         self._report_damage = report_damage
+        self._advice = f'`mcap recover {path.name} -o RECOVERED.mcap` may save more'
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
         self.announced: Mapping[int, int] = {}
@@ -78,15 +80,26 @@ class McapFile:
         except BaseException:
             self.close()
             raise
-        self.count = sum(counts.values())
         self.connections: list[Connection] = []
         self.others: dict[str, str] = {}
         for channel in self._channels.values():
             schema = self._schemas.get(channel.schema_id)
-            if reason := _why_not_ros2(channel, schema):
-                self.others[channel.topic] = reason
-            elif schema is not None:
-                self.connections.append(self._connect(channel, schema, counts[channel.id]))
+            # Some writers leave out ``msg``, as in ROS 1.
+            name = re.sub(r'^(\w+)/(\w+)$', r'\1/msg/\2', schema.name) if schema else ''
+            if channel.message_encoding == MessageEncoding.ROS1:
+                self.others[channel.topic] = ROS1
+            elif channel.message_encoding != MessageEncoding.CDR:
+                self.others[channel.topic] = channel.message_encoding or 'of no known encoding'
+            elif schema is None or not _TYPE.fullmatch(name):
+                self.others[channel.topic] = f'of the type {name!r}'
+            else:
+                encoding = _FORMATS.get(schema.encoding, MessageDefinitionFormat.NONE)
+                definition = MessageDefinition(encoding, schema.data.decode(errors='replace'))
+                qos = ConnectionExtRosbag2(channel.message_encoding, _parse_qos(channel))
+                count = counts[channel.id]
+                self.connections.append(
+                    Connection(channel.id, channel.topic, name, definition, '', count, qos, self)
+                )
 
     def messages(
         self, connections: Collection[Connection]
@@ -97,14 +110,18 @@ class McapFile:
         With an index, they are in the order of their times, else in that of their chunks.
         """
         wanted = {connection.id: connection for connection in connections}
+        topics = {one.topic for one in connections}
+        found: Iterable[tuple[object, ...]] = (
+            self._index.iter_messages(topics) if self._index else zip(self._records())
+        )
         try:
-            for message in self._messages({one.topic for one in connections}):
-                if message.channel_id in wanted:
+            for *_, message in found:
+                if isinstance(message, Message) and message.channel_id in wanted:
                     yield wanted[message.channel_id], message.log_time, message.data
         except _DAMAGES as error:
             # Without an index, it was reported by the scan.
             if self._index:
-                self._report_damage(f'{self._path.name} is damaged ({error}). {self._advice()}')
+                self._report_damage(f'{self._path.name} is damaged ({error}). {self._advice}')
 
     def close(self) -> None:
         """Close the file."""
@@ -126,13 +143,6 @@ class McapFile:
             return None
         self._schemas, self._channels = summary.schemas, summary.channels
         return reader
-
-    def _messages(self, topics: Collection[str]) -> Iterator[Message]:
-        if self._index:
-            for _, _, message in self._index.iter_messages(topics):
-                yield message
-        else:
-            yield from (one for one in self._records() if isinstance(one, Message))
 
     def _records(self) -> Iterator[McapRecord]:
         """Read the records one after the other, the messages of a chunk in order of time."""
@@ -160,39 +170,14 @@ class McapFile:
             whole = self._file.read() == _MAGIC
             (self._report_damage if whole else report)(
                 f'{self._path.name} is {"damaged" if whole else "cut off"}; '
-                f'{sum(counts.values())} messages before it can be read. {self._advice()}'
+                f'{sum(counts.values())} messages before it can be read. {self._advice}'
             )
         return counts
 
-    def _advice(self) -> str:
-        return f'`mcap recover {self._path.name} -o RECOVERED.mcap` may save more'
 
-    def _connect(self, channel: Channel, schema: Schema, count: int) -> Connection:
-        qos = parse_qos(channel.metadata.get('offered_qos_profiles', ''))
-        encoding = _FORMATS.get(schema.encoding, MessageDefinitionFormat.NONE)
-        return Connection(
-            channel.id,
-            channel.topic,
-            _full_name(schema),
-            MessageDefinition(encoding, schema.data.decode(errors='replace')),
-            '',
-            count,
-            ConnectionExtRosbag2(channel.message_encoding, qos),
-            self,
-        )
-
-
-def _why_not_ros2(channel: Channel, schema: Optional[Schema]) -> str:
-    """Return the kind of a topic that is not of ROS 2; empty for a topic of ROS 2."""
-    if channel.message_encoding == MessageEncoding.ROS1:
-        return ROS1
-    if channel.message_encoding != MessageEncoding.CDR:
-        return channel.message_encoding or 'of no known encoding'
-    if schema is None:
-        return 'without a type'
-    return '' if is_type_name(_full_name(schema)) else f'of the type {schema.name!r}'
-
-
-def _full_name(schema: Schema) -> str:
-    """Return the name of a type; some writers leave out ``msg``, as in ROS 1."""
-    return re.sub(r'^(\w+)/(\w+)$', r'\1/msg/\2', schema.name)
+def _parse_qos(channel: Channel) -> list[Qos]:
+    """Return the recorded QoS of a topic; empty if unreadable: the default one is used then."""
+    try:
+        return metadata.parse_qos(channel.metadata.get('offered_qos_profiles', ''))
+    except Exception:  # noqa: BLE001 - for any YAML
+        return []

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Optional, Union
@@ -24,6 +24,10 @@ from persontrack_ros.core.base.warning import warn
 # With both kinds of files in a folder, rosbag2 reads those in the metadata.
 STORAGES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _ZSTD_SUFFIX = '.zstd'
+_ROS1_ADVICE = (
+    'holds messages of ROS 1; convert the .bag to ROS 2: '
+    'rosbags-convert --src OLD.bag --dst NEW_BAG'
+)
 
 
 def is_bag(path: Path) -> bool:
@@ -35,7 +39,7 @@ def is_bag(path: Path) -> bool:
     return _suffix(path) in STORAGES
 
 
-class BagReader:
+class BagReader(AbstractContextManager['BagReader']):
     """
     Reads the messages of a bag.
 
@@ -61,8 +65,7 @@ class BagReader:
         self._report = report
         self._sources: list[Union[McapFile, SqliteFile]] = []
         with ExitStack() as stack:
-            names, announced = self._read_metadata()
-            files = self._find_files(names)
+            files, announced = self._find_files()
             self.storage = STORAGES[_suffix(files[0])]
             for file in files:
                 try:
@@ -74,16 +77,21 @@ class BagReader:
                     continue
                 stack.callback(source.close)
                 self._sources.append(source)
-            self.connections = self._merge_connections()
+            merged: dict[tuple[str, str], Connection] = {}
+            for one in (one for source in self._sources for one in source.connections):
+                key = (one.topic, one.msgtype)
+                known = merged.setdefault(key, one._replace(id=len(merged), msgcount=0))
+                merged[key] = known._replace(msgcount=known.msgcount + one.msgcount)
+            self.connections = list(merged.values())
             self.others = {
                 topic: kind for source in self._sources for topic, kind in source.others.items()
             }
             if not self.connections and ROS1 in self.others.values():
-                raise _ros1_error(path)
+                raise SourceError(f'{path} {_ROS1_ADVICE}')
             for topic, kind in self.others.items():
                 self._report(f'{topic} is left out: its messages are {kind}, not of ROS 2')
-            count = sum(source.count for source in self._sources)
-            if announced not in (None, count):
+            count = sum(one.msgcount for one in self.connections)
+            if announced not in (None, count) and not self.others:
                 self._damage(f'{path} should have {announced} messages, but has {count}')
             self._stack = stack.pop_all()
 
@@ -163,10 +171,6 @@ class BagReader:
         """Close the files."""
         self._stack.close()
 
-    def __enter__(self) -> BagReader:
-        """Return the reader."""
-        return self
-
     def __exit__(self, *error: object) -> None:
         """Close the files."""
         self.close()
@@ -177,48 +181,35 @@ class BagReader:
             self.damages.append(text)
             self._report(text)
 
-    def _read_metadata(self) -> tuple[list[str], Optional[int]]:
-        """Return the names of the files and the number of messages, where they are known."""
-        file = self.path / 'metadata.yaml'
-        if not self.path.is_dir():
-            return [], None
-        try:
-            content = load_yaml(file)['rosbag2_bagfile_information']
-            names = [Path(name).name for name in content['relative_file_paths']]
-            return names, int(content['message_count'])
-        except SourceError as error:
-            reason = str(error) if file.exists() else 'it is missing'
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            reason = f'it holds something else ({type(error).__name__}: {error})'
-        if self._files_in_folder():
-            self._report(f'{self.path} is read without its metadata.yaml: {reason}')
-        return [], None
-
-    def _files_in_folder(self) -> list[Path]:
-        # A pipe or device of such a name may never end.
-        files = [
-            file for file in self.path.iterdir() if _suffix(file) in STORAGES and file.is_file()
-        ]
-        # Numbers count: the tenth part follows the ninth.
-        return sorted(files, key=lambda file: (_suffix(file), len(file.name), file.name))
-
-    def _find_files(self, names: list[str]) -> list[Path]:
+    def _find_files(self) -> tuple[list[Path], Optional[int]]:
+        """Return the files of the bag and, where it is known, the number of messages."""
         if not self.path.exists():
             raise SourceError(f'there is no bag {self.path}')
         if self.path.suffix == '.bag':
-            raise _ros1_error(self.path)
-        if not self.path.is_dir():
-            if not self.path.is_file() or _suffix(self.path) not in STORAGES:
-                raise SourceError(f'{self.path} is no bag: neither a folder, nor .mcap or .db3')
-            return [self.path]
-        named = [self.path / name for name in names if _suffix(Path(name)) in STORAGES]
-        files = [file for file in named if file.is_file()] or self._files_in_folder()
-        if not files:
-            raise SourceError(f'{self.path} is no bag: there is no .mcap or .db3 file in it')
+            raise SourceError(f'{self.path} {_ROS1_ADVICE}')
+        # A pipe or device of such a name may never end.
+        if self.path.is_file() and is_bag(self.path):
+            return [self.path], None
+        found = [file for file in self.path.glob('*') if file.is_file()]
+        found = [file for file in found if _suffix(file) in STORAGES]
+        if not found:
+            raise SourceError(
+                f'{self.path} is no bag: no .mcap or .db3 file, nor a folder of them'
+            )
+        try:
+            content = load_yaml(self.path / 'metadata.yaml')['rosbag2_bagfile_information']
+            named = [self.path / Path(name).name for name in content['relative_file_paths']]
+            named = [file for file in named if _suffix(file) in STORAGES]
+            count = int(content['message_count'])
+        except (ArithmeticError, LookupError, SourceError, TypeError, ValueError) as error:
+            self._report(f'{self.path} is read without its metadata.yaml: {error}')
+            named, count = [], None
         for file in named:
-            if not file.is_file():
+            if file not in found:
                 self._damage(f'{file.name}, a part of {self.path}, is missing')
-        return files
+        # Numbers count: the tenth part follows the ninth.
+        found.sort(key=lambda file: (_suffix(file), len(file.name), file.name))
+        return [file for file in named if file in found] or found, count
 
     def _open(self, file: Path, stack: ExitStack) -> Union[McapFile, SqliteFile]:
         """Open a file, if possible also a damaged one."""
@@ -230,41 +221,20 @@ class BagReader:
             except zstandard.ZstdError as error:
                 self._damage(f'{packed.name} is damaged: {error}')
         if file.suffix == '.db3' and file.with_name(f'{file.name}-wal').exists():
-            file = _with_write_ahead_log(file, stack)
+            # The log of a killed recorder is merged into a copy.
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            for name in (file.name, f'{file.name}-wal'):
+                shutil.copyfile(file.with_name(name), folder / name)
+            file = folder / file.name
+            try:
+                with closing(sqlite3.connect(file)) as database:
+                    database.execute('PRAGMA journal_mode=DELETE')
+            except sqlite3.Error as error:
+                raise SourceError(f'the log {file.name}-wal cannot be read: {error}') from error
         if file.suffix == '.mcap':
             return McapFile(file, self._report, self._damage)
         return SqliteFile(file, self._damage)
 
-    def _merge_connections(self) -> list[Connection]:
-        """Merge the topics of all files."""
-        merged: dict[tuple[str, str], Connection] = {}
-        for one in (one for source in self._sources for one in source.connections):
-            known = merged.setdefault(
-                (one.topic, one.msgtype), one._replace(id=len(merged), msgcount=0)
-            )
-            merged[one.topic, one.msgtype] = known._replace(msgcount=known.msgcount + one.msgcount)
-        return list(merged.values())
-
-
-def _ros1_error(path: Path) -> SourceError:
-    how = f'rosbags-convert --src {path} --dst NEW_BAG'
-    if path.suffix != '.bag':
-        how = 'rosbags-convert --src FILE.bag --dst NEW_BAG, from the .bag that it was made from'
-    return SourceError(f'{path} holds messages of ROS 1; convert them to ROS 2: {how}')
-
 
 def _suffix(file: Path) -> str:
     return Path(file.name.removesuffix(_ZSTD_SUFFIX)).suffix
-
-
-def _with_write_ahead_log(file: Path, stack: ExitStack) -> Path:
-    """Merge the log of a killed recorder into a copy of its file."""
-    folder = Path(stack.enter_context(TemporaryDirectory()))
-    for name in (file.name, f'{file.name}-wal'):
-        shutil.copyfile(file.with_name(name), folder / name)
-    try:
-        with closing(sqlite3.connect(folder / file.name)) as database:
-            database.execute('PRAGMA journal_mode=DELETE')
-    except sqlite3.Error as error:
-        raise SourceError(f'the log {file.name}-wal cannot be taken in: {error}') from error
-    return folder / file.name

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from rosbags.interfaces import Connection, ConnectionExtRosbag2
+from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
-from persontrack_ros.bags.types import is_type_name
 from persontrack_ros.core.base.errors import SourceError
 
 
@@ -16,10 +15,9 @@ class SqliteFile:
     """
     A .db3 file.
 
-    :ivar connections: the topics of ROS 2, with the number of their messages.
-    :ivar others: the topics that are left out, with their kind.
+    :ivar connections: the topics, with the number of their messages.
+    :ivar others: the topics that are left out: none.
     :ivar announced: the expected number of messages of a topic.
-    :ivar count: the number of all messages.
     """
 
     def __init__(self, path: Path, report_damage: Callable[[str], None]) -> None:
@@ -44,11 +42,9 @@ class SqliteFile:
             self._reader.open()
         except Exception as error:
             raise SourceError(_explain(path, error)) from error
-        topics = self._reader.connections
-        self.count = sum(one.msgcount for one in topics)
-        self.announced = {one.id: one.msgcount for one in topics}
-        self.others = {one.topic: reason for one in topics if (reason := _why_not_ros2(one))}
-        self.connections = [one for one in topics if one.topic not in self.others]
+        self.connections = self._reader.connections
+        self.announced = {one.id: one.msgcount for one in self.connections}
+        self.others: dict[str, str] = {}
 
     def messages(
         self, connections: Collection[Connection]
@@ -68,8 +64,6 @@ class SqliteFile:
 def _explain(path: Path, error: Exception) -> str:
     """Return the fault of a file, with advice for a damaged one."""
     reason = ' '.join(str(error.__cause__ or error).split())
-    if 'missing tables' in reason:
-        return f'{path.name} is no bag: it has no tables "topics" and "messages"'
     if 'malformed' in reason or 'not a database' in reason:
         return f'{path.name} is damaged ({reason}); {_advice(path)}'
     return f'{path.name} cannot be read: {reason}'
@@ -77,11 +71,3 @@ def _explain(path: Path, error: Exception) -> str:
 
 def _advice(path: Path) -> str:
     return f'`sqlite3 {path.name} .recover | sqlite3 RECOVERED.db3` may save messages of it'
-
-
-def _why_not_ros2(topic: Connection) -> str:
-    """Return the kind of a topic that is not of ROS 2; empty for a topic of ROS 2."""
-    assert isinstance(topic.ext, ConnectionExtRosbag2)
-    if topic.ext.serialization_format != 'cdr':
-        return str(topic.ext.serialization_format)
-    return '' if is_type_name(str(topic.msgtype)) else f'of the type {topic.msgtype!r}'

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Optional
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Optional
 
 from rosbags.interfaces import Connection
 
@@ -28,8 +27,7 @@ from persontrack_ros.core.report.observations import Observations
 from persontrack_ros.core.tracking.track import Track
 
 
-@dataclass(frozen=True)
-class BagImage:
+class BagImage(NamedTuple):
     """
     One image of a bag.
 
@@ -44,48 +42,22 @@ class BagImage:
     header: Any
     image: BgrImage
 
-    @property
-    def stamp(self) -> int:
-        """The stamp in nanoseconds."""
-        return stamp_to_nanoseconds(self.header)
 
-
-class ImageTopic:
-    """Decodes the messages of one topic; damaged ones are left out with a warning."""
-
-    def __init__(self, topic: Connection, report: Callable[[str], None] = warn) -> None:
-        """Start before the first message."""
-        self._topic = topic
-        self._report = report
-        self._samples = SampleRange()
-        self._count = 0
-        self._decoded = 0
-
-    def decode(self, time: int, data: bytes) -> Iterator[BagImage]:
-        """Return the image of the next message of the topic, or none."""
-        self._count += 1
+def decode_images(
+    topic: Connection,
+    messages: Iterable[tuple[int, bytes]],
+    report: Callable[[str], None] = warn,
+) -> Iterator[BagImage]:
+    """Decode the messages of one topic; damaged ones are left out with a warning."""
+    samples = SampleRange()
+    for number, (time, data) in enumerate(messages, start=1):
         try:
-            message = deserialise(data, self._topic.msgtype)
-            pixels = message_to_bgr(message, self._samples)
-            image = BagImage(self._count, time, message.header, pixels)
+            message = deserialise(data, topic.msgtype)
+            image = BagImage(number, time, message.header, message_to_bgr(message, samples))
         except (ImageError, SourceError) as error:
-            self._report(f'image {self._count} of {self._topic.topic} is left out: {error}')
-            return
-        self._decoded += 1
-        yield image
-
-    def check(self) -> None:
-        """
-        Check at the end that there was an image.
-
-        :raises SourceError: if there was none, or none could be decoded.
-        """
-        if not self._decoded:
-            raise SourceError(
-                f'none of the {self._count} images on {self._topic.topic} can be decoded'
-                if self._count
-                else f'no image on {self._topic.topic} can be read'
-            )
+            report(f'image {number} of {topic.topic} is left out: {error}')
+        else:
+            yield image
 
 
 class TracksRecorder:
@@ -159,25 +131,29 @@ def track_images(
     :param report: gets the images and tracks.
     :raises SourceError: at the end, if no image could be decoded.
     """
-    images = ImageTopic(topic)
+
+    def copied() -> Iterator[tuple[int, bytes]]:
+        for connection, time, data in source.messages(None if recorder else [topic.topic]):
+            if recorder:
+                recorder.copy(connection, time, data)
+            if connection.id == topic.id:
+                yield time, data
+
     timeline = Timeline('the time of recording')
-    for connection, time, data in source.messages(None if recorder else [topic.topic]):
+    image = None
+    for image in decode_images(topic, copied()):
+        moment = timeline.advance_to(image.header, image.time, JUMP_THRESHOLD)
+        if moment.jump:
+            warn(f'the stamps of {topic.topic} {moment.jump}: the tracks end here')
+        for fault in moment.faults:
+            warn(f'the stamps of {topic.topic} {fault}')
+        if moment.restart:
+            pipeline.restart()
+        result = pipeline.process(image.image, moment.time)
         if recorder:
-            recorder.copy(connection, time, data)
-        if connection.id == topic.id:
-            for image in images.decode(time, data):
-                moment = timeline.advance_to(image.header, time, JUMP_THRESHOLD)
-                if moment.jump:
-                    warn(f'the stamps of {topic.topic} {moment.jump}: the tracks end here')
-                for fault in moment.faults:
-                    warn(f'the stamps of {topic.topic} {fault}')
-                if moment.restart:
-                    pipeline.restart()
-                result = pipeline.process(image.image, moment.time)
-                if recorder:
-                    ignored = result.detections.ignored
-                    recorder.write(image, result.tracks, pipeline.mask, ignored)
-                if report:
-                    report.add_tracks(moment.time, result.tracks, image.image)
-                yield image, result.tracks
-    images.check()
+            recorder.write(image, result.tracks, pipeline.mask, result.detections.ignored)
+        if report:
+            report.add_tracks(moment.time, result.tracks, image.image)
+        yield image, result.tracks
+    if image is None:
+        raise SourceError(f'no image on {topic.topic} can be decoded')

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from importlib.resources import files
 from typing import Any
 
-from rosbags.interfaces import Connection, Qos
-from rosbags.rosbag2 import metadata
+from rosbags.interfaces import Connection
 from rosbags.serde import SerdeError
 from rosbags.typesys import (
     Stores,
@@ -21,7 +19,6 @@ from rosbags.typesys.store import Typestore
 
 from persontrack_ros.core.base.errors import SourceError
 
-CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 IMAGE = 'sensor_msgs/msg/Image'
 TRACKS = 'vision_msgs/msg/Detection2DArray'
@@ -85,19 +82,6 @@ def stamp_of(data: bytes) -> int:
         raise SourceError(f'a message of {len(data)} bytes has no header')
     sec, nanosec = struct.unpack_from('<iI' if data[1] else '>iI', data, 4)
     return sec * 1_000_000_000 + nanosec
-
-
-def parse_qos(text: str) -> list[Qos]:
-    """Return the recorded QoS of a topic; empty if unreadable."""
-    try:
-        return metadata.parse_qos(text)
-    except Exception:  # noqa: BLE001 - for any YAML; the default QoS is used instead
-        return []
-
-
-def is_type_name(name: str) -> bool:
-    """Return whether a name is that of a type of ROS 2."""
-    return re.fullmatch(r'[A-Za-z]\w*/(msg|srv|action)/[A-Za-z]\w*', name, re.ASCII) is not None
 
 
 def define(connection: Connection) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Optional, Union
 
@@ -35,7 +36,7 @@ def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None
     if source and path.resolve() in (source.resolve(), *source.resolve().parents):
         raise OutputError(f'{path} is the input; write to another file')
     if not force:
-        raise OutputError(f'{path} exists already; --force overwrites it')
+        raise OutputError(f'{path} exists already; --overwrite replaces it')
     if path.is_dir() and any(path.iterdir()) and not is_bag(path):
         raise OutputError(f'{path} is a folder but no bag, and is not overwritten')
 
@@ -60,7 +61,7 @@ class _Writer(Writer):
     STORAGE_PLUGINS = {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _McapWriter}
 
 
-class BagWriter:
+class BagWriter(AbstractContextManager['BagWriter']):
     """
     Writes a bag.
 
@@ -91,7 +92,7 @@ class BagWriter:
             )
             self._writer.open()
         except (OSError, WriterError) as error:
-            self._discard()
+            shutil.rmtree(self._folder, ignore_errors=True)
             raise self._problem(error) from error
 
     def add_topic(self, name: str, message_type: str) -> Connection:
@@ -132,10 +133,6 @@ class BagWriter:
         except (OSError, sqlite3.Error) as error:
             raise self._problem(error) from error
 
-    def __enter__(self) -> BagWriter:
-        """Return the writer."""
-        return self
-
     def __exit__(self, *error: object) -> None:
         """Complete the bag, or leave none."""
         try:
@@ -151,10 +148,7 @@ class BagWriter:
             if error[0] is None:
                 raise self._problem(failure) from failure
         finally:
-            self._discard()
-
-    def _discard(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _problem(self, error: Exception) -> OutputError:
         return OutputError(

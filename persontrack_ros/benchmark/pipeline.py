@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from persontrack_ros.benchmark.measure import Usage, peak_memory, percentiles
+from persontrack_ros.core.base.progress import tqdm
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline

@@ -1,5 +1,5 @@
 """
-Entry of ``persontrack`` and of ``python -m persontrack_ros.cli``.
+Entry of ``persontrack`` and of ``python -m persontrack_ros``.
 
 Importing OpenCV and OpenVINO takes a second. This module handles signals and errors in that time.
 """
@@ -11,6 +11,9 @@ import signal
 import sys
 from types import FrameType
 from typing import Optional
+
+# Packages whose names are not those of their modules.
+_PACKAGES = {'cv2': 'opencv-python', 'PIL': 'pillow', 'yaml': 'pyyaml'}
 
 
 def _end(number: int, frame: Optional[FrameType]) -> None:
@@ -34,9 +37,9 @@ def main() -> int:
         return commands.main()
     except ModuleNotFoundError as error:
         print(
-            f'persontrack: error: the Python module {error.name} is missing in {sys.executable}; '
-            'without ROS, pip install "persontrack_ros[opencv]" installs all requirements; on a '
-            'robot, see "On a robot" in the README',
+            f'persontrack: error: the Python module {error.name} is missing: '
+            f'"{sys.executable} -m pip install {_PACKAGES.get(str(error.name), error.name)}" '
+            'installs it; on a robot, see "On a robot" in the README',
             file=sys.stderr,
         )
         return 2

@@ -30,8 +30,6 @@ def execute(options: argparse.Namespace) -> int:
     image_a, image_b = (read_image(path) for path in (options.image_a, options.image_b))
     similarity = compare(image_a, image_b, settings)
     verdict = 'same person' if similarity.same else 'different persons'
-    print(
-        f'cosine similarity {similarity.cosine:.3f}: {verdict} (threshold '
-        f'{similarity.threshold:.3f})'
-    )
+    numbers = f'{similarity.cosine:.3f}: {verdict} (threshold {similarity.threshold:.3f})'
+    print(f'cosine similarity {numbers}')
     return 0

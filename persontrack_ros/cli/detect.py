@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
-from tqdm import tqdm
 
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.progress import tqdm
 from persontrack_ros.core.config.settings import LARGE, LIGHT, NONE, Settings
 from persontrack_ros.core.evaluation.recording import TURNS, Recording
 from persontrack_ros.core.inference.detectors import Detectors
@@ -20,8 +19,7 @@ from persontrack_ros.core.inference.embedder import make_embedder
 from persontrack_ros.core.inference.ignore import make_mask
 from persontrack_ros.core.inference.runtime import Runtime
 from persontrack_ros.core.inference.similarity import same_person
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource
+from persontrack_ros.core.media.source import Frame, Partial, SourceOptions, VideoSource
 from persontrack_ros.core.tracking.camera_motion import make_camera_motion
 
 
@@ -39,13 +37,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
     add_settings_options(parser)
-    parser.set_defaults(execute=execute, reads=('source', 'params'), writes=('output',))
+    parser.set_defaults(execute=execute, reads=('source', 'params'), writes={'output': ('.npz',)})
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    if options.output.suffix != '.npz':
-        raise OutputError(f'cannot write {options.output}: the name has to end in .npz')
     settings = settings_from(options)
     with VideoSource(options.source, SourceOptions(max_frames=options.max_frames)) as source:
         frames = Partial(source)
@@ -76,7 +72,7 @@ def record_frames(
     detectors = Detectors(settings.detector, runtime)
     turns = settings.detector.turns
     embedder = make_embedder(settings.reid, runtime)
-    for frame in tqdm(frames, total=frame_count, unit='frame', mininterval=0.5):
+    for frame in tqdm(frames, total=frame_count, unit='frame'):
         numbers.append(frame.number)
         stamps.append(frame.stamp)
         turn = turns[(len(numbers) - 1) % len(turns)]

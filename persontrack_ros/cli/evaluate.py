@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from persontrack_ros.cli.files import check_outputs, read_by
 from persontrack_ros.cli.options import (
@@ -19,16 +19,13 @@ from persontrack_ros.cli.options import (
 )
 from persontrack_ros.core.base.errors import OutputError, SettingsError
 from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.base.output import OutputFile
+from persontrack_ros.core.drawing import track_color
 from persontrack_ros.core.evaluation.baseline import BASELINES, BUFFERS, track_with_baseline
-from persontrack_ros.core.evaluation.failures import plot
 from persontrack_ros.core.evaluation.mot import BENCHMARKS, GroundTruth, read_mot
-from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import Scores, evaluate, follow
 from persontrack_ros.core.inference.ignore import make_mask
-from persontrack_ros.core.media.source import VideoSource
-from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.tracking.offline import OfflineTracker, make_offline_tracker
 
 COLUMNS = {
     'HOTA': 'hota',
@@ -46,8 +43,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         'evaluate',
         help='compare tracks with ground truth: HOTA, IDF1, MOTA',
-        description='Compare tracks with the ground truth of MOTChallenge sequences. Give tracks, '
-        'stored detections or videos in the order of the sequences; with none of them, the public '
+        description='Compare tracks with the ground truth of MOTChallenge sequences. Give tracks '
+        'or stored detections in the order of the sequences; with none of them, the public '
         'detections det/det.txt of the sequences are tracked.',
     )
     parser.add_argument(
@@ -76,7 +73,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar='FILE',
         help='what `persontrack detect` stored, or det.txt',
     )
-    inputs.add_argument('--video', nargs='+', metavar='FILE', help='videos or folders of images')
     parser.add_argument(
         '--plot',
         type=Path,
@@ -86,6 +82,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         '--baseline',
+        type=lambda text: next((one for one in BASELINES if one.lower() == text.lower()), text),
         choices=BASELINES,
         nargs='+',
         default=[],
@@ -100,7 +97,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_settings_options(parser)
     parser.set_defaults(
         execute=execute,
-        reads=('ground_truth', 'results', 'detections', 'video', 'params'),
+        reads=('ground_truth', 'results', 'detections', 'params'),
+        writes={},
     )
 
 
@@ -109,13 +107,13 @@ def execute(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     names = [directory.resolve().name for directory in options.ground_truth]
     public = [directory / 'det' / 'det.txt' for directory in options.ground_truth]
-    inputs = options.results or options.detections or options.video or public
+    inputs = options.results or options.detections or public
     if len(inputs) != len(names):
         raise SettingsError(f'{len(names)} sequences but {len(inputs)} files to compare with them')
-    if options.baseline and (options.results or options.video):
+    if options.baseline and options.results:
         raise SettingsError('--baseline needs --detections, or the public detections')
     plots = [options.plot / f'{name}.tracks.png' for name in names] if options.plot else []
-    check_outputs(plots, read_by(options))
+    check_outputs(plots, read_by(options), options.overwrite)
     mask = make_mask(settings.detector)
     every = options.every
     truths = [GroundTruth.load(path, options.benchmark) for path in options.ground_truth]
@@ -124,8 +122,6 @@ def execute(options: argparse.Namespace) -> int:
     for truth, path in zip(truths, inputs):
         if options.results:
             rows = read_mot(path)
-        elif options.video:
-            rows = _track_video(path, settings, every, options.offline)
         else:
             recording = Recording.load(path, options.rate).masked(mask)
             recordings.append(recording)
@@ -138,11 +134,17 @@ def execute(options: argparse.Namespace) -> int:
             options.plot.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f'cannot make the directory {options.plot}: {error}') from error
-        plot(follow(*pair), name, path)
+        _plot(follow(*pair), name, path)
     for baseline in options.baseline:
         table |= _baseline(baseline, names, truths, recordings, threshold, every)
     rules = {name: truth.benchmark for name, truth in zip(names, truths)}
-    print(_as_json(table, rules) if options.json else _as_text(table, rules))
+    if options.json:
+        content = {name: dataclasses.asdict(row) for name, row in table.items()}
+        for name, rule in rules.items():
+            content[name]['benchmark'] = rule
+        print(json.dumps(content, indent=2))
+    else:
+        print(_as_text(table, rules))
     return 0
 
 
@@ -186,28 +188,34 @@ def _baseline(
     return max(map(scores, BUFFERS), key=lambda table: [*table.values()][-1].hota)
 
 
-def _track_video(source: str, settings: Settings, every: int, offline: bool) -> FloatArray:
-    pipeline = Pipeline(settings)
-    if offline:
-        pipeline.tracker = make_offline_tracker(settings)
-    numbers = []
-    images = []
-    with VideoSource(source) as video:
-        for frame in tqdm(video, total=video.frame_count, unit='frame', mininterval=0.5):
-            if (frame.number - 1) % every == 0:
-                numbers.append(frame.number)
-                images.append(pipeline.process(frame.image, frame.stamp).tracks)
-    if isinstance(pipeline.tracker, OfflineTracker):
-        images = pipeline.tracker.finish()
-    return as_rows(numbers, images)
-
-
-def _as_json(table: dict[str, Scores], rules: dict[str, str]) -> str:
-    rows = {
-        name: dataclasses.asdict(row) | ({'benchmark': rules[name]} if name in rules else {})
-        for name, row in table.items()
-    }
-    return json.dumps(rows, indent=2)
+def _plot(persons: Mapping[int, Mapping[int, int]], title: str, path: Path) -> None:
+    """Draw a line per person over the frames, in the colour of the id, with gaps where missed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise OutputError('plots need the package matplotlib: pip install matplotlib') from error
+    figure = Figure(figsize=(16, 1.5 + 0.3 * len(persons)), layout='constrained')
+    axes = figure.add_subplot()
+    for row, frames in enumerate(persons.values()):
+        times, ids = np.array(list(frames.items())).T
+        axes.plot(times[[0, -1]], [row, row], color='0.85', linewidth=1, zorder=1)
+        starts = np.flatnonzero(np.diff(ids, prepend=-1))
+        for first, last in zip(starts, [*starts[1:], len(ids)]):
+            if ids[first]:
+                blue, green, red = (part / 255 for part in track_color(ids[first]))
+                duration = times[last - 1] - times[first] + 1
+                axes.barh(row, duration, 0.6, times[first], color=(red, green, blue))
+        seen = ids > 0
+        named = np.flatnonzero(seen)[np.flatnonzero(np.diff(ids[seen], prepend=-1))]
+        for index in named:
+            axes.text(times[index], row - 0.32, str(ids[index]), fontsize=7, va='bottom')
+    axes.set_yticks(range(len(persons)), [str(person) for person in persons])
+    axes.invert_yaxis()
+    axes.set_xlabel('frame')
+    axes.set_ylabel('person of the ground truth')
+    axes.set_title(title)
+    with OutputFile(path) as file:
+        figure.savefig(file, format='png')
 
 
 def _as_text(table: dict[str, Scores], rules: dict[str, str]) -> str:

@@ -8,32 +8,48 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.output import STANDARD_OUTPUT
 
 
 def check_files(options: argparse.Namespace) -> None:
     """
-    Check that a command does not overwrite its inputs.
+    Check the outputs of a command before it begins.
 
-    Commands list the options with inputs and outputs in the defaults ``reads`` and ``writes`` of
-    their parsers.
+    Parsers have the defaults ``reads``, names of options with inputs, and ``writes``, suffixes of
+    the output by name of the option, none for any name.
 
-    :raises OutputError: if an output is an input or another output.
+    :raises OutputError: if an output has another suffix, is an input or another output, or exists
+        and may not be overwritten.
     """
-    check_outputs(_paths(options, 'writes'), read_by(options))
+    check_outputs(outputs_of(options), read_by(options), getattr(options, 'overwrite', True))
+    for name, suffixes in getattr(options, 'writes', {}).items():
+        for path in _paths(options, [name]):
+            device = path == STANDARD_OUTPUT or (path.exists() and not path.is_file())
+            if suffixes and path.suffix.lower() not in suffixes and not device:
+                raise OutputError(
+                    f'cannot write {path}: the name has to end in {" or ".join(suffixes)}'
+                )
+
+
+def outputs_of(options: argparse.Namespace) -> list[Path]:
+    """Return all files that a command writes."""
+    return _paths(options, getattr(options, 'writes', {}))
 
 
 def read_by(options: argparse.Namespace) -> list[Path]:
     """Return all files and folders that a command reads, among them models of the parameters."""
     texts = [value for _, value in getattr(options, 'set', None) or () if isinstance(value, str)]
     models = [Path(text) for text in texts if text]
-    return [*_paths(options, 'reads'), *models, *(one.with_suffix('.bin') for one in models)]
+    named = _paths(options, getattr(options, 'reads', ()))
+    return [*named, *models, *(one.with_suffix('.bin') for one in models)]
 
 
-def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], overwrite: bool) -> None:
     """
     Check that no output is an input, in a folder of inputs, or another output.
 
-    :raises OutputError: if one is.
+    :param overwrite: whether files that exist are replaced.
+    :raises OutputError: if one is, or if a file exists that is not to be replaced.
     """
     read = {path.resolve() for path in inputs}
     written: dict[Path, Path] = {}
@@ -44,10 +60,12 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         # A device may be written twice.
         if path in written and (os.path.isfile(path) or not os.path.exists(path)):
             raise OutputError(f'{output} and {written[path]} are the same file; rename one')
+        if os.path.isfile(path) and not overwrite:
+            raise OutputError(f'{output} exists already; --overwrite replaces it')
         written[path] = output
 
 
-def _paths(options: argparse.Namespace, kind: str) -> list[Path]:
-    values = [getattr(options, name) for name in getattr(options, kind, ())]
+def _paths(options: argparse.Namespace, names: Iterable[str]) -> list[Path]:
+    values = [getattr(options, name) for name in names]
     nested = [value if isinstance(value, list) else [value] for value in values]
     return [Path(one) for several in nested for one in several if one]

@@ -52,13 +52,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         '--skip-frames', type=count, default=0, metavar='N', help='leave out the first N images'
     )
-    parser.set_defaults(execute=execute, reads=('source',), writes=('output',))
+    parser.set_defaults(
+        execute=execute, reads=('source',), writes={'output': POLYGON_SUFFIXES}, overwrite=True
+    )
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    if options.output.suffix.lower() not in POLYGON_SUFFIXES:
-        raise OutputError(f'cannot write {options.output}: the name has to end in .yaml')
     with VideoSource(options.source, SourceOptions(skip_frames=options.skip_frames)) as video:
         image = next(iter(video)).image
     painter = Painter(image, read_polygons(options.output) if options.output.exists() else {})

@@ -19,10 +19,10 @@ from persontrack_ros.core.inference.download import MIRROR_VARIABLE, install
 from persontrack_ros.core.inference.files import (
     check_release,
     default_precision,
-    find_entry,
     find_model,
     published_precision,
     read_release,
+    unknown,
 )
 
 DEFAULTS = (DEFAULT_DETECTOR, DEFAULT_REID)
@@ -48,7 +48,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'Without NAME the defaults: ' + ' and '.join(DEFAULTS) + '.',
     )
     action.add_argument('names', nargs='*', metavar='NAME')
-    _add_precision(action)
+    action.add_argument(
+        '--precision', choices=PRECISIONS, help='precision of the weights (default: FP16)'
+    )
     action.add_argument(
         '--mirror',
         default=os.environ.get(MIRROR_VARIABLE, ''),
@@ -62,17 +64,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'verify',
         help='compare installed models with the published files',
         description='Compare the size and SHA-384 of installed models with every published '
-        'release. Without NAME all that are installed. The exit code is 1 if one differs.',
+        'release. The exit code is 1 if one differs.',
     )
-    action.add_argument('names', nargs='*', metavar='NAME')
-    _add_precision(action)
     action.set_defaults(execute=verify)
-
-
-def _add_precision(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--precision', choices=PRECISIONS, help='precision of the weights (default: FP16)'
-    )
 
 
 def show_list(options: argparse.Namespace) -> int:
@@ -80,32 +74,29 @@ def show_list(options: argparse.Namespace) -> int:
     for kind, title in (('detector', 'Person detection'), ('reid', 'Re-identification')):
         print(f'{title}\n')
         for entry in catalogue().values():
-            if entry.kind == kind:
-                _show(entry)
+            if entry.kind != kind:
+                continue
+            print(f'  {entry.name}{"  (default)" if entry.name in DEFAULTS else ""}')
+            print(f'    {entry.about} {entry.licence}.')
+            for precision in (*entry.releases, QUANTIZED):
+                path = _installed(entry, precision)
+                size = 'made here'
+                if precision in entry.releases:
+                    files = entry.releases[precision][0].files.values()
+                    size = f'{sum(facts.size for facts in files) / 1e6:.1f} MB'
+                elif path is None:
+                    continue
+                print(f'    {precision:<10}{size:>10}  {path.parent if path else "not installed"}')
+            print()
     return 0
-
-
-def _show(entry: Entry) -> None:
-    print(f'  {entry.name}{"  (default)" if entry.name in DEFAULTS else ""}')
-    print(f'    {entry.about} {entry.licence}.')
-    for precision in (*entry.releases, QUANTIZED):
-        path = _installed(entry, precision)
-        state = str(path.parent) if path else 'not installed'
-        if precision in entry.releases:
-            files = entry.releases[precision][0].files.values()
-            size = f'{sum(facts.size for facts in files) / 1e6:.1f} MB'
-        elif path:
-            size = 'made here'
-        else:
-            continue
-        print(f'    {precision:<10}{size:>10}  {state}')
-    print()
 
 
 def download(options: argparse.Namespace) -> int:
     """Run ``models download``."""
     for name in options.names or DEFAULTS:
-        entry = find_entry(name)
+        entry = catalogue().get(name)
+        if entry is None:
+            raise ModelError(unknown(name))
         precision = published_precision(entry, options.precision or default_precision(entry))
         if precision == QUANTIZED:
             raise ModelError(
@@ -116,11 +107,7 @@ def download(options: argparse.Namespace) -> int:
 
 
 def install_and_print(entry: Entry, precision: str, mirror: str) -> None:
-    """
-    Install a model, and print the result.
-
-    :raises DownloadError: see :func:`install`.
-    """
+    """Install a model, see :func:`install`, and print the result."""
     path, new = install(entry, precision, mirror)
     print(f'{entry.name} {precision}: {"installed in" if new else "is already in"} {path.parent}')
     used = find_model(entry.name, precision)
@@ -130,28 +117,19 @@ def install_and_print(entry: Entry, precision: str, mirror: str) -> None:
 
 def verify(options: argparse.Namespace) -> int:
     """Run ``models verify``."""
-    wanted = [
-        (entry, precision)
-        for entry in map(find_entry, options.names or catalogue())
-        for precision in entry.releases
-        if options.precision in (None, precision)
-        and (_installed(entry, precision) or (options.names and options.precision))
-    ]
-    if not wanted:
-        raise ModelError(
-            f'{" and ".join(options.names) or "no model"} is not installed; '
-            f'run "persontrack models download {" ".join(options.names)}"'
-        )
     good = True
-    for entry, precision in wanted:
-        folder = find_model(entry.name, precision).parent
-        try:
-            releases = entry.releases[precision]
-            state = f'ok, release {check_release(read_release(folder, releases), releases).name}'
-        except ModelError as error:
-            good = False
-            state = f'BAD: {error}'
-        print(f'{entry.name} {precision}: {state} ({folder})')
+    for entry in catalogue().values():
+        for precision, releases in entry.releases.items():
+            path = _installed(entry, precision)
+            if path is None:
+                continue
+            try:
+                release = check_release(read_release(path.parent, releases), releases)
+                state = f'ok, release {release.name}'
+            except ModelError as error:
+                good = False
+                state = f'BAD: {error}'
+            print(f'{entry.name} {precision}: {state} ({path.parent})')
     return 0 if good else 1
 
 

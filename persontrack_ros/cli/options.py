@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +12,36 @@ from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.reading import parse_yaml
 from persontrack_ros.core.base.warning import warn
 from persontrack_ros.core.config.parameter_file import DEFAULT_NODE, read_settings
-from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.config.settings import NONE, Settings
+from persontrack_ros.core.inference.catalogue import catalogue
+from persontrack_ros.core.inference.embedder import COLOR
 
 SOURCE = (
     'video file, folder of images, number of a camera or path of its device, or URL of a stream '
     '(http, rtsp and others that FFmpeg knows)'
 )
 
-
-def count(text: str) -> int:
-    """Convert an option that is a count, for argparse."""
-    number = int(text)
-    if number < 0:
-        raise ValueError('negative')
-    return number
+# Suffixes of outputs.
+TRACKS = ('.txt', '.csv')
+PAGE = ('.html',)
 
 
-def positive(text: str) -> int:
-    """Convert an option that is a number of at least 1, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError('not positive')
-    return number
+def number(low: float, high: float = math.inf, kind: type = int) -> Callable[[str], Any]:
+    """Return a function that converts an option that is a number in a range, for argparse."""
+
+    def convert(text: str) -> Any:
+        value = kind(text)
+        if not low <= value <= high:
+            raise ValueError('not in the range')
+        return value
+
+    convert.__name__ = f'number from {low:g}'
+    return convert
 
 
-def rate(text: str) -> float:
-    """Convert an option that is a number of images per second, for argparse."""
-    number = float(text)
-    if not 0.001 <= number <= 1000:
-        raise ValueError('not between 0.001 and 1000')
-    return number
+count = number(0)
+positive = number(1)
+rate = number(0.001, 1000, float)
 
 
 def assignment(text: str) -> tuple[str, Any]:
@@ -74,6 +76,15 @@ def add_replay_options(parser: argparse.ArgumentParser) -> None:
         type=rate,
         metavar='FPS',
         help='frames per second of the detections (default: the rate of the file, else 10)',
+    )
+
+
+def add_image_topic_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses the images of a bag."""
+    parser.add_argument(
+        '--image-topic',
+        metavar='TOPIC',
+        help='topic of the images, compressed or not (default: the only one)',
     )
 
 
@@ -127,7 +138,11 @@ def settings_from(options: argparse.Namespace) -> Settings:
     if options.node and not options.params:
         raise SettingsError('--node chooses a node of a parameter file: give --params too')
     settings = read_settings(options.params, warn, options.node) if options.params else Settings()
+    values: dict[str, Any] = dict(options.set)
     if options.device:
-        devices = {'detector.device': options.device, 'reid.device': options.device}
-        settings = Settings.from_values(devices, base=settings)
-    return Settings.from_values(dict(options.set), base=settings)
+        values = {'detector.device': options.device, 'reid.device': options.device, **values}
+    for name in ('detector.model', 'reid.model'):
+        # Names of models are taken in any case; paths are not.
+        if str(values.get(name, '')).lower() in (NONE, COLOR, *catalogue()):
+            values[name] = values[name].lower()
+    return Settings.from_values(values, base=settings)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
+from persontrack_ros.cli.options import PAGE, TRACKS
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.geometry import FloatArray, as_boxes
 from persontrack_ros.core.base.images import BgrImage
@@ -16,12 +17,13 @@ from persontrack_ros.core.drawing import BLURRED, Trails, blur, draw
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.media.window import Window
-from persontrack_ros.core.media.writer import VideoWriter
+from persontrack_ros.core.media.writer import VIDEO_SUFFIXES, VideoWriter
 from persontrack_ros.core.report.events import Event, ZoneCounter, draw_zones
 from persontrack_ros.core.report.observations import Observations
 from persontrack_ros.core.report.page import write_report
 from persontrack_ros.core.report.table import (
     EVENT_COLUMNS,
+    TABLE_SUFFIXES,
     TRACK_COLUMNS,
     TableWriter,
     event_rows,
@@ -30,7 +32,14 @@ from persontrack_ros.core.report.table import (
 from persontrack_ros.core.report.zones import Zones
 from persontrack_ros.core.tracking.track import Track
 
-WRITES = ('output', 'mot_output', 'table', 'events', 'report')
+# Suffixes of the outputs, by option.
+WRITES = {
+    'output': VIDEO_SUFFIXES,
+    'mot_output': TRACKS,
+    'table': TABLE_SUFFIXES,
+    'events': TABLE_SUFFIXES,
+    'report': PAGE,
+}
 
 
 def add_output_options(parser: argparse.ArgumentParser, images: bool = True) -> None:
@@ -44,7 +53,11 @@ def add_output_options(parser: argparse.ArgumentParser, images: bool = True) -> 
             '--output', type=Path, metavar='VIDEO', help='write the annotated video (.mp4)'
         )
         parser.add_argument(
-            '--mot-output', type=Path, metavar='FILE', help='write tracks in MOTChallenge format'
+            '--mot-output',
+            type=Path,
+            metavar='FILE',
+            help='write tracks in MOTChallenge format (.txt or .csv); for this and for tables, '
+            '- is standard output',
         )
     parser.add_argument(
         '--report',

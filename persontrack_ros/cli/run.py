@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.cli.files import outputs_of
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.interrupt import Interrupt
+from persontrack_ros.core.base.output import STANDARD_OUTPUT
+from persontrack_ros.core.base.progress import tqdm
 from persontrack_ros.core.config.settings import NONE, Settings
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import SourceOptions, VideoSource
+from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
@@ -83,9 +84,7 @@ def execute(options: argparse.Namespace) -> int:
         pipeline = Pipeline(with_default_models(settings), pipelined=ahead)
         if offline:
             pipeline.tracker = offline
-        progress = stack.enter_context(
-            tqdm(total=source.frame_count, unit='frame', mininterval=0.5)
-        )
+        progress = stack.enter_context(tqdm(total=source.frame_count, unit='frame'))
         frames = Partial(
             pipeline.process_all(source)
             if ahead
@@ -113,8 +112,18 @@ def execute(options: argparse.Namespace) -> int:
                     for number, tracks in images.items():
                         outputs.add(number, stamps[number], tracks)
         stack.close()
-    milliseconds = 1e3 * pipeline.mean_time
-    print(f'{len(stamps)} frames, {len(outputs.ids)} ids, {milliseconds:.1f} ms per frame')
+    if not options.quiet:
+        milliseconds = 1e3 * pipeline.mean_time
+        print(
+            f'{len(stamps)} frames, {len(outputs.ids)} ids, {milliseconds:.1f} ms per frame',
+            file=sys.stderr if STANDARD_OUTPUT in outputs_of(options) else sys.stdout,
+        )
+        if not (options.show or outputs_of(options)):
+            print(
+                'nothing was written: --output VIDEO.mp4, --mot-output TRACKS.txt, --table '
+                'TABLE.csv and --report PAGE.html write the results, --show shows them',
+                file=sys.stderr,
+            )
     frames.check()
     return 0
 
@@ -136,7 +145,7 @@ def _add_again(
     written = 0
     with interrupt, VideoSource(source, source_options, lambda: interrupt.requested) as again:
         # Damage was reported at the first reading.
-        for frame in tqdm(Partial(again), 'writing', len(images), unit='frame', mininterval=0.5):
+        for frame in tqdm(Partial(again), 'writing', len(images), unit='frame'):
             # Which images are damaged may be others than before.
             if (tracks := images.get(frame.number)) is not None:
                 outputs.add(frame.number, frame.stamp, tracks, frame.image, mask=pipeline.mask)

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from persontrack_ros.cli.options import (
+    PAGE,
+    TRACKS,
     add_offline_option,
     add_replay_options,
     add_report_option,
@@ -32,13 +34,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'MOTChallenge det.txt, and write the tracks in MOTChallenge format.',
     )
     parser.add_argument('detections', type=Path, metavar='DETECTIONS', help='.npz, or det.txt')
-    parser.add_argument('output', type=Path, metavar='FILE', help='file to write')
+    parser.add_argument(
+        'output',
+        type=Path,
+        metavar='FILE',
+        help='file to write (.txt or .csv); - is standard output',
+    )
     add_report_option(parser)
     add_offline_option(parser)
     add_replay_options(parser)
     add_settings_options(parser)
     parser.set_defaults(
-        execute=execute, reads=('detections', 'params'), writes=('output', 'report')
+        execute=execute, reads=('detections', 'params'), writes={'output': TRACKS, 'report': PAGE}
     )
 
 

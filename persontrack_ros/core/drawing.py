@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
@@ -102,8 +101,9 @@ class Trails:
 
     def __init__(self) -> None:
         """Start without persons."""
-        self._points: dict[int, deque[tuple[int, FloatArray]]] = {}
-        self._size: Optional[FloatArray] = None
+        self._points: dict[int, list[tuple[int, FloatArray]]] = {}
+        self._newest = 0
+        self._size: tuple[int, ...] = ()
 
     def update(
         self, tracks: Sequence[Track], stamp: int, seconds: float, image: BgrImage
@@ -113,30 +113,22 @@ class Trails:
 
         :param stamp: time of the image in nanoseconds; if it goes back, the trails begin anew.
         :param seconds: length of the trails; 0: no trails.
-        :param image: trails are in its pixels, and are scaled if its size changes.
+        :param image: trails are in its pixels, and begin anew if its size changes.
         :returns: by id, the middles of the lower sides of the boxes, shape ``(N, 2)``.
         """
-        newest = max((points[-1][0] for points in self._points.values()), default=stamp)
-        if not seconds or stamp < newest:
+        if not seconds or stamp < self._newest or image.shape != self._size:
             self._points = {}
+        self._newest, self._size = stamp, image.shape
         if not seconds:
             return {}
-        size = np.array(image.shape[1::-1], dtype=np.float64)
-        if self._size is not None and (size != self._size).any():
-            factors = size / self._size
-            self._points = {
-                id_: deque((when, foot * factors) for when, foot in points)
-                for id_, points in self._points.items()
-            }
-        self._size = size
         for track in tracks:
             foot = track.box[:2] + track.box[2:] * (0.5, 1.0)
-            self._points.setdefault(track.id, deque()).append((stamp, foot))
-        for id_, points in list(self._points.items()):
-            while points and points[0][0] < stamp - seconds * SECOND:
-                points.popleft()
-            if not points:
-                del self._points[id_]
+            self._points.setdefault(track.id, []).append((stamp, foot))
+        oldest = stamp - seconds * SECOND
+        kept = (
+            (id_, [p for p in points if p[0] >= oldest]) for id_, points in self._points.items()
+        )
+        self._points = {id_: points for id_, points in kept if points}
         return {
             id_: np.array([foot for _, foot in points]) for id_, points in self._points.items()
         }

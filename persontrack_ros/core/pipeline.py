@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from queue import SimpleQueue
 from typing import Optional, Union
 
@@ -27,7 +28,6 @@ from persontrack_ros.core.inference.similarity import same_person
 from persontrack_ros.core.inference.stillness import Stillness
 from persontrack_ros.core.media.scene import Scene
 from persontrack_ros.core.media.source import Frame
-from persontrack_ros.core.tracking import association
 from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.camera_motion import make_camera_motion
@@ -102,13 +102,14 @@ class Pipeline:
         runtime = Runtime(settings.inference)
         # In parallel, because the other cores are idle while a node starts.
         with ThreadPoolExecutor() as pool:
-            preparation = pool.submit(association.prepare)
+            # What assigns detections takes as long to import as the models to load.
+            optimizers = pool.submit(import_module, 'scipy.optimize')
             embedder = pool.submit(make_embedder, settings.reid, runtime)
             self._detectors: Optional[Detectors] = None
             if settings.detector.model != NONE:
                 self._detectors = Detectors(settings.detector, runtime, pipelined)
             self._embedder = embedder.result()
-            preparation.result()
+            optimizers.result()
         camera = Camera(Gallery(), same_person(settings.reid.model))
         self.tracker: Tracker = make_tracker(settings.tracker, camera)
         self._motion = make_camera_motion(settings.tracker, runtime.exact)
@@ -338,10 +339,7 @@ class Pipeline:
         self._applied = detector
         if detector.turns != self._turns:
             self._turns, self._next = detector.turns, None
-        tracker = settings.tracker
-        if settings.reid.every_frame:
-            tracker = dataclasses.replace(tracker, refresh_time=0.0)
-        self.tracker.settings = tracker
+        self.tracker.settings = settings.tracker
 
     def reset(self) -> None:
         """Forget all tracks; ids start at 1 again."""

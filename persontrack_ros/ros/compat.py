@@ -7,11 +7,10 @@ All differences are here and in docs/distributions.md; the rest of the package k
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Optional
 
 import rclpy
-from rcl_interfaces.msg import SetParametersResult
 from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -24,10 +23,6 @@ except ImportError:  # Humble
 
 __all__ = ['SubscriptionEventCallbacks', 'UnsupportedEventTypeError']
 from persontrack_ros.core.base.errors import SettingsError
-
-Check = Callable[[Sequence[rclpy.Parameter]], SetParametersResult]
-Take = Callable[[Sequence[rclpy.Parameter]], None]
-Convert = Callable[[Sequence[rclpy.Parameter]], list[rclpy.Parameter]]
 
 
 def init(arguments: Optional[Sequence[str]]) -> None:
@@ -42,41 +37,13 @@ def init(arguments: Optional[Sequence[str]]) -> None:
         raise SettingsError(f'ROS does not know the arguments {error}') from error
     except RCLError as error:
         # What follows are lines of rcl's source.
-        reason = str(error).replace('failed to initialize rcl: ', '').split(', at ')[0]
-        raise SettingsError(
-            f'ROS does not start: {reason}; parameters are given as -p NAME:=VALUE, topics as '
-            '-r OLD:=NEW'
-        ) from error
+        raise SettingsError(f'ROS does not start: {str(error).split(", at ")[0]}') from error
 
 
 def overrides(node: Node) -> dict[str, rclpy.Parameter]:
     """Return the parameters that files and arguments give a node, whether it has them or not."""
     # There is no public way to those that are not declared.
     return dict(node._parameter_overrides)
-
-
-def on_parameters_set(node: Node, convert: Convert, check: Check, take: Take) -> None:
-    """
-    Let `check` judge new parameters together as `convert` returns them, and `take` them when set.
-
-    Humble has a callback for the second only: there, what sets them converts them before, and they
-    are taken once they are found good.
-    """
-    if hasattr(node, 'add_post_set_parameters_callback'):
-        node.add_pre_set_parameters_callback(convert)
-        node.add_on_set_parameters_callback(check)
-        node.add_post_set_parameters_callback(take)
-        return
-    set_together = node.set_parameters_atomically
-    node.set_parameters_atomically = lambda parameters: set_together(convert(parameters))
-
-    def check_and_take(parameters: Sequence[rclpy.Parameter]) -> SetParametersResult:
-        result = check(parameters)
-        if result.successful:
-            take(parameters)
-        return result
-
-    node.add_on_set_parameters_callback(check_and_take)
 
 
 def take_waiting(subscription: Subscription) -> Iterator[bytes]:

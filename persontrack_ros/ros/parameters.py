@@ -24,7 +24,7 @@ from persontrack_ros.core.config.node_options import (
 )
 from persontrack_ros.core.config.parameter_file import FOREIGN
 from persontrack_ros.core.config.settings import Parameter, no_such_parameter
-from persontrack_ros.ros.compat import on_parameters_set, overrides
+from persontrack_ros.ros.compat import overrides
 
 
 def descriptor(parameter: Parameter, read_only: bool) -> ParameterDescriptor:
@@ -36,6 +36,8 @@ def descriptor(parameter: Parameter, read_only: bool) -> ParameterDescriptor:
         description=parameter.description,
         additional_constraints='; '.join(constraints),
         read_only=read_only,
+        # 5 may be 5.0 or the text '5' where that is wanted; our own check refuses other types.
+        dynamic_typing=True,
     )
     low, high = parameter.limits
     if parameter.type is int:
@@ -103,7 +105,7 @@ class NodeParameters:
         self.current = Configuration()
         with suppress(SettingsError):  # configure reports it
             self.current = self.current.changed(self._values())
-        on_parameters_set(node, self._convert, self._check, self._take)
+        node.add_on_set_parameters_callback(self._change)
 
     def configure(self) -> None:
         """
@@ -128,41 +130,26 @@ class NodeParameters:
     def _values(self) -> dict[str, Any]:
         return {name: self._node.get_parameter(name).value for name in DECLARED}
 
-    def _changes(self, parameters: Sequence[rclpy.Parameter]) -> dict[str, Any]:
-        return {one.name: one.value for one in parameters if one.name in DECLARED}
-
-    def _convert(self, parameters: Sequence[rclpy.Parameter]) -> list[rclpy.Parameter]:
-        """Let 5 be 5.0 or the text '5' where that is wanted, as at the start."""
-        converted = []
-        for one in parameters:
-            # Any other error is reported by _check.
-            with suppress(SettingsError):
-                if one.name in DECLARED:
-                    one = rclpy.Parameter(one.name, value=DECLARED[one.name].check(one.value))
-            converted.append(one)
-        return converted
-
-    def _check(self, parameters: Sequence[rclpy.Parameter]) -> SetParametersResult:
-        changes = self._changes(parameters)
+    def _change(self, parameters: Sequence[rclpy.Parameter]) -> SetParametersResult:
+        """Refuse new values, or take all of them."""
+        changes = {one.name: one.value for one in parameters if one.name in DECLARED}
         try:
             # rclpy takes an empty name for declared.
             if any(not one.name for one in parameters):
                 raise SettingsError('a parameter has no name')
-            self.current.changed(changes)
+            changes = {name: DECLARED[name].check(value) for name, value in changes.items()}
+            before = self.current.values
             for name, value in changes.items():
-                fixed = self.configured and not DECLARED[name].runtime
-                if fixed and value != self.current.values[name]:
+                if self.configured and not DECLARED[name].runtime and value != before[name]:
                     raise SettingsError(
                         f'{name} takes effect in configure: deactivate and cleanup the node first'
                     )
+            changed = self.current.changed(changes)
             self._allow(changes)
         except SettingsError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
-
-    def _take(self, parameters: Sequence[rclpy.Parameter]) -> None:
-        changes = self._changes(parameters)
         for name in changes:
             self._problems.pop(name, None)
         # The worker uses them from its next image on.
-        self.current = self.current.changed(changes)
+        self.current = changed
+        return SetParametersResult(successful=True)

@@ -19,7 +19,7 @@ from rclpy.node import Node
 from rclpy.signals import install_signal_handlers
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from persontrack_ros.core.base.errors import PersontrackError, one_line
+from persontrack_ros.core.base.errors import one_line
 from persontrack_ros.core.config.parameter_file import ParameterFile
 from persontrack_ros.ros.compat import init
 from persontrack_ros.ros.memory import FOLDER, remove_segments_of_dead
@@ -54,7 +54,10 @@ class NodeExecutor(SingleThreadedExecutor):
         return super().add_node(node)
 
     def spin_once(self, timeout_sec: Optional[float] = None) -> None:
-        """Run the next callback."""
+        """Run the next callback, within a second unless another time is given."""
+        # At Ctrl-C, rclpy wakes the executors and shuts ROS down only then. One that was quicker
+        # waits again, and without a timeout it would wait for ever.
+        timeout_sec = 1.0 if timeout_sec is None else timeout_sec
         try:
             task, entity, node = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
         except (ShutdownException, TimeoutException):
@@ -176,23 +179,3 @@ def spinning(executor: NodeExecutor) -> Iterator[None]:
     finally:
         end.set()
         thread.join()
-
-
-def run_publisher(
-    make: Callable[[], Any], name: str, arguments: Optional[Sequence[str]] = None
-) -> int:
-    """
-    Run a node until it has published all; return 2 if its source or a parameter is wrong.
-
-    :param make: makes the node, whose method `publish_all` does that.
-    """
-    try:
-        with ros(arguments) as executor:
-            node = make()
-            executor.add_node(node)
-            with spinning(executor):
-                node.publish_all()
-    except PersontrackError as error:
-        rclpy.logging.get_logger(name).fatal(str(error))
-        return 2
-    return 0

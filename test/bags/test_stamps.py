@@ -4,38 +4,15 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
-from mcap.writer import Writer
-from rosbags.typesys import Stores, get_typestore
+from test_mcap import write
 
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.track import track_images
+from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 
-TYPES = get_typestore(Stores.ROS2_HUMBLE)
-IMAGE = 'sensor_msgs/msg/CompressedImage'
 SECOND = 10**9
-RECORDED = [1_700_000_000 * SECOND + 40_000_000 * number for number in range(60)]
-
-
-def write(path, stamps):
-    """Write a bag of images with these stamps, in seconds and nanoseconds."""
-    header = TYPES.types['std_msgs/msg/Header']
-    time = TYPES.types['builtin_interfaces/msg/Time']
-    jpeg = cv2.imencode('.jpg', np.zeros((8, 8, 3), np.uint8))[1].reshape(-1)
-    with path.open('wb') as file:
-        writer = Writer(file)
-        writer.start('ros2')
-        definition, _ = TYPES.generate_msgdef(IMAGE, ros_version=2)
-        schema = writer.register_schema(IMAGE, 'ros2msg', definition.encode())
-        channel = writer.register_channel('/camera/image', 'cdr', schema)
-        for recorded, stamp in zip(RECORDED, stamps):
-            message = TYPES.types[IMAGE](header(time(*stamp), 'camera'), 'jpeg', jpeg)
-            data = TYPES.serialize_cdr(message, IMAGE)
-            writer.add_message(channel, recorded, bytes(data), recorded)
-        writer.finish()
-    return path
 
 
 class Pipeline:
@@ -53,14 +30,20 @@ class Pipeline:
         self.restarts.append(len(self.times))
 
 
-def track(path, capsys):
+def track(path, capsys, stamps):
+    write(path, count=60, stamps=stamps)
     pipeline = Pipeline()
     with BagReader(path, pytest.fail) as bag:
         images = [image for image, _ in track_images(bag, bag.choose_image_topic(), pipeline)]
     # What is published has the stamps of the images.
-    assert len(images) == len(RECORDED)
+    assert len(images) == 60
     lines = capsys.readouterr().err.splitlines()
-    return np.diff(pipeline.times) / 1e9, pipeline.restarts, lines, [one.stamp for one in images]
+    return (
+        np.diff(pipeline.times) / 1e9,
+        pipeline.restarts,
+        lines,
+        [stamp_to_nanoseconds(one.header) for one in images],
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,23 +57,21 @@ def track(path, capsys):
     ],
 )
 def test_the_time_of_recording_counts(tmp_path, capsys, stamps, fault):
-    path = write(tmp_path / 'bag.mcap', stamps)
-    steps, restarts, lines, own = track(path, capsys)
+    steps, restarts, lines, own = track(tmp_path / 'bag.mcap', capsys, stamps)
     # The first steps are known only afterwards.
     assert steps[25:] == pytest.approx([0.04] * 34)
     assert steps.sum() == pytest.approx(0.04 * 59)
     assert restarts == []
-    assert lines == [
-        f'persontrack: warning: the stamps of /camera/image {fault}: '
-        'going by the time of recording'
-    ]
+    topic = '/camera/image_raw/compressed'
+    (line,) = lines
+    assert line.endswith(f'stamps of {topic} {fault}: going by the time of recording')
     assert own == [sec * SECOND + nanosec for sec, nanosec in stamps]
 
 
 def test_a_recorded_loop_ends_the_tracks_as_in_the_node(tmp_path, capsys):
     stamps = [(5 + number % 40, 0) for number in range(60)]
-    steps, restarts, lines, _ = track(write(tmp_path / 'bag.mcap', stamps), capsys)
+    steps, restarts, lines, _ = track(tmp_path / 'bag.mcap', capsys, stamps)
     assert restarts == [40]
     (line,) = lines
-    assert line.endswith('/camera/image went back by 39.000 s: the tracks end here')
+    assert line.endswith('compressed went back by 39.000 s: the tracks end here')
     assert sorted(set(steps.round(6))) == [-39.0, 1.0]

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,6 @@ SEQUENCES = (
 
 # Commands that are not run here, by how they begin, with the tests that run them or the reason.
 NOT_RUN = {
-    'scripts/demo': 'test/nodes/test_demo.py',
     'scripts/test': 'this is one of its tests',
     'scripts/env pytest': 'this is one of its tests',
     'python -m pytest test': 'test/replay/test_stored_tracks.py',
@@ -47,9 +46,8 @@ NOT_RUN = {
     'scripts/env tools/follow_simulation.py': 'test/nodes/test_follow.py',
     'python3 examples/follow_controller.py': 'test/nodes/test_follow.py',
     'sudo -E scripts/env tools/computers.py': 'test/nodes/test_computers.py',
-    'scripts/env persontrack run 0': 'needs a webcam and a window',
-    'scripts/env persontrack run rtsp:': 'test/unit/test_live.py',
-    'scripts/env persontrack mask': 'needs a window; test/unit/test_ignore.py paints without one',
+    'persontrack run 0': 'needs a webcam and a window',
+    'persontrack run "$(persontrack sample-video)"': 'test/cli/test_pip.py',
     'scripts/env persontrack models download': 'test/unit/models/test_download.py',
     'persontrack models download': 'test/unit/models/test_download.py',
     'examples/quantize.py': 'test/unit/models/test_quantize.py',
@@ -62,8 +60,9 @@ NOT_RUN = {
     'scripts/env tools/': 'minutes to an hour each; below they are run on little',
     'pip install': 'test/cli/test_pip.py',
     'jupyter notebook': 'test/notebooks/test_notebook.py',
+    'eval "$(register-python': 'test/cli/test_manners.py',
     'git clone': 'there is a checkout',
-    'cd ~/ros2_ws/src': 'on a robot; Dockerfile and test/unit/test_docker.py have the same lines',
+    'cd ~/ros2_ws/src': 'on a robot; Dockerfile and test/unit/test_package.py have the same lines',
     'rosdep install': 'on a robot, likewise',
     'python3 -m venv': 'on a robot, likewise',
     'colcon build': 'on a robot, likewise; scripts/test calls it',
@@ -83,11 +82,7 @@ NOT_RUN = {
     'export ROS_SECURITY': 'with ros2 security',
 }
 # Of these, the exit code 1 says that something differs.
-DIFFERING = (
-    'persontrack bag compare',
-    'scripts/env persontrack bag compare',
-    'persontrack models verify',
-)
+DIFFERING = ('persontrack bag compare', 'persontrack models verify')
 
 
 def commands(page: Path) -> list[str]:
@@ -111,7 +106,7 @@ def test_what_is_named_here_is_on_a_page():
 
 def make_sequences(persons: Path, folder: Path) -> None:
     """Write what happens first in vtest.avi as all the sequences that pages name."""
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     rows = rows[rows[:, 0] <= FRAMES]
     for name in SEQUENCES:
         for file in ('gt', 'det'):
@@ -134,7 +129,7 @@ def files(data, campus, models, persons, ffmpeg, persontrack, tmp_path_factory):
     (folder / 'strict.yaml').write_text(
         '/person_tracker:\n  ros__parameters:\n    detector.score_threshold: 0.8\n'
     )
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     first = rows[rows[:, 0] == rows[0, 0]]
     options = SourceOptions(max_frames=int(first[0, 0]))
     with VideoSource(str(data('videos/vtest.avi')), options) as video:

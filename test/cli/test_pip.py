@@ -69,44 +69,58 @@ def test_all_that_is_in_the_package_is_in_the_wheel(source, wheel):
     }
     with zipfile.ZipFile(wheel) as archive:
         assert files - set(archive.namelist()) == set()
+        (name,) = (each for each in archive.namelist() if each.endswith('/METADATA'))
+        metadata = archive.read(name).decode()
     version = ElementTree.parse(CHECKOUT / 'package.xml').getroot().findtext('version')
     assert wheel.name.startswith(f'persontrack_ros-{version}-')
+    assert 'Classifier: Operating System :: POSIX :: Linux' in metadata
+    assert (CHECKOUT / 'README.md').read_text() in metadata
 
 
-def test_without_ros(campus, models, wheel, tmp_path):
-    venv = tmp_path / 'venv'
-    assert run(sys.executable, '-m', 'venv', venv).returncode == 0
-    python, persontrack = venv / 'bin' / 'python', venv / 'bin' / 'persontrack'
-    install = (python, '-m', 'pip', 'install', '-q', '-c', CONSTRAINTS)
-    done = run(*install, wheel)
-    assert done.returncode == 0, done.stderr
-    done = run(persontrack, '--help')
+def laptop():
+    """Return the commands of the first screen and of "On a laptop", and the program there."""
+    first, _, rest = (CHECKOUT / 'README.md').read_text().partition('## On a laptop')
+    text = first + rest.partition('## On a robot')[0]
+    commands = re.findall(r'^```bash\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
+    (program,) = re.findall(r'^```python\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
+    return ''.join(commands).splitlines(), program
+
+
+def test_the_laptop_section_of_the_readme(source, campus, data, models, tmp_path):
+    """Each line of it, in one shell, except for the checkout, which is there, and a webcam."""
+    lines, program = laptop()
+    kept = [each for each in lines if not re.match('git clone|persontrack run 0', each)]
+    assert len(lines) - len(kept) == 2
+    shutil.copy(campus, source / 'video.mp4')
+    cache = tmp_path / 'persontrack_ros' / 'videos'
+    cache.mkdir(parents=True)
+    shutil.copy(data('videos/vtest.avi'), cache)
+    (source / 'program.py').write_text(program)
+    script = '\n'.join(['set -eu', *kept, 'python program.py', 'pip uninstall -qy opencv-python'])
+    done = run(
+        'bash',
+        '-c',
+        script,
+        folder=source,
+        PATH=f'{Path(sys.executable).resolve().parent}{os.pathsep}{os.environ["PATH"]}',
+        PERSONTRACK_MODEL_PATH=str(models),
+        PIP_CACHE_DIR=str(Path('~/.cache/pip').expanduser()),
+        PIP_CONSTRAINT=str(CONSTRAINTS),
+        XDG_CACHE_HOME=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r'^795 frames, [1-9]', done.stdout, re.MULTILINE)
+    assert re.search(r'^\d\.\d\d s: person 1 at ', done.stdout, re.MULTILINE)
+    for name in ('annotated.mp4', 'tracks.txt', 'page.html'):
+        assert (source / name).stat().st_size > 1000
+    done = run(source / '.venv' / 'bin' / 'persontrack', '--help')
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert 'module cv2 is missing' in done.stderr
-    assert 'pip install "persontrack_ros[opencv]"' in done.stderr
+    assert '-m pip install opencv-python"' in done.stderr
 
-    done = run(*install, f'{wheel}[opencv]')
-    assert done.returncode == 0, done.stderr
-    assert 'usage: persontrack' in run(persontrack, '--help').stdout
-    variables = {'PERSONTRACK_MODEL_PATH': str(models), 'XDG_CACHE_HOME': str(tmp_path)}
-    page = tmp_path / 'page.html'
-    done = run(
-        persontrack,
-        'run',
-        campus,
-        '--max-frames',
-        20,
-        '--report',
-        page,
-        folder=tmp_path,
-        **variables,
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.match(r'20 frames, [1-9]', done.stdout)
-    assert page.exists()
-    code = (
-        'from persontrack_ros import PersonTracker\n'
-        f'print(len(next(PersonTracker().watch({str(campus)!r})).image))'
-    )
-    done = run(python, '-c', code, folder=tmp_path, **variables)
-    assert (done.returncode, done.stdout) == (0, '480\n'), done.stderr
+
+def test_other_systems_are_refused():
+    code = "import sys; sys.platform = 'win32'; import persontrack_ros"
+    done = run(sys.executable, '-c', code, folder=CHECKOUT)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith('ImportError: persontrack_ros runs on Linux')

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.config.settings import InferenceSettings, Settings
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.embedder import ModelEmbedder
 from persontrack_ros.core.inference.runtime import Runtime
@@ -33,7 +33,7 @@ def embedder(runtime):
 @pytest.fixture(scope='session')
 def truth(data, zoo):
     """Return the ground truth of vtest.avi, for published models: rows [frame, id, *box, 1]."""
-    return read_ground_truth(data('mot/PETS09-S2L1'))
+    return GroundTruth.load(data('mot/PETS09-S2L1')).rows
 
 
 @pytest.fixture(scope='session')

@@ -96,3 +96,17 @@ def test_other_contents_of_the_same_file_are_another_model(start, kept, tmp_path
     runtime = Runtime(InferenceSettings(cache_dir=str(tmp_path), precision='f32', threads=1))
     Detector(SETTINGS, runtime)
     assert len(list(tmp_path.glob('*.blob'))) == 2
+
+
+def test_a_cache_that_cannot_be_written(models, tmp_path, caplog):
+    (tmp_path / 'file').write_text('no folder')
+    Detector(SETTINGS, Runtime(InferenceSettings(cache_dir=str(tmp_path / 'file/compiled'))))
+    assert f'cannot write to {tmp_path}/file/compiled: Not a directory' in caplog.text
+
+
+@pytest.mark.parametrize(('cache_dir', 'count'), [('auto', 1), ('none', 0)])
+def test_the_cache_is_the_users(models, tmp_path, monkeypatch, cache_dir, count):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    # Not one that another test has compiled.
+    Detector(SETTINGS, Runtime(InferenceSettings(cache_dir=cache_dir, streams=1)))
+    assert len(list(tmp_path.glob('persontrack_ros/compiled/*.blob'))) == count

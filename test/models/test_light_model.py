@@ -106,7 +106,7 @@ def test_a_light_model_that_fails_is_replaced(models, frames, monkeypatch, caplo
 @pytest.mark.parametrize(
     ('model', 'reason'),
     [
-        ('person-reidentification-retail-0288', 'detector.light_model: .*is no person detector'),
+        ('person-reidentification-retail-0288', 'detector.light_model: .*is no detector'),
         ('no-such-model', 'detector.light_model: .*no-such-model'),
     ],
 )

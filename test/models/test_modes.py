@@ -18,6 +18,7 @@ from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.tracking.offline import OfflineTracker
 
 FRAMES = 24
+LIGHT = 'person-detection-0200'
 
 
 @pytest.fixture(scope='module')
@@ -40,16 +41,11 @@ def as_text(results):
     return [[(t.id, t.box.tolist(), t.detection) for t in one.tracks] for one in results]
 
 
-@pytest.mark.slow
-def test_embeddings_of_every_person_in_every_image(models, frames):
-    assert [r.embedded for r in run(frames, reid__every_frame=True)] == [
-        len(r.detections) for r in run(frames)
-    ]
-
-
 def test_embeddings_only_where_they_are_needed(models, frames):
     results = run(frames)
-    assert sum(r.embedded for r in results) < 0.5 * sum(len(r.detections) for r in results)
+    counts = [len(result.detections) for result in results]
+    assert sum(result.embedded for result in results) < 0.5 * sum(counts)
+    assert [result.embedded for result in run(frames, tracker__refresh_time=0.0)] == counts
 
 
 def every(interval):
@@ -88,6 +84,11 @@ def test_the_pattern_changes_while_it_runs(models, frames):
         found.append(len(pipeline.process(frame.image, frame.stamp).detections) > 0)
     # From the change on: also where the images of a longer one are not over.
     assert [index for index in range(FRAMES) if found[index]] == [*range(9), 12, 14, 20, 22]
+    # After a reset, nothing is predicted.
+    pipeline.reset()
+    result = pipeline.process(frames[0].image, frames[-1].stamp + 1)
+    assert len(result.detections) > 0
+    assert {track.time_since_update for track in result.tracks} <= {0}
 
 
 def test_a_new_resolution_is_detected_in_at_once(models, frames):
@@ -103,29 +104,6 @@ def test_a_new_resolution_is_detected_in_at_once(models, frames):
     assert not ids[13] & ids[14]
 
 
-def test_after_a_reset_nothing_is_predicted(models, frames):
-    pipeline = Pipeline(Settings.from_values({'detector.pattern': every(4)}))
-    for frame in frames[:10]:
-        tracks = pipeline.process(frame.image, frame.stamp).tracks
-    assert tracks
-    pipeline.reset()
-    result = pipeline.process(frames[10].image, frames[10].stamp)
-    assert len(result.detections) > 0
-    assert {track.time_since_update for track in result.tracks} <= {0}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('pattern', ['large', 'large none none', 'large light none light'])
-def test_frames_ahead_give_the_same_in_the_same_order(models, frames, pattern):
-    values = {'detector.pattern': pattern, 'detector.light_model': 'person-detection-0200'}
-    settings = Settings.from_values(values)
-    pairs = list(Pipeline(settings, pipelined=True).process_all(iter(frames)))
-    assert [frame.number for frame, _ in pairs] == [frame.number for frame in frames]
-    pipeline = Pipeline(settings)
-    alone = [pipeline.process(each.image, each.stamp) for each in frames]
-    assert as_text([result for _, result in pairs]) == as_text(alone)
-
-
 def still_frames(frames, still):
     """Return the first image `still` times, then the others, 25 a second."""
     images = [frames[0].image] * still + [frame.image for frame in frames]
@@ -133,6 +111,26 @@ def still_frames(frames, still):
         dataclasses.replace(frames[0], number=number + 1, image=image, stamp=40_000_000 * number)
         for number, image in enumerate(images)
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('still', 'values'),
+    [
+        (0, {}),
+        (0, {'detector.pattern': 'large none light', 'detector.light_model': LIGHT}),
+        (50, {'detector.skip_still': True}),
+    ],
+)
+def test_frames_ahead_give_the_same_in_the_same_order(models, frames, still, values):
+    shown = still_frames(frames, still)
+    pipeline = Pipeline(Settings.from_values(values), pipelined=True)
+    pairs = list(pipeline.process_all(iter(shown)))
+    assert [frame.number for frame, _ in pairs] == [frame.number for frame in shown]
+    assert as_text([result for _, result in pairs]) == as_text(run(shown, **values))
+    # Nothing is taken from another stream.
+    pipeline.reset()
+    assert len(pipeline.process(shown[0].image, shown[-1].stamp + 1).detections) > 0
 
 
 def searches(monkeypatch):
@@ -165,18 +163,6 @@ def test_where_nothing_changes_nobody_is_searched(models, frames, monkeypatch):
     rest = [pipeline.process(frame.image, frame.stamp) for frame in shown[100:]]
     assert len(calls) == len(rest) - 1
     assert as_text(rest) == as_text(plain[100:])
-
-
-@pytest.mark.slow
-def test_still_frames_ahead_give_the_same(models, frames):
-    settings = Settings.from_values({'detector.skip_still': True})
-    shown = still_frames(frames, 50)
-    ahead = [r for _, r in Pipeline(settings, pipelined=True).process_all(iter(shown))]
-    assert as_text(ahead) == as_text(run(shown, detector__skip_still=True))
-    # Between two images of which nobody else knows, nothing is taken from another stream.
-    pipeline = Pipeline(settings, pipelined=True)
-    assert len(list(pipeline.process_all(iter(shown)))) == len(shown)
-    assert len(pipeline.process(shown[0].image, shown[-1].stamp + 1).detections) > 0
 
 
 @pytest.mark.parametrize(
@@ -242,7 +228,7 @@ def test_numbers_that_are_none_are_an_error(
     models, frames, monkeypatch, algorithm, model, value, rows
 ):
     """And nobody is lost by them: the next frame goes on as after a frame that was dropped."""
-    settings = Settings.from_values({'tracker.algorithm': algorithm, 'reid.every_frame': True})
+    settings = Settings.from_values({'tracker.algorithm': algorithm, 'tracker.refresh_time': 0.0})
     pipeline, other = Pipeline(settings), Pipeline(settings)
     for index, (image, stamp) in enumerate((one.image, one.stamp) for one in frames[:12]):
         if index == 8:
@@ -254,14 +240,6 @@ def test_numbers_that_are_none_are_an_error(
         found = [track.id for track in pipeline.process(image, stamp).tracks]
         assert found == [track.id for track in other.process(image, stamp).tracks]
     assert found
-
-
-def test_numbers_that_are_none_end_a_run(models, frames, monkeypatch):
-    results = Pipeline(Settings(), pipelined=True).process_all(iter(frames * 3))
-    next(results)
-    spoil(monkeypatch, 'detector', np.nan, slice(None))
-    with pytest.raises(ModelError, match='NaN or infinite'):
-        list(results)
 
 
 def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):
@@ -297,7 +275,15 @@ def start(data, models, persontrack, tmp_path):
     def run(cache_dir):
         output = tmp_path / 'tracks.txt'
         done = persontrack(
-            *('run', data('videos/vtest.avi'), '--max-frames', 8, '--mot-output', output),
+            *(
+                'run',
+                data('videos/vtest.avi'),
+                '--online',
+                '--max-frames',
+                8,
+                '--mot-output',
+                output,
+            ),
             *('--set', f'inference.cache_dir={cache_dir}'),
             XDG_CACHE_HOME=str(tmp_path / 'cache'),
         )

@@ -1,4 +1,4 @@
-"""Test what `persontrack run --offline` writes, and what it refuses."""
+"""Test what `persontrack run` writes of a whole video, and what it refuses."""
 
 import cv2
 
@@ -8,7 +8,7 @@ from persontrack_ros.core.evaluation.mot import read_mot
 def test_offline_writes_tracks_and_video(campus, models, tmp_path, persontrack):
     tracks, video = tmp_path / 'tracks.txt', tmp_path / 'annotated.mp4'
     arguments = ('--max-frames', 15, '--mot-output', tracks, '--output', video)
-    done = persontrack('run', campus, '--offline', *arguments)
+    done = persontrack('run', campus, *arguments)
     assert done.returncode == 0, done.stderr
     rows = read_mot(tracks)
     assert len(rows)
@@ -18,12 +18,6 @@ def test_offline_writes_tracks_and_video(campus, models, tmp_path, persontrack):
     while capture.read()[0]:
         count += 1
     assert count == 15
-
-
-def test_offline_needs_a_file(persontrack):
-    done = persontrack('run', '0', '--offline')
-    assert done.returncode == 2
-    assert 'not a camera' in done.stderr
 
 
 def test_baseline_needs_detections(persontrack, tmp_path):

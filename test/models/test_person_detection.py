@@ -11,7 +11,7 @@ import pytest
 
 from persontrack_ros.core.base.geometry import iou
 from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.tracking.association import associate
 
@@ -57,7 +57,7 @@ def test_a_lower_threshold_finds_more(runtime, detector, vtest):
 
 @pytest.mark.parametrize('size', [(384, 288), (1920, 1440), (3840, 2160), (500, 700)])
 def test_boxes_are_in_pixels_of_the_input_whatever_its_size(detector, vtest, persons, size):
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     width, height = size
     scale = np.array([width / 768, height / 576] * 2)
     hits = true = 0

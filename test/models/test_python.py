@@ -8,15 +8,17 @@ import pickle
 import re
 import subprocess
 import sys
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 import persontrack_ros
-from persontrack_ros import PersonTracker, api
+from persontrack_ros import PersonTracker, annotate, api
 from persontrack_ros.core.base.errors import (
     ImageError,
     ModelError,
@@ -24,15 +26,15 @@ from persontrack_ros.core.base.errors import (
     SettingsError,
     SourceError,
 )
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import VideoSource
+from persontrack_ros.core.media.source import Partial, VideoSource
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'python.md'
 
 
 @pytest.mark.slow
-def test_what_the_page_shows_happens(campus, models):
-    result = doctest.testfile(str(PAGE), module_relative=False, globs={'video': str(campus)})
+def test_what_the_page_shows_happens(campus, models, tmp_path):
+    names = {'video': str(campus), 'folder': tmp_path}
+    result = doctest.testfile(str(PAGE), module_relative=False, globs=names)
     assert (result.failed, result.attempted > 12) == (0, True)
 
 
@@ -50,8 +52,8 @@ def test_the_five_lines(campus, models, tmp_path):
 
 
 def test_the_page_has_what_is_public():
-    rows = re.findall(r'^\| `(\w+)\b', PAGE.read_text(), re.MULTILINE)
-    assert {row for row in rows if row != 'tracker'} == set(persontrack_ros.__all__)
+    rows = re.findall(r'^\| `(\w+)\b(?!\.)', PAGE.read_text(), re.MULTILINE)
+    assert set(rows) == set(persontrack_ros.__all__)
     for name in persontrack_ros.__all__:
         assert getattr(persontrack_ros, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'anything'"):
@@ -71,25 +73,22 @@ def test_each_video_begins_anew(campus, models):
     tracker = PersonTracker(reid={'model': 'color'})
 
     def ids():
-        return [[person.id for person in seen.tracks] for seen in tracker.watch(campus)]
+        return [
+            [person.id for person in seen.tracks] for seen in tracker.watch(campus, online=True)
+        ]
 
     first = ids()
     assert ids() == first
     # Also after somebody looked at a part of it only, or at all of it at once.
-    next(tracker.watch(campus))
-    assert sum(1 for _ in tracker.watch(campus, offline=True)) == len(first)
+    next(tracker.watch(campus, online=True))
+    assert sum(1 for _ in tracker.watch(campus)) == len(first)
     assert ids() == first
-
-
-def test_a_source_that_cannot_be_read(models):
-    with pytest.raises(SourceError, match=r'missing\.mp4'):
-        next(PersonTracker().watch('missing.mp4'))
 
 
 @pytest.mark.slow
 def test_two_persons(campus, models):
     tracker = PersonTracker()
-    *_, seen = tracker.watch(campus)
+    *_, seen = tracker.watch(campus, online=True)
     pictures = []
     for person in seen.tracks[:2]:
         left, top, width, height = np.maximum(person.box, 0).astype(int)
@@ -128,29 +127,6 @@ def test_the_image_before_is_never_used(tracker, frames):
             tracker.track(image, 9)
 
 
-def test_arrays_of_other_types_give_the_same(tracker, frames):
-    def boxes(image):
-        tracker.reset()
-        return [person.box.tolist() for person in tracker.track(image, 0)]
-
-    image = frames[20]
-    expected = boxes(image)
-    assert len(expected) > 2
-    for other in (image / 255, image.astype(np.uint16) * 257, np.dstack([image, image[..., 0]])):
-        assert boxes(other) == expected
-    assert len(boxes(image[..., 1])) > 2
-    similarity = tracker.compare(image[50:200, :90], image[50:200, 100:190]).cosine
-    halves = (image[50:200, :90] / 255, image[50:200, 100:190] / 255)
-    assert tracker.compare(*halves).cosine == pytest.approx(similarity, abs=1e-6)
-    with pytest.raises(ImageError, match='image_b has the type float64 with values from'):
-        tracker.compare(image, image * 1.0)
-
-
-def test_tiny_images(tracker):
-    for seconds, shape in enumerate([(1, 1, 3), (1, 500, 3), (500, 1, 3), (2, 3), (7, 5, 4)]):
-        tracker.track(np.zeros(shape, np.uint8), seconds)
-
-
 def test_times_have_to_increase(tracker, frames):
     tracker.track(frames[0], -1)
     tracker.track(frames[0], np.float32(0.5))
@@ -180,6 +156,60 @@ def test_what_is_no_source(tracker, source):
         tracker.watch(source)
 
 
+def test_parameters_from_a_file(models, tmp_path):
+    path = tmp_path / 'parameters.yaml'
+    path.write_text('/**: {ros__parameters: {reid: {model: color}, nonsense: 1}}')
+    with pytest.warns(UserWarning, match='nonsense: no such parameter'):
+        tracker = PersonTracker.from_yaml(path)
+    black = np.zeros((100, 50, 3), np.uint8)
+    assert tracker.compare(black, black).threshold == 0.8
+    path.write_text('/**: {ros__parameters: {reid: {model: 7.5}}}')
+    with pytest.raises(SettingsError, match=r'reid\.model: 7\.5 is not a text'):
+        PersonTracker.from_yaml(path)
+
+
+def test_files_of_an_iteration_that_ends_early(tracker, campus, tmp_path):
+    path = tmp_path / 'out.mp4'
+    for result in persontrack_ros.save(tracker.watch(campus), video=path):
+        if result.number == 5:
+            break
+    with VideoSource(str(path)) as video:
+        images = [frame.image for frame in video]
+    assert len(images) == 5
+    assert images[4].shape == result.image.shape
+    assert (annotate(result.image, result.tracks) != result.image).any()
+
+
+EXAMPLES = Path(__file__).resolve().parents[2] / 'examples'
+
+
+@pytest.mark.slow
+def test_examples_of_threads_and_asyncio(campus, models):
+    for name, pattern in (
+        ('threads', f'{re.escape(str(campus))}: [1-9]\\d* persons\n' * 2),
+        ('with_asyncio', r'(another task\n|\d\.\d\d s:[ \d]*\n){71,}'),
+    ):
+        command = [sys.executable, EXAMPLES / f'{name}.py', campus, campus]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+        assert re.fullmatch(pattern, done.stdout), done.stdout
+
+
+@pytest.mark.slow
+def test_example_of_a_web_server(campus, models):
+    command = [sys.executable, EXAMPLES / 'web_server.py', campus, '0']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            with urllib.request.urlopen(process.stdout.readline().strip(), timeout=600) as answer:  # noqa: S310
+                assert answer.headers['Content-Type'].startswith('multipart/x-mixed-replace')
+                parts = answer.read(200_000).split(b'--frame')
+        finally:
+            process.kill()
+    jpeg = parts[1].partition(b'\r\n\r\n')[2].strip(b'\r\n')
+    assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape == (480, 640, 3)
+    assert len(parts) > 2
+
+
 @pytest.mark.slow
 def test_offline_gives_what_can_be_read(tracker, campus, tmp_path):
     damaged = tmp_path / 'damaged.mp4'
@@ -188,22 +218,22 @@ def test_offline_gives_what_can_be_read(tracker, campus, tmp_path):
     content[middle : middle + 2000] = bytes(2000)
     damaged.write_bytes(content)
 
-    def images(offline):
-        video = Partial(tracker.watch(damaged, offline))
+    def images(online):
+        video = Partial(tracker.watch(damaged, online))
         numbers = [(seen.number, seen.image.mean()) for seen in video]
         with pytest.raises(SourceError, match='is damaged'):
             video.check()
         return numbers
 
-    online = images(offline=False)
-    assert 20 < len(online) < 71
-    assert images(offline=True) == online
+    found = images(online=True)
+    assert 20 < len(found) < 71
+    assert images(online=False) == found
 
 
 @pytest.mark.slow
 def test_offline_keeps_images_and_tracks_together(tracker, campus, monkeypatch):
     """Decoders on several threads do not leave out the same damaged images each time."""
-    expected = {seen.number: seen for seen in tracker.watch(campus, offline=True)}
+    expected = {seen.number: seen for seen in tracker.watch(campus)}
     left_out = [{4}, {2, 9}]
 
     class Damaged(VideoSource):
@@ -212,7 +242,7 @@ def test_offline_keeps_images_and_tracks_together(tracker, campus, monkeypatch):
             return (frame for frame in super().__iter__() if frame.number not in missing)
 
     monkeypatch.setattr(api, 'VideoSource', Damaged)
-    found = {seen.number: seen for seen in tracker.watch(campus, offline=True)}
+    found = {seen.number: seen for seen in tracker.watch(campus)}
     assert found.keys() == expected.keys() - {2, 4, 9}
     for number, seen in found.items():
         boxes, right = (
@@ -240,26 +270,13 @@ def test_threads_take_turns(tracker, frames):
         assert sum(pool.map(work, range(3))) >= 20
 
 
-def test_threads_with_a_tracker_each(frames, models):
-    def work(_):
-        own = PersonTracker()
-        return [
-            [person.id for person in own.track(image, seconds)]
-            for seconds, image in enumerate(frames[:15])
-        ]
-
-    with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(work, range(2))
-    assert one == other
-
-
 @pytest.mark.slow
 def test_one_video_at_a_time(tracker, campus, frames):
-    first = tracker.watch(campus)
+    first = tracker.watch(campus, online=True)
     next(first)
     with pytest.raises(SourceError, match='in the middle of a video'):
         tracker.track(frames[0], 1000)
-    second = tracker.watch(campus)
+    second = tracker.watch(campus, online=True)
     assert next(second).number == 1
     with pytest.raises(SourceError, match='this video was ended'):
         next(first)
@@ -269,12 +286,12 @@ def test_one_video_at_a_time(tracker, campus, frames):
         next(second)
     tracker.track(frames[0], 0)
     # Neither who is at its end nor who lets it go is in the middle.
-    last = tracker.watch(campus)
+    last = tracker.watch(campus, online=True)
     assert len(list(last)) == 71
     tracker.track(frames[0], 500)
     tracker.reset()
     assert list(last) == []
-    for _ in tracker.watch(campus):
+    for _ in tracker.watch(campus, online=True):
         break
     tracker.track(frames[0], 1000)
 
@@ -289,7 +306,7 @@ FORK = """
 import os, sys, threading, time
 import numpy as np
 from persontrack_ros import PersonTracker, devices
-from persontrack_ros.core.base.errors import PersontrackError
+from persontrack_ros.core.base.errors import PersontrackError, PersontrackError
 
 image = np.zeros((48, 64, 3), np.uint8)
 seconds = iter(range(10**9))
@@ -315,11 +332,11 @@ devices()
 in_child(lambda: PersonTracker().track(image, 0))
 tracker = PersonTracker()
 tracker.track(image, next(seconds))
-video = tracker.watch(sys.argv[1])
+video = tracker.watch(sys.argv[1], online=True)
 next(video)
 in_child(lambda: next(video))
 in_child(lambda: 'nothing')
-in_child(lambda: tracker.watch(sys.argv[1]))
+in_child(lambda: tracker.watch(sys.argv[1], online=True))
 tracker.reset()
 stop = threading.Event()
 
@@ -334,7 +351,7 @@ for work in (
     lambda: PersonTracker(),
     lambda: PersonTracker(reid={'model': 'color'}),
     lambda: tracker.compare(image, image),
-    lambda: tracker.watch(sys.argv[1]),
+    lambda: tracker.watch(sys.argv[1], online=True),
     lambda: tracker.reset(),
 ):
     in_child(work)
@@ -353,32 +370,6 @@ def test_a_fork_is_refused_and_does_not_hang(campus, models):
     refused = ['True', 'status 0']
     expected = ['[]', 'status 0', *refused, 'nothing', 'status 0', *refused * 7, '0']
     assert done.stdout.splitlines() == expected
-
-
-SPAWN = """
-import multiprocessing
-import sys
-
-def work(video):
-    from persontrack_ros import PersonTracker, api
-    return next(PersonTracker().watch(video)).number
-
-if __name__ == '__main__':
-    from persontrack_ros import PersonTracker, api
-    tracker = PersonTracker()
-    with multiprocessing.get_context('spawn').Pool(1) as pool:
-        print(pool.map_async(work, sys.argv[1:]).get(300))
-"""
-
-
-@pytest.mark.slow
-def test_processes_that_are_spawned(campus, models, tmp_path):
-    program = tmp_path / 'program.py'
-    program.write_text(SPAWN)
-    done = subprocess.run(
-        [sys.executable, str(program), str(campus)], capture_output=True, text=True, timeout=600
-    )
-    assert done.stdout == '[1]\n', done.stderr
 
 
 @pytest.mark.parametrize('value', [None, 3, b'', [], {}, object(), float('nan'), 'x', ...])

@@ -59,24 +59,3 @@ def test_vectors_stay_when_the_embedder_is_used_again(embedder, vtest):
     embedder.embed(vtest[21], boxes + 10)
     np.testing.assert_array_equal(first, kept)
     np.testing.assert_allclose(embedder.embed(vtest[1], boxes), kept, atol=1e-6)
-
-
-@pytest.mark.slow
-def test_persons_are_told_apart(embedder, vtest, truth):
-    """Same person 20 frames later is nearer than any other person of the image."""
-    same, different = [], []
-    for number in list(vtest)[:-1]:
-        rows = [truth[truth[:, 0] == frame] for frame in (number, number + 20)]
-        vectors = [
-            embedder.embed(vtest[frame], each[:, 2:6])
-            for frame, each in zip((number, number + 20), rows)
-        ]
-        similarity = vectors[0] @ vectors[1].T
-        is_same = rows[0][:, 1][:, None] == rows[1][:, 1][None]
-        same += similarity[is_same].tolist()
-        different += similarity[~is_same].tolist()
-    assert len(same) > 100
-    # Of a random pair of each, the same person is nearer: the area under the ROC curve.
-    assert np.mean(np.array(same)[:, None] > np.array(different)[None]) > 0.93
-    assert np.median(same) > 0.7
-    assert np.median(different) < 0.45

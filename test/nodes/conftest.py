@@ -9,21 +9,17 @@ from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import cv2
 import numpy as np
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from node_runs import TIMEOUT, Process, Start, starting
-from rcl_interfaces.srv import (
-    DescribeParameters,
-    GetParameters,
-    ListParameters,
-    SetParametersAtomically,
-)
+from node_runs import TIMEOUT, Start, starting
+from rcl_interfaces.srv import GetParameters, SetParametersAtomically
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -56,12 +52,6 @@ def own_graph(isolation: None) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope='session')
-def start_process() -> Callable[[list[str]], Process]:
-    """Return a function that runs a command; its caller ends it."""
-    return Process
-
-
 @pytest.fixture
 def start(own_graph: None) -> Iterator[Start]:
     """Return a function that starts a node, a tracker in this process; the test ends it."""
@@ -80,13 +70,6 @@ def spawn(own_graph: None) -> Iterator[Start]:
 def start_once(isolation: None) -> Iterator[Start]:
     """Return a function that starts a node for all tests of a module, trackers in this process."""
     with starting(inside=True) as start:
-        yield start
-
-
-@pytest.fixture(scope='module')
-def spawn_once(isolation: None) -> Iterator[Start]:
-    """Return a function that starts a node for all tests of a module, in a process of its own."""
-    with starting(inside=False) as start:
         yield start
 
 
@@ -175,6 +158,17 @@ class Peer:
         self.until_known_by(publisher)
         return messages
 
+    def publisher(self, kind: type, topic: str, quality: Union[int, QoSProfile] = 10) -> Any:
+        """Return a publisher that another node knows."""
+        publisher = self.node.create_publisher(kind, topic, quality)
+        self.until(publisher.get_subscription_count, f'subscription of {topic}')
+        self.until_known_by()
+        return publisher
+
+    def diagnostics(self) -> Diagnostics:
+        """Return what the tracker publishes of itself from now on."""
+        return Diagnostics(self)
+
     def client(self, kind: type, name: str) -> Any:
         """Return a client that its server knows."""
         if name not in self._clients:
@@ -211,11 +205,33 @@ class Peer:
         (value,) = self.call(GetParameters, 'get_parameters', names=[name]).values
         return rclpy.parameter.parameter_value_to_python(value)
 
-    def names(self) -> list[str]:
-        return list(self.call(ListParameters, 'list_parameters').result.names)
 
-    def describe(self, names: list[str]) -> Any:
-        return self.call(DescribeParameters, 'describe_parameters', names=names).descriptors
+class Diagnostics:
+    """The newest diagnostics of a tracker; level -1 before the first ones."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._messages = peer.collect(DiagnosticArray, '/diagnostics')
+        self._peer = peer
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a field of the newest status."""
+        return getattr(self._messages[-1].status[0], name) if self._messages else -1
+
+    @property
+    def stamp(self) -> Any:
+        return self._messages[-1].header.stamp if self._messages else None
+
+    def __getitem__(self, key: str) -> str:
+        """Return a value of the newest status; empty where there is none."""
+        values = self.values if self._messages else []
+        return next((each.value for each in values if each.key == key), '')
+
+    def number(self, key: str) -> float:
+        return float(self[key] or 'nan')
+
+    def until(self, level: int, text: str) -> None:
+        """Spin until the status has a level, and a text within its message."""
+        self._peer.until(lambda: self.level == level and text in self.message, f'{level}: {text}')
 
 
 @pytest.fixture(scope='module')

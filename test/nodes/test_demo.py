@@ -34,7 +34,12 @@ def run(*arguments):
 def test_demo(data, models, persontrack, tmp_path):
     video = data('videos/vtest.avi')
     alone = tmp_path / 'alone.txt'
-    assert persontrack('run', video, '--max-frames', FRAMES, '--mot-output', alone).returncode == 0
+    assert (
+        persontrack(
+            'run', video, '--max-frames', FRAMES, '--mot-output', alone, '--online'
+        ).returncode
+        == 0
+    )
     output = tmp_path / 'new' / 'results here'
     done = run(video, '--output', output, '--max-frames', FRAMES)
     assert done.returncode == 0, done.stderr

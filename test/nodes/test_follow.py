@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -14,39 +13,31 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 TIMEOUT = 400
 
-
-SIMULATION = CHECKOUT / 'tools' / 'follow_simulation.py'
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros'
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros'
+    ),
+]
 
 
 def simulate(*arguments):
-    done = subprocess.run(
-        [sys.executable, str(SIMULATION), *arguments],
-        capture_output=True,
-        encoding='utf-8',
-        timeout=TIMEOUT,
-        env=os.environ,
-    )
+    command = [sys.executable, str(CHECKOUT / 'tools' / 'follow_simulation.py'), *arguments]
+    done = subprocess.run(command, capture_output=True, encoding='utf-8', timeout=TIMEOUT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert '[ERROR]' not in done.stderr
     return done.stdout
 
 
-@pytest.mark.slow
 def test_the_distance_is_kept(models, data, own_graph):
     """Also when another person walks through between the two."""
-    video = data('videos/one-by-one-person-detection.mp4')
-    output = simulate(str(video), '--seconds', '24')
+    output = simulate(str(data('videos/one-by-one-person-detection.mp4')), '--seconds', '24')
     found = re.search(r'24 s, (\d+) poses, (\d+) images without one', output)
     assert int(found[1]) > 200
     # While the other one is in the way.
     assert 0 < int(found[2]) < 30
 
 
-@pytest.mark.slow
 def test_the_robot_stops(models, own_graph):
     """Images, depth, detections, tf or poses stop, or the person is too near for depth."""
     output = simulate('--faults', '7')

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from persontrack_ros.ros.memory import FOLDER
-
 pytestmark = pytest.mark.slow
+
+# Of Fast DDS.
+FOLDER = Path('/dev/shm')  # noqa: S108 - as Fast DDS does
 
 
 def segments_of(process):
@@ -25,9 +26,9 @@ def segments_of(process):
     'cyclone' in os.environ.get('RMW_IMPLEMENTATION', ''),
     reason='Cyclone DDS keeps nothing in /dev/shm',
 )
-def test_ten_killed_nodes_leave_nothing(spawn, peer):
+def test_killed_nodes_leave_nothing(spawn, peer):
     """And one that lives keeps what it has."""
-    names = [f'killed_{i}' for i in range(10)]
+    names = ['killed_0', 'killed_1']
     alive, *killed = (
         spawn('tracker_node', '-r', f'__node:={name}', autostart=False)
         for name in ('alive', *names)

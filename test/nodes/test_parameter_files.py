@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from rcl_interfaces.msg import ParameterType
 from rclpy.context import Context
 from rclpy.node import Node
 
@@ -14,50 +13,30 @@ from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.config.parameter_file import ParameterFile, read_settings
 from persontrack_ros.ros import compat
 
-NAMESPACES = ['', '/robot', '/a/b']
 
-
-def in_order(values):
-    return dict(sorted(values.items()))
-
-
-def taken_by_rcl(path):
-    """Return what real nodes take from a file, by namespace; None where ROS refuses the file."""
+def taken_by_rcl(path, namespace):
+    """Return what a real node takes from a file."""
     context = Context()
-    try:
-        context.init(['--ros-args', '--params-file', str(path)])
-    except RuntimeError:
-        return None
-    taken = {}
-    for namespace in NAMESPACES:
-        node = Node('person_tracker', namespace=namespace, context=context)
-        taken[namespace] = in_order(
-            {key: one.value for key, one in compat.overrides(node).items()}
-        )
-        node.destroy_node()
+    context.init(['--ros-args', '--params-file', str(path)])
+    node = Node('person_tracker', namespace=namespace, context=context)
+    taken = {key: one.value for key, one in compat.overrides(node).items()}
+    node.destroy_node()
     context.shutdown()
     return taken
-
-
-def taken_by_us(path):
-    try:
-        file = ParameterFile(path)
-    except SettingsError:
-        return None
-    return {each: in_order(file.values(f'{each}/person_tracker')) for each in NAMESPACES}
-
-
-def same(one, other):
-    return repr(one) == repr(other)  # nan, and 1 is not 1.0 nor true
 
 
 # One of every kind.
 SCALARS = """
 0x10 off No .inf -.inf .NaN "5" '1' 5x .5 5. +5 -0x10 1.0e-5 0.0 tRue yes 2.5 word 1.5e 0 -7
 """
-# Names of namespaces, and those in them.
-OUTER = ('/**', '/*', '*', '**', '/', '/a', 'robot', '/a/*', '/a/**')
-INNER = ('*', '**', 'person_tracker', 'b')
+INNER = ', '.join(
+    f'"{name}": {{ros__parameters: {{a{number}: 1}}}}'
+    for number, name in enumerate(('*', '**', 'person_tracker', 'b'))
+)
+NESTED = [
+    f'{{"{outer}": {{{INNER}}}}}'
+    for outer in ('/**', '/*', '*', '**', '/', '/a', 'robot', '/a/*', '/a/**')
+]
 
 
 @pytest.mark.parametrize(
@@ -67,30 +46,19 @@ INNER = ('*', '**', 'person_tracker', 'b')
         '/person_tracker: {ros__parameters: {a: 2}}\n/**: {ros__parameters: {a: 1}}',
         'robot: {person_tracker: {ros__parameters: {a: 1}}, x: {ros__parameters: {a: 2}}}',
         '/a: {b: {person_tracker: {ros__parameters: {a.b: 1, a: {b: 2, c: 3}}}}}',
-        '{/*: {ros__parameters: {a: 1}}, /**/person_tracker: {ros__parameters: {b: 1}}, '
-        '/*/person_tracker: {ros__parameters: {c: 1}}, "**": {ros__parameters: {d: 1}}, '
-        '"*": {ros__parameters: {e: 1}}, /: {person_tracker: {ros__parameters: {f: 1}}}}',
         '/**:\n  ros__parameters:\n'
         + ''.join(f'    p{index}: {one}\n' for index, one in enumerate(SCALARS.split())),
         '/**: {ros__parameters: {a: [1, 2], b: [x, y1], d: [1.0, 2.0]}}',
+        *NESTED,
     ],
 )
 def test_read_as_rcl_reads(tmp_path, text):
     path = tmp_path / 'p.yaml'
     path.write_text(text)
-    assert taken_by_us(path) is not None
-    assert same(taken_by_us(path), taken_by_rcl(path))
-
-
-@pytest.mark.parametrize('outer', OUTER)
-def test_nested_names_are_those_of_rcl(tmp_path, outer):
-    path = tmp_path / 'nested.yaml'
-    inner = ', '.join(
-        f'"{name}": {{ros__parameters: {{a{number}: 1}}}}' for number, name in enumerate(INNER)
-    )
-    path.write_text(f'{{"{outer}": {{{inner}}}}}')
-    assert taken_by_us(path) is not None
-    assert same(taken_by_us(path), taken_by_rcl(path))
+    for namespace in ('', '/robot', '/a/b'):
+        ours = ParameterFile(path).values(f'{namespace}/person_tracker')
+        # As texts: nan, and 1 is not 1.0 nor true.
+        assert repr(sorted(ours.items())) == repr(sorted(taken_by_rcl(path, namespace).items()))
 
 
 BRING_UP = """
@@ -133,57 +101,43 @@ def test_numbers_set_at_run_time(start, peer):
     start('tracker_node', '-p', 'detections.class_id:=0', input='detections').wait_for('tracking')
     assert peer.get('detections.class_id') == '0'
     assert peer.set(tracker__refresh_time=3, detections__class_id=7).successful
-    for name, value in {'tracker.refresh_time': 3.0, 'detections.class_id': '7'}.items():
-        assert (peer.get(name), type(peer.get(name))) == (value, type(value))
     answer = peer.set(tracker__n_init=2.5)
     assert not answer.successful
-    assert 'Wrong parameter type' in answer.reason
-    (described,) = peer.describe(['detections.class_id'])
-    assert described.type == ParameterType.PARAMETER_STRING
+    assert 'is not an integer' in answer.reason
 
 
-@pytest.mark.parametrize(
-    ('node', 'name', 'near'),
-    [
-        ('tracker_node', 'detector.treshold', 'detector.score_threshold'),
-        ('cameras_node', 'camera', 'cameras'),
-        ('video_publisher', 'frame_rate', 'frame_id'),
-    ],
-)
-@pytest.mark.slow
-def test_unknown_names_are_told_of_with_the_nearest(start, node, name, near):
-    process = start(node, '-p', f'{name}:=x', '-p', 'use_sim_time:=false')
-    process.wait_for(rf'WARN.*: {name}: no such parameter; did you mean {near}\?')
+def test_unknown_names_are_reported_with_the_nearest(start):
+    process = start('tracker_node', '-p', 'detector.treshold:=x', '-p', 'use_sim_time:=false')
+    process.wait_for(
+        r'WARN.*: detector.treshold: no such parameter; did you mean detector.score_threshold\?'
+    )
 
 
 @pytest.mark.slow
 def test_names_for_all_nodes_of_a_process(start, peer_of, own_graph):
-    process = start('cameras_node', cameras='front', input='detections', jpeg_quality=7)
+    arguments = {'cameras': 'front', 'input': 'detections', 'jpeg_quality': 7, 'camera': 'x'}
+    process = start('cameras_node', **arguments)
     assert peer_of('front').get('jpeg_quality') == 7
-    assert 'no such parameter' not in process.output
+    process.wait_for(r'WARN.*: camera: no such parameter; did you mean cameras\?')
+    assert 'jpeg_quality: no such parameter' not in process.output
 
 
-@pytest.mark.parametrize('node', ['tracker_node', 'cameras_node', 'video_publisher'])
 @pytest.mark.slow
-def test_wrong_files_end_with_one_line(tmp_path, node):
+def test_wrong_files_and_arguments_end_with_one_line(tmp_path):
     path = tmp_path / 'p.yaml'
     path.write_text('tracker: {max_age: 3}')
-    command = [sys.executable, '-m', 'persontrack_ros.ros', node, '--ros-args']
-    ended = subprocess.run(
-        [*command, '--params-file', path], capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 2
-    (line,) = (ended.stdout + ended.stderr).splitlines()
     with pytest.raises(SettingsError) as caught:
         read_settings(path, pytest.fail)
-    assert line.endswith(str(caught.value))
-
-
-@pytest.mark.slow
-def test_wrong_arguments_end_without_a_traceback():
-    command = [sys.executable, '-m', 'persontrack_ros.ros', 'tracker_node', '--ros-args']
-    for arguments, problem in ((['-p', 'foo'], "'-p foo'"), (['--foo'], '--foo')):
-        ended = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    for node, arguments, problem in (
+        *(
+            (each, ['--params-file', path], str(caught.value))
+            for each in ('tracker_node', 'cameras_node', 'video_publisher')
+        ),
+        ('tracker_node', ['-p', 'foo'], "'-p foo'"),
+        ('tracker_node', ['--foo'], '--foo'),
+    ):
+        command = [sys.executable, '-m', 'persontrack_ros.ros', node, '--ros-args', *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ended.returncode == 2
-        assert problem in ended.stderr.splitlines()[-1]
         assert 'Traceback' not in ended.stderr
+        assert problem in (ended.stdout + ended.stderr).splitlines()[-1]

@@ -1,4 +1,4 @@
-"""The node subscribes as its publishers allow, and tells of images that get lost all the same."""
+"""The node subscribes as its publishers allow, and reports frames that are lost all the same."""
 
 from __future__ import annotations
 
@@ -6,99 +6,116 @@ import os
 
 import numpy as np
 import pytest
+from node_runs import found
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
-from vision_msgs.msg import Detection3DArray
+from std_msgs.msg import Header
+from test_space import camera_info, depth_image
+from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+SENSOR = QoSProfile(depth=1, reliability=BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-SMALL = np.zeros((48, 64, 3), np.uint8)
+OVERRIDE = 'qos_overrides./detections.subscription.reliability'
 
 
-def subscriptions(peer, topic='/image_raw'):
-    """Return the quality of service of the tracker's subscriptions of a topic."""
+@pytest.fixture
+def run(start, peer):
+    """Return a function that starts a tracker of detections."""
+
+    def run(*arguments):
+        process = start('tracker_node', *arguments, input='detections')
+        process.wait_for('tracking the persons')
+        return process
+
+    return run
+
+
+def reliabilities(peer, topic='/detections'):
+    """Return what the tracker's subscriptions request."""
     return [
-        each.qos_profile
+        each.qos_profile.reliability
         for each in peer.node.get_subscriptions_info_by_topic(topic)
         if each.node_name == 'person_tracker'
     ]
 
 
-def test_reliability_follows_the_publishers(models, start, peer, to_message):
-    process = start('tracker_node', reid__model='none')
-    process.wait_for('tracking the persons')
-    peer.until_tracker_listens()
+def test_reliability_follows_the_publishers(run, peer):
+    """Reliable from the start, so that nothing is lost of a driver that comes later."""
+    process = run()
+    peer.until(lambda: reliabilities(peer) == [RELIABLE], 'reliable subscription')
+    reliable = peer.publisher(Detection2DArray, 'detections')
+    assert reliabilities(peer) == [RELIABLE]
+    sensor = peer.node.create_publisher(Detection2DArray, 'detections', SENSOR)
+    peer.until(lambda: reliabilities(peer) == [BEST_EFFORT], 'subscription of best effort')
+    header = Header()
 
-    def asks_for(reliability):
-        peer.track(to_message(SMALL))
-        return [each.reliability for each in subscriptions(peer)] == [reliability]
+    def is_tracked(publisher):
+        header.stamp.sec += 1
+        peer.ask(lambda: publisher.publish(found(header)), header)
 
-    peer.until(lambda: asks_for(RELIABLE), 'reliable subscription')
-    sensor = QoSProfile(depth=1, reliability=BEST_EFFORT)
-    other = peer.node.create_publisher(Image, 'image_raw', sensor)
-    peer.until(lambda: asks_for(BEST_EFFORT), 'subscription of best effort')
-    # Both are heard.
-    message = to_message(SMALL)
-    peer.ask(lambda: other.publish(message), message.header)
-    peer.node.destroy_publisher(other)
+    for publisher in (sensor, reliable):
+        is_tracked(publisher)
+    peer.node.destroy_publisher(sensor)
     # It changes back only where no image can be lost by that.
     for _ in range(3):
-        assert asks_for(BEST_EFFORT)
-    peer.node.destroy_publisher(peer.images)
-    peer.until(
-        lambda: [each.reliability for each in subscriptions(peer)] == [RELIABLE],
-        'reliable subscription',
-    )
+        is_tracked(reliable)
+        assert reliabilities(peer) == [BEST_EFFORT]
+    peer.node.destroy_publisher(reliable)
+    peer.until(lambda: reliabilities(peer) == [RELIABLE], 'reliable subscription')
     assert 'WARN' not in process.output.replace('LOCALHOST', '')
 
 
-def test_reliable_from_the_start(models, start, peer):
-    """So that nothing is lost of a driver that comes later."""
-    process = start('tracker_node', '-r', 'image_raw:=/late', reid__model='none')
-    process.wait_for('tracking the persons')
-
-    def asks_for(reliability):
-        return [each.reliability for each in subscriptions(peer, '/late')] == [reliability]
-
-    peer.until(lambda: asks_for(RELIABLE), 'reliable subscription')
-    sensor = QoSProfile(depth=1, reliability=BEST_EFFORT)
-    driver = peer.node.create_publisher(Image, '/late', sensor)
-    peer.until(lambda: asks_for(BEST_EFFORT), 'subscription of best effort')
-    peer.until(driver.get_subscription_count, 'connection')
-
-
 @pytest.mark.parametrize('value', ['best_effort', 'reliable'])
-def test_an_override_is_kept(models, start, peer, to_message, value):
-    path = 'qos_overrides./image_raw.subscription.reliability'
-    if value == 'reliable':
-        other = QoSProfile(depth=1, reliability=BEST_EFFORT)
-        peer.node.create_publisher(Image, 'image_raw', other)
-    process = start('tracker_node', '-p', f'{path}:={value}', reid__model='none')
-    process.wait_for('tracking the persons')
-    peer.until_tracker_listens()
-    for _ in range(30):
-        peer.track(to_message(SMALL))
-    (qos,) = subscriptions(peer)
-    assert qos.reliability.name.lower() == peer.get(path) == value
+def test_an_override_is_kept(run, peer, value):
+    quality = SENSOR if value == 'reliable' else QoSProfile(depth=1)
+    peer.node.create_publisher(Detection2DArray, 'detections', quality)
+    run('-p', f'{OVERRIDE}:={value}')
+    wanted = ReliabilityPolicy[value.upper()]
+    peer.until(lambda: reliabilities(peer) == [wanted], value)
+    for _ in range(10):
+        peer.spin_once()
+        assert reliabilities(peer) == [wanted]
+    assert peer.get(OVERRIDE) == value
 
 
-def test_an_override_that_is_none(models, start):
-    path = 'qos_overrides./image_raw.subscription.reliability'
-    process = start('tracker_node', '-p', f'{path}:=fast', reid__model='none')
-    process.wait_for(rf"ERROR.*{path} is 'fast'; it can be best_available, reliable, best_effort")
+def test_overrides_of_every_topic(models, start, peer):
+    topics = ['tracks', 'track_info', 'detections', 'annotated_image']
+    topics.append('annotated_image/compressed')
+    wanted = {'subscription': {'image_raw': RELIABLE}}
+    wanted['publisher'] = dict.fromkeys(topics, BEST_EFFORT)
+    arguments = [
+        f'qos_overrides./{topic}.{kind}.reliability:={policy.name.lower()}'
+        for kind, policies in wanted.items()
+        for topic, policy in policies.items()
+    ]
+    start('tracker_node', *(word for one in arguments for word in ('-p', one)), reid__model='none')
+
+    def found(kind):
+        ask = getattr(peer.node, f'get_{kind}s_info_by_topic')
+        return {
+            topic: end.qos_profile.reliability
+            for topic in wanted[kind]
+            for end in ask(f'/{topic}')
+            if end.node_name == 'person_tracker'
+        }
+
+    for kind, policies in wanted.items():
+        peer.until(lambda kind=kind, policies=policies: found(kind) == policies, f'all {kind}s')
+
+
+def test_an_override_that_is_none(start):
+    process = start('tracker_node', '-p', f'{OVERRIDE}:=fast', input='detections')
+    process.wait_for(
+        rf"ERROR.*{OVERRIDE} is 'fast'; it can be best_available, reliable, best_effort"
+    )
 
 
 def test_latched_camera_info_arrives_and_so_does_any_other(
     models, start, peer, pictures, to_message
 ):
-    def info(header, focal):
-        made = CameraInfo(header=header, width=768, height=576, distortion_model='plumb_bob')
-        made.k = [focal, 0.0, 383.5, 0.0, focal, 287.5, 0.0, 0.0, 1.0]
-        made.d = [0.0] * 5
-        return made
-
     latched = peer.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
-    latched.publish(info(to_message(SMALL).header, 600.0))
+    latched.publish(camera_info(to_message(pictures[0]).header))
     depths = peer.node.create_publisher(Image, 'depth_image', 10)
     process = start(
         'tracker_node',
@@ -114,11 +131,9 @@ def test_latched_camera_info_arrives_and_so_does_any_other(
     def place():
         """Return the place of the first person."""
         message = to_message(pictures[0])
-        depth = to_message(np.full((576, 768), 3.0, np.float32).view(np.uint8))
-        depth.width, depth.encoding, depth.header = 768, '32FC1', message.header
 
         def publish():
-            depths.publish(depth)
+            depths.publish(depth_image(message.header, np.full((576, 768), 3.0, np.float32)))
             peer.images.publish(message)
 
         return peer.ask(publish, message.header, places).detections[0].bbox.center.position
@@ -136,7 +151,7 @@ def test_latched_camera_info_arrives_and_so_does_any_other(
     volatile = peer.node.create_publisher(CameraInfo, 'camera_info', 10)
 
     def is_nearer_to_the_middle():
-        volatile.publish(info(to_message(SMALL).header, 1200.0))
+        volatile.publish(camera_info(to_message(pictures[0]).header, 1200.0))
         return abs(place().x) < 0.6 * abs(first.x)
 
     peer.until(is_nearer_to_the_middle, 'calibration of the second publisher')
@@ -147,7 +162,7 @@ def test_latched_camera_info_arrives_and_so_does_any_other(
     reason='what Cyclone DDS loses depends on the buffers of the kernel',
 )
 @pytest.mark.slow
-def test_lost_images_are_told_of_once(models, data, spawn, peer, monkeypatch):
+def test_lost_images_are_reported_once(models, data, spawn, peer, monkeypatch):
     """As many are for which the shared memory of their publisher has no room."""
     process = spawn('tracker_node', reid__model='none')
     process.wait_for('tracking the persons')
@@ -162,11 +177,10 @@ def test_lost_images_are_told_of_once(models, data, spawn, peer, monkeypatch):
         width=1920,
         loop=True,
     )
-    told = (
+    process.wait_for(
         r'WARN.*\d+ of \d+ messages of /image_raw were missed in transport.*'
         r'with the DDS configuration of this package.*docs/middleware\.md'
     )
-    process.wait_for(told)
     lines = len(process.lines)
     for _ in range(50):
         peer.spin_once()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from array import array
 
 import numpy as np
 import pytest
@@ -18,67 +17,82 @@ WALL = 9.0
 NAMESPACES = {'boxes', 'ids', 'trails'}
 
 
-@pytest.fixture(scope='module')
-def tracker(models, start_once):
-    process = start_once('tracker_node', depth=True, reid__model='color', tracker__n_init=1)
-    process.wait_for('tracking the persons in /image_raw')
-    return process
+def camera_info(header, focal=FOCAL):
+    info = CameraInfo(header=header, width=768, height=576, distortion_model='plumb_bob')
+    info.k = [focal, 0.0, MIDDLE[0], 0.0, focal, MIDDLE[1], 0.0, 0.0, 1.0]
+    info.d = [0.0] * 5
+    return info
+
+
+def depth_image(header, depth):
+    encoding = '16UC1' if depth.dtype == np.uint16 else '32FC1'
+    height, width = depth.shape
+    message = Image(header=header, height=height, width=width, encoding=encoding)
+    message.step, message.data = width * depth.itemsize, depth.tobytes()
+    return message
 
 
 class Space:
     """What goes with the images, and what comes beside the tracks."""
 
-    def __init__(self, peer):
-        self.peer = peer
-        self.depths = peer.node.create_publisher(Image, 'depth_image', 10)
-        self.infos = peer.node.create_publisher(CameraInfo, 'camera_info', 10)
+    def __init__(self, peer, to_message, picture):
+        self.peer, self._message = peer, lambda: to_message(picture)
+        self.depths = peer.publisher(Image, 'depth_image')
+        self.infos = peer.publisher(CameraInfo, 'camera_info')
         self.tracks = peer.collect(Detection3DArray, 'tracks_3d')
         self.markers = peer.collect(MarkerArray, 'markers')
-        peer.until(self.depths.get_subscription_count, 'subscription of depth_image')
-        peer.until(self.infos.get_subscription_count, 'subscription of camera_info')
         peer.until_tracker_listens()
 
-    def publish_info(self, header, focal=FOCAL):
-        info = CameraInfo(header=header, width=768, height=576, distortion_model='plumb_bob')
-        info.k = [focal, 0.0, MIDDLE[0], 0.0, focal, MIDDLE[1], 0.0, 0.0, 1.0]
-        info.d = [0.0] * 5
-        self.infos.publish(info)
+    def message(self, depth=None, focal=FOCAL):
+        """Return the image with a stamp of its own, and publish what goes with it."""
+        message = self._message()
+        return message if depth is None else self.with_depth(message, depth, focal)
 
-    def publish_depth(self, header, depth):
-        encoding = '16UC1' if depth.dtype == np.uint16 else '32FC1'
-        height, width = depth.shape
-        message = Image(header=header, height=height, width=width, encoding=encoding)
-        message.step = width * depth.itemsize
-        message.data = array('B', depth.tobytes())
-        self.depths.publish(message)
+    def with_depth(self, message, depth, focal=FOCAL):
+        self.infos.publish(camera_info(message.header, focal))
+        self.depths.publish(depth_image(message.header, depth))
+        return message
 
-    def of(self, header, messages):
-        """Wait for the message with a header."""
+    def places(self, message):
+        """Wait for the 3D positions of an image."""
+        stamp = message.header.stamp
+        self.peer.until(lambda: stamp in [each.header.stamp for each in self.tracks], 'tracks_3d')
+        return next(each for each in self.tracks if each.header.stamp == stamp)
 
-        def found():
-            return [each for each in messages if header_of(each) == header]
-
-        self.peer.until(found, 'answer in space')
-        return found()[0]
-
-    def track(self, message, depth):
+    def show(self, depth, message=None):
         """Return the tracks of an image, and their places and markers."""
-        self.publish_info(message.header)
-        self.publish_depth(message.header, depth)
-        tracks = self.peer.track(message)
-        places = self.of(message.header, self.tracks)
-        return tracks, places, self.of(message.header, self.markers) if places.detections else None
+        message = message or self.message(depth)
+        tracks, places = self.peer.track(message), self.places(message)
 
+        def markers():
+            return [
+                each
+                for each in self.markers
+                if each.markers and each.markers[0].header == places.header
+            ]
 
-def header_of(message):
-    if isinstance(message, MarkerArray):
-        return message.markers[0].header if message.markers else None
-    return message.header
+        self.peer.until(markers, 'markers')
+        return tracks, places, markers()[0].markers
 
+    def settle(self, kind=np.float32):
+        """
+        Let the tracks settle on the picture.
 
-@pytest.fixture(scope='module')
-def space(tracker, module_peer):
-    return Space(module_peer)
+        :returns: a depth image in which each person has a distance of their own, and these by id.
+        """
+        for _ in range(4):
+            tracks = self.peer.track(self.message())
+        assert len(tracks.detections) >= 2
+        depth = np.full((576, 768), WALL)
+        distances = {each.id: 3.0 + 0.8 * i for i, each in enumerate(tracks.detections)}
+        # Those in front last.
+        for each in reversed(tracks.detections):
+            corner, size = box_of(each)
+            left, top = np.maximum(np.round(corner), 0).astype(int)
+            right, bottom = np.round(corner + size).astype(int)
+            depth[top:bottom, left:right] = distances[each.id]
+        depth[::7, ::3] = 0 if kind is np.uint16 else np.nan
+        return (depth * (1000 if kind is np.uint16 else 1)).astype(kind), distances
 
 
 def box_of(detection):
@@ -87,35 +101,28 @@ def box_of(detection):
     return np.array([centre.x, centre.y]) - size / 2, size
 
 
-def paint(tracks, kind=np.float32):
-    """Return a depth image in which each person stands at a distance of their own."""
-    depth = np.full((576, 768), WALL)
-    distances = {each.id: 3.0 + 0.8 * i for i, each in enumerate(tracks.detections)}
-    # Those in front last.
-    for each in reversed(tracks.detections):
-        corner, size = box_of(each)
-        left, top = np.maximum(np.round(corner), 0).astype(int)
-        right, bottom = np.round(corner + size).astype(int)
-        depth[top:bottom, left:right] = distances[each.id]
-    depth[::7, ::3] = 0 if kind is np.uint16 else np.nan
-    if kind is np.uint16:
-        depth *= 1000
-    return depth.astype(kind), distances
+def place_of(detection):
+    centre = detection.bbox.center.position
+    return np.array([centre.x, centre.y, centre.z])
 
 
-def warm_up(space, pictures, to_message):
-    """Let the tracks settle on a picture; return the tracks and their distances."""
-    for _ in range(4):
-        tracks = space.peer.track(to_message(pictures[0]))
-    assert len(tracks.detections) >= 2
-    return tracks
+@pytest.fixture(scope='module')
+def tracker(models, start_once):
+    process = start_once('tracker_node', depth=True, reid__model='color', tracker__n_init=1)
+    process.wait_for('tracking the persons in /image_raw')
+    return process
+
+
+@pytest.fixture(scope='module')
+def space(tracker, module_peer, to_message, pictures):
+    return Space(module_peer, to_message, pictures[0])
 
 
 @pytest.mark.parametrize('kind', [np.uint16, np.float32])
-def test_positions_and_sizes_in_metres(space, pictures, to_message, kind):
-    depth, distances = paint(warm_up(space, pictures, to_message), kind)
-    message = to_message(pictures[0])
-    tracks, places, _ = space.track(message, depth)
+def test_positions_and_sizes_in_metres(space, kind):
+    depth, distances = space.settle(kind)
+    message = space.message(depth)
+    tracks, places, _ = space.show(depth, message)
     assert places.header == message.header
     assert [each.id for each in places.detections] == [each.id for each in tracks.detections]
     for flat, solid in zip(tracks.detections, places.detections):
@@ -125,23 +132,20 @@ def test_positions_and_sizes_in_metres(space, pictures, to_message, kind):
         corner, size = box_of(flat)
         # The middle of the first pixel is 0 in K.
         x, y = (corner + size / 2 - 0.5 - MIDDLE) / FOCAL * distance
-        centre = solid.bbox.center
-        found = np.array([centre.position.x, centre.position.y, centre.position.z])
-        assert np.abs(found - [x, y, distance]).max() < 0.05
-        assert centre.orientation.w == 1.0
-        assert solid.results[0].pose.pose == centre
+        assert np.abs(place_of(solid) - [x, y, distance]).max() < 0.05
+        assert solid.bbox.center.orientation.w == 1.0
+        assert solid.results[0].pose.pose == solid.bbox.center
         assert solid.bbox.size.x == pytest.approx(size[0] / FOCAL * distance, abs=0.05)
         assert solid.bbox.size.y == pytest.approx(size[1] / FOCAL * distance, abs=0.05)
         assert 0 <= solid.bbox.size.z <= 0.4
 
 
 def test_markers_follow_the_tracks_and_end_with_them(space, pictures, to_message):
-    depth, _ = paint(warm_up(space, pictures, to_message))
-    for _ in range(2):
-        message = to_message(pictures[0])
-        _, places, markers = space.track(message, depth)
-    assert all(each.header == message.header for each in markers.markers)
-    shown = {(each.ns, each.id): each for each in markers.markers if each.action == Marker.ADD}
+    depth, _ = space.settle()
+    space.show(depth)
+    _, places, markers = space.show(depth)
+    assert all(each.header == places.header for each in markers)
+    shown = {(each.ns, each.id): each for each in markers if each.action == Marker.ADD}
     assert shown.keys() == {(ns, int(each.id)) for ns in NAMESPACES for each in places.detections}
     for each in places.detections:
         box, text, trail = (shown[ns, int(each.id)] for ns in ('boxes', 'ids', 'trails'))
@@ -149,93 +153,63 @@ def test_markers_follow_the_tracks_and_end_with_them(space, pictures, to_message
         assert box.pose == each.bbox.center
         assert (box.scale.x, box.scale.y) == (each.bbox.size.x, each.bbox.size.y)
         assert min(box.scale.z, box.color.a) > 0
-        assert text.type == Marker.TEXT_VIEW_FACING
-        assert text.text == each.id
+        assert (text.type, text.text) == (Marker.TEXT_VIEW_FACING, each.id)
         assert trail.type == Marker.LINE_STRIP
         assert len(trail.points) >= 2
         assert trail.points[-1] == each.bbox.center.position
-    ids = {int(each.id) for each in places.detections}
     ended = set()
-    blank = np.zeros_like(pictures[0])
     for _ in range(200):
         seen = len(space.markers)
-        message = to_message(blank)
-        tracks, _, _ = space.track(message, np.full((576, 768), WALL, dtype=np.float32))
+        message = to_message(np.zeros_like(pictures[0]))
+        space.with_depth(message, np.full((576, 768), WALL, np.float32))
+        tracks = space.peer.track(message)
         space.peer.until(lambda seen=seen: len(space.markers) > seen, 'markers')
-        for each in space.markers[-1].markers:
-            if each.action == Marker.DELETE:
-                ended.add((each.ns, each.id))
+        ended |= {
+            (each.ns, each.id)
+            for each in space.markers[-1].markers
+            if each.action == Marker.DELETE
+        }
         if not tracks.detections:
             break
-    assert ended >= {(ns, id_) for ns in NAMESPACES for id_ in ids}
+    assert ended >= shown.keys()
 
-
-def test_reset_deletes_all_markers(space, pictures, to_message):
-    depth, _ = paint(warm_up(space, pictures, to_message))
-    space.track(to_message(pictures[0]), depth)
+    space.show(space.settle()[0])
     space.markers.clear()
     assert space.peer.call(Trigger, 'reset').success
     space.peer.until(lambda: space.markers, 'markers')
     assert [each.action for each in space.markers[0].markers] == [Marker.DELETEALL]
 
 
-def test_tracks_do_not_wait_for_depth(space, pictures, to_message):
-    tracks = warm_up(space, pictures, to_message)
-    depth, _ = paint(tracks)
-    message = to_message(pictures[0])
-    space.publish_info(message.header)
+def test_tracks_do_not_wait_for_depth(space, tracker):
+    """And depth of another time is not used."""
+    depth, _ = space.settle()
+    message = space.message()
+    space.infos.publish(camera_info(message.header))
     tracks = space.peer.track(message)
     assert all(each.header != message.header for each in space.tracks)
-    space.publish_depth(message.header, depth)
-    places = space.of(message.header, space.tracks)
+    space.depths.publish(depth_image(message.header, depth))
+    places = space.places(message)
     assert [each.id for each in places.detections] == [each.id for each in tracks.detections]
 
-
-def test_depth_of_another_time_is_not_used(space, tracker, pictures, to_message):
-    depth, _ = paint(warm_up(space, pictures, to_message))
     told = r'WARN.*no tracks_3d: the nearest depth image is 0\.\d+ s newer than'
     for _ in range(100):  # not each one is told of
         # A tenth of a second lies between the two, and more before the next ones.
-        message, later, *_ = [to_message(pictures[0]) for _ in range(10)]
-        space.publish_info(message.header)
-        space.publish_depth(later.header, depth)
+        message, later, *_ = [space.message() for _ in range(10)]
+        space.infos.publish(camera_info(message.header))
+        space.depths.publish(depth_image(later.header, depth))
         space.peer.track(message)
         if re.search(told, tracker.output):
             break
     tracker.wait_for(told)
-    tracks, places, _ = space.track(later, depth)
-    assert len(places.detections) == len(tracks.detections)
+    assert space.peer.track(later).detections
+    assert space.places(later).detections
     assert all(each.header != message.header for each in space.tracks)
 
 
-def test_what_cannot_be_used_is_told(space, tracker, pictures, to_message):
+def test_a_camera_that_is_not_calibrated_is_reported(space, tracker):
     def is_reported():
-        message = to_message(pictures[0])
-        space.publish_info(message.header, focal=0.0)
-        space.publish_depth(message.header, np.ones((576, 768), dtype=np.float32))
-        space.peer.track(message)
+        space.peer.track(space.message(np.ones((576, 768), dtype=np.float32), focal=0.0))
         # The log names one reason in some seconds.
         return re.search('WARN.*no tracks_3d: .*not calibrated', tracker.output)
 
     space.peer.until(is_reported)
-
-
-def test_not_advertised_without_depth(space, tracker, pictures, to_message):
-    """The last test of this module: it configures the node anew."""
-    peer = space.peer
-    assert peer.change_state('deactivate')
-    assert not peer.set(depth=True, input='detections').successful
-    assert peer.change_state('cleanup')
-    result = peer.set(depth=True, input='detections')
-    assert not result.successful
-    assert 'depth needs images' in result.reason
-    assert peer.set(depth=False).successful
-    assert peer.change_state('configure')
-    assert peer.change_state('activate')
-    peer.until_tracker_listens()
-    for topic in ('tracks_3d', 'markers'):
-        peer.until(lambda topic=topic: not peer.node.count_publishers(topic), f'end of {topic}')
-    assert peer.node.count_publishers('tracks') == 1
-    for topic in ('depth_image', 'camera_info'):
-        peer.until(lambda topic=topic: not peer.node.count_subscribers(topic), f'end of {topic}')
-    peer.track(to_message(pictures[0]))

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import rclpy
 from geometry_msgs.msg import TransformStamped
+from node_runs import stamp
 from rclpy.context import Context
 from rclpy.node import Node
 from std_msgs.msg import Header
@@ -29,7 +30,7 @@ class Tf:
     def __init__(self, node, warnings):
         self.transforms = Transforms(node, 'odom')
         self.warnings = warnings
-        self.tell('base_link', 'camera', 0, LINK, static=True)
+        self.tell('base_link', 'camera', 0, static=True)
         self.tell('camera', 'lens', 0, OPTICAL, static=True)
 
     def tell(self, parent, child, seconds, rotation=LINK, x=0.0, static=False):
@@ -43,11 +44,6 @@ class Tf:
 
     def ask(self, seconds, frame='lens', stamped=True):
         return self.transforms.expect(Header(stamp=stamp(seconds), frame_id=frame), stamped)
-
-
-def stamp(seconds):
-    whole, part = divmod(round(seconds * 1e9), 10**9)
-    return rclpy.time.Time(seconds=whole, nanoseconds=part).to_msg()
 
 
 @pytest.fixture

@@ -5,17 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import time
 
 import cv2
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from test_space import FOCAL, MIDDLE, Space, box_of, paint, warm_up
+from test_space import FOCAL, MIDDLE, Space, box_of, camera_info, place_of
 
 HAS_TF = importlib.util.find_spec('tf2_ros') is not None
 needs_tf = pytest.mark.skipif(not HAS_TF, reason='this ROS 2 has no tf2_ros')
@@ -23,6 +21,41 @@ needs_tf = pytest.mark.skipif(not HAS_TF, reason='this ROS 2 has no tf2_ros')
 # An optical frame in a frame whose x points forward and z up.
 OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 HEIGHT = 1.2
+
+
+class Robot(Space):
+    """A camera on a robot, of which tf knows where it is."""
+
+    def __init__(self, peer, to_message, picture, has_depth=True):
+        from tf2_msgs.msg import TFMessage
+        from tf2_ros import StaticTransformBroadcaster
+
+        self.tf_message = TFMessage
+        self.moving = peer.publisher(TFMessage, '/tf', 100)
+        self.static = StaticTransformBroadcaster(peer.node)
+        mount = TransformStamped(child_frame_id='lens')
+        mount.header.frame_id = 'base_link'
+        mount.transform.translation.z = HEIGHT
+        turn = mount.transform.rotation
+        turn.x, turn.y, turn.z, turn.w = -0.5, 0.5, -0.5, 0.5
+        self.static.sendTransform(mount)
+        if has_depth:
+            super().__init__(peer, to_message, picture)
+
+    def stand(self, message, x=0.0, yaw=0.0):
+        """Tell tf where the robot is at the time of a message; return that."""
+        pose = TransformStamped(child_frame_id='base_link')
+        pose.header.frame_id, pose.header.stamp = 'odom', message.header.stamp
+        pose.transform.translation.x = x
+        pose.transform.rotation.z, pose.transform.rotation.w = math.sin(yaw / 2), math.cos(yaw / 2)
+        self.moving.publish(self.tf_message(transforms=[pose]))
+        return message
+
+    def begin(self):
+        """Begin with other persons: those of the picture move with the camera."""
+        settled = self.settle()
+        assert self.peer.call(Trigger, 'reset').success
+        return settled
 
 
 @pytest.fixture(scope='module')
@@ -38,42 +71,9 @@ def tracker(models, start_once):
     return process
 
 
-class Robot:
-    """What tells tf where the camera is."""
-
-    def __init__(self, peer):
-        from tf2_msgs.msg import TFMessage
-        from tf2_ros import StaticTransformBroadcaster
-
-        self.message = TFMessage
-        self.moving = peer.node.create_publisher(TFMessage, '/tf', 100)
-        self.static = StaticTransformBroadcaster(peer.node)
-        mount = TransformStamped(child_frame_id='lens')
-        mount.header.frame_id = 'base_link'
-        mount.transform.translation.z = HEIGHT
-        turn = mount.transform.rotation
-        turn.x, turn.y, turn.z, turn.w = -0.5, 0.5, -0.5, 0.5
-        self.static.sendTransform(mount)
-        peer.until(self.moving.get_subscription_count, 'subscription of /tf')
-        peer.until_known_by()
-
-    def stand(self, stamp, x, yaw):
-        """Tell where the robot is at a time."""
-        pose = TransformStamped(child_frame_id='base_link')
-        pose.header.frame_id, pose.header.stamp = 'odom', stamp
-        pose.transform.translation.x = x
-        pose.transform.rotation.z, pose.transform.rotation.w = math.sin(yaw / 2), math.cos(yaw / 2)
-        self.moving.publish(self.message(transforms=[pose]))
-
-
 @pytest.fixture(scope='module')
-def space(tracker, module_peer):
-    return Space(module_peer)
-
-
-@pytest.fixture(scope='module')
-def robot(space):
-    return Robot(space.peer)
+def robot(tracker, module_peer, to_message, pictures):
+    return Robot(module_peer, to_message, pictures[0])
 
 
 def turned(yaw):
@@ -82,34 +82,19 @@ def turned(yaw):
     )
 
 
-def place_of(detection):
-    centre = detection.bbox.center.position
-    return np.array([centre.x, centre.y, centre.z])
-
-
-def without_transform(space):
-    """Return what the diagnostics count."""
-    values = {each.key: each.value for each in space.diagnostics[-1].status[0].values}
-    return int(values['without transform'])
-
-
 @needs_tf
-def test_places_stand_still_in_a_fixed_frame(space, robot, pictures, to_message):
-    depth, distances = paint(warm_up(space, pictures, to_message))
-    infos = space.peer.collect(String, 'track_info')
+def test_places_stand_still_in_a_fixed_frame(robot):
+    infos = robot.peer.collect(String, 'track_info')
     for x, yaw in ((0.0, 0.0), (2.0, 0.5), (-1.0, 3.0)):
-        # The persons of the picture turn with the camera: others, to the filter.
-        assert space.peer.call(Trigger, 'reset').success
-        message = to_message(pictures[0])
-        robot.stand(message.header.stamp, x, yaw)
-        for picture in (message, to_message(pictures[0])):
-            robot.stand(picture.header.stamp, x, yaw)
-            tracks, places, markers = space_track(space, picture, depth)
+        depth, distances = robot.begin()
+        robot.show(depth, robot.stand(robot.message(depth), x, yaw))
+        message = robot.stand(robot.message(depth), x, yaw)
+        tracks, places, markers = robot.show(depth, message)
         assert places.header.frame_id == 'odom'
-        assert places.header.stamp == picture.header.stamp
-        assert all(each.header == places.header for each in markers.markers)
+        assert places.header.stamp == message.header.stamp
+        assert all(each.header == places.header for each in markers)
         assert [each.id for each in places.detections] == [each.id for each in tracks.detections]
-        boxes = {each.id: each for each in markers.markers if each.ns == 'boxes'}
+        boxes = {each.id: each for each in markers if each.ns == 'boxes'}
         for flat, solid in zip(tracks.detections, places.detections):
             centre = solid.bbox.center
             direction = place_of(solid) - [x, 0, 0]
@@ -138,97 +123,53 @@ def test_places_stand_still_in_a_fixed_frame(space, robot, pictures, to_message)
             ray = (box_of(flat)[0] + size / 2 - 0.5 - MIDDLE) / FOCAL
             assert back[:2] / back[2] == pytest.approx(ray, abs=0.02)
             assert min(abs(back[2] - each) for each in distances.values()) < 0.05
-        info = json.loads(infos[-1].data)
-        for each in info['tracks']:
+        for each in json.loads(infos[-1].data)['tracks']:
             assert each['motion'] is None or each['motion']['frame_id'] == 'odom'
 
 
-def space_track(space, message, depth):
-    """Return the tracks of an image, and their places and markers in the fixed frame."""
-    space.publish_info(message.header)
-    space.publish_depth(message.header, depth)
-    tracks = space.peer.track(message)
-    places = answer(space, message)
-    space.peer.until(
-        lambda: any(
-            each.markers and each.markers[0].header == places.header for each in space.markers
-        ),
-        'markers',
-    )
-    markers = next(
-        each for each in space.markers if each.markers and each.markers[0].header == places.header
-    )
-    return tracks, places, markers
-
-
-def answer(space, message):
-    def found():
-        return [each for each in space.tracks if each.header.stamp == message.header.stamp]
-
-    space.peer.until(found, 'tracks_3d')
-    return found()[0]
-
-
 @needs_tf
-def test_a_late_transform_is_waited_for(space, robot, pictures, to_message):
+def test_a_late_transform_is_waited_for_and_a_missing_one_costs_its_image(robot, tracker):
     # The robot is elsewhere than before, and so are the persons of the picture.
-    assert space.peer.call(Trigger, 'reset').success
-    depth, _ = paint(warm_up(space, pictures, to_message))
-    message = to_message(pictures[0])
-    space.publish_info(message.header)
-    space.publish_depth(message.header, depth)
-    tracks = space.peer.track(message)
-    assert all(each.header.stamp != message.header.stamp for each in space.tracks)
-    robot.stand(message.header.stamp, 0.0, 0.0)
-    assert len(answer(space, message).detections) == len(tracks.detections)
+    depth, _ = robot.begin()
+    message = robot.message(depth)
+    tracks = robot.peer.track(message)
+    assert all(each.header.stamp != message.header.stamp for each in robot.tracks)
+    robot.stand(message)
+    assert len(robot.places(message).detections) == len(tracks.detections)
 
+    status = robot.peer.diagnostics()
+    lost = robot.message(depth)
+    assert robot.peer.track(lost).detections
+    robot.peer.until(lambda: status['without transform'], 'diagnostics')
+    before = status.number('without transform')
 
-@needs_tf
-def test_a_transform_that_never_comes_costs_its_image(space, robot, tracker, pictures, to_message):
-    depth, _ = paint(warm_up(space, pictures, to_message))
-    space.diagnostics = space.peer.collect(DiagnosticArray, '/diagnostics')
-    lost = to_message(pictures[0])
-    space.publish_info(lost.header)
-    space.publish_depth(lost.header, depth)
-    assert space.peer.track(lost).detections
-    space.peer.until(lambda: space.diagnostics, 'diagnostics')
-    before = without_transform(space)
-    end = time.monotonic() + 60
-    while without_transform(space) == before and time.monotonic() < end:
-        again = to_message(pictures[0])
-        space.publish_info(again.header)
-        space.publish_depth(again.header, depth)
-        space.peer.track(again)
-        space.peer.spin_once()
-    assert without_transform(space) > before
+    def is_counted():
+        robot.peer.track(robot.message(depth))
+        return status.number('without transform') > before
+
+    robot.peer.until(is_counted)
     tracker.wait_for(r"WARN.*tf gave no transform from 'lens' to 'odom' within 1 s.*base_link")
-    message = to_message(pictures[0])
-    robot.stand(message.header.stamp, 0.0, 0.0)
-    _, places, _ = space_track(space, message, depth)
-    assert places.detections
-    assert all(each.header.stamp != lost.header.stamp for each in space.tracks)
+    assert robot.show(depth, robot.stand(robot.message(depth)))[1].detections
+    assert all(each.header.stamp != lost.header.stamp for each in robot.tracks)
 
 
 @needs_tf
-def test_time_that_goes_back(space, robot, pictures, to_message):
+def test_time_that_goes_back(robot):
     """Further than what tf keeps: it takes nothing that is older than that."""
-    depth, _ = paint(warm_up(space, pictures, to_message))
-    message = to_message(pictures[0])
+    depth, _ = robot.settle()
+    message = robot.message()
     message.header.stamp.sec += 1000
-    robot.stand(message.header.stamp, 500.0, 0.0)
-    _, places, _ = space_track(space, message, depth)
+    _, places, _ = robot.show(depth, robot.stand(robot.with_depth(message, depth), 500.0))
     assert min(place_of(each)[0] for each in places.detections) > 500
-    space.tracks.clear()
-    end = time.monotonic() + 60
-    # One image may get no depth, where it comes before the first depth image.
-    while not space.tracks and time.monotonic() < end:
-        message = to_message(pictures[0])
-        robot.stand(message.header.stamp, 0.0, 0.0)
-        space.publish_info(message.header)
-        space.publish_depth(message.header, depth)
-        space.peer.track(message)
-        space.peer.spin_once()
-    (places, *_) = space.tracks
+    robot.tracks.clear()
+
+    def is_placed():
+        # One image may get no depth, where it comes before the first depth image.
+        robot.peer.track(robot.stand(robot.message(depth)))
+        return robot.tracks
+
+    robot.peer.until(is_placed)
+    places = robot.tracks[0]
     assert places.detections
     assert max(place_of(each)[0] for each in places.detections) < 10
 
@@ -244,17 +185,6 @@ def test_refused_without_tf(models, start, peer):
     assert peer.change_state('configure')
 
 
-def test_a_frame_needs_depth(models, start, peer):
-    start('tracker_node', autostart=False)
-    result = peer.set(target_frame='odom')
-    assert not result.successful
-    assert 'set depth as well' in result.reason
-    result = peer.set(tracker__camera_motion='tf')
-    assert not result.successful
-    assert 'set target_frame' in result.reason
-    assert peer.set(tracker__camera_motion='tf', target_frame='odom').successful
-
-
 @needs_tf
 def test_a_camera_that_turns_is_compensated(models, start, peer, pictures, to_message):
     """The picture of persons who stand still, from a camera that jumps: ids stay."""
@@ -267,56 +197,45 @@ def test_a_camera_that_turns_is_compensated(models, start, peer, pictures, to_me
     )
     process.wait_for('tracking the persons')
     peer.until_tracker_listens()
-    robot = Robot(peer)
-    calibrations = peer.node.create_publisher(CameraInfo, 'camera_info', 10)
-    peer.until(calibrations.get_subscription_count, 'subscription of camera_info')
+    robot = Robot(peer, to_message, pictures[0], has_depth=False)
+    calibrations = peer.publisher(CameraInfo, 'camera_info')
     peer.track(to_message(pictures[0]))
     process.wait_for('WARN.*the camera counts as still in this frame: no camera_info has come')
     matrix = np.array([[FOCAL, 0, MIDDLE[0]], [0, FOCAL, MIDDLE[1]], [0, 0, 1]])
     ids = []
     for number in range(8):
         yaw = -0.1 * (number > 5)
-        message = to_message(turned_picture(pictures[0], matrix, yaw))
-        calibrations.publish(
-            CameraInfo(
-                header=message.header,
-                width=768,
-                height=576,
-                distortion_model='plumb_bob',
-                k=matrix.ravel().tolist(),
-                d=[0.0] * 5,
-            )
+        # The picture of a camera that turned to the left.
+        turn = OPTICAL.T @ turned(yaw).T @ OPTICAL
+        picture = cv2.warpPerspective(
+            pictures[0], matrix @ turn @ np.linalg.inv(matrix), (768, 576)
         )
-        robot.stand(message.header.stamp, 0.0, yaw)
+        message = robot.stand(to_message(picture), yaw=yaw)
+        calibrations.publish(camera_info(message.header))
         ids.append({each.id for each in peer.track(message).detections})
     # To the left by 60 pixels, more than persons are wide.
     assert len(ids[5]) >= 2
     assert ids[5] <= ids[7]
 
 
-def turned_picture(picture, matrix, yaw):
-    """Return the picture of a camera that turned to the left."""
-    turn = OPTICAL.T @ turned(yaw).T @ OPTICAL
-    return cv2.warpPerspective(picture, matrix @ turn @ np.linalg.inv(matrix), (768, 576))
-
-
 @needs_tf
-def test_a_target_at_run_time(space, robot, tracker, pictures, to_message):
-    """Who is nearest when it is set; where they are on the floor, and how they are."""
-    peer = space.peer
-    assert peer.call(Trigger, 'reset').success
-    depth, _ = paint(warm_up(space, pictures, to_message))
+def test_a_target_at_run_time(robot, tracker):
+    """The nearest one when it is set; where they are on the floor, and how they are."""
+    peer = robot.peer
+    depth, _ = robot.begin()
     poses = peer.collect(PoseStamped, 'target_pose')
-    diagnostics = peer.collect(DiagnosticArray, '/diagnostics')
+    status = peer.diagnostics()
 
     def show():
-        message = to_message(pictures[0])
-        robot.stand(message.header.stamp, 0.0, 0.0)
-        _, places, _ = space_track(space, message, depth)
-        return places
+        return robot.show(depth, robot.stand(robot.message(depth)))[1]
 
-    def told():
-        return {each.key: each.value for each in diagnostics[-1].status[0].values}
+    def check_pose(places, id_):
+        """Compare the pose of the target with the place of a person; return both."""
+        pose = peer.received(poses, places.header).pose
+        place = place_of(next(each for each in places.detections if each.id == id_))
+        assert [pose.position.x, pose.position.y] == pytest.approx(place[:2], abs=0.02)
+        assert pose.position.z == 0
+        return pose, place
 
     show()
     assert not poses
@@ -326,36 +245,32 @@ def test_a_target_at_run_time(space, robot, tracker, pictures, to_message):
     for _ in range(3):
         places = show()
     camera = [0, 0, HEIGHT]
-    nearest = min(places.detections, key=lambda each: np.linalg.norm(place_of(each) - camera))
-    pose = peer.received(poses, places.header)
-    place = place_of(nearest)
-    assert [pose.pose.position.x, pose.pose.position.y] == pytest.approx(place[:2], abs=0.02)
-    assert pose.pose.position.z == 0
+    nearest, other, *_ = sorted(
+        places.detections, key=lambda each: np.linalg.norm(place_of(each) - camera)
+    )
+    pose, place = check_pose(places, nearest.id)
     # They stand: away from the camera.
-    yaw = 2 * math.atan2(pose.pose.orientation.z, pose.pose.orientation.w)
+    yaw = 2 * math.atan2(pose.orientation.z, pose.orientation.w)
     assert yaw == pytest.approx(math.atan2(place[1], place[0]), abs=0.02)
-    peer.until(lambda: diagnostics and told().get('target id') == nearest.id, 'diagnostics')
-    assert told()['target status'] == 'seen'
+
+    def is_seen():
+        show()
+        return (status['target id'], status['target status']) == (nearest.id, 'seen')
+
+    peer.until(is_seen, 'diagnostics')
     # Another one, by the id.
-    other = next(each for each in places.detections if each.id != nearest.id)
     assert peer.set(target=other.id).successful
-    places = show()
-    pose = peer.received(poses, places.header)
-    place = place_of(next(each for each in places.detections if each.id == other.id))
-    assert [pose.pose.position.x, pose.pose.position.y] == pytest.approx(place[:2], abs=0.02)
+    check_pose(show(), other.id)
     # Images and tf, but no depth any more: nothing was measured.
     count = len(poses)
 
-    def lost():
-        message = to_message(pictures[0])
-        robot.stand(message.header.stamp, 0.0, 0.0)
-        peer.track(message)
-        return told().get('target status') == 'lost'
+    def is_lost():
+        peer.track(robot.stand(robot.message()))
+        return status['target status'] == 'lost'
 
-    peer.until(lost, 'lost target')
+    peer.until(is_lost, 'lost target')
     assert len(poses) == count
-    places = show()
-    peer.received(poses, places.header)
+    check_pose(show(), other.id)
     assert len(poses) == count + 1
     # Others get the ids that begin anew.
     assert peer.call(Trigger, 'reset').success

@@ -44,46 +44,43 @@ class Page:
         return ''.join(each.text for each in self.outputs[cell] if each.get('name') == 'stdout')
 
     def shown(self, cell, kind):
-        return [each.data[kind] for each in self.outputs[cell] if kind in each.get('data', ())]
+        """Return the only output of a kind."""
+        (data,) = (each.data for each in self.outputs[cell] if kind in each.get('data', ()))
+        return data[kind]
 
     def picture(self, cell, kind):
-        """Return the only picture of a kind, decoded."""
-        (text,) = self.shown(cell, f'image/{kind}')
-        data = base64.b64decode(text)
-        assert data.startswith({'jpeg': b'\xff\xd8\xff', 'png': b'\x89PNG\r\n'}[kind])
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        data = np.frombuffer(base64.b64decode(self.shown(cell, f'image/{kind}')), np.uint8)
+        return cv2.imdecode(data, cv2.IMREAD_COLOR)
 
     def persons(self, cell):
         """Return the table of persons: id, from, to, images."""
-        (table,) = self.shown(cell, 'text/markdown')
+        table = self.shown(cell, 'text/markdown')
         rows = [re.findall(r'[\d.]+', line) for line in table.splitlines()[2:]]
         return np.array(rows, dtype=float).reshape(-1, 4)
 
 
-@pytest.fixture(scope='module')
-def run(zoo, tmp_path_factory):
+@pytest.fixture
+def run(zoo, data, tmp_path):
     """Return a function that runs the notebook for somebody who has no models yet."""
 
-    def run(sample=None, interrupt='', **variables):
-        home = tmp_path_factory.mktemp('home')
-        if sample:
-            videos = home / 'cache' / 'persontrack_ros' / 'videos'
-            videos.mkdir(parents=True)
-            shutil.copy(sample, videos)
+    def run(interrupt='', **variables):
+        videos = tmp_path / 'cache' / 'persontrack_ros' / 'videos'
+        videos.mkdir(parents=True)
+        shutil.copy(data('videos/vtest.avi'), videos)
         ours = ('PERSONTRACK_MODEL_PATH', 'PERSONTRACK_VIDEO', 'PERSONTRACK_SOURCE', 'MPLBACKEND')
         environment = {name: value for name, value in os.environ.items() if name not in ours}
         environment |= {
-            'XDG_CACHE_HOME': str(home / 'cache'),
-            'IPYTHONDIR': str(home / 'ipython'),
+            'XDG_CACHE_HOME': str(tmp_path / 'cache'),
+            'IPYTHONDIR': str(tmp_path / 'ipython'),
             'PERSONTRACK_MODEL_MIRROR': str(zoo),
             **{name: str(value) for name, value in variables.items()},
         }
         notebook = nbformat.read(NOTEBOOK, as_version=4)
         with pytest.MonkeyPatch.context() as patch:
             # Where a kernel python3 of the user would be found.
-            patch.setenv('JUPYTER_DATA_DIR', str(home / 'jupyter'))
-            patch.setenv('JUPYTER_RUNTIME_DIR', str(home / 'runtime'))
-            folder = {'metadata': {'path': str(home)}}
+            patch.setenv('JUPYTER_DATA_DIR', str(tmp_path / 'jupyter'))
+            patch.setenv('JUPYTER_RUNTIME_DIR', str(tmp_path / 'runtime'))
+            folder = {'metadata': {'path': str(tmp_path)}}
             client = Impatient(notebook, timeout=TIMEOUT, resources=folder)
             client.cell = interrupt
             client.execute(env=environment)
@@ -92,59 +89,30 @@ def run(zoo, tmp_path_factory):
     return run
 
 
-@pytest.fixture(scope='module')
-def sample(run, data):
-    """Return the page with the sample video, and another one in the place of a webcam."""
-    return run(data('videos/vtest.avi'), PERSONTRACK_SOURCE=data('videos/TUD-Campus.mp4'))
-
-
-@pytest.fixture(scope='module')
-def campus(run, data):
-    """Return the page with a video of one's own, and without a webcam."""
-    return run(PERSONTRACK_VIDEO=data('videos/TUD-Campus.mp4'))
-
-
-@pytest.fixture(scope='module')
-def truth(data):
-    """Return how many persons TUD-Campus.mp4 shows."""
-    rows = np.loadtxt(data('mot/TUD-Campus') / 'gt' / 'gt.txt', delimiter=',')
-    return len(np.unique(rows[:, 1]))
-
-
-def test_it_is_stored_without_what_a_run_leaves():
+def test_it_is_stored_without_what_a_run_leaves_and_uses_what_is_public():
     notebook = nbformat.read(NOTEBOOK, as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
-    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
-    assert notebook.metadata.kernelspec.name == 'python3'
     code = [cell for cell in notebook.cells if cell.cell_type == 'code']
     assert len(code) > 5
     for cell in code:
-        assert cell.outputs == []
-        assert cell.execution_count is None
+        assert (cell.outputs, cell.execution_count) == ([], None)
     assert all(cell.metadata == {} for cell in notebook.cells)
-
-
-def test_it_uses_only_what_is_public():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    source = '\n'.join(cell.source for cell in notebook.cells if cell.cell_type == 'code')
+    source = '\n'.join(cell.source for cell in code)
     modules = re.findall(r'^(?:from|import) (persontrack_ros\S*)', source, re.MULTILINE)
     assert set(modules) == {'persontrack_ros'}
 
 
-def test_models_and_video_are_there_to_begin_with(sample):
-    said = sample.text('download').splitlines()
+def test_the_sample_video_and_a_video_in_the_place_of_a_webcam(run, data):
+    page = run(PERSONTRACK_SOURCE=data('videos/TUD-Campus.mp4'))
+    said = page.text('download').splitlines()
     assert [line.split()[:2] for line in said[:2]] == [
         ['person-detection-0202', 'FP16:'],
         ['person-reidentification-retail-0287', 'FP16:'],
     ]
     assert all('installed in' in line for line in said[:2])
     assert Path(said[-1]).name == 'vtest.avi'
-    assert 'CPU: CPU' in sample.text('list-devices').splitlines()
+    assert 'CPU: CPU' in page.text('list-devices').splitlines()
 
-
-@pytest.mark.parametrize('page', ['sample', 'campus'])
-def test_persons_are_compared(page, request):
-    page = request.getfixturevalue(page)
     assert page.picture('cut', 'jpeg').shape == (250, 300, 3)
     same, other = (
         re.fullmatch(r'(a and \w): (.*) \(similarity (\S+), threshold (\S+)\)', line).groups()
@@ -154,59 +122,37 @@ def test_persons_are_compared(page, request):
     assert other[:2] == ('a and c', 'two persons')
     assert float(other[2]) < float(same[3]) <= float(same[2]) < 1
 
-
-def test_the_sample_video_is_tracked(sample):
-    image = sample.picture('follow', 'jpeg')
+    image = page.picture('follow', 'jpeg')
     assert image.shape == (360, 480, 3)
     # Nothing in the video has colours as full as those of the boxes.
     assert np.count_nonzero(np.ptp(image.astype(int), axis=2) > 150) > 300
-    persons = sample.persons('show')
+    persons = page.persons('show')
     # In these 30 seconds there are ten persons; one of them gets a new id on the way.
     assert 10 <= len(persons) <= 12
-    assert persons[:, 1].min() == 0.0
-    assert persons[:, 2].max() == 30.0
+    assert (persons[:, 1].min(), persons[:, 2].max()) == (0.0, 30.0)
 
-
-def test_a_video_in_the_place_of_a_webcam(sample, truth):
-    image = sample.picture('live', 'jpeg')
-    assert image.shape == (360, 480, 3)
-    persons = sample.persons('live')
-    assert len(persons) == truth == 8
-    assert persons[:, 0].tolist() == list(range(1, 9))
+    assert page.picture('live', 'jpeg').shape == (360, 480, 3)
+    persons = page.persons('live')
+    truth = np.loadtxt(data('mot/TUD-Campus') / 'gt' / 'gt.txt', delimiter=',')
+    assert persons[:, 0].tolist() == np.unique(truth[:, 1]).tolist() == list(range(1, 9))
     assert persons[:, 3].max() == 71
 
-
-def test_a_video_of_ones_own(campus, sample, truth):
-    assert campus.text('download').splitlines()[-1].endswith('TUD-Campus.mp4')
-    persons = campus.persons('show')
-    assert len(persons) == truth
-    # Whoever is first or second: the tracker begins anew with each source.
-    assert persons.tolist() == sample.persons('live').tolist()
-
-
-def test_without_a_webcam_it_says_what_to_do(campus):
-    (output,) = campus.outputs['live']
-    assert output.text.count('\n') == 1
-    assert 'source = 0' in output.text
+    for cell in ('show', 'live'):
+        figure = page.picture(cell, 'png')
+        # The strokes of each person are in the colour of that person, in the right half.
+        times = figure[:, figure.shape[1] // 2 :].reshape(-1, 3).astype(int)
+        _, counts = np.unique(times[np.ptp(times, axis=1) > 200], axis=0, return_counts=True)
+        # A person may be there for a moment only.
+        assert np.count_nonzero(counts > 25) == len(page.persons(cell))
 
 
-def test_the_button_ends_it(run, data):
+def test_the_button_ends_it_and_without_a_webcam_it_says_what_to_do(run, data):
     page = run(PERSONTRACK_VIDEO=data('videos/vtest.avi'), interrupt='follow')
+    assert page.text('download').splitlines()[-1] == str(data('videos/vtest.avi'))
     assert page.text('follow') == 'Stopped.\n'
     persons = page.persons('show')
     assert len(persons) > 0
     assert persons[:, 2].max() < 30.0
-
-
-@pytest.mark.parametrize(('page', 'cell'), [('sample', 'show'), ('sample', 'live')])
-def test_ways_and_times_are_plotted(page, cell, request):
-    page = request.getfixturevalue(page)
-    figure = page.picture(cell, 'png')
-    assert figure.shape[0] > 300
-    assert figure.shape[1] > 800
-    # The strokes of each person are in the colour of that person, in the right half.
-    times = figure[:, figure.shape[1] // 2 :].reshape(-1, 3).astype(int)
-    full = times[np.ptp(times, axis=1) > 200]
-    _, counts = np.unique(full, axis=0, return_counts=True)
-    # A person may be there for a moment only.
-    assert np.count_nonzero(counts > 25) == len(page.persons(cell))
+    (output,) = page.outputs['live']
+    assert output.text.count('\n') == 1
+    assert 'source = 0' in output.text

@@ -74,7 +74,7 @@ def test_command(zoo, campus, persontrack, tmp_path):
     done = persontrack('benchmark', 'pipeline', '--video', campus, '--json', file)
     assert done.returncode == 0, done.stderr
     results = json.loads(file.read_text())
-    assert set(results) == {'machine', 'video', 'settings', 'inference', 'pipeline'}
+    assert set(results) == {'machine', 'video', 'settings', 'device', 'pipeline'}
     assert results['settings'] == Settings().values()
     assert re.search(r'cores, inference with CPU, \w+_(f32|bf16|f16)', done.stdout)
     row = results['pipeline']

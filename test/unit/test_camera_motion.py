@@ -11,7 +11,7 @@ from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import SettingsError, SourceError
 from persontrack_ros.core.base.geometry import boxes_to_measurements
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.tracking.camera_motion import (
@@ -91,12 +91,9 @@ def test_persons_are_no_background():
 def test_what_cannot_be_known_is_none(images):
     camera = CameraMotion()
     assert [camera.follow(image, NOBODY) for image in images] == [None] * len(images)
-
-
-def test_the_whole_image_may_be_persons():
-    camera = CameraMotion()
-    for _ in range(2):
-        assert camera.follow(scenery(), np.array([[-5.0, -5.0, 700.0, 500.0]])) is None
+    # The whole image may be persons.
+    everywhere = np.array([[-5.0, -5.0, 700.0, 500.0]])
+    assert [camera.follow(scenery(), everywhere) for _ in range(2)] == [None, None]
 
 
 def test_states_move_with_the_camera():
@@ -109,17 +106,25 @@ def test_states_move_with_the_camera():
         moved.position_variance[0], states.position_variance[0] * [4, 4, 1, 4]
     )
     rest = states.move(affine())
-    np.testing.assert_array_equal(rest.moments, states.moments)
+    for name, array in vars(states).items():
+        np.testing.assert_array_equal(getattr(rest, name), array)
 
 
-def view(number):
-    """Return the map from the pixels of vtest.avi to a window that pans, zooms and shakes."""
-    time = number / 10
-    zoom = 0.65 + 0.08 * np.sin(2 * np.pi * time / 5)
-    centre = (384 + 56 * np.sin(2 * np.pi * time / 6), 288 + 40 * np.sin(2 * np.pi * time / 4))
-    shake = np.random.default_rng(number).uniform(-8, 8, 2)
-    shift = np.array(WINDOW) / 2 - zoom * np.array(centre) + shake
-    return np.column_stack([zoom * np.eye(2), shift])
+def view(number, kind='all', zoom=0.65):
+    """Return the map from the pixels of vtest.avi to a window that moves in one way, or in all."""
+    time, amount, centre, shake = number / 10, zoom, np.array([384.0, 288.0]), np.zeros(2)
+    if kind in ('pan', 'all'):
+        centre += 56 * np.sin(2 * np.pi * time / 6), 40 * np.sin(2 * np.pi * time / 4)
+    if kind in ('zoom', 'all'):
+        amount += 0.12 * zoom * np.sin(2 * np.pi * time / 5)
+    if kind in ('shake', 'all'):
+        shake = np.random.default_rng(number).uniform(-8, 8, 2)
+    return np.column_stack([amount * np.eye(2), np.array(WINDOW) / 2 - amount * centre + shake])
+
+
+def exact_motion(number, *options):
+    before, after = (np.vstack([view(number - back, *options), [0, 0, 1]]) for back in (1, 0))
+    return (after @ np.linalg.inv(before))[:2]
 
 
 def seen(boxes, matrix):
@@ -128,10 +133,42 @@ def seen(boxes, matrix):
     )
 
 
+def cut(boxes, visible):
+    """Return boxes without what is out of the window, and which have this part left."""
+    near = np.clip(boxes[:, :2], 0, WINDOW)
+    sizes = np.clip(boxes[:, :2] + boxes[:, 2:], 0, WINDOW) - near
+    left = sizes.prod(axis=1) > visible * boxes[:, 2:].prod(axis=1)
+    return np.concatenate([near, sizes], axis=1), left
+
+
+def idf1(data, view_of, motion_of, frames=795, **options):
+    """Return the IDF1 of tracks through a window that moves."""
+    recording = Recording.load(data('reference/deep_sort/PETS09-S2L1.detections.npz'), 10)
+    truth = GroundTruth.load(data('mot/PETS09-S2L1')).rows
+    tracker = make_tracker(TrackerSettings(**options))
+    truths, results = [], []
+    for number, stamp, detections in recording.replay(0.5):
+        if number > frames:
+            break
+        boxes, left = cut(seen(detections.boxes, view_of(number)), 0.5)
+        found = Detections(boxes[left], detections.scores[left], image_size=WINDOW)
+        embed = detections.embeddings[left].__getitem__
+        tracks = tracker.update(found, embed, stamp, motion_of(number))
+        results += [[number, each.id, *each.box] for each in tracks]
+        here = truth[truth[:, 0] == number]
+        boxes, left = cut(seen(here[:, 2:6], view_of(number)), 0.4)
+        truths.append(np.column_stack([here[:, :2], boxes])[left])
+    return evaluate([(np.concatenate(truths), np.array(results))]).idf1
+
+
+def unknown(number):
+    return None
+
+
 @pytest.fixture(scope='module')
 def motions(data, persons):
     """Return what is estimated at each image of the window."""
-    rows = read_ground_truth(persons)
+    rows = GroundTruth.load(persons).rows
     video = cv2.VideoCapture(str(data('videos/vtest.avi')))
     camera = CameraMotion()
     found = []
@@ -143,126 +180,63 @@ def motions(data, persons):
 
 
 def test_the_motion_of_a_real_background_is_found(motions):
-    square = np.vstack([view(1), [0, 0, 1]])
-    errors = []
-    for number, motion in enumerate(motions[1:], start=2):
-        before, square = square, np.vstack([view(number), [0, 0, 1]])
-        errors.append(largest_error(motion, (square @ np.linalg.inv(before))[:2]))
+    errors = [
+        largest_error(motion, exact_motion(number))
+        for number, motion in enumerate(motions[1:], start=2)
+    ]
     assert np.median(errors) < 0.5
     assert max(errors) < 3
 
 
 @pytest.mark.parametrize('algorithm', ['persistent', 'deep_sort'])
 def test_identities_persist_before_a_moving_camera(data, algorithm, motions):
-    recording = Recording.load(data('reference/deep_sort/PETS09-S2L1.detections.npz'), 10)
-    truth = read_ground_truth(data('mot/PETS09-S2L1'))
-    settings = TrackerSettings(algorithm=algorithm)
-    cases = ('still', 'moving', 'compensated')
-    trackers = {case: make_tracker(settings) for case in cases}
-    truths, results = ({case: [] for case in cases} for _ in range(2))
-    for number, stamp, detections in recording.replay(0.5):
-        if number > FRAMES:
-            break
-        moving = view(number)
-        here = truth[truth[:, 0] == number]
-        for case, tracker in trackers.items():
-            matrix = view(0) if case == 'still' else moving
-            boxes = seen(detections.boxes, matrix)
-            found = Detections(boxes, detections.scores, image_size=WINDOW)
-            vectors = detections.embeddings
-            told = motions[number - 1] if case == 'compensated' else None
-            tracks = tracker.update(found, vectors.__getitem__, stamp, told)
-            results[case] += [[number, each.id, *each.box] for each in tracks]
-            truths[case].append(np.column_stack([here[:, :2], seen(here[:, 2:6], matrix)]))
-    idf1 = {
-        case: evaluate([(np.concatenate(truths[case]), np.array(results[case]))]).idf1
-        for case in cases
-    }
-    assert idf1['compensated'] > idf1['still'] - 3
-    assert idf1['moving'] < idf1['still'] - 10
-
-
-def narrow_view(number, kind):
-    """Return the map to a window that cuts persons off and moves in one way, or in all."""
-    time = number / 10
-    centre, zoom, shake = np.array([384.0, 288.0]), 1.0, np.zeros(2)
-    if kind in ('pan', 'all'):
-        centre += 56 * np.sin(2 * np.pi * time / 6), 40 * np.sin(2 * np.pi * time / 4)
-    if kind in ('zoom', 'all'):
-        zoom += 0.12 * np.sin(2 * np.pi * time / 5)
-    if kind in ('shake', 'all'):
-        shake = np.random.default_rng(number).uniform(-8, 8, 2)
-    return np.column_stack([zoom * np.eye(2), np.array(WINDOW) / 2 - zoom * centre + shake])
-
-
-def cut(boxes, visible):
-    """Return boxes without what is out of the window, and which have this part left."""
-    near = np.clip(boxes[:, :2], 0, WINDOW)
-    sizes = np.clip(boxes[:, :2] + boxes[:, 2:], 0, WINDOW) - near
-    left = sizes.prod(axis=1) > visible * boxes[:, 2:].prod(axis=1)
-    return np.concatenate([near, sizes], axis=1), left
-
-
-def idf1_in_narrow_view(data, kind, compensated):
-    recording = Recording.load(data('reference/deep_sort/PETS09-S2L1.detections.npz'), 10)
-    truth = read_ground_truth(data('mot/PETS09-S2L1'))
-    tracker = make_tracker(TrackerSettings())
-    truths, results = [], []
-    square = None
-    for number, stamp, detections in recording.replay(0.5):
-        matrix = narrow_view(number, kind)
-        before, square = square, np.vstack([matrix, [0, 0, 1]])
-        motion = None
-        if compensated and before is not None:
-            motion = (square @ np.linalg.inv(before))[:2]
-        boxes, left = cut(seen(detections.boxes, matrix), 0.5)
-        found = Detections(boxes[left], detections.scores[left], image_size=WINDOW)
-        tracks = tracker.update(found, detections.embeddings[left].__getitem__, stamp, motion)
-        results += [[number, each.id, *each.box] for each in tracks]
-        here = truth[truth[:, 0] == number]
-        boxes, left = cut(seen(here[:, 2:6], matrix), 0.4)
-        truths.append(np.column_stack([here[:, :2], boxes])[left])
-    return evaluate([(np.concatenate(truths), np.array(results))]).idf1
+    options = {'frames': FRAMES, 'algorithm': algorithm}
+    still = idf1(data, lambda number: view(0, 'still'), unknown, **options)
+    assert idf1(data, view, lambda number: motions[number - 1], **options) > still - 3
+    assert idf1(data, view, unknown, **options) < still - 10
 
 
 @pytest.mark.slow
 def test_who_is_cut_off_by_the_camera_has_not_left(data):
     """With exactly known motions: the exit rule is about persons, not about the camera."""
-    still = idf1_in_narrow_view(data, 'still', compensated=False)
+
+    def through(kind, compensated=True):
+        return idf1(
+            data,
+            lambda number: view(number, kind, 1.0),
+            lambda number: exact_motion(number, kind, 1.0) if compensated else None,
+        )
+
+    still = through('still', compensated=False)
     for kind in ('pan', 'shake', 'zoom', 'all'):
-        assert idf1_in_narrow_view(data, kind, compensated=True) > still - 3
-    assert idf1_in_narrow_view(data, 'all', compensated=False) < still - 15
+        assert through(kind) > still - 3
+    assert through('all', compensated=False) < still - 15
 
 
-@pytest.mark.parametrize(('own', 'forgotten'), [(-60, True), (-10, False)])
-def test_the_exit_rule_asks_who_moved(own, forgotten):
-    """The camera turns by 30 pixels per second; the person walks by itself, or hardly."""
+@pytest.mark.parametrize(
+    ('start', 'own', 'rests', 'gone'),
+    [
+        # The person walks by itself, or hardly, until it is outside.
+        (200.0, -60, False, True),
+        (200.0, -10, False, False),
+        # The person, still within the image, is hidden, and went far or not.
+        (360.0, -20, True, True),
+        (270.0, -5, False, False),
+    ],
+)
+def test_the_exit_rule_asks_who_moved(start, own, rests, gone):
+    """The camera turns by 30 pixels per second, and rests when the person is hidden, or not."""
     tracker = make_tracker(TrackerSettings())
     embeddings = np.eye(2, dtype=np.float32)[:1]
-    turn = np.array([[1.0, 0.0, -3.0], [0.0, 1.0, 0.0]])
-    left = 200.0
+    left, hidden = start, False
     for frame in range(120):
-        left += own / 10 - 3
-        there = [[left, 200, 40, 100]] if left > 0 else []
-        found = Detections.create(there, [0.95] * len(there), image_size=WINDOW)
-        tracker.update(found, embeddings.__getitem__, frame * 10**8, turn)
-        if left < -60:
+        hidden = hidden or left <= 0 or (start > 200 and frame >= 60)
+        if start == 200 and left < -60:
             break
-    assert (tracker.tracks == []) == forgotten
-
-
-@pytest.mark.parametrize(('own', 'rests', 'gone'), [(-20, True, True), (-5, False, False)])
-def test_the_exit_rule_asks_how_far_who_is_hidden_went(own, rests, gone):
-    """The camera turned by 30 pixels per second; the person, still within the image, is hidden."""
-    tracker = make_tracker(TrackerSettings())
-    embeddings = np.eye(2, dtype=np.float32)[:1]
-    left = 60 - 6 * (own - 30)
-    for frame in range(120):
-        hidden = frame >= 60
-        turning = not (hidden and rests)
         there = [] if hidden else [[left, 200, 40, 100]]
         found = Detections.create(there, [0.95] * len(there), image_size=WINDOW)
-        turn = np.array([[1.0, 0.0, -3.0 * turning], [0.0, 1.0, 0.0]])
+        shift = 0.0 if hidden and rests else -3.0
+        turn = np.array([[1.0, 0.0, shift], [0.0, 1.0, 0.0]])
         tracker.update(found, embeddings.__getitem__, frame * 10**8, turn)
         left += own / 10 - 3
     assert (tracker.tracks == []) == gone

@@ -1,15 +1,10 @@
 """
 Decoders, with heads computed by hand and with real weights on a real frame.
 
-The hand-made models are OpenVINO graphs that give the same output whatever image they see, saved
-as files and loaded through the detector like any other model.
+The hand-made models give the same output whatever image they see, see :func:`test_exports.save`.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_exports import save
 
 from persontrack_ros.core.base.errors import DownloadError, ModelError
 from persontrack_ros.core.base.geometry import iou
@@ -30,23 +26,12 @@ from persontrack_ros.core.inference.runtime import Runtime
 opset = ov.opset13
 
 
-def save_model(
-    path: Path, outputs: dict[str, np.ndarray], shape: tuple[int, ...] = (1, 3, 64, 96)
-) -> Path:
-    """Save a model that always gives these outputs."""
-    image = opset.parameter(shape, ov.Type.f32, name='image')
-    # An image has to reach the output, or OpenVINO leaves the input out.
-    nothing = opset.multiply(opset.reduce_max(image, [0, 1, 2, 3]), np.float32(0))
-    results = []
-    for name, values in outputs.items():
-        node = opset.add(opset.constant(values.astype(np.float32)), nothing)
-        node.output(0).set_names({name})
-        results.append(opset.result(node))
-    ov.save_model(ov.Model(results, [image]), path, compress_to_fp16=False)
-    return path
+def save_model(folder, outputs, shape=(1, 3, 64, 96)):
+    """Save a model that always gives these outputs; return its file."""
+    return save(folder / 'x', outputs, shape=shape) / 'model.xml'
 
 
-def detect(path: Path, image_size: tuple[int, int], **profile: Any) -> np.ndarray:
+def detect(path, image_size, **profile):
     """Return rows of box and score in an image of (height, width)."""
     path.with_suffix('.yaml').write_text(yaml.safe_dump(profile))
     detector = Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
@@ -54,44 +39,66 @@ def detect(path: Path, image_size: tuple[int, int], **profile: Any) -> np.ndarra
     return np.concatenate([found.boxes, found.scores[:, None]], axis=1)
 
 
-def test_ssd(tmp_path: Path) -> None:
-    rows = np.array(
-        [
-            [0, 1, 0.6, 0.5, 0.25, 0.75, 1.0],
-            [0, 2, 0.9, 0.1, 0.1, 0.2, 0.2],
-            [0, 1, 0.7, 0.25, 0.0, 0.5, 0.5],
-            [0, 1, 0.4, 0.0, 0.0, 1.0, 1.0],
-            [-1, 1, 0.9, 0.0, 0.0, 1.0, 1.0],
-        ]
-    )
-    path = save_model(tmp_path / 'm.xml', {'out': rows[None, None]})
-    found = detect(path, (200, 400), decoder='ssd', person_class=1, score_threshold=0.5)
-    # Fractions of a 400x200 image, whatever the size of the input; the best first.
-    expected = [[100, 0, 100, 100, 0.7], [200, 50, 100, 150, 0.6]]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+# The rows of a model of 64x96 (height x width), and what they are in an image.
+SSD = [
+    [0, 1, 0.6, 0.5, 0.25, 0.75, 1.0],
+    [0, 2, 0.9, 0.1, 0.1, 0.2, 0.2],
+    [0, 1, 0.7, 0.25, 0.0, 0.5, 0.5],
+    [0, 1, 0.4, 0.0, 0.0, 1.0, 1.0],
+    [-1, 1, 0.9, 0.0, 0.0, 1.0, 1.0],
+]
+# Centre x, centre y, width, height, objectness, scores of classes 0 and 1.
+YOLOV5 = [[0.5, 0.5, 0.25, 0.5, 0.8, 0.1, 0.75], [0.5, 0.5, 0.1, 0.1, 0.9, 0.9, 0.1]]
+NMS = [[10, 20, 30, 60, 0.9, 0], [0, 0, 9, 9, 0.8, 2], [0, 0, 0, 0, 0, 0]]
+# 64x96 has 8x12 cells of 8 pixels, 4x6 of 16 and 2x3 of 32.
+YOLOX = np.zeros((96 + 24 + 6, 5 + 2))
+# Cell x=5, y=2 of stride 16: centre (5.5, 2.25) * 16 = (88, 36), size (16, 32).
+YOLOX[96 + 2 * 6 + 5] = [0.5, 0.25, 0, np.log(2), 0.8, 0.9, 0]
+# Cell x=1, y=1 of stride 32: centre (32, 32), size (32 e, 32), of the other class.
+YOLOX[96 + 24 + 3 + 1] = [0, 0, 1, 0, 0.9, 0, 0.9]
+# As person-detection-0203 has them.
+BOXES = {'boxes': [[48, 16, 96, 64, 0.8], [0, 0, 9, 9, 0.1]], 'labels': [0, 0]}
+APART = {'boxes': [[0.5, 0.25, 1, 1], [0, 0, 0.5, 0.5]], 'scores': [0.9, 0.8], 'labels': [3, 1]}
 
 
-def test_boxes_with_scores_in_them(tmp_path: Path) -> None:
-    # As person-detection-0203 has them: pixels of the input, here 64 high and 96 wide.
-    path = save_model(
-        tmp_path / 'm.xml',
-        {'boxes': np.array([[48, 16, 96, 64, 0.8], [0, 0, 9, 9, 0.1]]), 'labels': np.zeros(2)},
-    )
-    found = detect(path, (128, 960), decoder='boxes')
-    np.testing.assert_allclose(found, [[480, 32, 480, 96, 0.8]], rtol=1e-5)
-
-
-def test_boxes_scores_and_labels_apart(tmp_path: Path) -> None:
-    path = save_model(
-        tmp_path / 'm.xml',
-        {
-            'boxes': np.array([[0.5, 0.25, 1, 1], [0, 0, 0.5, 0.5]]),
-            'scores': np.array([0.9, 0.8]),
-            'labels': np.array([3, 1]),
-        },
-    )
-    found = detect(path, (100, 200), decoder='boxes', person_class=1, coordinates='relative')
-    np.testing.assert_allclose(found, [[0, 0, 100, 50, 0.8]], rtol=1e-5)
+@pytest.mark.parametrize(
+    ('outputs', 'profile', 'size', 'expected'),
+    [
+        # Fractions of the image, whatever the size of the input; the best first.
+        (
+            [[SSD]],
+            {'decoder': 'ssd', 'person_class': 1},
+            (200, 400),
+            [[100, 0, 100, 100, 0.7], [200, 50, 100, 150, 0.6]],
+        ),
+        (BOXES, {'decoder': 'boxes'}, (128, 960), [[480, 32, 480, 96, 0.8]]),
+        (
+            APART,
+            {'decoder': 'boxes', 'person_class': 1, 'coordinates': 'relative'},
+            (100, 200),
+            [[0, 0, 100, 50, 0.8]],
+        ),
+        (
+            [YOLOV5],
+            {'decoder': 'yolov5', 'person_class': 1, 'coordinates': 'relative'},
+            (64, 96),
+            [[36, 16, 24, 32, 0.6]],
+        ),
+        ([NMS], {'decoder': 'yolo_nms', 'person_class': 0}, (128, 192), [[20, 40, 40, 80, 0.9]]),
+        (
+            [[0, 10, 20, 30, 60, 0, 0.9], [0, 0, 0, 9, 9, 2, 0.8]],
+            {'decoder': 'yolo_nms', 'person_class': 0},
+            (128, 192),
+            [[20, 40, 40, 80, 0.9]],
+        ),
+        ([YOLOX], {'decoder': 'yolox', 'person_class': 0}, (64, 96), [[80, 20, 16, 32, 0.72]]),
+    ],
+)
+def test_decoders(outputs, profile, size, expected, tmp_path):
+    outputs = outputs if isinstance(outputs, dict) else {'out': outputs}
+    arrays = {name: np.array(values) for name, values in outputs.items()}
+    path = save_model(tmp_path, arrays)
+    np.testing.assert_allclose(detect(path, size, **profile), expected, rtol=1e-5)
 
 
 # A 192x64 (width x height) image in an input of 96x64: half the size, 96x32, with 32 rows of grey.
@@ -99,7 +106,7 @@ WIDE = (64, 192)
 
 
 @pytest.mark.parametrize(('fit', 'rows_above'), [('letterbox', 16), ('letterbox_top_left', 0)])
-def test_yolov8_letterboxed(fit: str, rows_above: int, tmp_path: Path) -> None:
+def test_yolov8_letterboxed(fit, rows_above, tmp_path):
     # Columns: centre x, centre y, width, height, score of class 0, of class 1.
     head = np.array(
         [
@@ -109,56 +116,24 @@ def test_yolov8_letterboxed(fit: str, rows_above: int, tmp_path: Path) -> None:
             [72, 16 + rows_above, 4, 8, 0.7, 0.1],
         ]
     )
-    path = save_model(tmp_path / 'm.xml', {'out': head.T[None]})
+    path = save_model(tmp_path, {'out': head.T[None]})
     found = detect(path, WIDE, decoder='yolov8', fit=fit, person_class=0)
     # The second overlaps the first by 7 of 9 columns, the third is of another class.
     expected = [[40, 4, 16, 32, 0.9], [140, 24, 8, 16, 0.7]]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_boxes_that_overlap_less_stay(tmp_path: Path) -> None:
+def test_boxes_that_overlap_less_stay(tmp_path):
     head = np.array([[24, 32, 8, 16, 0.9], [25, 32, 8, 16, 0.8]])
-    path = save_model(tmp_path / 'm.xml', {'out': head.T[None]})
+    path = save_model(tmp_path, {'out': head.T[None]})
     # IoU 7/9 = 0.78.
     assert len(detect(path, (64, 96), decoder='yolov8', nms_threshold=0.8)) == 2
     assert len(detect(path, (64, 96), decoder='yolov8', nms_threshold=0.75)) == 1
 
 
-def test_yolov5(tmp_path: Path) -> None:
-    # Centre x, centre y, width, height, objectness, scores of classes 0 and 1.
-    head = np.array([[0.5, 0.5, 0.25, 0.5, 0.8, 0.1, 0.75], [0.5, 0.5, 0.1, 0.1, 0.9, 0.9, 0.1]])
-    path = save_model(tmp_path / 'm.xml', {'out': head[None]})
-    found = detect(path, (64, 96), decoder='yolov5', person_class=1, coordinates='relative')
-    np.testing.assert_allclose(found, [[36, 16, 24, 32, 0.6]], rtol=1e-5)
-
-
-@pytest.mark.parametrize('columns', [6, 7])
-def test_yolo_with_nms_in_the_graph(columns: int, tmp_path: Path) -> None:
-    if columns == 6:
-        rows = [[10, 20, 30, 60, 0.9, 0], [0, 0, 9, 9, 0.8, 2], [0, 0, 0, 0, 0, 0]]
-    else:
-        rows = [[0, 10, 20, 30, 60, 0, 0.9], [0, 0, 0, 9, 9, 2, 0.8]]
-    values = np.array(rows)[None] if columns == 6 else np.array(rows)
-    path = save_model(tmp_path / 'm.xml', {'out': values})
-    found = detect(path, (128, 192), decoder='yolo_nms', person_class=0)
-    np.testing.assert_allclose(found, [[20, 40, 40, 80, 0.9]], rtol=1e-5)
-
-
-def test_yolox(tmp_path: Path) -> None:
-    # 64x96 has 8x12 cells of 8 pixels, 4x6 of 16 and 2x3 of 32.
-    head = np.zeros((96 + 24 + 6, 5 + 2))
-    # Cell x=5, y=2 of stride 16: centre (5.5, 2.25) * 16 = (88, 36), size (16, 32).
-    head[96 + 2 * 6 + 5] = [0.5, 0.25, 0, np.log(2), 0.8, 0.9, 0]
-    # Cell x=1, y=1 of stride 32: centre (32, 32), size (32 e, 32), of the other class.
-    head[96 + 24 + 3 + 1] = [0, 0, 1, 0, 0.9, 0, 0.9]
-    path = save_model(tmp_path / 'm.xml', {'out': head[None]})
-    found = detect(path, (64, 96), decoder='yolox', person_class=0)
-    np.testing.assert_allclose(found, [[80, 20, 16, 32, 0.72]], rtol=1e-5)
-
-
 @pytest.mark.parametrize('layout', ['NCHW', 'NHWC'])
 @pytest.mark.parametrize('color', ['BGR', 'RGB'])
-def test_what_the_model_sees(layout: str, color: str, tmp_path: Path) -> None:
+def test_what_the_model_sees(layout, color, tmp_path):
     """A model whose scores are its three channels, as it gets them."""
     shape = [1, 3, 8, 8] if layout == 'NCHW' else [1, 8, 8, 3]
     image = opset.parameter(shape, ov.Type.f32)
@@ -202,8 +177,8 @@ def test_what_the_model_sees(layout: str, color: str, tmp_path: Path) -> None:
         (None, 'they fit the decoder yolov5 or yolov8 or rtdetr. Describe the model in'),
     ],
 )
-def test_wrong_profiles(profile: Any, said: str, tmp_path: Path) -> None:
-    path = save_model(tmp_path / 'm.xml', {'out': np.zeros((1, 6, 100))})
+def test_wrong_profiles(profile, said, tmp_path):
+    path = save_model(tmp_path, {'out': np.zeros((1, 6, 100))})
     if profile is not None:
         path.with_suffix('.yaml').write_text(yaml.safe_dump(profile))
     with pytest.raises(ModelError) as caught:
@@ -222,7 +197,7 @@ def test_wrong_profiles(profile: Any, said: str, tmp_path: Path) -> None:
         (None, '.onnx', 'no model file'),
     ],
 )
-def test_files_that_are_no_models(content: Any, suffix: str, said: str, tmp_path: Path) -> None:
+def test_files_that_are_no_models(content, suffix, said, tmp_path):
     path = tmp_path / f'm{suffix}'
     if content is not None:
         path.write_bytes(content)
@@ -230,23 +205,23 @@ def test_files_that_are_no_models(content: Any, suffix: str, said: str, tmp_path
         Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
 
 
-def test_a_reid_model_is_no_detector(tmp_path: Path) -> None:
-    path = save_model(tmp_path / 'm.xml', {'reid_embedding': np.zeros((1, 256))})
+def test_a_reid_model_is_no_detector(tmp_path):
+    path = save_model(tmp_path, {'reid_embedding': np.zeros((1, 256))})
     with pytest.raises(ModelError) as caught:
         Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
     assert 'is no detector for the decoder ssd' in str(caught.value)
     assert 'reid_embedding [1, 256]' in str(caught.value)
 
 
-def test_impossible_scores_are_damaged_weights(tmp_path: Path) -> None:
-    path = save_model(tmp_path / 'm.xml', {'out': np.full((1, 1, 2, 7), 1e6)})
+def test_impossible_scores_are_damaged_weights(tmp_path):
+    path = save_model(tmp_path, {'out': np.full((1, 1, 2, 7), 1e6)})
     with pytest.raises(ModelError, match='impossible scores'):
         Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
 
 
-def test_the_threshold_of_the_parameter_counts_before_that_of_the_model(tmp_path: Path) -> None:
+def test_the_threshold_of_the_parameter_counts_before_that_of_the_model(tmp_path):
     head = np.array([[24, 32, 8, 16, 0.9], [60, 32, 8, 16, 0.4]])
-    path = save_model(tmp_path / 'm.xml', {'out': head.T[None]})
+    path = save_model(tmp_path, {'out': head.T[None]})
     path.with_suffix('.yaml').write_text('{decoder: yolov8, score_threshold: 0.6}')
     for threshold, count in ((0.0, 1), (0.3, 2), (0.95, 0)):
         settings = DetectorSettings(model=str(path), device='CPU', score_threshold=threshold)
@@ -263,9 +238,7 @@ def test_the_threshold_of_the_parameter_counts_before_that_of_the_model(tmp_path
         'yolox-nano',
     ],
 )
-def test_known_people_on_a_real_frame(
-    name: str, data: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_known_people_on_a_real_frame(name, data, monkeypatch):
     monkeypatch.setenv('PERSONTRACK_MODEL_PATH', str(data('models')))
     entry = catalogue()[name]
     if name == 'yolox-nano':
@@ -291,22 +264,19 @@ RAW[0, :, 9] = [80, 30, 20, 10, 0.9, 0.1, 0.2]
 NAMES = {0: 'dog', 1: 'Person', 2: 'car'}
 
 
-def export(folder: Path, shape: Any = (1, 3, 64, 96), **metadata: Any) -> Path:
+def export(folder, shape=(1, 3, 64, 96), **metadata):
     """Make a folder as `yolo export format=openvino` does."""
-    folder.mkdir()
-    save_model(folder / 'best.xml', {'output0': RAW}, shape)
-    values = {'stride': 32, 'imgsz': [64, 96], 'task': 'detect', 'names': NAMES, **metadata}
-    (folder / 'metadata.yaml').write_text(yaml.safe_dump(values))
-    return folder
+    metadata = {'imgsz': [64, 96], 'names': NAMES, **metadata}
+    return save(folder, {'output0': RAW}, shape=shape, metadata=metadata)
 
 
-def find(folder: Path, image_size=(64, 96)) -> np.ndarray:
+def find(folder, image_size=(64, 96)):
     detector = Detector(DetectorSettings(model=str(folder), device='CPU'), Runtime())
     return detector.detect(np.zeros((*image_size, 3), dtype=np.uint8)).boxes
 
 
 @pytest.mark.parametrize('shape', [(1, 3, 64, 96), ov.PartialShape([-1, 3, -1, -1])])
-def test_exported_folder(tmp_path: Path, shape: Any) -> None:
+def test_exported_folder(tmp_path, shape):
     """The class is found by its name; the image is put in its own proportions, 16 to each side."""
     folder = export(tmp_path / 'x_openvino_model', shape)
     np.testing.assert_allclose(find(folder), [[30, 25, 20, 10]])
@@ -323,15 +293,15 @@ def test_exported_folder(tmp_path: Path, shape: Any) -> None:
         ({'imgsz': [10**400, 1]}, '401 digits is too large'),
     ],
 )
-def test_exported_folders_that_cannot_be_used(tmp_path: Path, metadata, reason) -> None:
+def test_exported_folders_that_cannot_be_used(tmp_path, metadata, reason):
     with pytest.raises(ModelError, match=reason):
         find(export(tmp_path / 'x', **metadata))
 
 
-def test_folders_without_one_model(tmp_path: Path) -> None:
+def test_folders_without_one_model(tmp_path):
     folder = export(tmp_path / 'x')
     (folder / 'other.xml').touch()
-    with pytest.raises(ModelError, match='no folder of one model .* best.xml, other.xml'):
+    with pytest.raises(ModelError, match='no folder of one model .* model.xml, other.xml'):
         find(folder)
 
 
@@ -342,16 +312,16 @@ def test_folders_without_one_model(tmp_path: Path) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.data())
-def test_mutated_models(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
+def test_mutated_models(tmp_path_factory, data):
     """They are loaded or refused."""
     folder = export(tmp_path_factory.mktemp('models') / 'x')
-    content = bytearray((folder / 'best.xml').read_bytes())
+    content = bytearray((folder / 'model.xml').read_bytes())
     pieces = [b'', b'-1', b'9' * 30, b'\xff', b'<', b'10000000000000']
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(content)))
         length = data.draw(st.integers(0, 4))
         content[place : place + length] = data.draw(st.sampled_from(pieces))
-    (folder / 'best.xml').write_bytes(content)
+    (folder / 'model.xml').write_bytes(content)
     try:
         find(folder)
     except ModelError as error:
@@ -359,11 +329,11 @@ def test_mutated_models(tmp_path_factory: pytest.TempPathFactory, data: Any) -> 
 
 
 @pytest.mark.parametrize('suffix', ['.xml', '.bin'])
-def test_pointers_of_git_lfs(tmp_path: Path, suffix: str) -> None:
+def test_pointers_of_git_lfs(tmp_path, suffix):
     folder = export(tmp_path / 'x')
-    (folder / f'best{suffix}').write_text(
+    (folder / f'model{suffix}').write_text(
         'version https://git-lfs.github.com/spec/v1\n'
         'oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n'
     )
-    with pytest.raises(ModelError, match=rf'best{suffix} is .* the pointer of Git LFS'):
+    with pytest.raises(ModelError, match=rf'model{suffix} is .* the pointer of Git LFS'):
         find(folder)

@@ -73,82 +73,6 @@ def test_visible_after_n_init_detections_in_a_row(n_init):
     assert visible == [False] * (n_init - 1) + [True] * 4
 
 
-def test_a_miss_before_confirmation_deletes_the_track():
-    scene = Scene(n_init=3)
-    scene.show_for(2, (50, LOOKS[0]))
-    assert [one.state for one in scene.tracker.tracks] == [TrackState.TENTATIVE]
-    scene.show()
-    assert scene.tracker.tracks == []
-
-
-@pytest.mark.parametrize('max_age', [1, 5, 70])
-def test_a_track_lives_max_age_frames_without_detection(max_age):
-    scene = Scene(max_age=max_age)
-    scene.show_for(3, (50, LOOKS[0]))
-    for missed in range(1, max_age + 1):
-        scene.show()
-        assert [one.time_since_update for one in scene.tracker.tracks] == [missed]
-    scene.show()
-    assert scene.tracker.tracks == []
-
-
-@pytest.mark.parametrize(('missed', 'same'), [(19, True), (20, False)])
-def test_a_match_has_to_come_within_max_age_frames(missed, same):
-    scene = Scene(max_age=20)
-    scene.show_for(5, (50, LOOKS[0]))
-    scene.show_for(missed)
-    assert set(scene.show_for(3, (50, LOOKS[0]))) == ({1} if same else {2})
-
-
-def test_visible_for_one_frame_without_detection():
-    scene = Scene()
-    scene.show_for(3, (50, LOOKS[0]))
-    (predicted,) = scene.show().values()
-    assert (predicted.time_since_update, predicted.detection) == (1, None)
-    assert scene.show() == {}
-
-
-def test_score_is_that_of_the_last_detection():
-    scene = Scene(n_init=1)
-    for score in (0.6, 0.7, 0.8):
-        tracks = scene.show((50, LOOKS[0]), scores=[score])
-    assert tracks[1].score == pytest.approx(0.8)
-    assert scene.show()[1].score == pytest.approx(0.8)
-
-
-def test_a_track_names_its_detection():
-    scene = Scene()
-    scene.show_for(2, (50, LOOKS[0]), (300, LOOKS[1]))
-    tracks = scene.show((300, LOOKS[1]), (50, LOOKS[0]))
-    assert {one: tracks[one].detection for one in tracks} == {1: 1, 2: 0}
-
-
-def test_counts_of_a_track():
-    scene = Scene()
-    scene.show_for(4, (50, LOOKS[0]))
-    scene.show()
-    (one,) = scene.show((50, LOOKS[0])).values()
-    assert (one.age, one.hits, one.time_since_update) == (6, 5, 0)
-
-
-def test_ids_count_from_1_in_order_of_appearance():
-    scene = Scene(n_init=1)
-    scene.show((50, LOOKS[0]))
-    scene.show((50, LOOKS[0]), (300, LOOKS[1]), (600, LOOKS[2]))
-    tracks = scene.show((600, LOOKS[2]), (50, LOOKS[0]), (300, LOOKS[1]))
-    assert {one: round(tracks[one].box[0] / 50) * 50 for one in tracks} == {1: 50, 2: 300, 3: 600}
-
-
-def test_boxes_follow_a_moving_person():
-    scene = Scene()
-    for step in range(30):
-        tracks = scene.show((50 + 4 * step, LOOKS[0]))
-    (one,) = tracks.values()
-    np.testing.assert_allclose(one.box, [50 + 4 * 29, 100, 40, 100], atol=1)
-    # 4 pixels per frame of 0.1 s.
-    np.testing.assert_allclose(one.velocity, [40, 0], atol=2)
-
-
 def test_appearance_tells_crossing_persons_apart():
     """Two persons swap places while nobody is detected: by position alone they swap ids."""
     scene = Scene()
@@ -163,6 +87,36 @@ def test_gate_refuses_a_jump_whatever_the_looks():
     scene.show_for(10, (50, LOOKS[0]))
     tracks = scene.show((500, LOOKS[0]))
     assert tracks[1].detection is None
+
+
+def test_the_life_of_a_track():
+    """Tentative ends at the first miss; confirmed is visible for one frame without a detection."""
+    scene = Scene(max_age=20, max_cosine_distance=0.3)
+    scene.show_for(2, (50, LOOKS[0]))
+    assert [one.state for one in scene.tracker.tracks] == [TrackState.TENTATIVE]
+    scene.show()
+    assert scene.tracker.tracks == []
+    scene.show_for(3, (300, LOOKS[1]), (50, LOOKS[0]))
+    tracks = scene.show((50, LOOKS[0]), (300, LOOKS[1]), scores=[0.6, 0.7])
+    assert {one: tracks[one].detection for one in tracks} == {2: 1, 3: 0}
+    assert tracks[2].score == pytest.approx(0.7)
+    one = scene.show()[2]
+    assert (one.age, one.hits, one.time_since_update, one.detection) == (5, 4, 1, None)
+    assert one.score == pytest.approx(0.7)
+    assert scene.show() == {}
+    # Of the second one, 19 frames are missed, which is in time.
+    scene.show_for(17)
+    assert set(scene.show_for(3, (50, LOOKS[0]))) == {3}
+    assert [one.id for one in scene.tracker.tracks] == [3]
+    # Thresholds take effect at once.
+    scene.show_for(2)
+    scene.tracker.settings = dataclasses.replace(scene.tracker.settings, max_cosine_distance=0.6)
+    assert set(scene.show((50, similar(0.5)))) == {3}
+    scene.show_for(20)
+    assert [one.time_since_update for one in scene.tracker.tracks] == [20]
+    scene.show()
+    assert scene.tracker.tracks == []
+    assert set(scene.show_for(3, (50, LOOKS[0]))) == {4}
 
 
 @pytest.mark.parametrize(
@@ -228,42 +182,3 @@ def test_no_embeddings_falls_back_to_overlap():
     for step in range(10):
         tracks = scene.show((50 + 3 * step, np.zeros(16)), (300, np.zeros(16)))
     assert set(tracks) == {1, 2}
-
-
-def test_no_detections_at_all():
-    scene = Scene()
-    for _ in range(5):
-        assert scene.show() == {}
-    assert scene.tracker.tracks == []
-
-
-def test_reset_forgets_everything():
-    scene = Scene()
-    first = [set(scene.show((50, LOOKS[0]), (300, LOOKS[1]))) for _ in range(5)]
-    scene.tracker.reset()
-    assert scene.tracker.tracks == []
-    assert [set(scene.show((50, LOOKS[0]), (300, LOOKS[1]))) for _ in range(5)] == first
-
-
-def test_ids_are_never_used_twice():
-    scene = Scene(n_init=1, max_age=1)
-    seen = []
-    for _ in range(4):
-        seen += scene.show_for(2, (50, LOOKS[0]))
-        scene.show_for(3)
-    assert seen == [1, 2, 3, 4]
-
-
-def test_two_trackers_are_independent():
-    one, other = Scene(), Scene()
-    one.show_for(5, (50, LOOKS[0]))
-    other.show_for(2, (50, LOOKS[0]))
-    assert set(other.show((50, LOOKS[0]))) == {1}
-
-
-def test_thresholds_take_effect_at_once():
-    scene = Scene(max_cosine_distance=0.3)
-    scene.show_for(5, (50, LOOKS[0]))
-    scene.show_for(2)
-    scene.tracker.settings = dataclasses.replace(scene.tracker.settings, max_cosine_distance=0.6)
-    assert set(scene.show((50, similar(0.5)))) == {1}

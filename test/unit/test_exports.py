@@ -7,9 +7,6 @@ the image wide and 0.5 high.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Optional
-
 import numpy as np
 import openvino as ov
 import pytest
@@ -29,15 +26,15 @@ OTHER = [0.2, 0.2, 0.1, 0.1]
 
 
 def save(
-    folder: Path,
-    outputs: dict[str, np.ndarray],
+    folder,
+    outputs,
     *,
-    shape: Any = (1, 3, 64, 64),
-    kind: Any = np.float32,
-    extras: Optional[dict[str, Any]] = None,
-    scaled: bool = False,
-    metadata: Optional[dict[str, Any]] = None,
-) -> Path:
+    shape=(1, 3, 64, 64),
+    kind=np.float32,
+    extras=None,
+    scaled=False,
+    metadata=None,
+):
     """
     Save a model that always gives these outputs.
 
@@ -66,7 +63,7 @@ def save(
         if scaled and name == 'boxes':
             sizes = opset.convert(inputs[1], np.float32)
             node = opset.multiply(node, opset.unsqueeze(opset.concat([sizes, sizes], 1), 1))
-        if array.dtype != np.float32:
+        if array.dtype in (np.float16, np.int64):
             node = opset.convert(node, array.dtype)
         node.output(0).set_names({name})
         results.append(opset.result(node))
@@ -77,12 +74,12 @@ def save(
     return folder
 
 
-def find(folder: Path) -> list[list[float]]:
+def find(folder):
     detector = Detector(DetectorSettings(model=str(folder), device='CPU'), Runtime())
     return detector.detect(np.zeros((100, 200, 3), np.uint8)).boxes.round(1).tolist()
 
 
-def rows(classes: int, person: int = 0, count: int = 300) -> np.ndarray:
+def rows(classes, person=0, count=300):
     """Return rows as RT-DETR of Ultralytics has them."""
     values = np.full((1, count, 4 + classes), 0.01, np.float32)
     values[0, 7, :4], values[0, 7, 4 + person] = BOX, 0.9
@@ -91,19 +88,19 @@ def rows(classes: int, person: int = 0, count: int = 300) -> np.ndarray:
     return values
 
 
-def best(*found: list[float]) -> np.ndarray:
+def best(*found):
     values = np.zeros((1, 300, 6), np.float32)
     values[0, : len(found)] = found
     return values
 
 
-def names(classes: int, person: int = 0) -> dict[int, str]:
+def names(classes, person=0):
     return {number: f'c{number}' for number in range(classes)} | {person: 'person'}
 
 
 @pytest.mark.parametrize(('classes', 'person'), [(1, 0), (2, 0), (2, 1), (80, 0), (91, 1)])
 @pytest.mark.parametrize('kind', [np.float32, np.float16])
-def test_rtdetr_of_ultralytics(tmp_path: Path, classes: int, person: int, kind: Any) -> None:
+def test_rtdetr_of_ultralytics(tmp_path, classes, person, kind):
     """The shape of a YOLO, turned; the whole image is stretched over the input."""
     about = {'description': 'Ultralytics rtdetr-l model trained on coco.yaml'}
     metadata = {'names': names(classes, person), **(about if classes == 2 else {})}
@@ -112,7 +109,7 @@ def test_rtdetr_of_ultralytics(tmp_path: Path, classes: int, person: int, kind: 
 
 
 @pytest.mark.parametrize('shape', [(-1, 3, -1, -1), (4, 3, 64, 64)])
-def test_rtdetr_of_varying_shapes(tmp_path: Path, shape: Any) -> None:
+def test_rtdetr_of_varying_shapes(tmp_path, shape):
     folder = save(tmp_path / 'x', {'o': rows(80)}, shape=shape, metadata={'names': names(80)})
     assert find(folder) == EXPECTED
 
@@ -126,7 +123,7 @@ def test_rtdetr_of_varying_shapes(tmp_path: Path, shape: Any) -> None:
     ],
 )
 @pytest.mark.parametrize('classes', [1, 2, 80])
-def test_rtdetr_that_chooses_the_best(tmp_path: Path, metadata: Any, classes: int) -> None:
+def test_rtdetr_that_chooses_the_best(tmp_path, metadata, classes):
     """As newer versions export it: six columns as of YOLO, but other ones."""
     values = best([*BOX, 0.9, 0], *([[*OTHER, 0.9, 1]] if classes > 1 else []))
     folder = save(tmp_path / 'x', {'o': values}, metadata={'names': names(classes), **metadata})
@@ -143,7 +140,7 @@ def test_rtdetr_that_chooses_the_best(tmp_path: Path, metadata: Any, classes: in
     ],
 )
 @pytest.mark.parametrize('classes', [1, 2, 80])
-def test_yolo_without_need_of_suppression(tmp_path: Path, metadata: Any, classes: int) -> None:
+def test_yolo_without_need_of_suppression(tmp_path, metadata, classes):
     # Pixels of the input, in which the image has 16 rows of grey above and below.
     values = best([25.6, 24, 38.4, 40, 0.9, 0], *([[1, 20, 9, 30, 0.9, 1]] if classes > 1 else []))
     folder = save(tmp_path / 'x', {'o': values}, metadata={'names': names(classes), **metadata})
@@ -156,7 +153,7 @@ def test_yolo_without_need_of_suppression(tmp_path: Path, metadata: Any, classes
 
 
 @pytest.mark.parametrize('classes', [1, 80, 365])
-def test_yolo(tmp_path: Path, classes: int) -> None:
+def test_yolo(tmp_path, classes):
     values = np.zeros((1, 4 + classes, 100), np.float32)
     values[0, :5, 3] = [32, 32, 12.8, 16, 0.9]
     folder = save(tmp_path / 'x', {'o': values}, metadata={'names': names(classes)})
@@ -164,14 +161,14 @@ def test_yolo(tmp_path: Path, classes: int) -> None:
 
 
 @pytest.mark.parametrize('shape', [(1, 300, 84), (1, 85, 8400), (300, 84), (1, 84, 8, 8)])
-def test_other_shapes_of_yolo_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_other_shapes_of_yolo_are_refused(tmp_path, shape):
     folder = save(tmp_path / 'x', {'o': np.zeros(shape)}, metadata={'names': names(3)})
     with pytest.raises(ModelError, match='not clear for the 3 classes'):
         find(folder)
 
 
 @pytest.mark.parametrize('name', ['RT-DETR-l', 'YOLO11n'])
-def test_a_square_output_needs_the_name_of_the_model(tmp_path: Path, name: str) -> None:
+def test_a_square_output_needs_the_name_of_the_model(tmp_path, name):
     """300 rows and 296 classes: nothing but the description tells which axis is which."""
     values = rows(296)
     if name == 'YOLO11n':
@@ -183,7 +180,7 @@ def test_a_square_output_needs_the_name_of_the_model(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize('turned', [False, True])
-def test_boxes_that_cannot_be_in_the_image(tmp_path: Path, turned: bool) -> None:
+def test_boxes_that_cannot_be_in_the_image(tmp_path, turned):
     """Another kind of output of the same shape, told by its boxes before the first image."""
     values = np.zeros((1, 84, 300), np.float32)
     # Parts of the image where pixels are expected, and the other way round.
@@ -194,7 +191,7 @@ def test_boxes_that_cannot_be_in_the_image(tmp_path: Path, turned: bool) -> None
         find(folder)
 
 
-def test_yolov5_is_as_wide_as_it_has_classes(tmp_path: Path) -> None:
+def test_yolov5_is_as_wide_as_it_has_classes(tmp_path):
     values = np.zeros((1, 84, 8), np.float32)
     values[0, 3, :6] = [32, 32, 12.8, 16, 1, 0.9]
     for classes in (3, 80):
@@ -208,14 +205,14 @@ def test_yolov5_is_as_wide_as_it_has_classes(tmp_path: Path) -> None:
                 find(folder)
 
 
-def test_of_several_classes_of_persons_one_is_tracked(tmp_path: Path, caplog: Any) -> None:
+def test_of_several_classes_of_persons_one_is_tracked(tmp_path, caplog):
     """As those of VisDrone."""
     classes = {0: 'pedestrian', 1: 'people', 2: 'car'}
     assert find(save(tmp_path / 'x', {'o': rows(3)}, metadata={'names': classes})) == EXPECTED
     assert 'only number 0 (pedestrian) is tracked' in caplog.text
 
 
-def of_authors() -> dict[str, np.ndarray]:
+def of_authors():
     boxes = np.zeros((1, 300, 4), np.float32)
     boxes[0, :2] = [[0.4, 0.25, 0.6, 0.75], [0, 0, 0.1, 0.1]]
     scores, labels = np.zeros((1, 300), np.float32), np.zeros((1, 300), np.int64)
@@ -224,7 +221,7 @@ def of_authors() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize('shape', [(1, 3, 64, 64), (1, 3, 64, 96), (-1, 3, 64, 96)])
-def test_rtdetr_and_dfine_of_their_authors(tmp_path: Path, shape: Any, caplog: Any) -> None:
+def test_rtdetr_and_dfine_of_their_authors(tmp_path, shape, caplog):
     """Boxes come in the size, width first, that is fed beside the image."""
     sizes = {'orig_target_sizes': [shape[0], 2]}
     folder = save(tmp_path / 'x', of_authors(), shape=shape, extras=sizes, scaled=True)
@@ -232,7 +229,7 @@ def test_rtdetr_and_dfine_of_their_authors(tmp_path: Path, shape: Any, caplog: A
     assert 'number 0 is taken for a person' in caplog.text
 
 
-def detr(columns: int, person: int, nobody: bool, pairs=('logits', 'pred_boxes')):
+def detr(columns, person, nobody, pairs=('logits', 'pred_boxes')):
     """Return logits of a person and of something else, among queries that found nothing."""
     boxes = np.tile(np.float32(OTHER), (1, 100, 1))
     logits = np.full((1, 100, columns), -9, np.float32)
@@ -249,24 +246,22 @@ def detr(columns: int, person: int, nobody: bool, pairs=('logits', 'pred_boxes')
     [(92, 1, True), (91, 1, False), (80, 0, False), (365, 0, False), (366, 1, False)],
 )
 @pytest.mark.parametrize('shape', [(1, 3, 64, 64), (-1, 3, -1, -1)])
-def test_detr_of_the_usual_data_sets(
-    tmp_path: Path, columns: int, person: int, nobody: bool, shape: Any, caplog: Any
-) -> None:
+def test_detr_of_the_usual_data_sets(tmp_path, columns, person, nobody, shape, caplog):
     assert find(save(tmp_path / 'x', detr(columns, person, nobody), shape=shape)) == EXPECTED
     assert f'number {person} is taken for a person' in caplog.text
 
 
-def test_rf_detr(tmp_path: Path) -> None:
+def test_rf_detr(tmp_path):
     assert find(save(tmp_path / 'x', detr(91, 1, False, ('labels', 'dets')))) == EXPECTED
 
 
 @pytest.mark.parametrize('mask', [[-1, -1, -1], [1, 64, 64], [-1, 16, 16]])
-def test_detr_with_a_mask(tmp_path: Path, mask: list[int]) -> None:
+def test_detr_with_a_mask(tmp_path, mask):
     folder = save(tmp_path / 'x', detr(92, 1, True), extras={'pixel_mask': mask})
     assert find(folder) == EXPECTED
 
 
-def test_detrs_that_are_not_clear(tmp_path: Path) -> None:
+def test_detrs_that_are_not_clear(tmp_path):
     folder = save(tmp_path / 'x', detr(7, 5, False))
     with pytest.raises(ModelError, match=r'7 columns of logits.*\(decoder detr or detr_sigmoid'):
         find(folder)
@@ -282,7 +277,7 @@ MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225
     ('columns', 'expected'),
     [(91, lambda rgb: (rgb / 255 - MEAN) / DEVIATION), (80, lambda rgb: rgb / 255)],
 )
-def test_what_a_detr_sees(tmp_path: Path, columns: int, expected: Any) -> None:
+def test_what_a_detr_sees(tmp_path, columns, expected):
     """A model whose logits of a person are its channels, as it gets them."""
     tmp_path.joinpath('x').mkdir()
     image = opset.parameter([1, 3, 16, 16], ov.Type.f32)
@@ -317,7 +312,7 @@ def test_what_a_detr_sees(tmp_path: Path, columns: int, expected: Any) -> None:
         ({'logits': np.zeros((1, 100, 92)), 'pred_boxes': np.zeros((1, 50, 4))}, None),
     ],
 )
-def test_what_is_not_known_is_refused(tmp_path: Path, outputs: Any, extras: Any) -> None:
+def test_what_is_not_known_is_refused(tmp_path, outputs, extras):
     folder = save(tmp_path / 'x', outputs, extras=extras)
     with pytest.raises(ModelError, match=r'model.xml .*(expected|Describe the model in)'):
         find(folder)

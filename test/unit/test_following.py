@@ -41,11 +41,8 @@ class Scene:
         )
 
 
-def test_nobody_is_wanted():
-    assert Scene('').see(_1=2.0) is None
-
-
 def test_an_id_is_kept():
+    assert Scene('').see(_1=2.0) is None
     scene = Scene('2')
     target = scene.see(_1=2.0)
     assert (target.id, target.status, target.since) == (2, TargetStatus.LOST, SECOND)
@@ -87,26 +84,25 @@ def test_the_nearest_is_kept_until_lost_for_good():
     assert scene.see(_1=1.0, _2=0.5).id == 2
 
 
+PLACES = {'depth': True, 'target_frame': 'odom'}
+
+
 @pytest.mark.parametrize(
-    'wanted',
-    ['far', '-1', '0', '007', '1.5', '1 2', '\u0661', 'Nearest', '9' * 20],
+    ('values', 'reason'),
+    [
+        *(
+            ({'target': wanted, **PLACES}, 'neither the id of a track nor nearest')
+            for wanted in ('far', '-1', '0', '007', '1.5', '1 2', '\u0661', 'Nearest', '9' * 20)
+        ),
+        ({'target': '1'}, 'set depth and target_frame'),
+        ({'target': '1', 'depth': True}, 'set depth and target_frame'),
+        # As tf2, which refuses it only when it is asked.
+        ({'depth': True, 'target_frame': '/odom'}, "no slash at their beginning: '/odom'"),
+    ],
 )
-def test_what_is_no_target(wanted):
-    values = {'target': wanted, 'depth': True, 'target_frame': 'odom'}
-    with pytest.raises(SettingsError, match='neither the id of a track nor nearest'):
+def test_what_is_no_target(values, reason):
+    with pytest.raises(SettingsError, match=reason):
         Configuration().changed(values)
-
-
-@pytest.mark.parametrize('given', [{}, {'depth': True}])
-def test_a_target_needs_places(given):
-    with pytest.raises(SettingsError, match='set depth and target_frame'):
-        Configuration().changed({'target': '1', **given})
-
-
-def test_a_frame_with_a_slash():
-    """As tf2, which refuses it only when it is asked."""
-    with pytest.raises(SettingsError, match="no slash at their beginning: '/odom'"):
-        Configuration().changed({'depth': True, 'target_frame': '/odom'})
 
 
 def test_headings():

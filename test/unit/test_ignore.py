@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -24,19 +21,19 @@ from persontrack_ros.core.media.window import ESCAPE
 LEFT_HALF = {'left': [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
 
 
-def write(path: Path, content: object) -> Path:
+def write(path, content):
     path.write_text(yaml.safe_dump(content))
     return path
 
 
-def standing(*feet: tuple[float, float], size: tuple[int, int] = (640, 480)) -> Detections:
+def standing(*feet, size=(640, 480)):
     """Return persons of 40x100 pixels whose feet are at these places."""
     boxes = [[x - 20, y - 100, 40, 100] for x, y in feet]
     return Detections.create(boxes, [0.9] * len(boxes), image_size=size)
 
 
 @pytest.mark.parametrize('size', [(640, 480), (1920, 1080), (31, 17)])
-def test_feet_in_a_polygon(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_feet_in_a_polygon(tmp_path, size):
     triangle = {'poster': [[0.2, 0.2], [0.8, 0.2], [0.2, 0.8]]}
     mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', triangle))
     places = [(0.25, 0.25), (0.3, 0.6), (0.6, 0.6), (0.1, 0.5), (0.5, 0.1), (0.45, 0.45)]
@@ -45,13 +42,13 @@ def test_feet_in_a_polygon(tmp_path: Path, size: tuple[int, int]) -> None:
     assert mask.hides(people.boxes, size).tolist() == [True, True, False, False, False, True]
 
 
-def test_feet_beyond_the_image_count_at_its_border(tmp_path: Path) -> None:
+def test_feet_beyond_the_image_count_at_its_border(tmp_path):
     mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', LEFT_HALF))
     people = standing((10, 900), (-300, 200), (639, 900), (1e5, 1e5))
     assert mask.hides(people.boxes, (640, 480)).tolist() == [True, True, False, False]
 
 
-def test_an_image_is_stretched_over_others(tmp_path: Path) -> None:
+def test_an_image_is_stretched_over_others(tmp_path):
     picture = np.zeros((10, 20, 3), np.uint8)
     picture[5:, :10] = 255
     cv2.imwrite(str(tmp_path / 'ignore.png'), picture)
@@ -65,19 +62,19 @@ def test_an_image_is_stretched_over_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('level', 'said'), [(0, 'nowhere'), (5, 'nowhere'), (255, 'all over')])
-def test_masks_that_are_not_clear(tmp_path: Path, level: int, said: str) -> None:
+def test_masks_that_are_not_clear(tmp_path, level, said):
     cv2.imwrite(str(tmp_path / 'ignore.png'), np.full((10, 20, 3), level, np.uint8))
     with pytest.raises(SettingsError, match=said):
         IgnoreMask.load(tmp_path / 'ignore.png')
 
 
-def test_areas_that_overlap_make_no_hole(tmp_path: Path) -> None:
+def test_areas_that_overlap_make_no_hole(tmp_path):
     both = {**LEFT_HALF, 'again': [[0, 0], [0.4, 0], [0.4, 1], [0, 1]]}
     mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', both))
     assert mask.hides(standing((100, 200)).boxes, (640, 480)).all()
 
 
-def test_those_left_out_are_told_of(tmp_path: Path) -> None:
+def test_those_left_out_are_told_of(tmp_path):
     mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', LEFT_HALF))
     people = standing((100, 200), (500, 300))
     seen = mask.apply(people)
@@ -101,19 +98,19 @@ def test_those_left_out_are_told_of(tmp_path: Path) -> None:
         ({'a': 'x'}, 'at least three corners'),
     ],
 )
-def test_what_is_no_polygon_is_refused(tmp_path: Path, content: object, said: str) -> None:
+def test_what_is_no_polygon_is_refused(tmp_path, content, said):
     with pytest.raises(SettingsError, match=said):
         read_polygons(write(tmp_path / 'ignore.yaml', content))
 
 
 @pytest.mark.parametrize('name', ['missing.yaml', 'missing.png', 'damaged.png', 'mask.txt', '.'])
-def test_files_that_cannot_be_used(tmp_path: Path, name: str) -> None:
+def test_files_that_cannot_be_used(tmp_path, name):
     (tmp_path / 'damaged.png').write_bytes(b'no image')
     with pytest.raises(SettingsError, match=r'detector\.ignore: '):
         IgnoreMask.load(tmp_path / name)
 
 
-def test_without_images_there_is_nothing_to_be_relative_to(tmp_path: Path) -> None:
+def test_without_images_there_is_nothing_to_be_relative_to(tmp_path):
     with pytest.raises(SettingsError, match='with input: detections'):
         Configuration().changed({'input': 'detections', 'detector.ignore': 'ignore.yaml'})
     mask = IgnoreMask.load(write(tmp_path / 'ignore.yaml', LEFT_HALF))
@@ -121,7 +118,7 @@ def test_without_images_there_is_nothing_to_be_relative_to(tmp_path: Path) -> No
         mask.apply(Detections.create([[0, 0, 40, 100]], [0.9]))
 
 
-def test_areas_are_drawn_faintly() -> None:
+def test_areas_are_drawn_faintly():
     mask = IgnoreMask.of({'left': [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]})
     image = np.full((100, 200, 3), 200, np.uint8)
     box = np.array([[20.0, 20.0, 30.0, 50.0]])
@@ -133,9 +130,7 @@ def test_areas_are_drawn_faintly() -> None:
     assert (image == 200).all()
 
 
-def test_stored_detections_are_seen_through_it(
-    data: Callable[[str], Path], stored: Path, tmp_path: Path
-) -> None:
+def test_stored_detections_are_seen_through_it(data, stored, tmp_path):
     area = write(tmp_path / 'ignore.yaml', LEFT_HALF)
     output = tmp_path / 'tracks.txt'
     width = 640
@@ -143,7 +138,7 @@ def test_stored_detections_are_seen_through_it(
         assert main(['track', str(stored), str(output), '--set', f'detector.ignore={area}']) == 2
         stored, width = data('mot/PETS09-S2L1') / 'det' / 'det.txt', 768
     for options in ([], ['--set', f'detector.ignore={area}']):
-        assert main(['track', str(stored), str(output), *options]) == 0
+        assert main(['track', str(stored), str(output), '--overwrite', *options]) == 0
         rows = read_mot(output)
         feet = rows[:, 2] + rows[:, 4] / 2
         # A track that is lost on its way into the area goes on for a moment.
@@ -156,13 +151,13 @@ class Screen:
     actions: list[object] = []
     pictures: list[np.ndarray] = []
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title):
         self.pictures.clear()
 
-    def on_click(self, callback: Callable[[int, int], None]) -> None:
+    def on_click(self, callback):
         self.callback = callback
 
-    def key(self, image: np.ndarray, wait: int) -> str:
+    def key(self, image, wait):
         self.pictures.append(image)
         action = self.actions.pop(0)
         if isinstance(action, str):
@@ -170,30 +165,28 @@ class Screen:
         self.callback(*action)
         return ''
 
-    def __enter__(self) -> Screen:
+    def __enter__(self):
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         assert not self.actions
 
 
 @pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> type[Screen]:
+def screen(monkeypatch):
     monkeypatch.setattr(command, 'Window', Screen)
     return Screen
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> str:
+def picture(tmp_path):
     folder = tmp_path / 'images'
     folder.mkdir()
     cv2.imwrite(str(folder / '1.png'), np.full((100, 200, 3), 200, np.uint8))
     return str(folder)
 
 
-def test_painting(
-    screen: type[Screen], picture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_painting(screen, picture, tmp_path, monkeypatch):
     output = tmp_path / 'ignore.yaml'
     triangle = [(20, 10), (100, 10), (100, 90)]
     screen.actions = [*triangle, (150, 50), '\b', '\r', *triangle, 's']
@@ -209,9 +202,7 @@ def test_painting(
     assert read_polygons(output) == {'area_1': corners}
 
 
-def test_painting_nothing(
-    screen: type[Screen], picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_painting_nothing(screen, picture, tmp_path, capsys):
     output = tmp_path / 'ignore.yaml'
     screen.actions = [(1, 1), (2, 2), '\r', 's']
     assert main(['mask', picture, str(output)]) == 2

@@ -10,7 +10,7 @@ import yaml
 
 from persontrack_ros.core.config.node_options import NODE_PARAMETERS
 from persontrack_ros.ros.launch_arguments import CAMERAS, TRACKER, VIDEO
-from persontrack_ros.ros.tracker.markers import BOXES, IDS, TRAILS, VELOCITIES
+from persontrack_ros.ros.tracker.messages import BOXES, IDS, TRAILS, VELOCITIES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,6 @@ import http.server
 import itertools
 import os
 import socket
-import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -156,33 +155,11 @@ def test_a_live_stream_that_breaks_off(videos, caplog):
     assert 'trying again in' in caplog.text
 
 
-def test_a_damaged_file_on_a_server_is_an_error(videos):
-    """The connection is not to blame for it."""
-    content = (videos / 'fast.mp4').read_bytes()
-    handler = answering(whole(content[: len(content) // 2]))
-    frames = []
-    with (
-        serving(handler) as address,
-        VideoSource(f'{address}/a.mp4') as source,
-        pytest.raises(SourceError, match=rf'of {FRAMES} images'),
-    ):
-        frames.extend(frame.number for frame in source)
-
-
 @pytest.mark.parametrize('answer', [refusal, whole(b'no video')], ids=['503', 'text'])
 def test_what_cannot_be_opened_is_an_error(answer):
     with serving(answering(answer)) as address, pytest.raises(SourceError) as caught:
         VideoSource(f'{address}/a.mp4')
     assert f'cannot decode the video {address}/a.mp4' in str(caught.value)
-
-
-def test_nobody_serves():
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    for url in (f'http://127.0.0.1:{port}/a.ts', f'rtsp://127.0.0.1:{port}/camera'):
-        with pytest.raises(SourceError, match='Connection refused'):
-            VideoSource(url)
 
 
 def silence(handler):
@@ -234,31 +211,6 @@ def test_a_server_that_stalls_is_given_up(videos, monkeypatch):
         pytest.raises(SourceError, match=r'broke off after \d+ images'),
     ):
         list(source)
-
-
-def test_a_stream_that_ffmpeg_sends(videos):
-    """At the pace of a camera, over TCP."""
-    program = pytest.importorskip('imageio_ffmpeg').get_ffmpeg_exe()
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        url = f'tcp://127.0.0.1:{free.getsockname()[1]}'
-    sending = [program, '-v', 'error', '-re', '-stream_loop', '-1', '-i', str(videos / 'video.ts')]
-    sender = subprocess.Popen([*sending, '-c', 'copy', '-f', 'mpegts', f'{url}?listen=1'])
-    try:
-        deadline = time.monotonic() + TIMEOUT
-        while True:
-            try:
-                source = VideoSource(url, SourceOptions(max_frames=30))
-                break
-            except SourceError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-        with source:
-            assert source.is_live
-            assert len(list(source)) == 30
-    finally:
-        sender.kill()
-        sender.wait()
 
 
 def test_rtsp_comes_over_tcp(monkeypatch):

@@ -176,14 +176,6 @@ def test_a_truncated_video(make, name, codec, part):
         np.testing.assert_array_equal(frame.image, images[frame.stamp])
 
 
-def test_how_much_is_missing(data, tmp_path):
-    path = tmp_path / 'cut.avi'
-    path.write_bytes(data('videos/vtest.avi').read_bytes()[: 8_131_690 // 20])
-    frames, complaint = read(path)
-    assert 5 < len(frames) < 100
-    assert f'after {len(frames) + 1} of 795 images' in complaint
-
-
 @pytest.mark.parametrize('name', ['a.mp4', 'a.avi', 'a.ts'])
 def test_damaged_images_are_left_out(make, name):
     """Whatever the decoder made up in their place."""
@@ -214,7 +206,8 @@ def test_files_put_together(make, codec, start, offset):
     both = first.with_name('both.ts')
     both.write_bytes(first.read_bytes() + second.read_bytes())
     frames, complaint = read(both)
-    assert (len(frames), complaint) == (2 * FRAMES, '') or (offset and 'libx265' in codec)
+    assert len(frames) == 2 * FRAMES or 'libx265' in codec
+    assert complaint == '' or 'libx265' in codec
     assert frames[-1].stamp < 200e9
     images = [frame.image for path in (first, second) for frame in read(path)[0]]
     for frame, image in zip(frames, images):
@@ -250,17 +243,6 @@ def test_a_damaged_video_can_be_shown_in_a_loop(make, caplog):
     with VideoSource(str(path), SourceOptions(loop=True, max_frames=60)) as source:
         assert len(list(source)) > 50
     assert caplog.text.count('is damaged') == 1
-
-
-@pytest.mark.parametrize('content', [b'', b'nothing', bytes(range(256)) * 50])
-@pytest.mark.parametrize('name', ['a.mp4', 'a.avi', 'a.txt', 'a.mkv', 'a'])
-def test_what_is_no_video(tmp_path, name, content):
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(SourceError) as caught, VideoSource(str(path)) as source:
-        list(source)
-    assert str(path) in str(caught.value)
-    assert '\n' not in str(caught.value)
 
 
 def test_sound_is_no_video(make):

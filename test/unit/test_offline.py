@@ -1,7 +1,5 @@
 """Test tracking with the whole video at hand, on people whose way is known and on real ones."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,10 +7,10 @@ from test_tracking import SECOND, SIZE, embeddings_of, frames
 from test_tracking_accuracy import DATA, recording_of, scores_of
 
 from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.tracking.kalman_filter import DEEP_SORT_NOISE
+from persontrack_ros.core.tracking.kalman_filter import DEEP_SORT_NOISE, smooth
 from persontrack_ros.core.tracking.offline import OfflineTracker
-from persontrack_ros.core.tracking.smoother import smooth
 
 
 def step(tracker, boxes, people, stamp, scores=0.85):
@@ -35,17 +33,28 @@ def walk(missed=(), count=40, person_of=lambda frame: 0):
     return tracker.finish()
 
 
-def test_a_person_is_shown_from_the_first_detection_on():
-    assert [[track.id for track in tracks] for tracks in walk()] == [[1]] * 40
-
-
-def test_gaps_are_filled():
-    images = walk(missed=range(20, 30))
-    assert [len(tracks) for tracks in images] == [1] * 40
-    for frame in range(20, 30):
-        np.testing.assert_allclose(images[frame][0].box, walker(frame), atol=2)
-        assert images[frame][0].detection is None
-    assert images[30][0].detection == 0
+@pytest.mark.parametrize(
+    ('missed', 'count', 'second_from', 'expected'),
+    [
+        # From the first detection on; gaps are filled.
+        ((), 40, 99, [[1]] * 40),
+        (range(20, 30), 40, 99, [[1]] * 40),
+        # A long gap is not filled, but the id stays.
+        (range(20, 50), 70, 99, [[1]] * 20 + [[]] * 30 + [[1]] * 20),
+        # Another person after a gap, or in the same track.
+        (range(20, 30), 40, 25, [[1]] * 20 + [[]] * 10 + [[2]] * 10),
+        ((), 40, 20, [[1]] * 20 + [[2]] * 20),
+        # Too short.
+        ((), 4, 99, [[]] * 4),
+    ],
+)
+def test_ids(missed, count, second_from, expected):
+    images = walk(missed, count, lambda frame: int(frame >= second_from))
+    assert [[track.id for track in tracks] for tracks in images] == expected
+    for frame, tracks in enumerate(images):
+        for track in tracks:
+            np.testing.assert_allclose(track.box, walker(frame), atol=2)
+            assert track.detection == (None if frame in missed else 0)
 
 
 def test_images_without_a_search_are_no_misses():
@@ -63,10 +72,11 @@ def test_images_without_a_search_are_no_misses():
         assert [len(tracks) for tracks in images] == [count] * 51
 
 
-def test_a_long_gap_is_not_filled_but_keeps_the_id():
-    images = walk(missed=range(20, 50), count=70)
-    assert [len(tracks) for tracks in images] == [1] * 20 + [0] * 30 + [1] * 20
-    assert {track.id for tracks in images for track in tracks} == {1}
+def test_images_of_another_size_are_refused():
+    tracker = OfflineTracker(TrackerSettings())
+    step(tracker, [walker(0)], [0], 0)
+    with pytest.raises(SourceError, match='must have the same size'):
+        tracker.update(Detections.create([], [], image_size=(320, 240)), np.zeros, SECOND)
 
 
 def test_a_restart_ends_the_tracks_and_forgets_nothing():
@@ -80,51 +90,6 @@ def test_a_restart_ends_the_tracks_and_forgets_nothing():
     assert [[track.id for track in tracks] for tracks in images] == [[1]] * 20 + [[2]] * 20
     tracker.reset()
     assert tracker.finish() == []
-
-
-def test_who_looks_different_is_somebody_else():
-    images = walk(missed=range(20, 30), person_of=lambda frame: frame // 25)
-    assert [[track.id for track in tracks] for tracks in images] == (
-        [[1]] * 20 + [[]] * 10 + [[2]] * 10
-    )
-
-
-def test_a_track_that_went_over_to_another_person_is_cut():
-    images = walk(count=40, person_of=lambda frame: frame // 20)
-    assert [[track.id for track in tracks] for tracks in images] == [[1]] * 20 + [[2]] * 20
-
-
-def test_a_short_track_is_dropped():
-    assert walk(count=4) == [[]] * 4
-
-
-def test_an_empty_video_has_no_tracks():
-    assert OfflineTracker(TrackerSettings()).finish() == []
-
-
-def test_reset_forgets_the_video():
-    tracker = OfflineTracker(TrackerSettings())
-    for frame in range(10):
-        step(tracker, [walker(frame)], [0], frame * SECOND // 10)
-    tracker.reset()
-    assert tracker.finish() == []
-
-
-def memory_of(count):
-    """Return the bytes at most that it takes to join so many tracks of one image."""
-    tracker = OfflineTracker(TrackerSettings())
-    for frame in range(count):
-        step(tracker, [walker(0)], [frame % 8], 10 * frame * SECOND)
-    tracemalloc.start()
-    assert tracker.finish() == [[]] * count
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
-
-
-def test_memory_grows_with_the_number_of_tracks():
-    """And not with its square, which would be sixteen times as much."""
-    assert memory_of(1200) < 6 * memory_of(300)
 
 
 def test_the_smoother_draws_a_line_through_noise():

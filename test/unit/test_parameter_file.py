@@ -133,6 +133,8 @@ face_detector: {ros__parameters: {faces: 3}}
         ('/**: {ros__parameters: {detector: {score_threshold: .nan}}}', 'nan is not in the range'),
         ('/**: {ros__parameters: {depth_tolerance: 11}}', 'depth_tolerance: 11.0 is not in the'),
         ('/**: {ros__parameters: {depth: true, input: detections}}', 'depth needs images'),
+        ('/**: {ros__parameters: {target_frame: odom}}', 'set depth as well'),
+        ('/**: {ros__parameters: {tracker: {camera_motion: tf}}}', 'set target_frame'),
     ],
 )
 def test_wrong_parameter_files(write, text, problem):

@@ -79,10 +79,10 @@ def protected(answer):
 def test_a_server_that_wants_one(videos, caplog):  # noqa: F811
     content = (videos / 'video.ts').read_bytes()
     with serving(answering(protected(whole(content)))) as address:
-        with VideoSource(address.replace('://', f'://{LOGIN}@') + '/video.ts') as source:
+        mirror = address.replace('://', f'://{LOGIN}@')
+        with VideoSource(f'{mirror}/video.ts') as source:
             assert sum(1 for _ in source) == 50
             assert source.name == address.replace('://', '://***@') + '/video.ts'
-        mirror = address.replace('://', f'://{LOGIN}@')
         assert fetch(f'{mirror}/video.ts', len(content)) == content
     assert 'geheim' not in caplog.text
 

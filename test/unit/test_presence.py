@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.report import page as page_module
 from persontrack_ros.core.report.events import ZoneCounter
 from persontrack_ros.core.report.observations import Observations
@@ -164,7 +164,7 @@ def test_moments_and_places(tmp_path):
 
 def test_ten_minutes_are_less_than_three_megabytes(data, persons):
     """Of vtest.avi's kind: shown eight times, with other persons each time."""
-    truth = read_ground_truth(persons)
+    truth = GroundTruth.load(persons).rows
     capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
     images = {}
     for number in range(1, 796):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
 
@@ -26,7 +26,7 @@ def recording_of(sequence, rate=None):
 
 
 def scores_of(sequence, rows, every=1):
-    truth = read_ground_truth(Path(DATA) / 'mot' / sequence)
+    truth = GroundTruth.load(Path(DATA) / 'mot' / sequence).rows
     return evaluate([(truth[(truth[:, 0] - 1) % every == 0], rows)])
 
 

@@ -91,7 +91,7 @@ def test_without_an_image_there_is_no_video(tmp_path):
 @pytest.mark.parametrize(
     ('name', 'problem'),
     [
-        ('nowhere/out.mp4', r'no directory .*nowhere'),
+        ('nowhere/out.mp4', r'nowhere/out.mp4: No such file or directory'),
         ('out.avi', r'\.webm or \.mkv'),
         ('out.xyz', r'\.webm or \.mkv'),
         ('out', r'\.webm or \.mkv'),

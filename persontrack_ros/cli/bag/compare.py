@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from persontrack_ros.cli.bag.options import add_force_option, add_image_topic_option
-from persontrack_ros.cli.options import count
+from persontrack_ros.cli.options import add_image_topic_option, count
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.output import write_image
 
-# Number of frames in a picture.
+# Number of frames in the list and in a picture.
+_LISTED = 20
 _DRAWN = 3
 
 
@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument('b', type=Path, metavar='B', help='the same')
     parser.add_argument(
         '--tolerance',
-        type=_pixels,
+        type=float,
         default=0.01,
         metavar='PX',
         help='pixels by which boxes with the same id may differ (default: 0.01)',
@@ -47,14 +47,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help=f'draw the first {_DRAWN} differences (.png or .jpg)',
     )
     parser.add_argument(
-        '--show', type=count, default=20, metavar='N', help='list the first N (default: 20)'
-    )
-    parser.add_argument(
         '--tracks-topic', metavar='TOPIC', help='of both bags (default: the only one)'
     )
     add_image_topic_option(parser)
-    add_force_option(parser)
-    parser.set_defaults(execute=execute, reads=('a', 'b'), writes=('picture',))
+    parser.set_defaults(execute=execute, reads=('a', 'b'), writes={'picture': ('.png', '.jpg')})
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -64,18 +60,15 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.core.evaluation.comparison import compare, draw_differences
 
     if options.picture:
-        check_output(options.picture, options.force)
+        check_output(options.picture, options.overwrite)
     topics = (options.tracks_topic, options.image_topic)
     a, b = read_tracks(options.a, *topics), read_tracks(options.b, *topics)
     differences, total = compare(a, b, options.tolerance)
-    for difference in differences[: options.show]:
+    for difference in differences[:_LISTED]:
         print(f'{difference.title}: {difference}')
-    if len(differences) > options.show:
-        print(f'and {len(differences) - options.show} more (--show {len(differences)})')
+    if len(differences) > _LISTED:
+        print(f'and {len(differences) - _LISTED} more')
     print(f'{len(differences)} of {total} frames differ')
-    if differences:
-        ids = set().union(*(ids for one in differences for ids in one.ids))
-        print(f'ids that differ: {" ".join(map(str, sorted(ids)))}')
     if differences and options.picture:
         stamps = {one.stamp for one in differences[:_DRAWN] if one.stamp is not None}
         bag = options.a if a.stamps else options.b
@@ -85,11 +78,3 @@ def execute(options: argparse.Namespace) -> int:
         drawn = [one for one in differences[:_DRAWN] if one.stamp in images]
         write_image(options.picture, draw_differences(drawn, images))
     return int(len(differences) > options.allow)
-
-
-def _pixels(text: str) -> float:
-    """Convert an option that is a number of pixels, for argparse."""
-    number = float(text)
-    if not 0 <= number < float('inf'):
-        raise ValueError('negative')
-    return number

@@ -6,13 +6,10 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from tqdm import tqdm
-
-from persontrack_ros.cli.bag.options import add_force_option
 from persontrack_ros.cli.options import SOURCE, absolute, count
 from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.media.partial import Partial
-from persontrack_ros.core.media.source import SourceOptions, VideoSource
+from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,36 +31,22 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         '--compress', choices=('png', 'jpeg'), help='compressed images; jpeg changes the pixels'
     )
     parser.add_argument(
-        '--camera-info',
-        type=Path,
-        metavar='FILE',
-        help='calibration of the camera (YAML of camera_calibration), for a topic camera_info',
-    )
-    parser.add_argument(
         '--image-topic', default='/image_raw', metavar='TOPIC', help='default: /image_raw'
     )
     parser.add_argument('--frame-id', default='camera', help='default: camera')
-    parser.add_argument('--flip', action='store_true', help='mirror the images left to right')
-    parser.add_argument(
-        '--skip-frames', type=count, default=0, metavar='N', help='leave out the first N images'
-    )
     parser.add_argument(
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
-    add_force_option(parser)
-    parser.set_defaults(execute=execute, reads=('source', 'camera_info'), writes=('output',))
+    parser.set_defaults(execute=execute, reads=('source',), writes={'output': ()})
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    from persontrack_ros.bags.record import ImageRecorder, read_camera_info
+    from persontrack_ros.bags.images import ImageRecorder
     from persontrack_ros.bags.writer import BagWriter, check_output
 
-    check_output(options.output, options.force, Path(options.source))
-    info = read_camera_info(options.camera_info) if options.camera_info else None
-    source_options = SourceOptions(
-        flip=options.flip, skip_frames=options.skip_frames, max_frames=options.max_frames
-    )
+    check_output(options.output, options.overwrite, Path(options.source))
+    source_options = SourceOptions(max_frames=options.max_frames)
     recorded = 0
     interrupt = Interrupt()
     with ExitStack() as stack:
@@ -71,11 +54,11 @@ def execute(options: argparse.Namespace) -> int:
             VideoSource(options.source, source_options, lambda: interrupt.requested)
         )
         stack.enter_context(interrupt)
-        bag = stack.enter_context(BagWriter(options.output, options.storage, options.force))
+        bag = stack.enter_context(BagWriter(options.output, options.storage, options.overwrite))
         topic, compression = absolute(options.image_topic), options.compress or ''
-        recorder = ImageRecorder(bag, topic, options.frame_id, compression, info)
+        recorder = ImageRecorder(bag, topic, options.frame_id, compression)
         frames = Partial(source)
-        for frame in tqdm(frames, total=source.frame_count, unit='frame', mininterval=0.5):
+        for frame in tqdm(frames, total=source.frame_count, unit='frame'):
             recorder.write(frame)
             recorded += 1
     print(f'{recorded} images recorded to {options.output}')

@@ -6,19 +6,20 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from tqdm import tqdm
-
-from persontrack_ros.cli.bag.options import add_force_option, add_image_topic_option
 from persontrack_ros.cli.options import (
+    PAGE,
+    TRACKS,
     absolute,
+    add_image_topic_option,
     add_report_option,
     add_settings_options,
     count,
     settings_from,
 )
 from persontrack_ros.core.base.interrupt import Interrupt
+from persontrack_ros.core.base.progress import tqdm
 from persontrack_ros.core.evaluation.mot import MotWriter
-from persontrack_ros.core.media.partial import Partial
+from persontrack_ros.core.media.source import Partial
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report.page import write_report
 
@@ -37,9 +38,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_image_topic_option(parser)
     parser.add_argument('-o', '--output', type=Path, metavar='OUT_BAG', help='new bag')
     parser.add_argument(
-        '--storage', choices=('mcap', 'sqlite3'), help='format of the new bag; default: as BAG'
-    )
-    parser.add_argument(
         '--tracks-topic', default='/tracks', metavar='TOPIC', help='default: /tracks'
     )
     parser.add_argument(
@@ -55,10 +53,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
-    add_force_option(parser)
     add_settings_options(parser)
     parser.set_defaults(
-        execute=execute, reads=('bag', 'params'), writes=('output', 'mot_output', 'report')
+        execute=execute,
+        reads=('bag', 'params'),
+        writes={'output': (), 'mot_output': TRACKS, 'report': PAGE},
     )
 
 
@@ -78,9 +77,9 @@ def execute(options: argparse.Namespace) -> int:
         bag = stack.enter_context(BagReader(options.bag))
         topic = bag.choose_image_topic(options.image_topic)
         for path in filter(None, (options.mot_output, options.report)):
-            check_output(path, options.force)
+            check_output(path, options.overwrite)
         if options.output:
-            check_output(options.output, options.force, options.bag)
+            check_output(options.output, options.overwrite, options.bag)
         pipeline = Pipeline(settings)
         interrupt = stack.enter_context(Interrupt())
         mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
@@ -89,13 +88,14 @@ def execute(options: argparse.Namespace) -> int:
         )
         recorder = None
         if options.output:
-            storage = options.storage or bag.storage
-            new_bag = stack.enter_context(BagWriter(options.output, storage, options.force))
+            new_bag = stack.enter_context(
+                BagWriter(options.output, bag.storage, options.overwrite)
+            )
             recorder = TracksRecorder(
                 bag, new_bag, tracks_topic, annotated_topic, settings.drawing
             )
         total = min(topic.msgcount, options.max_frames or topic.msgcount)
-        progress = stack.enter_context(tqdm(total=total, unit='frame', mininterval=0.5))
+        progress = stack.enter_context(tqdm(total=total, unit='frame'))
         results = Partial(track_images(bag, topic, pipeline, recorder, report))
         for image, tracks in results:
             if mot:

@@ -63,22 +63,20 @@ class Detections:
         score_array = np.asarray(scores, dtype=np.float64).reshape(-1)
         if len(score_array) != len(box_array):
             raise ValueError(f'{len(box_array)} boxes but {len(score_array)} scores')
-        if not (np.isfinite(box_array).all() and np.isfinite(score_array).all()):
-            raise ValueError('boxes and scores must be finite')
-        if not possible(box_array).all():
+        if not (possible(box_array).all() and np.isfinite(score_array).all()):
             raise ValueError(
-                f'boxes must have a width and height from {SMALLEST} to {LARGEST:.0f} pixels, and '
-                'be as near'
+                f'boxes and scores must be finite, and boxes have a width and height from '
+                f'{SMALLEST} to {LARGEST:.0f} pixels'
             )
         vectors = None
         if embeddings is not None:
             vectors = np.asarray(embeddings, dtype=np.float32)
-            if vectors.ndim != 2 or len(vectors) != len(box_array):
+            fits = vectors.ndim == 2 and len(vectors) == len(box_array)
+            if not (fits and np.isfinite(vectors).all()):
                 raise ValueError(
-                    f'embeddings must have shape ({len(box_array)}, D), got {vectors.shape}'
+                    f'embeddings must be finite and of shape ({len(box_array)}, D), got '
+                    f'{vectors.shape}'
                 )
-            if not np.isfinite(vectors).all():
-                raise ValueError('embeddings must be finite')
         return cls(box_array, score_array, vectors, image_size)
 
     def without(self, ignored: NDArray[np.bool_]) -> Detections:

@@ -36,18 +36,12 @@ class PersontrackError(Exception):
     left out.
     """
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, text: str = '') -> None:
         """Take the text."""
-        super().__init__(
-            *(without_passwords(one) if isinstance(one, str) else one for one in arguments)
-        )
-
-    def __str__(self) -> str:
-        """Return the text."""
-        text = super().__str__()
+        text = without_passwords(text)
         if len(text) > _MAX_LENGTH:
             text = f'{text[: _MAX_LENGTH // 2]} ... {text[-_MAX_LENGTH // 2 :]}'
-        return text
+        super().__init__(text)
 
 
 class SettingsError(PersontrackError):

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tqdm import tqdm
-
 from persontrack_ros.core.base.errors import DownloadError, OutputError
 from persontrack_ros.core.base.output import write_file
+from persontrack_ros.core.base.progress import tqdm
 from persontrack_ros.core.base.reading import open_regular
 
 # Seconds without a byte after which a server is given up.
@@ -87,9 +86,7 @@ def fetch(source: str, limit: int) -> bytes:
     try:
         with (
             _open(source) as stream,
-            tqdm(
-                total=limit, desc=name, unit='B', unit_scale=True, leave=False, disable=None
-            ) as bar,
+            tqdm(total=limit, desc=name, unit='B', unit_scale=True, leave=False) as bar,
         ):
             while chunk := stream.read(_CHUNK):
                 content += chunk

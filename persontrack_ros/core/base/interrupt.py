@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import signal
-from types import FrameType, TracebackType
+from contextlib import ExitStack
+from types import FrameType
 from typing import Optional
 
 # Ctrl-C; `kill`, systemd and containers; a terminal or connection that is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Interrupt:
+class Interrupt(ExitStack):
     """
     Records a signal that asks for the end; raising an error could interrupt a write.
 
@@ -19,28 +20,14 @@ class Interrupt:
     :ivar requested: whether a signal arrived.
     """
 
-    def __init__(self) -> None:
-        """Start without a signal."""
-        self.requested = False
+    requested = False
 
     def __enter__(self) -> Interrupt:
-        """Begin to record signals."""
-        self._previous = {
-            number: signal.signal(number, self._note)
-            for number in SIGNALS
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
-        }
+        """Begin to record signals; the handlers from before return at the end."""
+        for number in SIGNALS:
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self.callback(signal.signal, number, signal.signal(number, self._note))
         return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        """Restore the handlers from before."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
         self.requested = True

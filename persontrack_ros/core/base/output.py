@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import secrets
+import sys
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +16,16 @@ import cv2
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.base.images import BgrImage
 
+# The path that is standard output.
+STANDARD_OUTPUT = Path('-')
+
 
 class OutputFile(io.FileIO):
     """
     An output file that has a temporary name in its folder until it is complete.
 
     A context manager: leaving it completes the file. After an error there is no new file, and an
-    existing file stays unchanged. Devices and pipes are written to directly.
+    existing file stays unchanged. Devices, pipes and standard output are written to directly.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,6 +39,9 @@ class OutputFile(io.FileIO):
         # Through a link, to what it points at.
         self._target = path.resolve()
         self._temporary: Optional[Path] = None
+        if path == STANDARD_OUTPUT:
+            super().__init__(os.dup(sys.stdout.fileno()), 'w')
+            return
         try:
             regular = self._target.is_file() or not self._target.exists()
             if regular:

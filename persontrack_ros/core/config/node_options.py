@@ -48,19 +48,6 @@ def camera_names(text: str) -> list[str]:
     return names
 
 
-# Diagnostics with limits: name, whether low is bad, default of warn, largest value, meaning.
-_JUDGED = (
-    ('silence', False, 5.0, 3600.0, 'no image arrived for more than this number of seconds'),
-    (
-        'latency',
-        False,
-        0.0,
-        3600.0,
-        'the 99 % quantile of the time from arrival to tracks exceeds this number of seconds',
-    ),
-    ('rate', True, 0.0, 1000.0, 'fewer than this number of images are processed per second'),
-)
-
 # Of the node `person_tracker` alone.
 NODE_PARAMETERS = (
     Parameter(
@@ -143,22 +130,16 @@ NODE_PARAMETERS = (
         limits=(0.0, 3600.0),
         runtime=True,
     ),
-    Parameter(
-        'time.restart_ids',
-        False,
-        'Ids start at 1 again when time goes back, instead of continuing upward.',
-        runtime=True,
-    ),
     *(
         Parameter(
-            f'diagnostics.{name}_{level}',
-            default if level == 'warn' else 0.0,
-            f'Level {level.upper()} where {bad}; 0: never.',
-            limits=(0.0, maximum),
+            f'diagnostics.silence_{level}',
+            default,
+            f'Level {level.upper()} where no image arrived for more than this number of seconds; '
+            '0: never.',
+            limits=(0.0, 3600.0),
             runtime=True,
         )
-        for name, _, default, maximum, bad in _JUDGED
-        for level in ('warn', 'error')
+        for level, default in (('warn', 5.0), ('error', 0.0))
     ),
 )
 
@@ -249,15 +230,6 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
             'tracker.camera_motion: tf',
         ),
     ]
-    for name, low, *_ in _JUDGED:
-        warn, error = (options[f'diagnostics.{name}_{level}'] for level in ('warn', 'error'))
-        rules.append(
-            (
-                warn and error and (error > warn if low else error < warn),
-                f'diagnostics.{name}_error ({error:g}) must not be {"above" if low else "below"} '
-                f'diagnostics.{name}_warn ({warn:g})',
-            )
-        )
     for broken, text in rules:
         if broken:
             raise SettingsError(text)

@@ -63,6 +63,11 @@ class Parameter:
         if type(value) is not self.type:
             names = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'a text'}
             raise SettingsError(f'{self.name}: {value!r} is not {names[self.type]}')
+        if isinstance(value, str):
+            # Names of choices and devices are taken in any case.
+            value = next((each for each in self.choices if each.lower() == value.lower()), value)
+            if self.name.endswith('.device'):
+                value = value.upper()
         if self.choices and value not in self.choices:
             raise SettingsError(f'{self.name}: {value!r} is not one of {self.allowed}')
         if isinstance(value, (int, float)) and self.type is not bool:
@@ -177,12 +182,6 @@ class ReidSettings:
         choices=_PRECISIONS,
     )
     device: str = _parameter('AUTO', _DEVICE)
-    every_frame: bool = _parameter(
-        False,
-        'Compute the embedding of every person in every image, not only if another one is near or '
-        'tracker.refresh_time is over; about half as fast.',
-        runtime=True,
-    )
 
 
 @dataclass(frozen=True)
@@ -255,8 +254,8 @@ class TrackerSettings:
     )
     refresh_time: float = _parameter(
         5.0,
-        'persistent: the embedding of a person without others nearby is renewed after this time; '
-        'seconds.',
+        'persistent: the embedding of a person without others nearby is renewed after this time, '
+        'in seconds; 0: in every image, which is about half as fast.',
         limits=(0.0, 3600.0),
         runtime=True,
     )

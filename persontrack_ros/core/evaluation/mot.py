@@ -11,7 +11,7 @@ from __future__ import annotations
 import configparser
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -69,7 +69,7 @@ def read_mot(path: Path, unique_ids: bool = True) -> FloatArray:
         MAX_FRAMES, or an id occurs twice in a frame; with the number of the line.
     """
     lines = _read(path)
-    others = np.isin(lines.columns, _WITH_CLASS) & (lines.classes > _PEDESTRIAN)
+    others = lines.classes > _PEDESTRIAN
     if others.any():
         names = ', '.join(f'{each:g}' for each in np.unique(lines.classes[others]))
         text = f'{others.sum()} lines of the classes {names} (column 8); pedestrians are class 1'
@@ -79,15 +79,6 @@ def read_mot(path: Path, unique_ids: bool = True) -> FloatArray:
     if unique_ids:
         _check_ids(path, lines.rows[~others], lines.numbers[~others])
     return lines.rows[~others]
-
-
-def read_ground_truth(path: Path) -> FloatArray:
-    """
-    Read the lines of ground truth that count, see :meth:`GroundTruth.load`.
-
-    :returns: as :func:`read_mot`.
-    """
-    return GroundTruth.load(path).rows
 
 
 @dataclass(frozen=True)
@@ -179,15 +170,10 @@ def read_sequence_info(path: Path) -> Mapping[str, str]:
 
 
 class _Lines(NamedTuple):
-    """
-    The lines of a file.
-
-    `classes` are the values of column 8, -1 without one, and `columns` the number of columns.
-    """
+    """The lines of a file with their classes, -1 without one, and their numbers."""
 
     rows: FloatArray
     classes: FloatArray
-    columns: NDArray[np.intp]
     numbers: NDArray[np.intp]
 
 
@@ -199,7 +185,7 @@ def _benchmark_of(file: Path, lines: _Lines) -> str:
     directory = folder.parent if folder.name == 'gt' else folder
     names = (directory.name, read_sequence_info(directory / 'seqinfo.ini').get('name', ''))
     named = [each for name in names for each in BENCHMARKS if name.upper().startswith(each)]
-    return named[0] if named else 'MOT17' if np.isin(lines.columns, _WITH_CLASS).all() else 'MOT15'
+    return named[0] if named else 'MOT17'
 
 
 def _read(path: Path) -> _Lines:
@@ -209,7 +195,6 @@ def _read(path: Path) -> _Lines:
         raise SourceError(f'{path} is no MOTChallenge file: it is no text') from error
     rows: list[list[float]] = []
     classes: list[float] = []
-    columns: list[int] = []
     numbers: list[int] = []
     first = True
     for number, line in enumerate(text.splitlines(), start=1):
@@ -224,32 +209,27 @@ def _read(path: Path) -> _Lines:
             if len(fields) not in _COLUMNS:
                 raise ValueError(f'it has {len(fields)} columns, expected 6 to 10')
             values = [float(field) for field in fields]
-            _check(values)
+            frame, id_ = values[:2]
+            if not all(map(math.isfinite, values)):
+                raise ValueError('it holds a number that is not finite')
+            if frame != int(frame) or not 1 <= frame <= MAX_FRAMES:
+                raise ValueError(
+                    f'its frame is {frame:g}; frames count from 1, up to {MAX_FRAMES}'
+                )
+            if id_ != int(id_) or abs(id_) > _MAX_ID:
+                raise ValueError(f'its id is {id_:g}, expected a whole number')
+            if max(map(abs, values[2:6])) > _MAX_COORDINATE:
+                raise ValueError('its box lies beyond any image')
         except ValueError as error:
             raise SourceError(f'line {number} of {path} is wrong: {error}') from error
         rows.append([*values[:6], *(values[6:7] or [1.0])])
-        classes += values[7:8] or [-1.0]
-        columns.append(len(fields))
+        classes.append(values[7] if len(fields) in _WITH_CLASS else -1.0)
         numbers.append(number)
     return _Lines(
         np.array(rows, dtype=np.float64).reshape(-1, 7),
         np.array(classes, dtype=np.float64),
-        np.array(columns, dtype=np.intp),
         np.array(numbers, dtype=np.intp),
     )
-
-
-def _check(values: Sequence[float]) -> None:
-    """Raise ValueError if a value of a line is not possible."""
-    frame, id_ = values[:2]
-    if not all(map(math.isfinite, values)):
-        raise ValueError('it holds a number that is not finite')
-    if frame != int(frame) or not 1 <= frame <= MAX_FRAMES:
-        raise ValueError(f'its frame is {frame:g}; frames count from 1, up to {MAX_FRAMES}')
-    if id_ != int(id_) or abs(id_) > _MAX_ID:
-        raise ValueError(f'its id is {id_:g}, expected a whole number')
-    if max(map(abs, values[2:6])) > _MAX_COORDINATE:
-        raise ValueError('its box lies beyond any image')
 
 
 def _check_ids(path: Path, rows: FloatArray, lines: NDArray[np.intp]) -> None:

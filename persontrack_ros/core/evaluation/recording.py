@@ -13,7 +13,7 @@ estimated) and ``turn`` (the detector of each frame: 0 `large`, 1 `light`, 2 `no
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,16 +227,6 @@ def track(
         images.append(tracker.update(detections, vectors.__getitem__, stamp, motion))
     if isinstance(tracker, OfflineTracker):
         images = tracker.finish()
-    return as_rows(numbers, images)
-
-
-def as_rows(numbers: Sequence[int], images: Sequence[Sequence[Track]]) -> FloatArray:
-    """
-    Return tracks as :func:`track` does.
-
-    :param numbers: number of each frame.
-    :param images: the visible tracks in each frame.
-    """
     rows = [
         [number, person.id, *person.box, person.score]
         for number, tracks in zip(numbers, images)
@@ -319,15 +309,16 @@ def _checked(stamps: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
         rate = ASSUMED_RATE
     times = _stamps(len(stamps), rate)
     timeline = Timeline(f'{rate:g} frames per second, or what --rate says')
-    told = ''
+    fault = ''
     for stamp, time in zip(stamps.tolist(), times.tolist()):
         moment = timeline.advance(stamp, time, JUMP_THRESHOLD)
-        told = next(iter(moment.faults), told)
+        fault = next(iter(moment.faults), fault)
         if moment.jump:
-            told = timeline.describe(moment.jump)
-    if told:
-        warn(f'{path}: the stamps {told}')
-    return times if told else stamps
+            fault = timeline.describe(moment.jump)
+    if not fault:
+        return stamps
+    warn(f'{path}: the stamps {fault}')
+    return times
 
 
 def _stamps(count: int, rate: Optional[float]) -> NDArray[np.int64]:

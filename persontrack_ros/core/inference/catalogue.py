@@ -22,33 +22,19 @@ QUANTIZED = 'INT8'
 
 
 @dataclass(frozen=True)
-class Wheel:
-    """
-    A Python package that contains a file.
-
-    :ivar requirement: name for pip, with the version.
-    :ivar sha256: hash of the wheel.
-    :ivar member: path of the file in it.
-    """
-
-    requirement: str
-    sha256: str
-    member: str
-
-
-@dataclass(frozen=True)
 class Release:
     """
     One published set of files of a model in one precision.
 
     :ivar files: size and hash by file name; the file to load is the last one.
     :ivar url: URL of the files, ending in a slash; empty for files in a wheel.
+    :ivar wheel: a Python package with the file: its requirement for pip, sha256, and the member.
     """
 
     name: str
     files: Mapping[str, Facts]
     url: str = ''
-    wheel: Optional[Wheel] = None
+    wheel: Optional[Mapping[str, str]] = None
 
 
 @dataclass(frozen=True)
@@ -93,5 +79,5 @@ def _release(model: str, row: Mapping[str, Any]) -> Release:
         name=row['release'],
         files={model + key: Facts(**value) for key, value in row.items() if key[0] == '.'},
         url=row.get('url', ''),
-        wheel=Wheel(**row['wheel']) if 'wheel' in row else None,
+        wheel=row.get('wheel'),
     )

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -214,14 +213,3 @@ def accepts(decoder: str, shapes: Shapes, profile: DetectorProfile, size: Size) 
         return shape[2] == 6 or has_classes(shape[2], 4)
     cells = sum((size[0] // stride) * (size[1] // stride) for stride in YOLOX_STRIDES)
     return has_classes(shape[2], 5) and (decoder == 'yolov5' or shape[1] == cells)
-
-
-def suppress(corners: FloatArray, scores: FloatArray, threshold: float) -> NDArray[np.intp]:
-    """
-    Return the indices of the boxes that stay, best first (greedy non-maximum suppression).
-
-    :param threshold: the largest IoU with a better box.
-    """
-    boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    chosen = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, threshold)
-    return np.asarray(chosen, dtype=np.intp).reshape(-1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import threading
-from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.scaling import scale
 from persontrack_ros.core.config.settings import DetectorSettings
-from persontrack_ros.core.inference.decoding import DECODERS, OVERLAPPING, accepts, suppress
+from persontrack_ros.core.inference.decoding import DECODERS, OVERLAPPING, accepts
 from persontrack_ros.core.inference.exports import EXPECTED, describe
 from persontrack_ros.core.inference.files import find_model
 from persontrack_ros.core.inference.profile import DetectorProfile
@@ -58,10 +57,6 @@ class Detector:
         self._fit = Fit(self._profile.fit, (0, 0), self.size)
         self._lock = threading.Lock()
         shapes = self._model.shapes
-        if self._profile.decoder == 'yolov8':
-            # Exported with non-maximum suppression, or made without the need for it.
-            end = accepts('yolo_nms', shapes, self._profile, self.size)
-            self._profile = replace(self._profile, decoder='yolo_nms' if end else 'yolov8')
         decoder = self._profile.decoder
         fitting = [name for name in DECODERS if accepts(name, shapes, self._profile, self.size)]
         if decoder not in fitting:
@@ -111,11 +106,14 @@ class Detector:
             (scores >= self._score_threshold) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
         )
         if self._profile.decoder in OVERLAPPING:
-            order = suppress(corners[keep], scores[keep], self._profile.nms_threshold)
+            boxes = _boxes(corners[keep]).tolist()
+            chosen = cv2.dnn.NMSBoxes(
+                boxes, scores[keep].tolist(), 0.0, self._profile.nms_threshold
+            )
+            order = np.asarray(chosen, dtype=np.intp).reshape(-1)
         else:
             order = np.argsort(-scores[keep], kind='stable')
-        corners = fit.to_image(corners[keep[order]])
-        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        boxes = _boxes(fit.to_image(corners[keep[order]]))
         seen = (boxes[:, 2:] >= SMALLEST).all(axis=1)
         return Detections.create(
             boxes[seen], np.minimum(scores[keep[order]][seen], 1.0), image_size=(width, height)
@@ -140,49 +138,46 @@ class Detector:
             raise ModelError(f'{self._path} {error}') from error
 
 
-@dataclass(frozen=True)
 class Fit:
     """
     The position of the image in the input of a model.
 
-    :ivar how: a `fit` of :class:`DetectorProfile`.
     :ivar image: height and width of the image.
-    :ivar size: height and width of the input.
     """
 
-    how: str
-    image: tuple[int, int]
-    size: tuple[int, int]
+    def __init__(self, how: str, image: tuple[int, int], size: tuple[int, int]) -> None:
+        """
+        Compute the position.
 
-    @property
-    def inner(self) -> tuple[int, int]:
-        """Height and width of the image in the input, at least 1."""
-        if self.how == 'stretch':
-            return self.size
-        scale = min(self.size[0] / self.image[0], self.size[1] / self.image[1])
-        height, width = (max(1, round(side * scale)) for side in self.image)
-        return height, width
-
-    @property
-    def corner(self) -> tuple[int, int]:
-        """Top and left of the image in the input."""
-        if self.how != 'letterbox':
-            return 0, 0
-        return (self.size[0] - self.inner[0]) // 2, (self.size[1] - self.inner[1]) // 2
+        :param how: a `fit` of :class:`DetectorProfile`.
+        :param size: height and width of the input.
+        """
+        self.image = image
+        self._top = self._left = 0
+        self._height, self._width = size
+        if how != 'stretch' and all(image):
+            factor = min(size[0] / image[0], size[1] / image[1])
+            self._height, self._width = (max(1, round(side * factor)) for side in image)
+        if how == 'letterbox':
+            self._top, self._left = (size[0] - self._height) // 2, (size[1] - self._width) // 2
 
     def draw(self, image: BgrImage, target: BgrImage, exact: bool = False) -> None:
         """Write the image into the input; `exact` as in :func:`scale`."""
-        (top, left), (height, width) = self.corner, self.inner
-        window = target[top : top + height, left : left + width]
+        rows = slice(self._top, self._top + self._height)
+        window = target[rows, self._left : self._left + self._width]
         # Averaging costs more, but pixels skipped by plain interpolation of a large frame alias.
         interpolation = cv2.INTER_AREA if image.size > _FULL_HD else cv2.INTER_LINEAR
         scale(image, window, exact, interpolation)
 
     def to_image(self, corners: FloatArray) -> FloatArray:
         """Convert ``[left, top, right, bottom]`` from pixels of the input to the image's."""
-        (top, left), (height, width) = self.corner, self.inner
-        scale = [self.image[1] / width, self.image[0] / height] * 2
-        return (corners - [left, top, left, top]) * scale
+        factor = [self.image[1] / self._width, self.image[0] / self._height] * 2
+        return (corners - [self._left, self._top] * 2) * factor
+
+
+def _boxes(corners: FloatArray) -> FloatArray:
+    """Convert ``[left, top, right, bottom]`` to ``[left, top, width, height]``."""
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
 
 
 def _elsewhere(corners: FloatArray, persons: NDArray[np.bool_], side: int) -> bool:

@@ -13,7 +13,6 @@ from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import ModelError, one_line
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.config.settings import LIGHT, NONE, DetectorSettings
-from persontrack_ros.core.inference.cache import FAILURES
 from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.inference.runtime import Runtime
 
@@ -65,7 +64,7 @@ class Detectors:
         if turn == LIGHT and self.light is not None and not self._failed.is_set():
             try:
                 return dataclasses.replace(self.light.detect(image), light=True)
-            except (ModelError, *FAILURES) as error:
+            except (ModelError, RuntimeError) as error:
                 if not self._failed.is_set():
                     _logger.warning(
                         'detector.light_model %s failed, detector.model is used alone: %s',

@@ -92,8 +92,8 @@ def options(device: str, settings: InferenceSettings, parallel: bool) -> dict[st
 def describe(core: ov.Core, device: str) -> str:
     """Return the full name of a device and its number formats."""
     capabilities = core.get_property(device, 'OPTIMIZATION_CAPABILITIES')
-    kinds_of_numbers = [each for each in capabilities if each in _NUMBERS]
-    return f'{core.get_property(device, "FULL_DEVICE_NAME")} ({", ".join(kinds_of_numbers)})'
+    numbers = ', '.join(each for each in capabilities if each in _NUMBERS)
+    return f'{core.get_property(device, "FULL_DEVICE_NAME")} ({numbers})'
 
 
 def processor(core: ov.Core, device: str) -> str:

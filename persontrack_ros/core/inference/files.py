@@ -64,7 +64,7 @@ def find_model(model: str, precision: str) -> Path:
                 return path
     looked = f'Looked in {", ".join(map(str, folders))}'
     if entry is None:
-        raise ModelError(f'{_unknown(model)}. {looked}')
+        raise ModelError(f'{unknown(model)}. {looked}')
     command = f'persontrack models download {model}'
     if precision == QUANTIZED:
         command = f'examples/quantize.py {model} --calibration VIDEO'
@@ -126,19 +126,8 @@ def check_contents(path: Path) -> str:
     return digest.hexdigest()
 
 
-def find_entry(model: str) -> Entry:
-    """
-    Return the entry of a model in the catalogue.
-
-    :raises ModelError: if it has no such model.
-    """
-    entry = catalogue().get(model)
-    if entry is None:
-        raise ModelError(_unknown(model))
-    return entry
-
-
-def _unknown(model: str) -> str:
+def unknown(model: str) -> str:
+    """Return an error about a name."""
     return (
         f'there is no model called {model}: "persontrack models list" shows those with a name; '
         f'others are given by the path of their file ({", ".join(SUFFIXES)})'

@@ -15,7 +15,7 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.reading import load_yaml
 from persontrack_ros.core.config.settings import DetectorSettings
-from persontrack_ros.core.media.folder import IMAGE_SUFFIXES, read_image
+from persontrack_ros.core.media.folder import read_image
 
 POLYGON_SUFFIXES = ('.yaml', '.yml')
 
@@ -67,11 +67,6 @@ class IgnoreMask:
         """
         if path.suffix.lower() in POLYGON_SUFFIXES:
             return cls.of(read_polygons(path))
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            raise SettingsError(
-                f'detector.ignore: {path} is neither polygons ({", ".join(POLYGON_SUFFIXES)}) nor '
-                f'an image ({", ".join(IMAGE_SUFFIXES)})'
-            )
         try:
             white = read_image(path).min(axis=2) > 127
         except SourceError as error:

@@ -37,10 +37,6 @@ def _is_per_channel(value: Any) -> bool:
     return all(map(_is_number, numbers))
 
 
-def _is_divisor(value: Any) -> bool:
-    return _is_per_channel(value) and 0 not in (value if isinstance(value, list) else [value])
-
-
 def _is_size(value: Any) -> bool:
     sides = value if isinstance(value, list) and len(value) == 2 else [None]
     return all(type(side) is int and 0 < side <= 8192 for side in sides)
@@ -66,7 +62,7 @@ class Profile:
     color: str = _choice('BGR', 'RGB')
     mean: Union[float, tuple[float, ...]] = _key(0, 'a number or a list of three', _is_per_channel)
     scale: Union[float, tuple[float, ...]] = _key(
-        1, 'a number or a list of three, none of them 0', _is_divisor
+        1, 'a number or a list of three', _is_per_channel
     )
     size: Optional[tuple[int, ...]] = _key(None, '[height, width] in pixels', _is_size)
 

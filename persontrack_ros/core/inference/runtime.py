@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 from weakref import WeakValueDictionary
@@ -15,11 +16,10 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from persontrack_ros.core.base.errors import ModelError
-from persontrack_ros.core.base.fetching import cache_directory
+from persontrack_ros.core.base.errors import ModelError, OutputError
+from persontrack_ros.core.base.fetching import cache_directory, store
 from persontrack_ros.core.config.settings import InferenceSettings
-from persontrack_ros.core.inference.cache import FAILURES, compile_model
-from persontrack_ros.core.inference.devices import choose, kinds, options
+from persontrack_ros.core.inference.devices import choose, kinds, options, processor
 from persontrack_ros.core.inference.exports import MASK, SIZES, describe, shapes_of
 from persontrack_ros.core.inference.files import SUFFIXES, check_contents
 from persontrack_ros.core.inference.profile import AnyProfile, Profile, read_profile
@@ -31,6 +31,11 @@ _logger = logging.getLogger(__name__)
 # of the file, profile, device and options.
 _compiled: WeakValueDictionary[str, ov.CompiledModel] = WeakValueDictionary()
 _compiling = threading.Lock()
+
+# The errors of OpenVINO; with quotes from a damaged file, their text may be no Unicode.
+_FAILURES = (RuntimeError, MemoryError, UnicodeDecodeError)
+
+_DIGEST_SIZE = 32
 
 # The process that loaded models first; 0: none yet.
 _process = 0
@@ -57,6 +62,8 @@ class Runtime:
     OpenVINO as this package uses it: uint8 BGR images in, arrays out.
 
     Several objects in one process share their compiled models.
+
+    :ivar exact: whether results must be the same on all processors.
     """
 
     def __init__(self, settings: InferenceSettings = InferenceSettings()) -> None:
@@ -70,16 +77,12 @@ class Runtime:
         _process = os.getpid()
         self._core = ov.Core()
         self._settings = settings
+        self.exact = settings.precision == 'f32'
         self._cache: Optional[Path] = None
         if settings.cache_dir == 'auto':
             self._cache = cache_directory() / 'compiled'
         elif settings.cache_dir != 'none':
             self._cache = Path(settings.cache_dir).expanduser()
-
-    @property
-    def exact(self) -> bool:
-        """Whether results must be the same on all processors."""
-        return self._settings.precision == 'f32'
 
     def load(
         self, path: Path, kind: type[AnyProfile], device: str, parallel: bool = False
@@ -111,10 +114,10 @@ class Runtime:
                 compiled = _compiled.get(key)
                 if compiled is None:
                     model = _with_preprocessing(model, profile)
-                    compiled = compile_model(self._core, model, used, hints, self._cache, identity)
+                    compiled = _compile(self._core, model, used, hints, self._cache, identity)
                     _compiled[key] = compiled
             return InferenceModel(compiled), profile
-        except FAILURES as error:
+        except _FAILURES as error:
             raise ModelError(
                 f'cannot compile the model {path} for {used}: {_reason(error)}'
             ) from error
@@ -128,7 +131,7 @@ class Runtime:
         """
         try:
             model = self._core.read_model(path)
-        except FAILURES as error:
+        except _FAILURES as error:
             raise ModelError(
                 f'cannot read the model {path}: {_reason(error)}. Expected a file that OpenVINO '
                 f'reads ({", ".join(SUFFIXES)})'
@@ -156,7 +159,7 @@ class Runtime:
         if model.input().partial_shape != ov.PartialShape(shape):
             try:
                 model.reshape(shape)
-            except FAILURES as error:
+            except _FAILURES as error:
                 raise ModelError(
                     f'{path} cannot work with images of the shape {shape}: {_reason(error)}'
                 ) from error
@@ -177,6 +180,46 @@ def _with_preprocessing(model: ov.Model, profile: Profile) -> ov.Model:
         arithmetic.mean(np.broadcast_to(profile.mean, 3).tolist())
         arithmetic.scale(np.broadcast_to(profile.scale, 3).tolist())
     return steps.build()
+
+
+def _compile(
+    core: ov.Core,
+    model: ov.Model,
+    device: str,
+    hints: Mapping[str, Any],
+    directory: Optional[Path],
+    identity: object,
+) -> ov.CompiledModel:
+    """
+    Import a compiled model from the cache, or compile it and store it there, with its checksum.
+
+    OpenVINO's own cache (CACHE_DIR) loads files with damaged weights without an error.
+
+    :param directory: directory of the cache; None for no cache.
+    :param identity: identifies the model, in addition to its device and the hints.
+    """
+    # OpenVINO 2026.2.0 to 2026.4.1 imports INT8 models wrongly, see docs/models.md.
+    if directory is None or any(one.get_type_name() == 'FakeQuantize' for one in model.get_ops()):
+        return core.compile_model(model, device, hints)
+    key = repr((identity, sorted(hints.items()), processor(core, device), ov.__version__))
+    file = directory / f'{hashlib.sha384(key.encode()).hexdigest()[:32]}.blob'
+    try:
+        # Reading a pipe would block.
+        content = file.read_bytes() if file.is_file() else b''
+        digest, blob = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
+        if blob and hashlib.sha256(blob).digest() == digest:
+            return core.import_model(blob, device, hints)
+        if content:
+            _logger.warning('%s is damaged: the model is compiled again', file)
+    except (OSError, *_FAILURES) as error:
+        _logger.warning('%s is not used, the model is compiled again: %s', file, error)
+    compiled = core.compile_model(model, device, hints)
+    try:
+        blob = compiled.export_model().getvalue()
+        store(file, hashlib.sha256(blob).digest() + blob)
+    except (OutputError, *_FAILURES) as error:
+        _logger.warning('the compiled %s is not kept: %s', model.get_friendly_name(), error)
+    return compiled
 
 
 class InferenceModel:

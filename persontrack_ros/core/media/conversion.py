@@ -18,7 +18,6 @@ MAX_SIDE = 32766
 # A uint16 image of less than half of 13 bits is taken for one of 12, 10 or 8 bits.
 _LEAST_OF_16_BITS = 1 << 12
 
-_CHANNELS = (1, 3, 4)
 _EXPECTED = 'expected a NumPy array, uint8 of shape (height, width, 3), blue first as in OpenCV'
 
 
@@ -38,7 +37,7 @@ def as_bgr(image: Any, name: str = 'image') -> BgrImage:
             f'{name} is a {type(image).__module__}.{type(image).__name__}; {_EXPECTED}'
         )
     shape = image.shape
-    if 0 in shape or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in _CHANNELS):
+    if 0 in shape or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3, 4)):
         raise ImageError(f'{name} has the shape {shape}; {_EXPECTED}')
     if max(shape) > MAX_SIDE or shape[0] * shape[1] > MAX_MEGAPIXELS * 1e6:
         raise ImageError(

@@ -123,9 +123,6 @@ def image_to_bgr(image: RawImage, samples: Optional[SampleRange] = None) -> BgrI
     :raises ImageError: if the encoding is not known, the image is depth or infrared (16UC1 or
         32FC1) or has no pixels, or its step or data are too small for its size.
     """
-    height, width = image.height, image.width
-    if not (height and width):
-        raise ImageError(f'{describe(image)} has no pixels; correct the node that publishes it')
     layout = _LAYOUTS.get(image.encoding)
     if image.encoding in _DEPTH_LAYOUTS:
         # The encoding is the same for both.
@@ -141,7 +138,7 @@ def image_to_bgr(image: RawImage, samples: Optional[SampleRange] = None) -> BgrI
     size = layout.sample_bytes
     # Strides, unlike a reshape, take any step and a last row without padding.
     pixels = np.ndarray(
-        (rows, width, layout.channels),
+        (rows, image.width, layout.channels),
         dtype=f'{">" if image.is_bigendian else "<"}u{size}',
         buffer=image.data,
         strides=(image.step, size * layout.channels, size),
@@ -170,8 +167,6 @@ def image_to_depth(image: RawImage) -> NDArray[Any]:
         raise ImageError(
             f'{describe(image)} is no depth image; expected {" or ".join(_DEPTH_LAYOUTS)}'
         )
-    if not (image.height and image.width):
-        raise ImageError(f'{describe(image)} has no pixels; correct the node that publishes it')
     _check(image, layout)
     size = layout.sample_bytes
     kind = f'{">" if image.is_bigendian else "<"}{"u" if size == 2 else "f"}{size}'
@@ -258,7 +253,9 @@ def _check(image: RawImage, layout: _Layout) -> int:
     row = width * layout.channels * layout.sample_bytes
     rows = height * layout.rows_per_two // 2
     needed = step * (rows - 1) + row
-    if width % across or height % down:
+    if not (height and width):
+        fault = 'has no pixels'
+    elif width % across or height % down:
         fault = 'needs an even width' + (' and height' if down > 1 else '')
     elif min(width, height) < layout.least:
         fault = f'is below {layout.least}x{layout.least} pixels'

@@ -15,6 +15,7 @@ from persontrack_ros.core.media.encodings import SampleRange, decode_image
 from persontrack_ros.core.media.reader import Image, Reader
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+_VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpg', '.ts', '.webm')
 # More than the largest image that is decoded has without compression.
 _MAX_IMAGE_BYTES = 1 << 29
 
@@ -38,7 +39,11 @@ class ImageFolder(Reader):
         except OSError as error:
             raise SourceError(f'cannot read the folder {directory}: {error.strerror}') from error
         if not images:
-            raise SourceError(f'no images ({", ".join(IMAGE_SUFFIXES)}) in the folder {directory}')
+            videos = [one for one in directory.iterdir() if one.suffix.lower() in _VIDEO_SUFFIXES]
+            hint = f'; it has videos: name one, as {min(videos)}' if videos else ''
+            raise SourceError(
+                f'no images ({", ".join(IMAGE_SUFFIXES)}) in the folder {directory}{hint}'
+            )
         self._paths = sorted(images, key=_numbers)
         self.frame_count = len(images)
 
@@ -66,10 +71,9 @@ def read_image(path: Path, samples: Optional[SampleRange] = None) -> BgrImage:
     :param samples: of the folder, for 16-bit samples; by default, the image is one of its own.
     :raises SourceError: if it does not exist or cannot be decoded.
     """
-    if not path.is_file():
-        raise SourceError(f'no image file {path}')
     silence()
+    content = read_bytes(path, _MAX_IMAGE_BYTES, 'image')
     try:
-        return decode_image(read_bytes(path, _MAX_IMAGE_BYTES), oriented=True, samples=samples)
+        return decode_image(content, oriented=True, samples=samples)
     except ImageError as error:
         raise SourceError(f'cannot decode the image {path}: {error}') from error

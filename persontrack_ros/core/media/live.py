@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Optional, Union
 
 from persontrack_ros.core.base.errors import SourceError, without_passwords
@@ -86,11 +86,9 @@ class LiveReader(Reader):
 
     def _put(self, item: Union[Reader, Image, Exception, None]) -> None:
         while not self._stop.is_set():
-            try:
+            with suppress(queue.Full):
                 self._items.put(item, timeout=_POLL)
                 break
-            except queue.Full:
-                continue
 
     def _run(self) -> None:
         try:

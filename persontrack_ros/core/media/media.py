@@ -188,18 +188,9 @@ class Media(Reader):
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         flagging = self._stream.codec_context.name in _FLAGGING
-        before = None
-        since = 0
         try:
             for packet in self._container.demux(self._stream):
-                since += 1
-                if packet.is_corrupt and not flagging:
-                    self._losses += 1
-                    since = 0
-                elif self._losses and since <= 2 and None not in (before, packet.dts):
-                    # Where time goes back, another file begins.
-                    self._losses -= packet.dts < before
-                before = packet.dts
+                self._losses += packet.is_corrupt and not flagging
                 try:
                     yield from self._stream.decode(packet)
                 except av.error.FFmpegError:

@@ -6,11 +6,11 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Generic, Optional, TypeVar
 
 import cv2
 
@@ -20,6 +20,8 @@ from persontrack_ros.core.media.camera import Camera
 from persontrack_ros.core.media.folder import ImageFolder
 from persontrack_ros.core.media.live import LiveReader
 from persontrack_ros.core.media.reader import Reader
+
+Item = TypeVar('Item')
 
 _logger = logging.getLogger(__name__)
 
@@ -176,6 +178,40 @@ class VideoSource(AbstractContextManager['VideoSource']):
         return cv2.flip(image, 1) if self._options.flip else image
 
 
+class Partial(Generic[Item]):
+    """
+    Iterates over items until the source fails, so that results so far can be completed.
+
+    Without any item, the error is raised at once.
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        """Start without an error."""
+        self._items = items
+        self._error: Optional[SourceError] = None
+
+    def __iter__(self) -> Iterator[Item]:
+        """Return the items."""
+        some = False
+        try:
+            for item in self._items:
+                some = True
+                yield item
+        except SourceError as error:
+            if not some:
+                raise
+            self._error = error
+
+    def check(self) -> None:
+        """
+        Raise the error of the source, after the results are completed.
+
+        :raises SourceError: if the source failed.
+        """
+        if self._error is not None:
+            raise self._error
+
+
 def is_camera(source: str) -> bool:
     """Return whether a source is the number of a camera or the path of its device."""
     return source.isdecimal() or stat.S_ISCHR(_mode(source))
@@ -200,5 +236,6 @@ def _open(source: str, stopped: Callable[[], bool]) -> Reader:
     if re.match(r'[a-z][a-z0-9+.-]*://', source, re.IGNORECASE):
         return LiveReader(source, lambda: Media(source), stopped)
     if not stat.S_ISREG(_mode(source)):
-        raise SourceError(f'no such video, folder or camera: {source}')
+        hint = '; for numbered images, name their folder' if '%' in source else ''
+        raise SourceError(f'no such video, folder or camera: {source}{hint}')
     return Media(source)

@@ -19,6 +19,7 @@ from persontrack_ros.core.base.output import OutputFile
 # The usual rates are divisors of it.
 _CLOCK = 60_000
 _CONTAINERS = {'.mp4': 'mp4', '.webm': 'webm', '.mkv': 'matroska'}
+VIDEO_SUFFIXES = tuple(_CONTAINERS)
 # Browsers play VP9, and the licence of its encoder allows any use; x264 is under the GPL.
 _CODEC = 'libvpx-vp9'
 _OPTIONS: dict[str, object] = {'deadline': 'realtime', 'cpu-used': '8', 'crf': '32', 'b': '0'}
@@ -41,8 +42,6 @@ class VideoWriter(AbstractContextManager['VideoWriter']):
         :raises OutputError: if the directory does not exist, the suffix is unknown, or the file
             cannot be written.
         """
-        if not path.parent.is_dir():
-            raise OutputError(f'cannot write {path}: there is no directory {path.parent}')
         if path.suffix.lower() not in _CONTAINERS:
             raise OutputError(
                 f'cannot write the video {path}: the name has to end in .mp4, .webm or .mkv'

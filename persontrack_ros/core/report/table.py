@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Union
 
 from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.base.output import OutputFile
+from persontrack_ros.core.base.output import STANDARD_OUTPUT, OutputFile
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.report.events import Event
 from persontrack_ros.core.tracking.track import Track
@@ -55,7 +55,7 @@ class TableWriter(OutputFile):
         :raises OutputError: if it cannot be written, the suffix is none of TABLE_SUFFIXES, or it
             is .parquet and pandas or its Parquet writer is not installed.
         """
-        self._suffix = path.suffix.lower()
+        self._suffix = '.csv' if path == STANDARD_OUTPUT else path.suffix.lower()
         if self._suffix not in TABLE_SUFFIXES:
             raise OutputError(
                 f'cannot write {path}: the name has to end in {", ".join(TABLE_SUFFIXES)}'

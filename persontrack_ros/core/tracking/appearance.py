@@ -1,4 +1,4 @@
-"""Embeddings of persons, and the distances between them."""
+"""Embeddings of persons; the cosine distance of two is ``1 - a @ b``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-
-from persontrack_ros.core.base.geometry import FloatArray
 
 Embeddings = NDArray[np.float32]
 
@@ -29,12 +27,3 @@ def normalise(embeddings: Embeddings) -> Embeddings:
 def known(embeddings: Embeddings) -> NDArray[np.bool_]:
     """Return which of the vectors ``(N, D)`` are embeddings: those that are not zero."""
     return np.asarray(embeddings.any(axis=1))
-
-
-def cosine_distance(gallery: Embeddings, embeddings: Embeddings) -> FloatArray:
-    """
-    Compute 1 - cosine similarity of L2-normalised vectors.
-
-    :returns: of each of the ``(N, D)`` to each of the ``(M, D)``, shape ``(N, M)``, in [0, 2].
-    """
-    return 1.0 - gallery @ embeddings.T

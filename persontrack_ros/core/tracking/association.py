@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,16 +27,6 @@ class Association:
     detections: IndexArray
     unmatched_tracks: IndexArray
     unmatched_detections: IndexArray
-
-
-def prepare() -> None:
-    """
-    Import SciPy's optimizers, which takes as long as loading the models.
-
-    Call it on another thread in parallel; otherwise the first association does it.
-    """
-    importlib.import_module('scipy.optimize')
-    importlib.import_module('scipy.sparse.csgraph')
 
 
 def associate(
@@ -74,29 +63,28 @@ def associate_pairs(
     cost: FloatArray, max_cost: float, rows: IndexArray, columns: IndexArray
 ) -> IndexArray:
     """
-    Match as :func:`associate` does, in time and memory that grow with the number of pairs.
+    Match as :func:`associate` does, faster where few pairs are possible.
 
     :param cost: of each possible pair, at most `max_cost`, shape ``(P,)``.
     :param rows: row of each pair, shape ``(P,)``; no pair may occur twice.
     :param columns: column of each pair, shape ``(P,)``.
     :returns: indices of the pairs that are matched.
     """
+    if not len(cost):
+        return rows
     alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
     if alone.all():
         return np.flatnonzero(alone)
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+    chosen, rest = np.flatnonzero(alone), np.flatnonzero(~alone)
+    from scipy.optimize import linear_sum_assignment
 
-    row, column = _renumbered(rows), _renumbered(columns)
-    count, first = row.max() + 1, column.max() + 1
-    # Each row can be left alone, in a column of its own. Zeros would not be edges, thus 1 more.
-    weights = np.concatenate([cost + 1, np.full(count, max_cost + 1e-5 + 1)])
-    where = (
-        np.concatenate([row, np.arange(count)]),
-        np.concatenate([column, first + np.arange(count)]),
-    )
-    matched = min_weight_full_bipartite_matching(csr_matrix((weights, where)))[1]
-    return np.flatnonzero(matched[row] == column)
+    row, column = _renumbered(rows[rest]), _renumbered(columns[rest])
+    pair = np.full((row.max() + 1, column.max() + 1), -1)
+    pair[row, column] = rest
+    dense = np.full(pair.shape, max_cost + 1e-5)
+    dense[row, column] = cost[rest]
+    matched = pair[linear_sum_assignment(dense)]
+    return np.concatenate([chosen, matched[matched >= 0]])
 
 
 def _renumbered(indices: IndexArray) -> IndexArray:

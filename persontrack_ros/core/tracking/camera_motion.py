@@ -7,7 +7,6 @@ Bouguet, 2001; camera motion compensation of tracks, Aharon et al.: BoT-SORT, ar
 
 from __future__ import annotations
 
-import logging
 from typing import Optional
 
 import cv2
@@ -50,8 +49,6 @@ MAX_ZOOM = 1.5
 # directions after it.
 POINTS = 5
 MIN_FORWARD = 0.1
-
-_logger = logging.getLogger(__name__)
 
 
 def make_camera_motion(settings: TrackerSettings, exact: bool) -> Optional[CameraMotion]:
@@ -134,7 +131,6 @@ class CameraMotion:
         """Return the motion of the corners from the last image to this one, reduced pixels."""
         before = self._corners
         if len(before) < MIN_CORNERS:
-            _logger.debug('Camera motion unknown: %d corners in the background', len(before))
             return None
         after, found, _ = cv2.calcOpticalFlowPyrLK(
             self._grey,
@@ -148,18 +144,15 @@ class CameraMotion:
         followed = found[:, 0] == 1
         before, after = before[followed], after[followed]
         if len(before) < MIN_CORNERS:
-            _logger.debug('Camera motion unknown: %d corners seen again', len(before))
             return None
         motion, agreeing = cv2.estimateAffinePartial2D(
             before, after, method=cv2.RANSAC, ransacReprojThreshold=TOLERANCE
         )
         count = 0 if motion is None else int(agreeing.sum())
         if count < max(MIN_CORNERS, MIN_PART * len(before)):
-            _logger.debug('Camera motion unknown: %d of %d corners agree', count, len(before))
             return None
         zoom = np.hypot(motion[0, 0], motion[1, 0])
         if not 1 / MAX_ZOOM <= zoom <= MAX_ZOOM:
-            _logger.debug('Camera motion unknown: zoom by %.2f', zoom)
             return None
         return np.asarray(motion, dtype=np.float64)
 

@@ -23,7 +23,7 @@ from persontrack_ros.core.base.geometry import (
     measurements_to_boxes,
 )
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.tracking.appearance import Embed, Embeddings, cosine_distance
+from persontrack_ros.core.tracking.appearance import Embed, Embeddings
 from persontrack_ros.core.tracking.association import Association, IndexArray, associate
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, States
 from persontrack_ros.core.tracking.table import Columns, checked, resized
@@ -76,13 +76,20 @@ class DeepSort:
         if self._stamp is not None and stamp > self._stamp:
             self._interval = (stamp - self._stamp) / 1e9
         self._stamp = stamp
-        self._forget_other_embeddings(embeddings)
+        table = self._table
+        for row in range(len(table)):
+            # Embeddings of another model, from before a state was restored.
+            if table.galleries[row].shape[1] != embeddings.shape[1]:
+                table.galleries[row] = np.zeros((1, embeddings.shape[1]), dtype=np.float32)
         if motion is not None:
-            self._table.kalman = self._table.kalman.move(motion)
-        self._predict()
+            table.kalman = table.kalman.move(motion)
+        table.kalman = table.kalman.predict()
+        table.ages += 1
+        table.misses += 1
+        table.detections[:] = NO_DETECTION
         result = self._match(detections.boxes, measurements, embeddings)
         self._update_matched(result, measurements, embeddings, detections.scores)
-        table, lost = self._table, result.unmatched_tracks
+        lost = result.unmatched_tracks
         kept = np.ones(len(table), dtype=bool)
         kept[lost] = table.confirmed[lost] & (table.misses[lost] <= self.settings.max_age)
         found = result.unmatched_detections
@@ -109,12 +116,7 @@ class DeepSort:
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """
-        Continue from what :meth:`state` returned.
-
-        :raises KeyError: if an array is missing; the tracker is then unchanged.
-        :raises ValueError: if an array has a wrong type or shape; the tracker is then unchanged.
-        """
+        """Continue from what :meth:`state` returned, see :meth:`Persistent.restore`."""
         (next_id,) = checked(state, 'next_id', np.int64, (1,)).tolist()
         stamp = checked(state, 'stamp', np.int64, (None,)).tolist()
         interval = checked(state, 'interval', np.float64, (None,)).tolist()
@@ -136,20 +138,6 @@ class DeepSort:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
         table = self._table
         return table.as_tracks(np.arange(len(table)), table.boxes, self._interval)
-
-    def _forget_other_embeddings(self, embeddings: Embeddings) -> None:
-        """Forget embeddings of another model, from before a state was restored."""
-        galleries, length = self._table.galleries, embeddings.shape[1]
-        for row in range(len(galleries)):
-            if galleries[row].shape[1] != length:
-                galleries[row] = np.zeros((1, length), dtype=np.float32)
-
-    def _predict(self) -> None:
-        table = self._table
-        table.kalman = table.kalman.predict()
-        table.ages += 1
-        table.misses += 1
-        table.detections[:] = NO_DETECTION
 
     def _match(
         self, boxes: FloatArray, measurements: FloatArray, embeddings: Embeddings
@@ -197,7 +185,7 @@ class DeepSort:
         in_gate = table.kalman.squared_mahalanobis(measurements) <= GATING_THRESHOLD
         for row in np.flatnonzero(confirmed & in_gate.any(axis=1)):
             near = np.flatnonzero(in_gate[row])
-            distance = cosine_distance(table.galleries[row], embeddings[near])
+            distance = 1.0 - table.galleries[row] @ embeddings[near].T
             cost[row, near] = distance.min(axis=0)
         return cost
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import numpy as np
@@ -22,7 +22,7 @@ from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed, Embeddings, known, normalise
 from persontrack_ros.core.tracking.association import IndexArray, associate
-from persontrack_ros.core.tracking.gallery import MEMORY, Camera, Person, Views
+from persontrack_ros.core.tracking.gallery import MAX_VIEWS, MEMORY, Camera, Person, Views
 from persontrack_ros.core.tracking.leaving import at_border
 from persontrack_ros.core.tracking.persistent import Persistent
 from persontrack_ros.core.tracking.table import checked
@@ -56,7 +56,7 @@ DOUBT = 4 / 3
 MAX_PERSONS = 300
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Evidence:
     """
     The embeddings of a track so far.
@@ -69,8 +69,8 @@ class _Evidence:
     """
 
     since: int
-    clear: tuple[Embeddings, ...] = ()
-    other: tuple[Embeddings, ...] = ()
+    clear: list[Embeddings] = field(default_factory=list)
+    other: list[Embeddings] = field(default_factory=list)
     embedded_at: int = 0
 
     @property
@@ -162,20 +162,22 @@ class GalleryTracker(Persistent):
             numbers = [gallery.next_id, gallery.numbering]
             persons = [(id_, each.seen_at, each.views) for id_, each in gallery.persons.items()]
         all_views = [views for *_, views in persons if views]
-        # Views of other models than the newest cannot be compared with it.
         width = all_views[-1].means.shape[1] if all_views else 0
-        nothing = Views(np.empty((0, width), dtype=np.float32), np.empty(0, dtype=np.int64))
-        kept = [
-            views if views and views.means.shape[1] == width else nothing for *_, views in persons
-        ]
-        rows = [(id_, seen, len(views.counts)) for (id_, seen, _), views in zip(persons, kept)]
+        means = np.zeros((len(persons), MAX_VIEWS, width), dtype=np.float32)
+        counts = np.zeros((len(persons), MAX_VIEWS), dtype=np.int64)
+        for row, (*_, views) in enumerate(persons):
+            # Views of other models than the newest cannot be compared with it.
+            if views and views.means.shape[1] == width:
+                means[row, : len(views.means)] = views.means
+                counts[row, : len(views.means)] = views.counts
+        rows = [(id_, seen_at) for id_, seen_at, _ in persons]
         return {
             **super().state(),
             'gallery_ids': np.array([*self._ids.items()], dtype=np.int64).reshape(-1, 2),
             'gallery_numbers': np.array(numbers, dtype=np.int64),
-            'gallery_persons': np.array(rows, dtype=np.int64).reshape(-1, 3),
-            'gallery_views': np.concatenate([nothing.means, *(each.means for each in kept)]),
-            'gallery_counts': np.concatenate([nothing.counts, *(each.counts for each in kept)]),
+            'gallery_persons': np.array(rows, dtype=np.int64).reshape(-1, 2),
+            'gallery_views': means,
+            'gallery_counts': counts,
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -186,21 +188,20 @@ class GalleryTracker(Persistent):
         """
         pairs = checked(state, 'gallery_ids', np.int64, (None, 2)).tolist()
         next_id, numbering = checked(state, 'gallery_numbers', np.int64, (2,)).tolist()
-        persons = checked(state, 'gallery_persons', np.int64, (None, 3))
-        ends = persons[:, 2].cumsum().tolist()
-        means = checked(state, 'gallery_views', np.float32, (sum(ends[-1:]), None))
-        counts = checked(state, 'gallery_counts', np.int64, (len(means),))
+        persons = checked(state, 'gallery_persons', np.int64, (None, 2)).tolist()
+        counts = checked(state, 'gallery_counts', np.int64, (len(persons), MAX_VIEWS))
+        means = checked(state, 'gallery_views', np.float32, (*counts.shape, None))
         super().restore(state)
         self._camera.forget()
         self._era = self._camera.era
         gallery = self._camera.gallery
         with gallery.lock:
-            known_ = sorted({*(id_ for _, id_ in pairs), *persons[:, 0].tolist()})
+            known_ = sorted({id_ for _, id_ in pairs} | {id_ for id_, _ in persons})
             ids = gallery.ids_of(numbering, known_, next_id)
-            for (id_, seen, size), end in zip(persons.tolist(), ends):
-                person = gallery.persons.setdefault(ids[id_], Person(seen_at=seen))
-                if size and not person.cameras:
-                    person.views = Views(means[end - size : end], counts[end - size : end])
+            for (id_, seen_at), mean, count in zip(persons, means, counts):
+                person = gallery.persons.setdefault(ids[id_], Person(seen_at=seen_at))
+                if count.any() and not person.cameras:
+                    person.views = Views(mean[count > 0], count[count > 0])
                 person.cameras.add(self._camera)
         self._ids, self._evidence = {local: ids[id_] for local, id_ in pairs}, {}
 
@@ -220,43 +221,38 @@ class GalleryTracker(Persistent):
         :returns: the tracks with a new clear embedding.
         """
         unhindered = clear(detections)
-        sights = {each.id: self._evidence.get(each.id, _Evidence(stamp)) for each in visible}
-
-        def is_due(track: Track) -> bool:
+        self._evidence = {
+            track.id: self._evidence.get(track.id) or _Evidence(stamp) for track in visible
+        }
+        wanted = []
+        for track in visible:
             if track.detection is None or track.detection in embeddings:
-                return False
-            if track.id not in self._ids:
-                return True
-            evidence = sights[track.id]
+                continue
+            evidence = self._evidence[track.id]
             late = stamp - evidence.embedded_at >= EMBED_PERIOD * SECOND
-            return bool(unhindered[track.detection]) and (
-                len(evidence.clear) < ENOUGH_EMBEDDINGS or late
-            )
-
-        wanted = [track.detection for track in visible if is_due(track)]
+            due = late or len(evidence.clear) < ENOUGH_EMBEDDINGS
+            if track.id not in self._ids or (due and unhindered[track.detection]):
+                wanted.append(track.detection)
         if wanted:
             embed(np.array(wanted, dtype=np.intp))
         embedded = set()
         for track in visible:
-            evidence, known_ = sights[track.id], track.id in self._ids
-            embedding = None if track.detection is None else embeddings.get(track.detection)
-            if track.detection is None or not unhindered[track.detection]:
-                other = (
-                    evidence.other if known_ or embedding is None else (*evidence.other, embedding)
-                )
-                evidence = replace(evidence, clear=() if known_ else evidence.clear, other=other)
+            evidence, index = self._evidence[track.id], track.detection
+            embedding = None if index is None else embeddings.get(index)
+            if index is not None and unhindered[index]:
+                if embedding is not None:
+                    evidence.clear = [*evidence.clear, embedding][-MEMORY:]
+                    evidence.embedded_at = stamp
+                    embedded.add(track.id)
+            elif track.id in self._ids:
+                evidence.clear = []
             elif embedding is not None:
-                embedded.add(track.id)
-                evidence = replace(
-                    evidence, clear=(*evidence.clear, embedding)[-MEMORY:], embedded_at=stamp
-                )
-            sights[track.id] = evidence
-        self._evidence = sights
+                evidence.other.append(embedding)
         return embedded
 
     def _decide(self, tracks: Sequence[Track], stamp: int) -> None:
         """Give new tracks the ids of similar persons, or new ids."""
-        gallery = self._camera.gallery
+        gallery, same_person = self._camera.gallery, self._camera.same_person
         taken = set(self._ids.values())
         oldest = stamp - self.settings.remember * SECOND
         free = [
@@ -264,37 +260,28 @@ class GalleryTracker(Persistent):
             for id_, person in gallery.persons.items()
             if id_ not in taken and person.seen_at >= oldest
         ]
-        ids = dict(self._ids)
-        ready, seen, rows = [], [], []
+        ready: list[int] = []
+        rows: dict[int, list[float]] = {}
         for track in tracks:
             evidence = self._evidence.get(track.id) or _Evidence(stamp)
             embedding = evidence.embedding if free else None
-            row = (
-                []
-                if embedding is None
-                else [gallery.persons[id_].distance(embedding) for id_ in free]
-            )
-            if not free or evidence.is_known(row, self._camera.same_person, stamp):
+            row = []
+            if embedding is not None:
+                row = [gallery.persons[id_].distance(embedding) for id_ in free]
+            if not free or evidence.is_known(row, same_person, stamp):
                 ready.append(track.id)
                 if row:
-                    seen.append(track.id)
-                    rows.append(row)
-        distance = np.array(rows).reshape(len(seen), len(free))
+                    rows[track.id] = row
+        distance = np.array([*rows.values()]).reshape(len(rows), len(free))
         if len(free) > 1:
-            best = np.partition(distance, 1, axis=1)
-            distance = np.where(
-                distance > best[:, 1:2] - MARGIN * self._camera.same_person, np.inf, distance
-            )
-        pairs = associate(
-            distance, self._camera.same_person, np.arange(len(seen)), np.arange(len(free))
-        )
-        for row, column in zip(pairs.tracks.tolist(), pairs.detections.tolist()):
-            ids[seen[row]] = free[column]
+            second = np.partition(distance, 1, axis=1)[:, 1:2]
+            distance[distance > second - MARGIN * same_person] = np.inf
+        pairs = associate(distance, same_person, np.array([*rows]), np.array(free))
+        self._ids |= zip(pairs.tracks.tolist(), pairs.detections.tolist())
         for local in ready:
-            if local not in ids:
-                ids[local] = gallery.next_id
+            if local not in self._ids:
+                self._ids[local] = gallery.next_id
                 gallery.next_id += 1
-        self._ids = ids
 
     def _remember(self, visible: Sequence[Track], embedded: set[int], stamp: int) -> None:
         """Update the persons in the gallery, with embeddings once they are certain."""

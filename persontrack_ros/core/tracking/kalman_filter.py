@@ -69,62 +69,45 @@ class States:
     blocks, one for each observed component and its velocity. Only these are stored, and each
     operation of the filter is element-wise arithmetic without a matrix factorisation.
 
-    :ivar moments: the five arrays that the properties name, shape ``(5, N, 4)``.
+    :ivar position: mean of (cx, cy, aspect, height), shape ``(N, 4)``, pixels and a ratio.
+    :ivar velocity: mean of its change per unit of time, as the others of shape ``(N, 4)``.
+    :ivar cross_covariance: of position and velocity.
     """
 
-    moments: FloatArray
+    position: FloatArray
+    velocity: FloatArray
+    position_variance: FloatArray
+    cross_covariance: FloatArray
+    velocity_variance: FloatArray
 
     @classmethod
     def initiate(cls, measurements: FloatArray, noise: Noise = DEEP_SORT_NOISE) -> States:
         """Start states from first measurements ``(N, 4)``, with velocity zero."""
-        height = measurements[:, 3]
-        moments = np.zeros((5, *measurements.shape))
-        moments[0] = measurements
-        moments[2] = _variances(height, noise.first_position)
-        moments[4] = _variances(height, noise.first_velocity)
-        return cls(moments)
-
-    @property
-    def position(self) -> FloatArray:
-        """Mean of (cx, cy, aspect, height), shape ``(N, 4)``, pixels and a ratio."""
-        return self.moments[0]
-
-    @property
-    def velocity(self) -> FloatArray:
-        """Mean of its change per unit of time, shape ``(N, 4)``."""
-        return self.moments[1]
-
-    @property
-    def position_variance(self) -> FloatArray:
-        """Variance of the position, shape ``(N, 4)``."""
-        return self.moments[2]
-
-    @property
-    def cross_covariance(self) -> FloatArray:
-        """Covariance of position and velocity, shape ``(N, 4)``."""
-        return self.moments[3]
-
-    @property
-    def velocity_variance(self) -> FloatArray:
-        """Variance of the velocity, shape ``(N, 4)``."""
-        return self.moments[4]
+        return cls(
+            measurements.astype(np.float64),
+            np.zeros(measurements.shape),
+            _variances(measurements[:, 3], noise.first_position),
+            np.zeros(measurements.shape),
+            _variances(measurements[:, 3], noise.first_velocity),
+        )
 
     def __len__(self) -> int:
         """Return the number of tracks."""
-        return self.moments.shape[1]
+        return len(self.position)
 
     def __getitem__(self, index: NDArray[Any]) -> States:
         """Return the states that a numpy index selects."""
-        # Indexing of the moments would lay them out in an order in which arithmetic is slow.
-        return States(self.moments.take(np.arange(len(self))[index], axis=1))
+        return States(*(moment[index] for moment in vars(self).values()))
 
     def __setitem__(self, index: NDArray[Any], states: States) -> None:
         """Overwrite the states that a numpy index selects."""
-        self.moments[:, index] = states.moments
+        for moment, new in zip(vars(self).values(), vars(states).values()):
+            moment[index] = new
 
     def append(self, states: States) -> States:
         """Return these states followed by others."""
-        return States(np.concatenate([self.moments, states.moments], axis=1))
+        pairs = zip(vars(self).values(), vars(states).values())
+        return States(*(np.concatenate(pair) for pair in pairs))
 
     def move(self, motion: FloatArray) -> States:
         """
@@ -133,38 +116,39 @@ class States:
         :param motion: shift, rotation and zoom of the background, shape ``(2, 3)``.
         """
         turn = motion[:, :2]
-        zoom = np.sqrt(np.abs(np.linalg.det(turn)))
         # Of (cx, cy, aspect, height). Boxes stay upright when the camera rolls.
-        matrix = np.diag([0.0, 0.0, 1.0, zoom])
+        matrix = np.diag([0.0, 0.0, 1.0, np.sqrt(np.abs(np.linalg.det(turn)))])
         matrix[:2, :2] = turn
         # Rotation correlates x with y; the filter knows no such terms, which are small.
-        squared = np.square(matrix)
-        moments = np.concatenate([self.moments[:2] @ matrix.T, self.moments[2:] @ squared.T])
-        moments[0, :, :2] += motion[:, 2]
-        return States(moments)
+        matrices = [matrix] * 2 + [np.square(matrix)] * 3
+        moved = [moment @ each.T for moment, each in zip(vars(self).values(), matrices)]
+        moved[0][:, :2] += motion[:, 2]
+        return States(*moved)
 
     def predict(self, time: float = 1.0, noise: Noise = DEEP_SORT_NOISE) -> States:
         """Return the states some time later."""
         height = self.position[:, 3]
-        moments = self.moments.copy()
-        position, velocity, variance, cross, velocity_variance = moments
-        position += time * velocity
-        variance += time * (2 * cross + time * velocity_variance)
-        variance += time * _variances(height, noise.position)
-        cross += time * velocity_variance
-        velocity_variance += time * _variances(height, noise.velocity)
-        return States(moments)
+        growth = time * (2 * self.cross_covariance + time * self.velocity_variance)
+        return States(
+            self.position + time * self.velocity,
+            self.velocity.copy(),
+            self.position_variance + growth + time * _variances(height, noise.position),
+            self.cross_covariance + time * self.velocity_variance,
+            self.velocity_variance + time * _variances(height, noise.velocity),
+        )
 
     def update(self, measurements: FloatArray, noise: Noise = DEEP_SORT_NOISE) -> States:
         """Return the states corrected by one measurement each, shape ``(N, 4)``."""
         innovation = measurements - self.position
-        # Of the position and of the velocity.
-        gains = self.moments[2:4] / self.innovation_variance(noise.measurement)
-        moments = self.moments.copy()
-        moments[:2] += gains * innovation
-        moments[2:4] *= 1 - gains[0]
-        moments[4] -= gains[1] * self.cross_covariance
-        return States(moments)
+        variance = self.innovation_variance(noise.measurement)
+        gain, velocity_gain = self.position_variance / variance, self.cross_covariance / variance
+        return States(
+            self.position + gain * innovation,
+            self.velocity + velocity_gain * innovation,
+            self.position_variance * (1 - gain),
+            self.cross_covariance * (1 - gain),
+            self.velocity_variance - velocity_gain * self.cross_covariance,
+        )
 
     def squared_mahalanobis(
         self, measurements: FloatArray, measurement_noise: Stds = DEEP_SORT_NOISE.measurement
@@ -187,3 +171,44 @@ class States:
     def innovation_variance(self, measurement_noise: Stds) -> FloatArray:
         """Return the variance of measurements around the predicted position, ``(N, 4)``."""
         return self.position_variance + _variances(self.position[:, 3], measurement_noise)
+
+
+def smooth(
+    times: FloatArray, measurements: FloatArray, observed: NDArray[np.bool_], noise: Noise
+) -> tuple[FloatArray, FloatArray]:
+    """
+    Estimate where a person was from all measurements, earlier and later ones.
+
+    Source: Rauch, Tung, Striebel: Maximum likelihood estimates of linear dynamic systems, AIAA
+    Journal 3(8), 1965.
+
+    :param times: seconds, not falling, shape ``(N,)`` with N >= 1.
+    :param measurements: (cx, cy, aspect, height) at each time, shape ``(N, 4)``.
+    :param observed: where there is a measurement, shape ``(N,)``; the first one must be.
+    :returns: positions and velocities, shape ``(N, 4)`` each.
+    """
+    filtered = [States.initiate(measurements[:1], noise)]
+    predicted = []
+    steps = np.diff(times).tolist()
+    for step, row in zip(steps, range(1, len(times))):
+        predicted.append(filtered[-1].predict(step, noise))
+        here = predicted[-1]
+        filtered.append(here.update(measurements[row : row + 1], noise) if observed[row] else here)
+    position = [filtered[-1].position[0]]
+    velocity = [filtered[-1].velocity[0]]
+    for before, after, step in zip(filtered[-2::-1], predicted[::-1], steps[::-1]):
+        # Covariance of the state before and after the step, 2x2 for each component, times the
+        # inverse of that after the step.
+        a = before.position_variance + step * before.cross_covariance
+        b = before.cross_covariance
+        c = before.cross_covariance + step * before.velocity_variance
+        d = before.velocity_variance
+        p, q, r = after.position_variance, after.cross_covariance, after.velocity_variance
+        determinant = p * r - q**2
+        error = position[-1] - after.position
+        change = velocity[-1] - after.velocity
+        weighted = (r * error - q * change) / determinant
+        weighted_change = (p * change - q * error) / determinant
+        position.append((before.position + a * weighted + b * weighted_change)[0])
+        velocity.append((before.velocity + c * weighted + d * weighted_change)[0])
+    return np.array(position[::-1]), np.array(velocity[::-1])

@@ -23,7 +23,6 @@ from persontrack_ros.core.tracking.association import IndexArray
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, Noise, States
 from persontrack_ros.core.tracking.leaving import at_border, leaving, record_drift
 from persontrack_ros.core.tracking.stages import (
-    NO_ROWS,
     Matching,
     by_everything,
     by_overlap,
@@ -109,15 +108,9 @@ class Persistent:
         self._clear(first_id)
 
     def _clear(self, first_id: int = 1) -> None:
-        nothing = np.empty(0)
-        self._table = Table.start(
-            first_id,
-            States.initiate(np.empty((0, 4)), WALKING),
-            nothing,
-            np.empty((0, 0), dtype=np.float32),
-            np.empty(0, dtype=np.intp),
-            0.0,
-        )
+        none, vectors = np.empty(0, dtype=np.intp), np.empty((0, 0), dtype=np.float32)
+        states = States.initiate(np.empty((0, 4)), WALKING)
+        self._table = Table.start(first_id, states, np.empty(0), vectors, none, 0.0)
         self._next = first_id
         self._stamp: Optional[int] = None
         self._image_size: Optional[tuple[int, int]] = None
@@ -154,24 +147,33 @@ class Persistent:
         elapsed = 0.0 if self._stamp is None else max(0.0, (stamp - self._stamp) / 1e9)
         self._stamp = stamp
         self._now += elapsed
-        if not detections.light:
-            self._weigh(detections.scores)
+        count = len(detections)
+        if count and not detections.light:
+            # The mean of the newest scores.
+            self._score_count = min(self._score_count + count, max(SCORES, count))
+            excess = float(detections.scores.sum()) - count * self._mean_score
+            self._mean_score += excess / self._score_count
         self._forget(detections.image_size, elapsed)
         if motion is not None:
             self._move(motion, elapsed)
         self._predict(elapsed)
         measurements = boxes_to_measurements(detections.boxes)
         pairs = candidate_pairs(self._table, detections.boxes, measurements)
-        matching = Matching(len(self._table), len(detections))
-        matching.add(*unambiguous(pairs, self._fresh()))
-        wanted = NO_ROWS if detections.light else np.flatnonzero(matching.free)
-        embeddings = self._embed(wanted, embed, len(detections))
+        matching = Matching(len(self._table), count)
+        # Tracks that were detected in the last image, and embedded not long ago.
+        fresh = self._table.confirmed & (self._table.misses == 1)
+        fresh &= self._now - self._table.embedded_at < self.settings.refresh_time
+        matching.add(*unambiguous(pairs, fresh))
+        wanted = np.flatnonzero(matching.free & (not detections.light))
+        embeddings = self._embed(wanted, embed, count)
         detected = Detected(measurements, detections.scores, embeddings, known(embeddings))
         by_everything(matching, self._table, pairs, detected)
         by_overlap(matching, self._table, pairs)
         self._watch_growth(matching, detected, elapsed)
         self._correct(matching, detected, LIGHT_WALKING if detections.light else WALKING)
-        self._drop_tentative()
+        kept = self._table.confirmed | (self._table.misses == 0)
+        if not kept.all():
+            self._table = self._table[kept]
         if not detections.light:
             self._start(np.flatnonzero(matching.free), detected)
         self._confirm()
@@ -213,19 +215,13 @@ class Persistent:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
         return self._table.as_tracks(np.arange(len(self._table)), self._table.boxes)
 
-    def _weigh(self, scores: FloatArray) -> None:
-        """Update the mean of the newest scores."""
-        if len(scores):
-            self._score_count = min(self._score_count + len(scores), max(SCORES, len(scores)))
-            excess = float(scores.sum()) - len(scores) * self._mean_score
-            self._mean_score += excess / self._score_count
-
     def _forget(self, image_size: Optional[tuple[int, int]], elapsed: float) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
         lost = self._table.lost_time(self._now)
         embedded = self._table.embedded
         deleted = lost > np.where(embedded, LOST_TIME, UNKNOWN_TIME)
-        if self._nearing:
+        growth, count = self._growth
+        if growth > NEARING * (count + NEARING_DOUBT):
             # At a low rate, a track of the last image is not lost yet.
             deleted |= ~embedded & (self._table.misses > 0) & (lost > UNKNOWN_TIME_NEARING)
         if image_size is not None:
@@ -252,12 +248,6 @@ class Persistent:
         table.ages += 1
         table.misses += 1
 
-    def _fresh(self) -> NDArray[np.bool_]:
-        """Return which tracks were detected in the last image, and embedded not long ago."""
-        table = self._table
-        fresh = table.confirmed & (table.misses == 1)
-        return fresh & (self._now - table.embedded_at < self.settings.refresh_time)
-
     def _embed(self, wanted: IndexArray, embed: Embed, count: int) -> Embeddings:
         """Return embeddings of all detections, zero for those not requested."""
         table = self._table
@@ -271,12 +261,6 @@ class Persistent:
         embeddings = np.zeros((count, vectors.shape[1]), dtype=np.float32)
         embeddings[wanted] = vectors
         return embeddings
-
-    @property
-    def _nearing(self) -> bool:
-        """Return whether most persons come nearer, as with a moving camera."""
-        growth, count = self._growth
-        return bool(growth > NEARING * (count + NEARING_DOUBT))
 
     def _watch_growth(self, matching: Matching, detected: Detected, elapsed: float) -> None:
         """Record how much detections in two successive images exceed their predicted height."""
@@ -313,12 +297,6 @@ class Persistent:
         table.embeddings[rows] = normalise(embeddings)
         table.embedding_counts[rows] += 1
         table.embedded_at[rows] = self._now
-
-    def _drop_tentative(self) -> None:
-        table = self._table
-        kept = table.confirmed | (table.misses == 0)
-        if not kept.all():
-            self._table = table[kept]
 
     def _start(self, columns: IndexArray, detected: Detected) -> None:
         """Start tentative tracks from the unmatched detections."""

@@ -16,13 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.base.geometry import FloatArray, pairwise_iou
-from persontrack_ros.core.tracking.appearance import cosine_distance
 from persontrack_ros.core.tracking.association import IndexArray, associate, associate_pairs
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD
 from persontrack_ros.core.tracking.table import Detected, Table
 from persontrack_ros.core.tracking.track import NO_DETECTION
-
-NO_ROWS = np.empty(0, dtype=np.intp)
 
 # A track competes for this number of detections at most, the nearest ones. No crowd is that dense,
 # and a detector with thousands of detections in one spot must not stop the robot.
@@ -158,8 +155,6 @@ def unambiguous(pairs: Pairs, fresh: NDArray[np.bool_]) -> tuple[IndexArray, Ind
 
     :param fresh: which tracks need no new embedding, shape ``(N,)``.
     """
-    if not fresh.any():
-        return NO_ROWS, NO_ROWS
     touching = pairs[pairs.overlap > OTHERS_IOU]
     alone = fresh[touching.tracks] & (touching.overlap >= UNAMBIGUOUS_IOU)
     for side in (touching.tracks, touching.detections):
@@ -193,7 +188,7 @@ def reunite(
     :param lost: rows of tracks that are lost.
     :param due: rows of the new ones.
     """
-    distance = cosine_distance(table.embeddings[lost], table.embeddings[due])
+    distance = 1.0 - table.embeddings[lost] @ table.embeddings[due].T
     distance[~table.embedded[lost]] = np.inf
     distance[:, ~table.embedded[due]] = np.inf
     # The unit is the height times the square root of the seconds lost.

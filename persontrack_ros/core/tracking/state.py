@@ -26,56 +26,30 @@ _KIND = FORMAT.rpartition(' ')[0]
 # Bytes that a state may have: 100 persons with 100 embeddings of 512 numbers each have 20 MB.
 LIMIT = 256 * 2**20
 
-# What an array takes besides its numbers, at most; also what format and algorithm take.
-_HEADER = 1024
-
-
-def save_tracker(tracker: OnlineTracker, path: Path) -> None:
-    """
-    Write the state of a tracker.
-
-    :raises OutputError: see :func:`save_state`.
-    """
-    save_state(tracker.settings.algorithm, tracker.state(), path)
-
 
 def save_state(algorithm: str, state: Mapping[str, NDArray[Any]], path: Path) -> None:
     """
     Write the state of a tracker; an existing state is replaced only by a complete one.
 
-    :raises OutputError: if the file cannot be written, an existing file is no state, or the state
-        is too large to be loaded.
+    :raises OutputError: if the file cannot be written, or an existing file is no state.
     """
     try:
-        if os.path.lexists(path):
-            _check_replaceable(path)
+        # The path may come from an untrusted client.
+        if path.is_symlink():
+            raise SourceError('it is a link')
+        if os.path.lexists(path) and not _format(read_arrays(path, LIMIT, only='format')):
+            raise SourceError('there is another file; remove it, or name another one')
     except (OSError, SourceError, ValueError) as error:
         raise OutputError(f'cannot write the state {path}: {one_line(error)}') from error
-    size = sum(array.nbytes + _HEADER for array in state.values())
-    if size > LIMIT - 2 * _HEADER:
-        raise OutputError(
-            f'cannot write the state {path}: it has {size} bytes, and {LIMIT} can be loaded; '
-            'remember persons for a shorter time (tracker.remember), or reset the tracker'
-        )
-    arrays: dict[str, Any] = {
-        'format': FORMAT,
-        'algorithm': algorithm,
-        **state,
-    }
+    arrays: dict[str, Any] = {'format': FORMAT, 'algorithm': algorithm, **state}
     with OutputFile(path) as file:
         np.savez(file, **arrays)
 
 
-def _check_replaceable(path: Path) -> None:
-    """
-    Refuse to replace a file that is no state: the path may come from an untrusted client.
-
-    :raises SourceError: with the kind of the existing file.
-    """
-    if path.is_symlink():
-        raise SourceError('it is a link')
-    if not str(read_arrays(path, LIMIT, only='format').get('format', '')).startswith(_KIND):
-        raise SourceError('there is another file; remove it, or name another one')
+def _format(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return name and version of the layout of a state, or nothing for other files."""
+    found = str(arrays.get('format', ''))
+    return found if found.startswith(_KIND) else ''
 
 
 def load_tracker(tracker: OnlineTracker, path: Path) -> None:
@@ -86,8 +60,8 @@ def load_tracker(tracker: OnlineTracker, path: Path) -> None:
         of another algorithm; the tracker is then unchanged.
     """
     arrays = read_arrays(path, LIMIT)
-    found = str(arrays.pop('format', ''))
-    if not found.startswith(_KIND):
+    found = _format(arrays)
+    if not found:
         raise SourceError(f'{path} is no state of a tracker')
     if found != FORMAT:
         raise SourceError(f'{path} has the format {found!r}; this version reads {FORMAT!r}')

@@ -76,7 +76,8 @@ class Columns:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of the columns, but for those of objects."""
-        arrays = {**vars(self), 'kalman': self.kalman.moments}
+        arrays = {**vars(self), **vars(self.kalman)}
+        del arrays['kalman']
         return {name: each.copy() for name, each in arrays.items() if each.dtype != object}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -86,14 +87,13 @@ class Columns:
         :raises KeyError: if an array is missing.
         :raises ValueError: see :func:`checked`.
         """
-        count = len(state['ids'])
-        columns: dict[str, Any] = {}
+        columns = {}
         for name, column in self.state().items():
-            shape = (5, count, 4) if name == 'kalman' else (count, *column.shape[1:])
             # Embeddings may come from a model with another dimension.
-            widths = (count, None) if name == 'embeddings' else shape
-            columns[name] = checked(state, name, column.dtype, widths)
-        return {**columns, 'kalman': States(columns['kalman'])}
+            widths = (None,) if name == 'embeddings' else column.shape[1:]
+            columns[name] = checked(state, name, column.dtype, (len(state['ids']), *widths))
+        kalman = States(*(columns.pop(name) for name in vars(self.kalman)))
+        return {**columns, 'kalman': kalman}
 
 
 def checked(

@@ -127,27 +127,10 @@ class Scene:
         :returns: None where too little of the depth is known, it is not clear, or it is that of
             something larger than a person.
         """
-        found = self._surface(box, near)
-        if found is None:
-            return None
-        distance, thickness = found
-        left, top, width, height = box
-        sides = np.array([[0.5, 0.5], [0, 0.5], [1, 0.5], [0.5, 0], [0.5, 1]])
-        middle, *ends = self._camera.rays([left, top] + sides * [width, height])
-        size = distance * np.array([ends[1][0] - ends[0][0], ends[3][1] - ends[2][1]])
-        position = distance * np.array([*middle, 1.0])
-        # What is far outside of a distorted image is nowhere.
-        if not np.isfinite([*position, *size]).all() or (size > MAX_SIZE).any():
-            return None
-        lateral = DETECTED if near is None else PREDICTED
-        return Box3D.measured(position, np.array([*size, thickness]), lateral)
-
-    def _surface(self, box: FloatArray, near: Optional[float]) -> Optional[tuple[float, float]]:
-        """Return the distance of the side of a person that is seen, and its thickness."""
-        height, width = self._depth.shape
+        shape = self._depth.shape
         left, top, box_width, box_height = box * [*self._scale, *self._scale]
-        columns, column_weights = _sample(left, box_width, COLUMNS, width)
-        rows, row_weights = _sample(top, box_height, ROWS, height)
+        columns, column_weights = _sample(left, box_width, COLUMNS, shape[1])
+        rows, row_weights = _sample(top, box_height, ROWS, shape[0])
         if not (len(columns) and len(rows)):
             return None
         depths = depth_to_metres(self._depth[np.ix_(rows, columns)]).ravel()
@@ -169,8 +152,17 @@ class Scene:
         # What is close behind or before the person may be among them; around the middle it is not.
         around = np.searchsorted(depths, [middle - THICKNESS / 2, middle + THICKNESS / 2])
         first, end = around.tolist()
-        low, middle, high = _quantiles(depths, sums, first, end, [0.05, 0.5, 0.95])
-        return middle, high - low
+        low, distance, high = _quantiles(depths, sums, first, end, [0.05, 0.5, 0.95])
+        left, top, width, height = box
+        sides = np.array([[0.5, 0.5], [0, 0.5], [1, 0.5], [0.5, 0], [0.5, 1]])
+        center, *corners = self._camera.rays([left, top] + sides * [width, height])
+        size = distance * np.array([corners[1][0] - corners[0][0], corners[3][1] - corners[2][1]])
+        position = distance * np.array([*center, 1.0])
+        # What is far outside of a distorted image is nowhere.
+        if not np.isfinite([*position, *size]).all() or (size > MAX_SIZE).any():
+            return None
+        lateral = DETECTED if near is None else PREDICTED
+        return Box3D.measured(position, np.array([*size, high - low]), lateral)
 
 
 def _quantiles(

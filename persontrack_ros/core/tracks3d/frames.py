@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.tracks3d.depth import Box3D
@@ -31,17 +32,8 @@ class Pose:
 
         :param quaternion: ``[x, y, z, w]``; its length does not matter.
         """
-        x, y, z, w = np.array(quaternion) / np.linalg.norm(quaternion)
-        return cls(
-            np.array(
-                [
-                    [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-                    [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-                    [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-                ]
-            ),
-            np.array(position, dtype=np.float64),
-        )
+        rotation = Rotation.from_quat(quaternion).as_matrix()
+        return cls(rotation, np.array(position, dtype=np.float64))
 
     def transform(self, box: Box3D) -> Box3D:
         """

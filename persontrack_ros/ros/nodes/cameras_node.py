@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from typing import Optional
 
 import rclpy
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from persontrack_ros.core.base.errors import SettingsError
@@ -35,8 +34,6 @@ PARAMETERS = (
     ),
 )
 
-_WAKE_PERIOD = 1.0
-
 
 class CamerasNode(Node):
     """Has the names of the cameras as a parameter."""
@@ -51,11 +48,6 @@ class CamerasNode(Node):
         for problem in declare(self, PARAMETERS, beside=DECLARED).values():
             raise SettingsError(problem)
         self.names = camera_names(str(self.get_parameter('cameras').value))
-        # At Ctrl-C, rclpy wakes the executors and shuts ROS down only then. An executor that was
-        # quicker waits again, and without a timer it would wait for ever.
-        self.create_timer(
-            _WAKE_PERIOD, lambda: None, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
 
     def make_trackers(self) -> list[TrackerNode]:
         """Make the node of each camera, in a namespace within that of this node."""

@@ -24,9 +24,8 @@ from persontrack_ros.ros.tracker.inputs import Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
 from persontrack_ros.ros.tracker.services import Services
-from persontrack_ros.ros.tracker.state import NodeState
+from persontrack_ros.ros.tracker.state import NodeState, Transitions
 from persontrack_ros.ros.tracker.transforms import TurningCamera
-from persontrack_ros.ros.tracker.transitions import Entities, Transitions
 from persontrack_ros.ros.tracker.worker import NewestItemWorker, Turns
 
 _WATCH_PERIOD = 1.0
@@ -66,7 +65,6 @@ class TrackerNode(LifecycleNode):
         self.create_timer(
             _WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._unconfigured = self._inactive = Entities(self)
 
     def autostart(self) -> None:
         """Configure and activate, if the parameter `autostart` is set."""
@@ -87,7 +85,6 @@ class TrackerNode(LifecycleNode):
         return self._transitions.attempt('configure', self._configure, self._free)
 
     def _configure(self) -> None:
-        self._unconfigured.restore()
         self._configuration.configure()
         settings, options = self._configuration.current
         self.get_logger().info(f'loading {settings.detector.model} and {settings.reid.model}')
@@ -103,7 +100,6 @@ class TrackerNode(LifecycleNode):
         outputs.advertise(settings, options)
         if settings.tracker.camera_motion == TF and outputs.transforms is not None:
             processor.turning = TurningCamera(self, outputs.transforms)
-        self._inactive = Entities(self)
         self._state.statistics.begin()
         self._state.dropped = 0
 
@@ -112,7 +108,6 @@ class TrackerNode(LifecycleNode):
         return self._transitions.attempt('activate', self._activate, self._disconnect)
 
     def _activate(self) -> None:
-        self._inactive.restore()
         settings, options = self._configuration.current
         worker = self._state.worker = NewestItemWorker(
             self._frames.process, self._frames.fail, self._turns
@@ -188,10 +183,7 @@ class TrackerNode(LifecycleNode):
         if state.inputs is None and state.worker is None:
             return
         destroy = [] if state.inputs is None else [state.inputs.destroy]
-        self._transitions.each(
-            'deactivate',
-            *(*destroy, self._inactive.restore, state.end_tracks, self._close_account),
-        )
+        self._transitions.each('deactivate', *destroy, state.end_tracks, self._close_account)
         state.inputs = state.worker = None
 
     def _close_account(self) -> None:
@@ -213,9 +205,7 @@ class TrackerNode(LifecycleNode):
         outputs, state.outputs = state.outputs, None
         if outputs is not None:
             self._transitions.each('cleanup', outputs.destroy)
-        self._transitions.each(
-            'cleanup', self._unconfigured.restore, self._camera.forget, self._free_models
-        )
+        self._transitions.each('cleanup', self._camera.forget, self._free_models)
         state.processor = None
 
     def _free_models(self) -> None:

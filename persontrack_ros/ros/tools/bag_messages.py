@@ -17,7 +17,7 @@ from persontrack_ros.bags.images import make_image, message_to_bgr
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, TRACKS, deserialise, serialise, stamp_of
 from persontrack_ros.core.base.errors import PersontrackError
-from persontrack_ros.ros.answers import TrackerAnswers
+from persontrack_ros.ros.discovery import TrackerAnswers
 
 
 class BagMessages(Node):

@@ -15,11 +15,11 @@ from vision_msgs.msg import Detection2DArray
 from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.files import check_outputs, read_by
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
+from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import OutputError, PersontrackError
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.media.encodings import image_to_bgr
-from persontrack_ros.core.media.sample import sample_video
 from persontrack_ros.core.media.source import VideoSource
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> None:
     except OSError as error:
         raise OutputError(f'cannot create {options.output}: {error.strerror}') from error
     tracks_file, annotated = (options.output / name for name in ('tracks.txt', 'annotated.mp4'))
-    check_outputs((tracks_file, annotated), read_by(options))
+    check_outputs((tracks_file, annotated), read_by(options), overwrite=True)
     images = 0
     ids: set[int] = set()
     with MotWriter(tracks_file) as mot, VideoWriter(annotated, rate) as video:

@@ -9,9 +9,9 @@ function in the list `CHECKS`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
@@ -21,7 +21,7 @@ from persontrack_ros.ros.discovery import publishers_of
 from persontrack_ros.ros.memory import FOLDER, free
 from persontrack_ros.ros.tracker.inputs import Frame
 from persontrack_ros.ros.tracker.state import NodeState
-from persontrack_ros.ros.tracker.statistics import RATE_WINDOW
+from persontrack_ros.ros.tracker.statistics import WINDOW
 
 # Seconds that a frame may be worked on.
 LONG, TOO_LONG = 2.0, 10.0
@@ -112,9 +112,8 @@ def dead_worker(node: Node, state: NodeState) -> Iterator[Finding]:
 
 def errors(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether a frame failed just now, or a transition."""
-    numbers = state.statistics.numbers()
-    if numbers.recent:
-        yield Finding(Level.ERROR, numbers.error, log=False)
+    if state.statistics.is_error_recent:
+        yield Finding(Level.ERROR, state.statistics.error, log=False)
 
 
 def long_frame(node: Node, state: NodeState) -> Iterator[Finding]:
@@ -129,18 +128,17 @@ def silence(node: Node, state: NodeState) -> Iterator[Finding]:
     inputs = state.inputs
     if inputs is None or not state.enabled:
         return
-    silences = inputs.silence
+    options = state.parameters.current.options
     for topic in inputs.topics.values():
-        seconds = silences.get(topic.name, 0.0)
-        level = judge(state.parameters.current.options, 'silence', seconds)
-        if level != Level.OK:
-            publishers = topic.describe_publishers()
-            yield Finding(
-                level,
-                f'nothing came over {topic.name} for {seconds:.1f} s; '
-                + (f'it is published by {publishers}' if publishers else 'no node publishes it'),
-                topic.name,
-            )
+        seconds = time.monotonic() - topic.heard
+        for level in (Level.ERROR, Level.WARN):
+            limit = options[f'diagnostics.silence_{level.name.lower()}']
+            if limit and seconds > limit:
+                publishers = topic.describe_publishers()
+                who = f'it is published by {publishers}' if publishers else 'no node publishes it'
+                text = f'nothing came over {topic.name} for {seconds:.1f} s; {who}'
+                yield Finding(level, text, topic.name)
+                break
 
 
 def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
@@ -148,42 +146,24 @@ def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
     inputs = state.inputs
     if inputs is None or not state.enabled:
         return
-    if inputs.stamp_fault:
-        yield Finding(Level.WARN, inputs.stamp_fault, 'detections')
-    if inputs.depth_fault:
+    faults = inputs.faults
+    if 'detections' in faults:
+        yield Finding(Level.WARN, faults['detections'], 'detections')
+    if 'depth' in faults:
         # Space logs it with each kind of result.
-        text = f'no tracks_3d: {inputs.depth_fault}'
-        yield Finding(Level.WARN, text, 'depth', log=False)
+        yield Finding(Level.WARN, f'no tracks_3d: {faults["depth"]}', 'depth', log=False)
     if state.outputs is not None and state.outputs.space_fault:
         yield Finding(Level.ERROR, state.outputs.space_fault, 'space', log=False)
 
 
-def latency(node: Node, state: NodeState) -> Iterator[Finding]:
-    """Whether tracks come too late."""
-    p99 = state.statistics.numbers().p99
-    level = judge(state.parameters.current.options, 'latency', p99)
-    if is_working(state) and level != Level.OK:
-        yield Finding(level, f'latency {p99:.3f} s (p99)')
-
-
-def rate(node: Node, state: NodeState) -> Iterator[Finding]:
-    """Whether too few frames are processed."""
-    numbers = state.statistics.numbers()
-    # Low is bad here, and a few frames prove nothing.
-    level = judge(state.parameters.current.options, 'rate', -numbers.rate, sign=-1)
-    if is_working(state) and numbers.window == RATE_WINDOW and level != Level.OK:
-        yield Finding(level, f'{numbers.rate:.1f} frames per second')
-
-
 def slow(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether a frame takes longer than it is until the next one comes."""
-    numbers = state.statistics.numbers()
-    incoming = state.incoming_rate()
-    enough = is_working(state) and numbers.rate * numbers.window >= _LEAST
-    if enough and numbers.busy * incoming > 1.0:
+    times, incoming = state.statistics.times(), state.incoming_rate()
+    enough = state.inputs is not None and state.enabled and times.rate * WINDOW >= _LEAST
+    if enough and times.busy * incoming > 1.0:
         yield Finding(
             Level.OK,
-            f'a frame takes {1e3 * numbers.busy:.0f} ms, and one comes every '
+            f'a frame takes {1e3 * times.busy:.0f} ms, and one comes every '
             f'{1e3 / incoming:.0f} ms: not all are tracked; see docs/tuning.md',
         )
 
@@ -228,18 +208,11 @@ CHECKS: tuple[Check, ...] = (
     long_frame,
     silence,
     counterparts,
-    latency,
-    rate,
     slow,
     classes,
     same_name,
     shared_memory,
 )
-
-
-def is_working(state: NodeState) -> bool:
-    """Whether the node is active and not paused."""
-    return state.inputs is not None and state.enabled
 
 
 def seconds_on_frame(state: NodeState) -> float:
@@ -267,12 +240,3 @@ def name_publishers(node: Node, state: NodeState, source: str) -> str:
     topic = state.inputs.topics[source].name if state.inputs else source
     names = ' and '.join(publishers_of(node, topic)) if state.inputs else ''
     return f'{topic}, published by {names or "an unknown node"}'
-
-
-def judge(options: Mapping[str, Any], name: str, value: float, sign: int = 1) -> Level:
-    """Return the level of a value by the parameters ``diagnostics.*``."""
-    for level in (Level.ERROR, Level.WARN):
-        limit = options[f'diagnostics.{name}_{level.name.lower()}']
-        if limit and value > sign * limit:
-            return level
-    return Level.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -43,20 +44,20 @@ def report(state: NodeState, findings: Sequence[Finding]) -> Report:
 
 def _values(state: NodeState) -> dict[str, str]:
     settings, options = state.parameters.current
-    numbers = state.statistics.numbers()
+    statistics, times = state.statistics, state.statistics.times()
     inputs, outputs, processor = state.inputs, state.outputs, state.processor
-    silence = max(inputs.silence.values()) if inputs is not None else 0.0
+    heard = [time.monotonic() - each.heard for each in inputs.topics.values()] if inputs else []
     transforms = outputs.transforms if outputs else None
     values = {
-        'rate (1/s)': f'{numbers.rate:.1f}',
-        'latency p50 (ms)': f'{1e3 * numbers.p50:.1f}',
-        'latency p99 (ms)': f'{1e3 * numbers.p99:.1f}',
-        'time since last input (s)': f'{silence:.1f}',
+        'rate (1/s)': f'{times.rate:.1f}',
+        'latency p50 (ms)': f'{1e3 * times.p50:.1f}',
+        'latency p99 (ms)': f'{1e3 * times.p99:.1f}',
+        'time since last input (s)': f'{max(heard, default=0.0):.1f}',
         'time on the frame in work (s)': f'{seconds_on_frame(state):.1f}',
-        'refused detections': str(numbers.refused),
-        'persons now': str(numbers.visible),
-        'ids so far': str(numbers.persons),
-        'last error': state.problem or numbers.error,
+        'refused detections': str(statistics.refused),
+        'persons now': str(statistics.visible),
+        'ids so far': str(len(statistics.ids)),
+        'last error': state.problem or statistics.error,
         **{fate: str(count) for fate, count in state.account.items()},
         'unmatched': str(inputs.unmatched if inputs else 0),
         'without transform': str(transforms.missing if transforms else 0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 
 from rclpy.logging import LoggingSeverity
@@ -11,6 +10,7 @@ from rclpy.node import Node
 from persontrack_ros.core.base.errors import one_line
 from persontrack_ros.ros.tracker.checks import name_frame, name_publishers
 from persontrack_ros.ros.tracker.inputs import Frame
+from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.state import NodeState
 
@@ -26,7 +26,6 @@ class Frames:
         self._state = state
         self._logger = node.get_logger()
         self._published = False
-        self._logged: dict[type[BaseException], float] = {}
 
     def process(self, frame: Frame) -> None:
         """Process a frame and publish its result; an exception fails this frame alone."""
@@ -44,16 +43,10 @@ class Frames:
         with processor.in_turn():
             settings, options = state.parameters.current
             result = processor.process(frame, self._arrival(frame), settings, options)
-            self._warn(result)
-            if result.restarted:
-                outputs.restart()
-                if options['time.restart_ids']:
-                    state.parameters.end_target()
+            self._warn(result, outputs)
             if processor.tracks:
                 outputs.publish_tracks(result.tracks, result.header)
                 self._published = True
-        # The target may have ended with its ids meanwhile.
-        options = state.parameters.current.options
         outputs.publish_rest(result, settings.drawing, options)
         self._log(frame, result)
         persons = result.tracks if processor.tracks else result.detections or ()
@@ -84,26 +77,23 @@ class Frames:
             # Ctrl-C came before its tracks could be published.
             self._state.dropped += 1
             return
-        line = one_line(error)
-        if self._published:
-            problem = f'after the tracks were published: {line}'
-        else:
-            problem = f'frame skipped: {line}'
+        what = 'after the tracks were published' if self._published else 'frame skipped'
+        problem = f'{what}: {one_line(error)}'
         self._state.statistics.failed(problem)
-        now = time.monotonic()
-        # Each kind of error from time to time: the next frames mostly fail in the same way.
-        if now - self._logged.get(type(error), -math.inf) > _ERROR_PERIOD:
-            self._logged[type(error)] = now
-            self._logger.error(f'{problem} (frame {name_frame(frame)})')
+        # The next frames mostly fail in the same way.
+        self._logger.error(
+            f'{problem} (frame {name_frame(frame)})', throttle_duration_sec=_ERROR_PERIOD
+        )
 
-    def _warn(self, result: FrameResult) -> None:
-        """Log the warnings of a frame."""
+    def _warn(self, result: FrameResult, outputs: Outputs) -> None:
+        """Log the warnings of a frame; a jump of time ends markers and trails, too."""
         logger = self._logger
         for source, text in result.warnings:
             if source:
                 logger.warning(f'{name_publishers(self._node, self._state, source)}: {text}')
             else:
-                self.report_jump(text)
+                logger.warning(f'{text}: the tracks end here, ids go on')
+                outputs.clear()
         if result.refused:
             logger.warning(
                 f'{result.refused} detections of another node refused: no person has such a '
@@ -114,13 +104,4 @@ class Frames:
     def _arrival(self, frame: Frame) -> int:
         """Return when a frame came, in nanoseconds of a clock that runs as the images do."""
         clock = self._node.get_clock()
-        if clock.ros_time_is_active:
-            return clock.now().nanoseconds
-        return round(frame.received * 1e9)
-
-    def report_jump(self, what: str) -> None:
-        """Log that the tracks end, as time jumped."""
-        ids = (
-            'start at 1' if self._state.parameters.current.options['time.restart_ids'] else 'go on'
-        )
-        self._logger.warning(f'{what}: the tracks end here, ids {ids}')
+        return clock.now().nanoseconds if clock.ros_time_is_active else round(frame.received * 1e9)

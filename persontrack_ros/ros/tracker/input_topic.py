@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
@@ -32,8 +32,9 @@ QUEUE = 1000
 
 # Of the parameter that overrides the reliability: what all publishers offer.
 BEST_AVAILABLE = 'best_available'
+_RELIABLE = ReliabilityPolicy.RELIABLE
 _RELIABILITIES = {
-    'reliable': ReliabilityPolicy.RELIABLE,
+    'reliable': _RELIABLE,
     'best_effort': ReliabilityPolicy.BEST_EFFORT,
     'system_default': ReliabilityPolicy.SYSTEM_DEFAULT,
 }
@@ -103,21 +104,18 @@ class InputTopic:
         kind: type,
         topic: str,
         take: Callable[[Iterator[Message]], None],
-        latched: bool = False,
     ) -> None:
         """
         Subscribe.
 
         :param kind: type of the messages; they have a header.
         :param take: called with those that have come, in their order; it has to take all.
-        :param latched: whether to request what was published before, where publishers keep it.
         :raises SettingsError: if the parameter is wrong.
         """
         self._node = node
         self._kind = kind
         self._topic = topic
         self._take = take
-        self._latched = latched
         self._subscription: Optional[Subscription] = None
         # Messages until the reports of a new subscription count: before, what it has missed came
         # over the former one.
@@ -131,29 +129,13 @@ class InputTopic:
         self._override = self._declare_reliability()
         self.adapt()
 
-    @property
-    def is_latched(self) -> bool:
-        """Whether a message has come from publishers that need not send another one."""
-        if self._subscription is None or not self._received:
-            return False
-        return bool(self._subscription.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL)
-
     def adapt(self) -> None:
         """Check what the publishers offer; subscribe anew if one offers less than requested."""
         publishers = self._publishers()
-        if self._subscription is not None and publishers:
-            now = self._subscription.qos_profile
-            reliability, durability = now.reliability, now.durability
-        else:
-            reliability = ReliabilityPolicy.RELIABLE
-            durability = (
-                DurabilityPolicy.TRANSIENT_LOCAL if self._latched else DurabilityPolicy.VOLATILE
-            )
-        if not all(map(_is_reliable, publishers)):
-            reliability = ReliabilityPolicy.BEST_EFFORT
-        if any(each.qos_profile.durability == DurabilityPolicy.VOLATILE for each in publishers):
-            durability = DurabilityPolicy.VOLATILE
-        self._subscribe(self._override or reliability, durability)
+        if not all(each.qos_profile.reliability == _RELIABLE for each in publishers):
+            self._subscribe(self._override or ReliabilityPolicy.BEST_EFFORT)
+        elif self._subscription is None or not publishers:
+            self._subscribe(self._override or _RELIABLE)
 
     def describe_publishers(self) -> str:
         """Name the nodes that publish it, and their quality of service; empty without any."""
@@ -172,11 +154,8 @@ class InputTopic:
         """Return the value of the parameter; None if publishers decide."""
         name = f'qos_overrides.{self.name}.subscription.reliability'
         if not self._node.has_parameter(name):
-            description = (
-                f'reliability for subscription `{self.name}`: reliable, best_effort, or '
-                f'{BEST_AVAILABLE}, what all of its publishers offer'
-            )
-            descriptor = ParameterDescriptor(description=description, read_only=True)
+            text = f'reliable, best_effort, or {BEST_AVAILABLE}: what all publishers offer'
+            descriptor = ParameterDescriptor(description=text, read_only=True)
             self._node.declare_parameter(name, BEST_AVAILABLE, descriptor)
         value = self._node.get_parameter(name).value
         if value == BEST_AVAILABLE:
@@ -186,11 +165,10 @@ class InputTopic:
             raise SettingsError(f'{name} is {value!r}; it can be {known}')
         return _RELIABILITIES[value]
 
-    def _subscribe(self, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> None:
+    def _subscribe(self, reliability: ReliabilityPolicy) -> None:
         """Subscribe, unless there is a subscription as requested."""
         if self._subscription is not None:
-            now = self._subscription.qos_profile
-            if (now.reliability, now.durability) == (reliability, durability):
+            if self._subscription.qos_profile.reliability == reliability:
                 return
             self._take(self._waiting())
             self._end()
@@ -199,7 +177,7 @@ class InputTopic:
             self._kind,
             self._topic,
             self._on_message,
-            QoSProfile(depth=QUEUE, reliability=reliability, durability=durability),
+            QoSProfile(depth=QUEUE, reliability=reliability),
             # Reliability is decided here.
             qos_overriding_options=QoSOverridingOptions(
                 (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
@@ -255,7 +233,3 @@ def describe(publishers: list[TopicEndpointInfo]) -> str:
         f'{each.qos_profile.durability.name.lower()})'
         for each in publishers
     )
-
-
-def _is_reliable(publisher: TopicEndpointInfo) -> bool:
-    return bool(publisher.qos_profile.reliability == ReliabilityPolicy.RELIABLE)

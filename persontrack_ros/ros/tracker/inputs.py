@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
@@ -17,6 +19,7 @@ from vision_msgs.msg import Detection2DArray
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
 from persontrack_ros.core.media.encodings import SampleRange, decode_image, image_to_bgr
+from persontrack_ros.ros.compat import SubscriptionEventCallbacks
 from persontrack_ros.ros.tracker import matching
 from persontrack_ros.ros.tracker.input_topic import InputTopic, Message
 from persontrack_ros.ros.tracker.matching import Depth, DepthInput, StampMatcher
@@ -38,15 +41,6 @@ class Frame:
     messages: Mapping[str, Message]
     depth: Optional[Future[Depth]] = None
     info: Optional[CameraInfo] = None
-
-    @property
-    def image(self) -> Optional[Union[Image, CompressedImage]]:
-        """
-        The image, if there is one.
-
-        :raises SourceError: if the message is damaged.
-        """
-        return self._content('image')
 
     @property
     def detections(self) -> Optional[Detection2DArray]:
@@ -76,7 +70,7 @@ class Frame:
         :raises SourceError: if the message is damaged.
         :raises ImageError: if the image is damaged or too large, or has an unknown encoding.
         """
-        image = self.image
+        image = self._content('image')
         if isinstance(image, CompressedImage):
             return decode_image(image.data, max_megapixels, format_=image.format, samples=samples)
         return None if image is None else image_to_bgr(image, samples)
@@ -89,7 +83,7 @@ class Inputs:
     """
     Subscribes to what the parameters `input`, `image_transport` and `depth` name.
 
-    :ivar topics: by what they bring: `image`, `detections`, `depth`, `info`.
+    :ivar topics: by what they bring: `image`, `detections`, `depth`.
     """
 
     def __init__(self, node: Node) -> None:
@@ -98,6 +92,8 @@ class Inputs:
         self._matcher: Optional[StampMatcher] = None
         self._depth: Optional[DepthInput] = None
         self._info: Optional[CameraInfo] = None
+        self._infos: list[Subscription] = []
+        self._calibrated = False
         self._dropped = 0
         self.topics: dict[str, InputTopic] = {}
 
@@ -127,43 +123,41 @@ class Inputs:
             }
             self._matcher = StampMatcher(names, self._submit)
         for name, (kind, topic) in kinds.items():
-            take = partial(self._take_newest, name)
-            if self._matcher is not None:
-                take = partial(self._match, self._matcher, name)
-            self.topics[name] = InputTopic(self._node, kind, topic, take)
+            take = self._take_newest if self._matcher is None else self._match
+            self.topics[name] = InputTopic(self._node, kind, topic, partial(take, name))
         if options['depth']:
             wait = matching.PATIENCE if self._matcher is not None else 0.0
             kept = matching.DEPTH_PATIENCE + wait
             self._depth = DepthInput(options['depth_tolerance'], kept)
-            take = partial(self._on_depth, self._depth)
-            self.topics['depth'] = InputTopic(self._node, Image, 'depth_image', take)
-        if options['depth'] or calibrated:
-            self.topics['info'] = InputTopic(
-                self._node, CameraInfo, 'camera_info', self._on_info, latched=True
-            )
+            self.topics['depth'] = InputTopic(self._node, Image, 'depth_image', self._on_depth)
+        self._calibrated = options['depth'] or calibrated
+        self.adapt()
 
     def adapt(self) -> None:
         """Subscribe anew where publishers have changed, or after :meth:`destroy`."""
         for topic in self.topics.values():
             topic.adapt()
+        if self._calibrated and not self._infos:
+            # Of publishers that keep the last message for later subscriptions, and of all others.
+            self._infos = [
+                self._node.create_subscription(
+                    CameraInfo,
+                    'camera_info',
+                    self._on_info,
+                    QoSProfile(depth=1, reliability=reliability, durability=durability),
+                    event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+                )
+                for reliability, durability in (
+                    (ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL),
+                    (ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE),
+                )
+            ]
 
     @property
-    def silence(self) -> dict[str, float]:
-        """Seconds since the last message, by full name of the topic."""
-        now = time.monotonic()
-        return {
-            each.name: now - each.heard for each in self.topics.values() if not each.is_latched
-        }
-
-    @property
-    def stamp_fault(self) -> str:
-        """Why images and detections do not come together; empty where they do."""
-        return self._matcher.fault if self._matcher else ''
-
-    @property
-    def depth_fault(self) -> str:
-        """Why there was no depth for the last image; empty where there was."""
-        return self._depth.fault if self._depth else ''
+    def faults(self) -> dict[str, str]:
+        """Why detections or depth images do not come with the images, by name of the topic."""
+        parts = {'detections': self._matcher, 'depth': self._depth}
+        return {name: part.fault for name, part in parts.items() if part and part.fault}
 
     @property
     def unmatched(self) -> int:
@@ -172,29 +166,28 @@ class Inputs:
         return pairs + (self._depth.unmatched if self._depth is not None else 0)
 
     @property
-    def unpaired(self) -> int:
-        """Number of frames without detections that came in time."""
-        return self._matcher.unmatched['image'] if self._matcher is not None else 0
-
-    @property
     def waiting(self) -> int:
         """Number of frames that wait for their detections."""
         return self._matcher.waiting('image') if self._matcher is not None else 0
 
     @property
     def dropped(self) -> int:
-        """Number of frames that were dropped, or missed in transport, before the worker."""
+        """Number of frames that did not reach the worker."""
+        unpaired = self._matcher.unmatched['image'] if self._matcher is not None else 0
         frames = [self.topics[name] for name in ('image', 'detections') if name in self.topics]
-        return self._dropped + (frames[0].missed if frames else 0)
+        return self._dropped + unpaired + (frames[0].missed if frames else 0)
 
     def destroy(self) -> None:
         """End the subscriptions."""
         for topic in self.topics.values():
             topic.destroy()
+        while self._infos:
+            self._node.destroy_subscription(self._infos.pop())
 
-    def _match(self, matcher: StampMatcher, name: str, messages: Iterable[Message]) -> None:
+    def _match(self, name: str, messages: Iterable[Message]) -> None:
+        assert self._matcher is not None
         for message in messages:
-            matcher.add(name, message)
+            self._matcher.add(name, message)
 
     def _take_newest(self, name: str, messages: Iterable[Message]) -> None:
         newest = None
@@ -204,15 +197,15 @@ class Inputs:
         if newest is not None:
             self._submit({name: newest})
 
-    def _on_depth(self, depth: DepthInput, messages: Iterable[Message]) -> None:
+    def _on_depth(self, messages: Iterable[Message]) -> None:
+        assert self._depth is not None
         for message in messages:
-            depth.add_depth(message)
+            self._depth.add_depth(message)
 
-    def _on_info(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            self._info = message.content
-            if self._depth is not None:
-                self._depth.add_info(self._info)
+    def _on_info(self, message: CameraInfo) -> None:
+        self._info = message
+        if self._depth is not None:
+            self._depth.add_info(message)
 
     def _submit(self, messages: Mapping[str, Message]) -> None:
         depth = None

@@ -1,27 +1,29 @@
-"""Detections and tracks as ROS messages."""
+"""Detections and tracks as ROS messages, and as markers for rviz2."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Optional
 
 import numpy as np
-from geometry_msgs.msg import Quaternion
+from geometry_msgs.msg import Point, Quaternion, Vector3
 from rclpy.serialization import deserialize_message
-from std_msgs.msg import Header, String
+from std_msgs.msg import ColorRGBA, Header, String
 from vision_msgs.msg import (
-    Detection2D,
     Detection2DArray,
     Detection3D,
     Detection3DArray,
     ObjectHypothesisWithPose,
 )
+from visualization_msgs.msg import Marker, MarkerArray
 
-from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.base.messages import CLASS_ID, Row, boxes_to_bytes
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.messages import CLASS_ID, boxes_to_bytes
+from persontrack_ros.core.drawing import track_color
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import Box3D
 from persontrack_ros.core.tracks3d.motion_filter import Motion
@@ -30,24 +32,27 @@ from persontrack_ros.core.tracks3d.motion_filter import Motion
 UNKNOWN = 1e6
 
 
-def boxes_to_message(rows: Iterable[Row], header: Header) -> Detection2DArray:
+def check_layout() -> None:
     """
-    Fill the message of the topics ``tracks`` and ``detections``.
+    Check that the installed messages have the layout of :func:`boxes_to_bytes`.
 
-    :param rows: box, score and id of each person; the id is empty in detections.
-    :param header: of the frame; it goes into the array and into every detection.
+    :raises SettingsError: if not.
     """
-    return Detection2DArray(header=header, detections=[_detection(*row, header) for row in rows])
-
-
-def known(rows: Sequence[Row], header: Header) -> bool:
-    """Return whether :func:`boxes_to_bytes` knows the layout of the installed messages."""
+    # With texts whose lengths take different paddings.
+    boxes = np.arange(16.0).reshape(4, 4)
+    rows = [(box, 0.5, id_) for box, id_ in zip(boxes, ('', '1', '1234', '12'))]
     try:
-        message = deserialize_message(boxes_to_bytes(rows, header), Detection2DArray)
+        message = deserialize_message(
+            boxes_to_bytes(rows, Header(frame_id='frame')), Detection2DArray
+        )
+        same = [(each.id, each.bbox.size_y) for each in message.detections] == [
+            (id_, box[3]) for box, _, id_ in rows
+        ]
     except RuntimeError:
         # What the middlewares raise where bytes do not fit.
-        return False
-    return bool(message == boxes_to_message(rows, header))
+        same = False
+    if not same:
+        raise SettingsError('the installed vision_msgs is not supported: 4.x is needed')
 
 
 def tracks_to_info(
@@ -98,19 +103,6 @@ def _motion(frame: str, motion: Optional[Motion]) -> Optional[dict[str, Any]]:
     }
 
 
-def _detection(box: FloatArray, score: float, identifier: str, header: Header) -> Detection2D:
-    left, top, width, height = box.tolist()
-    detection = Detection2D(header=header, id=identifier)
-    # x, y and theta of the centre have moved between versions of vision_msgs; 4.x, which all
-    # supported distributions have, knows `position`.
-    detection.bbox.center.position.x = left + width / 2
-    detection.bbox.center.position.y = top + height / 2
-    detection.bbox.size_x = width
-    detection.bbox.size_y = height
-    detection.results = [_hypothesis(score)]
-    return detection
-
-
 def boxes_3d_to_message(
     tracks: Iterable[Track], boxes: Mapping[int, Box3D], header: Header
 ) -> Detection3DArray:
@@ -153,3 +145,95 @@ def _hypothesis(score: float) -> ObjectHypothesisWithPose:
     result.hypothesis.class_id = CLASS_ID
     result.hypothesis.score = score
     return result
+
+
+BOXES = 'boxes'
+IDS = 'ids'
+TRAILS = 'trails'
+VELOCITIES = 'velocities'
+
+# Positions in a trail.
+TRAIL_LENGTH = 100
+
+# In metres.
+_LEAST_SIDE = 0.05  # of a box: rviz shows nothing that is flat
+_TEXT_HEIGHT = 0.25
+_LINE_WIDTH = 0.03
+_ARROW = Vector3(x=0.05, y=0.12, z=0.15)
+
+# Slower persons have no arrow, in m/s.
+_LEAST_SPEED = 0.2
+
+
+class Markers:
+    """
+    Box, id, trail and, where it is known, velocity of each person.
+
+    Their namespaces are the constants of this module.
+    """
+
+    def __init__(self) -> None:
+        """Start without markers."""
+        self._trails: dict[int, deque[Point]] = {}
+
+    def update(
+        self, ids: Iterable[int], boxes: Mapping[int, Box3D], header: Header
+    ) -> MarkerArray:
+        """
+        Show the persons of one frame.
+
+        :param ids: of the persons whose markers stay, with or without a box in this frame; other
+            markers are deleted.
+        :param boxes: by id, in the frame of the header.
+        """
+        markers = []
+        for ended in sorted(self._trails.keys() - set(ids)):
+            del self._trails[ended]
+            markers += [
+                Marker(header=header, ns=namespace, id=ended, action=Marker.DELETE)
+                for namespace in (BOXES, IDS, TRAILS, VELOCITIES)
+            ]
+        for id_, box in boxes.items():
+            markers += self._show(id_, box, header)
+        return MarkerArray(markers=markers)
+
+    def clear(self, header: Header) -> MarkerArray:
+        """Delete all markers."""
+        self._trails.clear()
+        return MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
+
+    def _show(self, id_: int, person: Box3D, header: Header) -> list[Marker]:
+        x, y, z = person.position.tolist()
+        size = Vector3(**dict(zip('xyz', np.maximum(person.size, _LEAST_SIDE).tolist())))
+        trail = self._trails.setdefault(id_, deque(maxlen=TRAIL_LENGTH))
+        trail.append(Point(x=x, y=y, z=z))
+        blue, green, red = (channel / 255 for channel in track_color(id_))
+
+        def make(namespace: str, kind: int, scale: Vector3, alpha: float) -> Marker:
+            color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
+            return Marker(header=header, ns=namespace, id=id_, type=kind, scale=scale, color=color)
+
+        box = make(BOXES, Marker.CUBE, size, 0.4)
+        box.pose.position = trail[-1]
+        box.pose.orientation = orientation(person)
+        text = make(IDS, Marker.TEXT_VIEW_FACING, Vector3(z=_TEXT_HEIGHT), 1.0)
+        text.text = str(id_)
+        if person.yaw is None:
+            # Over the head: y points down.
+            text.pose.position = Point(x=x, y=y - size.y / 2 - _TEXT_HEIGHT, z=z)
+        else:
+            text.pose.position = Point(x=x, y=y, z=z + size.z / 2 + _TEXT_HEIGHT)
+        shown = [box, text]
+        if len(trail) > 1:
+            line = make(TRAILS, Marker.LINE_STRIP, Vector3(x=_LINE_WIDTH), 1.0)
+            line.points = list(trail)
+            shown.append(line)
+        if person.velocity is not None:
+            arrow = make(VELOCITIES, Marker.ARROW, _ARROW, 1.0)
+            ends = person.position + person.velocity
+            # To the position in a second.
+            arrow.points = [trail[-1], Point(**dict(zip('xyz', ends.tolist())))]
+            if np.linalg.norm(person.velocity) < _LEAST_SPEED:
+                arrow = Marker(header=header, ns=VELOCITIES, id=id_, action=Marker.DELETE)
+            shown.append(arrow)
+        return shown

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -16,7 +15,7 @@ from std_msgs.msg import Header, String
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
-from persontrack_ros.core.base.messages import Row, boxes_to_bytes, stamp_to_nanoseconds
+from persontrack_ros.core.base.messages import boxes_to_bytes, stamp_to_nanoseconds
 from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
 from persontrack_ros.core.config.settings import NONE, DrawingSettings, Settings
 from persontrack_ros.core.drawing import Trails, draw
@@ -25,7 +24,7 @@ from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.following import Target
 from persontrack_ros.core.tracks3d.motion_filter import Motion
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
-from persontrack_ros.ros.tracker.messages import boxes_to_message, known, tracks_to_info
+from persontrack_ros.ros.tracker.messages import check_layout, tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.space import Space
 from persontrack_ros.ros.tracker.transforms import Transforms
@@ -47,22 +46,16 @@ class Outputs:
         self._publishers: dict[str, Publisher] = {}
         self._space: Optional[Space] = None
         self._trails = Trails()
-        # With texts whose lengths take different paddings.
-        sample = [(np.array([1.0, 2.0, 3.0, 4.0]), 0.5, each) for each in ('', '1', '1234', '1')]
-        self._as_bytes = known(sample, Header(frame_id='frame'))
-        if not self._as_bytes:
-            node.get_logger().info(
-                'this vision_msgs has other messages: they are converted by rclpy, which takes '
-                'longer'
-            )
         self.transforms: Optional[Transforms] = None
 
     def advertise(self, settings: Settings, options: Mapping[str, Any]) -> None:
         """
         Make the publishers; if that fails, those that were made wait for :meth:`destroy`.
 
-        :raises SettingsError: if tf is needed, but not installed.
+        :raises SettingsError: if tf is needed, but not installed, or vision_msgs is of another
+            version.
         """
+        check_layout()
         if options['input'] == IMAGE:
             self._advertise('detections', Detection2DArray, 10)
         if settings.tracker.algorithm != NONE:
@@ -99,11 +92,7 @@ class Outputs:
     def publish_tracks(self, tracks: Sequence[Track], header: Header) -> None:
         """Publish the tracks of a frame, also where there are none."""
         rows = [(track.box, track.score, str(track.id)) for track in tracks]
-        self._publish_boxes('tracks', rows, header)
-
-    def _publish_boxes(self, name: str, rows: list[Row], header: Header) -> None:
-        encode = boxes_to_bytes if self._as_bytes else boxes_to_message
-        self._publishers[name].publish(encode(rows, header))
+        self._publishers['tracks'].publish(boxes_to_bytes(rows, header))
 
     def publish_rest(
         self, result: FrameResult, drawing: DrawingSettings, options: Mapping[str, Any]
@@ -113,7 +102,7 @@ class Outputs:
         if result.detections is not None and self._wanted('detections'):
             scores = result.detections.scores.tolist()
             rows = [(box, score, '') for box, score in zip(result.detections.boxes, scores)]
-            self._publish_boxes('detections', rows, header)
+            self._publishers['detections'].publish(boxes_to_bytes(rows, header))
         info = self._wanted('track_info')
         moves = info and self._space is not None and self.transforms is not None
         target = options['target']
@@ -161,12 +150,6 @@ class Outputs:
     def space_fault(self) -> str:
         """What failed when the persons of the last frame were located, or empty."""
         return '' if self._space is None else self._space.fault
-
-    def restart(self) -> None:
-        """Delete the markers and forget all transforms: time jumped."""
-        self.clear()
-        if self.transforms is not None:
-            self.transforms.forget()
 
     def clear(self) -> None:
         """Delete the markers: the tracks end here."""

@@ -54,9 +54,8 @@ class FrameResult:
     :ivar depth: of the image, where it is subscribed; it may come later.
     :ivar refused: number of detections of another node that were refused.
     :ivar mask: the pixels where detections are ignored.
-    :ivar restarted: whether all tracks ended before this frame, as time jumped.
     :ivar warnings: new faults of the stream, each with its source: `image` or `detections`, whose
-        publisher has to fix it; empty if time jumped.
+        publisher has to fix it; empty if all tracks ended, as time jumped.
     :ivar tracks: the visible ones.
     :ivar embedded: number of detections whose embedding was computed.
     :ivar mean_time: of the newest frames, in seconds.
@@ -70,7 +69,6 @@ class FrameResult:
     depth: Optional[Future[Depth]]
     refused: int
     mask: Optional[IgnoreMask]
-    restarted: bool
     warnings: Sequence[tuple[str, str]]
     tracks: Sequence[Track]
     embedded: int
@@ -126,7 +124,6 @@ class Processor:
         self._samples = SampleRange()
         self.classes = Classes()
         self.turning: Optional[TurningCamera] = None
-        self._restarted = False
         self._warnings: list[tuple[str, str]] = []
 
     @property
@@ -193,17 +190,12 @@ class Processor:
         """
         image = frame.decode(options['max_megapixels'], self._samples)
         moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
-        if moment.restart:
-            if options['time.restart_ids']:
-                self._pipeline.reset()
-            else:
-                self._pipeline.restart()
-            if self.turning is not None:
-                self.turning.forget()
         # If this frame fails from here on, the next one reports it.
-        self._restarted |= moment.restart
         if moment.jump:
             self._warnings.append(('', f'the stamps {moment.jump}'))
+            self._pipeline.restart()
+            if self.turning is not None:
+                self.turning.forget()
         source = 'detections' if image is None else 'image'
         self._warnings += [(source, f'the stamps {fault}') for fault in moment.faults]
         if frame.detections is not None:
@@ -223,8 +215,7 @@ class Processor:
             tracked = self._pipeline.track(detections, image, moment.time, elapsed, motion)
             tracks, embedded = tracked.tracks, tracked.embedded
         self._times.append(time.perf_counter() - started)
-        restarted, warnings = self._restarted, self._warnings
-        self._restarted, self._warnings = False, []
+        warnings, self._warnings = self._warnings, []
         return FrameResult(
             frame.header,
             moment,
@@ -234,7 +225,6 @@ class Processor:
             frame.depth,
             refused,
             self._pipeline.mask,
-            restarted,
             warnings,
             tracks,
             embedded,

@@ -30,7 +30,7 @@ class Services:
         self._state.parameters.end_target()
         processor.reset()
         self._state.end_tracks()
-        self._state.statistics.forget_ids()
+        self._state.statistics.ids.clear()
         return 'ids start at 1'
 
     def _enable(self, request: SetBool.Request) -> str:
@@ -62,7 +62,7 @@ class Services:
         self._node.create_service(kind, f'~/{name}', answer)
 
     def _state_file(self) -> Path:
-        value = self._node.get_parameter('state_file').value
+        value = self._state.parameters.current.options['state_file']
         if not value:
             raise SettingsError('the parameter state_file is empty: set it to the path of a file')
         try:

@@ -24,8 +24,7 @@ from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Locator, Scene
 from persontrack_ros.core.tracks3d.following import Follower, Heading, Target, TargetStatus
 from persontrack_ros.core.tracks3d.frames import Pose
 from persontrack_ros.core.tracks3d.motion_filter import Motion, MotionFilter
-from persontrack_ros.ros.tracker.markers import Markers
-from persontrack_ros.ros.tracker.messages import boxes_3d_to_message
+from persontrack_ros.ros.tracker.messages import Markers, boxes_3d_to_message
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.transforms import Transforms
 

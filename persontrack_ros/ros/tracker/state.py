@@ -1,20 +1,24 @@
-"""The state of a tracker node, for its checks, diagnostics and services."""
+"""The state of a tracker node, for its checks, diagnostics and services, and its transitions."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from persontrack_ros.core.base.errors import SettingsError
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.logging import get_logger
+from rclpy.node import Node
+
+from persontrack_ros.core.base.errors import SettingsError, one_line
 from persontrack_ros.core.config.node_options import target_id
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.tracker.inputs import Frame, Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
 from persontrack_ros.ros.tracker.processing import Processor
-from persontrack_ros.ros.tracker.statistics import RATE_WINDOW, Statistics
+from persontrack_ros.ros.tracker.statistics import WINDOW, Statistics
 from persontrack_ros.ros.tracker.worker import NewestItemWorker
 
 
@@ -44,8 +48,7 @@ class NodeState:
     @property
     def dropped_now(self) -> int:
         """Number of frames since the activation that were not processed."""
-        inputs = self.inputs.dropped + self.inputs.unpaired if self.inputs else 0
-        return inputs + (self.worker.dropped if self.worker else 0)
+        return sum(each.dropped for each in (self.inputs, self.worker) if each is not None)
 
     @property
     def in_work(self) -> int:
@@ -68,10 +71,10 @@ class NodeState:
         if self._sent and sent < self._sent[-1][1]:
             self._sent.clear()  # it was configured anew
         self._sent.append((now, sent))
-        while now - self._sent[0][0] > 2 * RATE_WINDOW:
+        while now - self._sent[0][0] > 2 * WINDOW:
             self._sent.popleft()
         since, before = self._sent[0]
-        return (sent - before) / (now - since) if now - since >= RATE_WINDOW else 0.0
+        return (sent - before) / (now - since) if now - since >= WINDOW else 0.0
 
     @property
     def tracking_processor(self) -> Processor:
@@ -101,3 +104,64 @@ class NodeState:
         wanted = target_id(values.get('target', ''))
         if wanted is not None and wanted >= self.tracking_processor.tracker.next_id:
             raise SettingsError(f'target: no person has had the id {wanted} yet')
+
+
+class Transitions:
+    """
+    Runs the steps of transitions.
+
+    If one raises, rclpy makes the node unconfigured without a line in the log.
+    """
+
+    def __init__(self, node: Node, state: NodeState) -> None:
+        """Begin before the first one."""
+        self._node = node
+        self._state = state
+
+    def attempt(
+        self,
+        transition: str,
+        action: Callable[[], None],
+        undo: Optional[Callable[[], None]] = None,
+    ) -> TransitionCallbackReturn:
+        """
+        Run an action; if it fails, report the error and leave the node as before.
+
+        :param undo: takes back the first part of the action; without it, the action raises before
+            it has changed anything.
+        """
+        state = self._state
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the node must stay usable
+            problem = f'{transition}: {one_line(error)}'
+            # Errors after Ctrl-C mean nothing.
+            if self._node.context.ok():
+                self._node.get_logger().error(problem)
+            if undo is None:
+                state.statistics.erred(problem)
+            else:
+                state.problem = problem
+                self.each(transition, undo)
+            return TransitionCallbackReturn.FAILURE
+        state.problem = ''
+        return TransitionCallbackReturn.SUCCESS
+
+    def each(self, transition: str, *steps: Callable[[], Any]) -> None:
+        """Run each step, also after one that failed."""
+        for step in steps:
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - the steps after it are needed as well
+                self.report(f'{transition}: {one_line(error)}; the other steps are done')
+
+    def report(self, error: str) -> None:
+        """Log an error, also in the diagnostics."""
+        self._state.statistics.erred(error)
+        self.logger.error(error)
+
+    @property
+    def logger(self) -> Any:
+        """The logger of the node; after Ctrl-C, one that does not try to publish."""
+        logger = self._node.get_logger()
+        return logger if self._node.context.ok() else get_logger(f'{logger.name}.end')

@@ -2,80 +2,73 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
-from math import ceil
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
-# Latencies that the quantiles are taken of, and seconds that rates are taken over.
-LATENCIES = 500
-RATE_WINDOW = 5.0
+# Frames that the quantiles are taken of, and seconds that the others are taken over.
+FRAMES = 1000
+WINDOW = 5.0
 # The level is ERROR for so many seconds after an error.
 ERROR_TIME = 5.0
 
 
-class Numbers(NamedTuple):
+class Times(NamedTuple):
     """
-    Counts and times of the recent work of a node.
+    Times of the newest frames.
 
-    :ivar window: seconds that the rate is taken over.
     :ivar rate: frames per second.
-    :ivar busy: seconds that one of these frames takes; 0 where there is none.
+    :ivar busy: seconds that a frame takes; 0 where there is none.
     :ivar p50: latency in seconds, half of the frames have less.
     :ivar p99: latency in seconds, 99 % of the frames have less.
-    :ivar visible: number of persons in the newest frame.
-    :ivar persons: number of ids so far.
-    :ivar error: the last one.
-    :ivar recent: whether that was within the last seconds.
     """
 
-    window: float
     rate: float
     busy: float
     p50: float
     p99: float
-    visible: int
-    persons: int
-    refused: int
-    error: str
-    recent: bool
+
+
+class _Done(NamedTuple):
+    end: float
+    busy: float
+    latency: float
 
 
 class Statistics:
-    """Counts and times of the work of one node; all methods can be called from any thread."""
+    """
+    Counts and times of the work of one node; all methods can be called from any thread.
+
+    :ivar visible: number of persons in the newest frame.
+    :ivar ids: of all persons so far.
+    :ivar refused: number of detections of another node that were refused.
+    :ivar error: the last one.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self._lock = threading.Lock()
-        self._last_error = ''
-        self._error_at: Optional[float] = None
+        self.error = ''
+        self._error_at = -math.inf
         self.begin()
 
     def begin(self) -> None:
         """Forget all but the last error."""
         with self._lock:
-            self._processed = 0
-            self._failed = 0
-            self._paused = 0
-            self._refused = 0
-            self._done: deque[tuple[float, float]] = deque()
+            self._fates: Counter[str] = Counter()
+            self._done: deque[_Done] = deque(maxlen=FRAMES)
             self._since = time.monotonic()
-            self._latencies: deque[float] = deque(maxlen=LATENCIES)
-            self._visible = 0
-            self._ids: set[int] = set()
+            self.visible = self.refused = 0
+            self.ids: set[int] = set()
 
     def resume(self) -> None:
-        """Take the rate from now on."""
+        """Take times from now on."""
         with self._lock:
             self._done.clear()
             self._since = time.monotonic()
-
-    def forget_ids(self) -> None:
-        """Count the persons anew."""
-        with self._lock:
-            self._ids.clear()
 
     def processed(
         self, received: float, busy: float, visible: int, ids: Iterable[int], refused: int = 0
@@ -85,35 +78,35 @@ class Statistics:
 
         :param received: when it came (`time.monotonic`).
         :param busy: seconds that it took.
-        :param visible: number of persons in it.
-        :param refused: number of detections of another node that were refused.
         """
         with self._lock:
             now = time.monotonic()
-            self._refused += refused
-            self._done.append((now, busy))
-            self._latencies.append(now - received)
-            self._visible = visible
-            self._ids.update(ids)
+            self._done.append(_Done(now, busy, now - received))
+            self.refused += refused
+            self.visible = visible
+            self.ids.update(ids)
             # Last: if this method fails, the frame counts as failed only.
-            self._processed += 1
+            self._fates['processed'] += 1
 
     def paused(self) -> None:
         """Count a frame that is not tracked because tracking is paused."""
         with self._lock:
-            self._paused += 1
+            self._fates['paused'] += 1
 
     def failed(self, error: str) -> None:
         """Count a frame that is skipped because of an error."""
         with self._lock:
-            self._failed += 1
+            self._fates['failed'] += 1
         self.erred(error)
 
     def erred(self, error: str) -> None:
         """Record an error."""
-        with self._lock:
-            self._last_error = error
-            self._error_at = time.monotonic()
+        self.error, self._error_at = error, time.monotonic()
+
+    @property
+    def is_error_recent(self) -> bool:
+        """Whether the last error was within the last seconds."""
+        return time.monotonic() - self._error_at < ERROR_TIME
 
     def account(self, dropped: int, in_work: int) -> dict[str, int]:
         """
@@ -124,34 +117,22 @@ class Statistics:
         """
         with self._lock:
             fates = {
-                'processed': self._processed,
+                'processed': self._fates['processed'],
                 'dropped': dropped,
-                'failed': self._failed,
-                'paused': self._paused,
+                'failed': self._fates['failed'],
+                'paused': self._fates['paused'],
                 'in work': in_work,
             }
         return {'sent': sum(fates.values()), **fates}
 
-    def numbers(self) -> Numbers:
-        """Return counts and times of the recent work."""
+    def times(self) -> Times:
+        """Return the times of the newest frames."""
         with self._lock:
             now = time.monotonic()
-            while self._done and self._done[0][0] < now - RATE_WINDOW:
-                self._done.popleft()
-            window = min(RATE_WINDOW, now - self._since)
-            count = len(self._done)
+            window = min(WINDOW, now - self._since)
+            busy = [each.busy for each in self._done if now - each.end < WINDOW]
             # Not by NumPy, whose function takes milliseconds where it is called once a second.
-            latencies = sorted(self._latencies) or [0.0]
-            p50, p99 = (latencies[ceil(part * (len(latencies) - 1))] for part in (0.5, 0.99))
-            return Numbers(
-                window,
-                rate=count / window if window else 0.0,
-                busy=sum(busy for _, busy in self._done) / count if count else 0.0,
-                p50=p50,
-                p99=p99,
-                visible=self._visible,
-                persons=len(self._ids),
-                refused=self._refused,
-                error=self._last_error,
-                recent=self._error_at is not None and now - self._error_at < ERROR_TIME,
-            )
+            latencies = sorted(each.latency for each in self._done) or [0.0]
+        p50, p99 = (latencies[math.ceil(part * (len(latencies) - 1))] for part in (0.5, 0.99))
+        mean = sum(busy) / len(busy) if busy else 0.0
+        return Times(len(busy) / window if window else 0.0, mean, p50, p99)

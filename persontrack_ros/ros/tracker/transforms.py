@@ -35,6 +35,8 @@ except ImportError:
 
 # Seconds that a transform may be late.
 PATIENCE = 1.0
+# Seconds by which stamps of frames go back where time does.
+_BACK = 1.0
 # Seconds that a frame waits after detection for the rotation of the camera.
 ROTATION_PATIENCE = 0.1
 _WARNING_PERIOD = 5.0
@@ -76,6 +78,7 @@ class Transforms(Buffer):
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._logged: set[str] = set()
+        self._newest = 0
         self._listener = TransformListener(self, node)
 
     def destroy(self) -> None:
@@ -98,13 +101,18 @@ class Transforms(Buffer):
         future: Future[Pose] = Future()
         # As tf2 does with the frames of messages.
         frame = header.frame_id.removeprefix('/')
-        if not stamped or stamp_to_nanoseconds(header) == 0:
+        stamp = stamp_to_nanoseconds(header)
+        if not stamped or stamp == 0:
             reason = (
                 'the stamps of the frames are not times, which tf needs: let the driver set '
                 'header.stamp'
             )
             self._refuse(future, 'stamps', reason)
             return future
+        if stamp < self._newest - 1e9 * _BACK:
+            # Newer transforms would be in the way of all that come. What is static stays.
+            self.clear()
+        self._newest = stamp
         until = time.monotonic() + PATIENCE
         with self._lock:
             self._waiting.append(_Waiting(frame, Time.from_msg(header.stamp), until, future))
@@ -120,10 +128,6 @@ class Transforms(Buffer):
         """Add a transform that has come."""
         super().set_transform_static(transform, authority)
         self._settle()
-
-    def forget(self) -> None:
-        """Forget all but what is static: time went back."""
-        self.clear()
 
     def _settle(self) -> None:
         """Answer what is known now, and give up what is too late."""

@@ -25,34 +25,25 @@ class Turns:
     def __init__(self, count: int = len(os.sched_getaffinity(0))) -> None:
         """Begin with all places free."""
         self._free = count
-        self._lock = threading.Lock()
-        self._waiting: deque[threading.Lock] = deque()
+        self._condition = threading.Condition()
+        self._waiting: deque[object] = deque()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait for a turn, and hold it during the block."""
-        self._wait()
+        mine = object()
+        with self._condition:
+            self._waiting.append(mine)
+            self._condition.wait_for(lambda: self._free and self._waiting[0] is mine)
+            self._waiting.popleft()
+            self._free -= 1
+            self._condition.notify_all()
         try:
             yield
         finally:
-            self._pass_on()
-
-    def _wait(self) -> None:
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            mine = threading.Lock()
-            mine.acquire()
-            self._waiting.append(mine)
-        mine.acquire()
-
-    def _pass_on(self) -> None:
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
+            with self._condition:
                 self._free += 1
+                self._condition.notify_all()
 
 
 class NewestItemWorker(Generic[Item]):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 from persontrack_ros.core.inference.catalogue import catalogue
 
 
-def test_every_published_file_is_in_the_catalogue(data: Callable[[str], Path]) -> None:
+def test_every_published_file_is_in_the_catalogue(data):
     manifest = json.loads(data('models/open_model_zoo_manifest.json').read_text())
     published = {
         (row['model'], row['release'], row['url'], row['size'], row['sha384'])
@@ -26,7 +24,7 @@ def test_every_published_file_is_in_the_catalogue(data: Callable[[str], Path]) -
     assert known == published
 
 
-def test_the_entries_are_complete() -> None:
+def test_the_entries_are_complete():
     for entry in catalogue().values():
         assert entry.kind in ('detector', 'reid')
         assert 'Apache-2.0' in entry.licence

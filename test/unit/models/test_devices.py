@@ -29,17 +29,17 @@ WORKSTATION = {'CPU': 'CPU', 'GPU.0': 'integrated GPU', 'GPU.1': 'discrete GPU'}
         ('HETERO:GPU,CPU', LAPTOP, 'HETERO:GPU,CPU'),
     ],
 )
-def test_choice(wanted: str, machine: dict[str, str], device: str) -> None:
+def test_choice(wanted, machine, device):
     assert choose(wanted, machine) == device
 
 
 @pytest.mark.parametrize('wanted', ['NPU', 'GPU.2', 'AUTO:NPU', 'HETERO:NPU,CPU', 'cpu', ''])
-def test_devices_that_are_not_there(wanted: str) -> None:
+def test_devices_that_are_not_there(wanted):
     with pytest.raises(ModelError, match=r'is not available; this machine has AUTO, CPU, GPU\.0'):
         choose(wanted, WORKSTATION)
 
 
-def test_every_class_of_devices_gets_what_it_knows() -> None:
+def test_every_class_of_devices_gets_what_it_knows():
     settings = InferenceSettings(threads=3, streams=2, precision='f32')
     assert options('CPU', settings, parallel=False) == {
         'PERFORMANCE_HINT': 'LATENCY',
@@ -69,11 +69,11 @@ def test_every_class_of_devices_gets_what_it_knows() -> None:
         ('throughput', False, 'THROUGHPUT'),
     ],
 )
-def test_hint(hint: str, parallel: bool, expected: str) -> None:
+def test_hint(hint, parallel, expected):
     assert options('CPU', InferenceSettings(hint=hint), parallel)['PERFORMANCE_HINT'] == expected
 
 
-def test_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command(capsys):
     assert main(['devices', '--device', 'AUTO:NPU,CPU']) == 0
     text = capsys.readouterr().out
     assert 'CPU      CPU: ' in text

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import http.server
-import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -25,13 +22,13 @@ PART_OF_URL = 'repositories/open_model_zoo/2021.4/models_bin/3'
 
 
 @pytest.fixture
-def models(published: Path) -> Path:
+def models(zoo):
     """Return the directory of published models."""
-    return published
+    return zoo
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path, monkeypatch):
     """Give every test a cache of its own."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     monkeypatch.delenv('PERSONTRACK_MODEL_PATH', raising=False)
@@ -42,7 +39,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Server(http.server.ThreadingHTTPServer):
     """Serves a directory, with the faults that a test asks for."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         self.root = root
         self.fault = ''
         self.paths: list[str] = []
@@ -55,7 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     server: Server
 
-    def do_GET(self) -> None:
+    def do_GET(self):
         fault = self.server.fault
         self.server.paths.append(self.path)
         path = self.server.root / self.path.lstrip('/')
@@ -85,12 +82,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except ConnectionError:
             pass
 
-    def log_message(self, *arguments: object) -> None:
+    def log_message(self, *arguments):
         pass
 
 
 @pytest.fixture
-def server(models: Path) -> Iterator[Server]:
+def server(models):
     """Serve the published models."""
     with Server(models) as running:
         thread = threading.Thread(target=running.serve_forever)
@@ -100,11 +97,11 @@ def server(models: Path) -> Iterator[Server]:
         thread.join()
 
 
-def files_of(directory: Path) -> list[str]:
+def files_of(directory):
     return sorted(path.name for path in directory.rglob('*') if path.is_file())
 
 
-def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def error_of(capsys, *arguments):
     """Run a command that must fail; return its last line."""
     assert main(['models', *arguments]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
@@ -112,9 +109,7 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @pytest.mark.parametrize('kind', ['url', 'directory'])
-def test_the_defaults_are_installed_and_verified(
-    kind: str, models: Path, server: Server, cache: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_defaults_are_installed_and_verified(kind, models, server, cache, capsys):
     mirror = server.url if kind == 'url' else str(models)
     assert main(['models', 'download', '--mirror', mirror]) == 0
     assert files_of(cache) == [f'{DETECTOR}.bin', f'{DETECTOR}.xml', f'{REID}.bin', f'{REID}.xml']
@@ -130,26 +125,18 @@ def test_the_defaults_are_installed_and_verified(
     assert f'FP16          3.9 MB  {path.parent}' in capsys.readouterr().out
 
 
-def test_what_is_installed_is_not_fetched_again(server: Server, cache: Path) -> None:
+def test_what_is_installed_is_not_fetched_again(server, cache):
     assert main(['models', 'download', DETECTOR, '--mirror', server.url]) == 0
     requests = len(server.paths)
     assert main(['models', 'download', DETECTOR, '--mirror', server.url]) == 0
     assert len(server.paths) == requests
 
 
-def test_a_mirror_may_have_the_paths_of_the_zoo(models: Path, tmp_path: Path, cache: Path) -> None:
+def test_a_mirror_may_have_the_paths_of_the_zoo(models, tmp_path, cache):
     folder = tmp_path / 'mirror' / PART_OF_URL / DETECTOR / 'FP16'
     shutil.copytree(models / 'intel' / DETECTOR / 'FP16', folder)
     assert main(['models', 'download', DETECTOR, '--mirror', str(tmp_path / 'mirror')]) == 0
     assert files_of(cache) == [f'{DETECTOR}.bin', f'{DETECTOR}.xml']
-
-
-def test_the_mirror_can_come_from_the_environment(
-    models: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv('PERSONTRACK_MODEL_MIRROR', str(models))
-    assert main(['models', 'download', REID]) == 0
-    assert files_of(cache) == [f'{REID}.bin', f'{REID}.xml']
 
 
 @pytest.mark.parametrize(
@@ -162,14 +149,7 @@ def test_the_mirror_can_come_from_the_environment(
         ('503', 'HTTP 503 Service Unavailable'),
     ],
 )
-def test_a_fault_leaves_nothing_and_the_next_attempt_works(
-    fault: str,
-    said: str,
-    server: Server,
-    cache: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_fault_leaves_nothing(fault, said, server, cache, capsys, monkeypatch):
     monkeypatch.setattr(fetching, 'TIMEOUT', 0.5)
     server.fault = fault
     assert said in error_of(capsys, 'download', DETECTOR, '--mirror', server.url)
@@ -178,59 +158,22 @@ def test_a_fault_leaves_nothing_and_the_next_attempt_works(
     assert main(['models', 'download', DETECTOR, '--mirror', server.url]) == 0
 
 
-def test_a_mirror_without_the_model(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mirror_without_the_model(server, capsys):
     line = error_of(capsys, 'download', 'person-detection-0201', '--mirror', server.url)
     assert f'{server.url} does not have person-detection-0201 (FP16)' in line
 
 
-def test_a_server_that_is_not_there(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    with Server(Path('/')) as gone:
-        url = gone.url
-    line = error_of(capsys, 'download', DETECTOR, '--mirror', url)
-    assert 'Connection refused' in line
-
-
-def test_a_damaged_file_is_replaced(server: Server, cache: Path) -> None:
-    folder = cache / DETECTOR / 'FP16'
-    folder.mkdir(parents=True)
-    (folder / f'{DETECTOR}.bin').write_text('a damaged file')
-    assert main(['models', 'download', DETECTOR, '--mirror', server.url]) == 0
-    assert main(['models', 'verify', DETECTOR]) == 0
-
-
 @pytest.mark.slow
-def test_processes_at_once_do_no_harm(zoo: Path, server: Server, cache: Path) -> None:
+def test_processes_at_once_do_no_harm(zoo, server, cache):
     command = [sys.executable, '-m', 'persontrack_ros.cli', 'models', 'download', DETECTOR]
     processes = [subprocess.Popen([*command, '--mirror', server.url]) for _ in range(3)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert files_of(cache) == [f'{DETECTOR}.bin', f'{DETECTOR}.xml']
-    assert main(['models', 'verify', DETECTOR]) == 0
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Put the cache on a file system of 1 MB."""
-    if os.geteuid() != 0:
-        pytest.skip('only root can mount a file system')
-    disk = tmp_path / 'disk'
-    disk.mkdir()
-    mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(disk)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip('mounting is not allowed here')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(disk))
-    yield disk
-    subprocess.run(['umount', str(disk)], check=True)
-
-
-def test_a_full_disk(small_disk: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    line = error_of(capsys, 'download', DETECTOR, '--mirror', server.url)
-    assert f'cannot write to {small_disk}' in line
-    assert 'No space left on device' in line
-    assert files_of(small_disk) == []
+    assert main(['models', 'verify']) == 0
 
 
 @pytest.mark.slow
-def test_a_file_size_limit(models: Path, cache: Path) -> None:
+def test_a_file_size_limit(models, cache):
     # What a full disk or a quota does, for users who cannot mount.
     program = (
         'import resource, signal, sys; from persontrack_ros.cli.commands import main; '
@@ -246,28 +189,16 @@ def test_a_file_size_limit(models: Path, cache: Path) -> None:
     assert files_of(cache) == []
 
 
-def test_a_read_only_cache_that_has_the_model(
-    small_disk: Path, models: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    subprocess.run(['mount', '-o', 'remount,size=20m', str(small_disk)], check=True)
-    assert main(['models', 'download', DETECTOR, '--mirror', str(models)]) == 0
-    subprocess.run(['mount', '-o', 'remount,ro', str(small_disk)], check=True)
-    assert main(['models', 'download', DETECTOR]) == 0
-    assert 'is already in' in capsys.readouterr().out
-
-
-def test_a_damaged_model_is_found_and_replaced(
-    models: Path, cache: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_model_is_found_and_replaced(models, cache, capsys):
     assert main(['models', 'download', DETECTOR, '--mirror', str(models)]) == 0
     weights = cache / DETECTOR / 'FP16' / f'{DETECTOR}.bin'
     content = bytearray(weights.read_bytes())
     content[1000] ^= 1
     weights.write_bytes(content)
-    assert main(['models', 'verify', DETECTOR]) == 1
+    assert main(['models', 'verify']) == 1
     assert f'{weights.name} is damaged or was changed' in capsys.readouterr().out
     assert main(['models', 'download', DETECTOR, '--mirror', str(models)]) == 0
-    assert main(['models', 'verify', DETECTOR]) == 0
+    assert main(['models', 'verify']) == 0
 
 
 @pytest.mark.parametrize(
@@ -278,11 +209,11 @@ def test_a_damaged_model_is_found_and_replaced(
         ('INT8', f'examples/quantize.py {DETECTOR} --calibration VIDEO"'),
     ],
 )
-def test_a_missing_model_names_the_command(precision: str, command: str) -> None:
+def test_a_missing_model_names_the_command(precision, command):
     with pytest.raises(ModelError, match=f'Run "{command}'):
         find_model(DETECTOR, precision)
 
 
-def test_a_name_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_none(capsys):
     line = error_of(capsys, 'download', 'person-detektion-0202')
     assert 'there is no model called person-detektion-0202' in line

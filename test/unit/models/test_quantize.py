@@ -25,8 +25,12 @@ EXAMPLES = Path(__file__).resolve().parents[3] / 'examples'
 sys.path.insert(0, str(EXAMPLES))
 import quantize as program  # noqa: E402 - where examples are is known only now
 
+needs_nncf = pytest.mark.skipif(
+    importlib.util.find_spec('nncf') is None, reason='NNCF is not installed'
+)
 
-def write_video(path: Path, count: int) -> str:
+
+def write_video(path, count):
     """Write images whose grey value is twice their number."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10, (64, 48))
     for number in range(count):
@@ -35,7 +39,7 @@ def write_video(path: Path, count: int) -> str:
     return str(path)
 
 
-def test_the_last_part_of_each_video_is_held_out(tmp_path: Path) -> None:
+def test_the_last_part_of_each_video_is_held_out(tmp_path):
     videos = [write_video(tmp_path / f'{name}.avi', 100) for name in 'ab']
     calibration, held_out = program.sample_images(videos, 40)
     assert len(calibration) == 40
@@ -45,29 +49,21 @@ def test_the_last_part_of_each_video_is_held_out(tmp_path: Path) -> None:
     assert min(image.mean() for image in held_out) > 2 * 80 - 3
 
 
-def test_a_video_that_is_too_short(tmp_path: Path) -> None:
+def test_a_video_that_is_too_short(tmp_path):
     with pytest.raises(SourceError, match='too few images in the videos'):
         program.sample_images([write_video(tmp_path / 'a.avi', 5)], 100)
 
 
-def quantize(
-    name: str, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[int, Path]:
+def quantize(name, video, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     options = [name, '--calibration', str(video), '--images', '12']
     monkeypatch.setattr(sys, 'argv', ['quantize.py', *options])
     return program.main(), tmp_path / f'persontrack_ros/models/{name}/INT8/{name}.xml'
 
 
-@pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
+@needs_nncf
 @pytest.mark.slow
-def test_a_reid_model_is_quantized_and_found(
-    models: Path,
-    campus: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_reid_model_is_quantized_and_found(models, campus, tmp_path, monkeypatch, capsys):
     name = 'person-reidentification-retail-0288'
     code, path = quantize(name, campus, tmp_path, monkeypatch)
     assert code == 0
@@ -77,13 +73,7 @@ def test_a_reid_model_is_quantized_and_found(
     ModelEmbedder(ReidSettings(model=str(path), device='CPU'), Runtime())
 
 
-def test_without_nncf_the_error_says_what_to_install(
-    models: Path,
-    campus: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_without_nncf(models, campus, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'nncf', None)  # importing it fails
     code, path = quantize('person-detection-0200', campus, tmp_path, monkeypatch)
     assert code == 2
@@ -91,21 +81,15 @@ def test_without_nncf_the_error_says_what_to_install(
     assert not path.exists()
 
 
-def detector(path: Path, cache: Path) -> Detector:
+def detector(path, cache):
     """Load a detector as a new process does."""
     runtime = Runtime(InferenceSettings(cache_dir=str(cache)))
     return Detector(DetectorSettings(model=str(path), device='CPU'), runtime)
 
 
-@pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
+@needs_nncf
 @pytest.mark.slow
-def test_an_int8_version_is_right_at_every_start(
-    models: Path,
-    campus: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_an_int8_version_is_right_at_every_start(models, campus, tmp_path, monkeypatch, capsys):
     """INT8 versions are not kept: OpenVINO 2026.2.0 to 2026.4.1 imports them wrongly."""
     code, path = quantize('person-detection-0200', campus, tmp_path, monkeypatch)
     assert code == 0
@@ -120,15 +104,9 @@ def test_an_int8_version_is_right_at_every_start(
     assert list(cache.glob('*.blob')) == []
 
 
-@pytest.mark.skipif(importlib.util.find_spec('nncf') is None, reason='NNCF is not installed')
+@needs_nncf
 @pytest.mark.slow
-def test_an_int8_version_that_does_not_agree_is_not_installed(
-    models: Path,
-    campus: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_version_that_does_not_agree(models, campus, tmp_path, monkeypatch, capsys):
     """Calibrated in the dark, it is blind by day."""
     capture = cv2.VideoCapture(str(campus))
     day = [capture.read()[1] for _ in range(10)]
