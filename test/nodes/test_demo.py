@@ -55,16 +55,8 @@ def test_demo(data, models, persontrack, tmp_path):
     assert done.stdout.startswith(f'{FRAMES} frames tracked, {ids} ids; see ')
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        (['missing.mp4'], 'no such video, folder or camera: missing.mp4'),
-        (['97'], 'camera 97 is not there'),
-        ([__file__], 'cannot decode the video'),
-    ],
-)
-def test_wrong_sources(models, tmp_path, arguments, message):
-    done = run(*arguments, '--output', tmp_path)
+def test_a_wrong_source(models, tmp_path):
+    done = run('missing.mp4', '--output', tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert message in line
+    assert 'no such video, folder or camera: missing.mp4' in line
