@@ -1,7 +1,5 @@
 """Models that are damaged, of another kind, or for a device that is not there."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import os

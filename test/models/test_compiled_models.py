@@ -1,7 +1,5 @@
 """Compiled models that are kept for the next start."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 

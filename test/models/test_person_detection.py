@@ -1,9 +1,6 @@
 """Person detection on real video, against the ground truth."""
 
-from __future__ import annotations
-
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -86,13 +83,3 @@ def test_nobody_in_an_empty_image(detector, size, value):
     found = detector.detect(np.full((*size, 3), value, dtype=np.uint8))
     assert len(found) == 0
     assert found.boxes.shape == (0, 4)
-
-
-@pytest.mark.slow
-def test_threads_take_turns(detector, vtest):
-    images = list(vtest.values())[:6]
-    expected = [detector.detect(image).boxes for image in images]
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda image: detector.detect(image).boxes, images * 8))
-    for index, boxes in enumerate(found):
-        np.testing.assert_array_equal(boxes, expected[index % len(images)])

@@ -1,7 +1,5 @@
 """The whole tracker on real video."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The tracker for programs in Python, as docs/python.md has it."""
 
-from __future__ import annotations
-
 import copy
 import doctest
 import pickle

@@ -1,7 +1,5 @@
 """Assignment: optimal, gated, and complete."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Deep SORT: the reference's output, and the life of tracks in scenes made by hand."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -119,38 +117,9 @@ def test_the_life_of_a_track():
     assert set(scene.show_for(3, (50, LOOKS[0]))) == {4}
 
 
-@pytest.mark.parametrize(
-    ('left', 'matched'),
-    # IoU of two boxes of width 40 at distance d: (40 - d) / (40 + d).
-    [(50 + 20, True), (50 + 23, False)],
-)
-def test_iou_limit_of_tentative_tracks(left, matched):
-    scene = Scene(max_iou_distance=0.7, n_init=3)
-    scene.show((50, LOOKS[0]))
-    scene.show((left, LOOKS[0]))
-    assert [one.id for one in scene.tracker.tracks] == ([1] if matched else [2])
-
-
 def similar(similarity):
     """Return a vector with this cosine similarity to the first of LOOKS."""
     return similarity * LOOKS[0] + np.sqrt(1 - similarity**2) * LOOKS[1]
-
-
-@pytest.mark.parametrize(
-    ('settings', 'similarity', 'same'),
-    [
-        ({'max_cosine_distance': 0.3}, 0.71, True),
-        ({'max_cosine_distance': 0.3}, 0.69, False),
-        ({'max_cosine_distance': 0.6}, 0.41, True),
-        ({'max_cosine_distance': 0.6}, 0.39, False),
-    ],
-)
-def test_appearance_limit(settings, similarity, same):
-    scene = Scene(**settings)
-    scene.show_for(5, (50, LOOKS[0]))
-    scene.show_for(3)  # longer than IoU matching would bridge
-    tracks = scene.show_for(3, (50, similar(similarity)))
-    assert set(tracks) == ({1} if same else {2})
 
 
 @pytest.mark.parametrize(('budget', 'remembered'), [(5, False), (20, True)])

@@ -4,8 +4,6 @@ Tests of the conversion between image messages and arrays.
 Every message is packed here by hand from one known picture, never by the code under test.
 """
 
-from __future__ import annotations
-
 from array import array
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Streams from servers that answer, break off, come back, or say nothing."""
 
-from __future__ import annotations
-
 import http.server
 import itertools
 import os

@@ -1,7 +1,5 @@
 """Messages of several topics, joined by their stamps; and what is taken from detections."""
 
-from __future__ import annotations
-
 import math
 import struct
 

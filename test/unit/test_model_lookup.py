@@ -1,7 +1,5 @@
 """Where models are looked up, and what is said when they are not there."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """MOTChallenge files, recordings of detections, and scores."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

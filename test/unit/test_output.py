@@ -1,7 +1,5 @@
 """Files that are complete or absent, and never one of those that are read."""
 
-from __future__ import annotations
-
 import os
 import resource
 import stat

@@ -1,7 +1,5 @@
 """States: restored as a whole, or refused on one line."""
 
-from __future__ import annotations
-
 import io
 import os
 import struct

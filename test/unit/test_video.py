@@ -1,7 +1,5 @@
 """Video files, folders of images and cameras as sources; files of video as output."""
 
-from __future__ import annotations
-
 import os
 
 import cv2

@@ -1,7 +1,5 @@
 """Videos that are written, read with another program's eyes."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 

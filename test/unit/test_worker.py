@@ -1,7 +1,5 @@
 """The thread that works on the newest item."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

@@ -1,7 +1,5 @@
 """Installing models from a real HTTP server on this machine."""
 
-from __future__ import annotations
-
 import http.server
 import shutil
 import subprocess
@@ -170,23 +168,6 @@ def test_processes_at_once_do_no_harm(zoo, server, cache):
     assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert files_of(cache) == [f'{DETECTOR}.bin', f'{DETECTOR}.xml']
     assert main(['models', 'verify']) == 0
-
-
-@pytest.mark.slow
-def test_a_file_size_limit(models, cache):
-    # What a full disk or a quota does, for users who cannot mount.
-    program = (
-        'import resource, signal, sys; from persontrack_ros.cli.commands import main; '
-        'signal.signal(signal.SIGXFSZ, signal.SIG_IGN); '
-        'resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); '
-        f'sys.exit(main(["models", "download", "{DETECTOR}", "--mirror", "{models}"]))'
-    )
-    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert 'cannot write to' in done.stderr
-    assert 'File too large' in done.stderr
-    assert 'Traceback' not in done.stderr
-    assert files_of(cache) == []
 
 
 def test_a_damaged_model_is_found_and_replaced(models, cache, capsys):
