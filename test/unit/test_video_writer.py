@@ -6,17 +6,11 @@ import subprocess
 import cv2
 import numpy as np
 import pytest
+from test_video import picture
 
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.media.source import VideoSource
 from persontrack_ros.core.media.writer import VideoWriter
-
-
-def picture(number, height=48, width=64):
-    """Return a picture whose left half says its number and whose right half is white."""
-    image = np.full((height, width, 3), 255, dtype=np.uint8)
-    image[:, : width // 2] = 20 * number
-    return image
 
 
 def write(path, stamps, rate=25.0, height=48, width=64):
