@@ -80,13 +80,6 @@ def test_appearance_tells_crossing_persons_apart():
     assert {one: tracks[one].detection for one in tracks} == {1: 1, 2: 0}
 
 
-def test_gate_refuses_a_jump_whatever_the_looks():
-    scene = Scene()
-    scene.show_for(10, (50, LOOKS[0]))
-    tracks = scene.show((500, LOOKS[0]))
-    assert tracks[1].detection is None
-
-
 def test_the_life_of_a_track():
     """Tentative ends at the first miss; confirmed is visible for one frame without a detection."""
     scene = Scene(max_age=20, max_cosine_distance=0.3)

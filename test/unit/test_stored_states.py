@@ -7,8 +7,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from test_tracking import ALGORITHMS, SECOND, save_tracker, step
 
 from persontrack_ros.core.base.arrays import read_arrays
@@ -89,30 +87,6 @@ def test_archives_that_announce_much(content, words, tmp_path):
         read_arrays(path, limit=2**20)
     assert len(str(caught.value)) < 1000
     assert '\n' not in str(caught.value)
-
-
-@given(data=st.data())
-@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
-@pytest.mark.slow
-def test_damaged_files(data, tmp_path_factory):
-    path = tmp_path_factory.mktemp('damaged') / 'state.npz'
-    tracker = make('persistent')
-    walk(tracker, 0, 12)
-    save_tracker(tracker, path)
-    content = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        content[place] = data.draw(st.integers(0, 255))
-    path.write_bytes(content[: data.draw(st.sampled_from([len(content), len(content) // 2]))])
-    other = make('persistent')
-    try:
-        load_tracker(other, path)
-    except SourceError as error:
-        assert '\n' not in str(error)
-        assert other.tracks == []
-    else:
-        # A zip file has bytes that nobody reads.
-        assert repr(other.tracks) == repr(tracker.tracks)
 
 
 def test_only_states_are_replaced(tmp_path):
