@@ -1,15 +1,11 @@
 """Person detection on real video, against the ground truth."""
 
-import dataclasses
-
 import cv2
 import numpy as np
 import pytest
 
 from persontrack_ros.core.base.geometry import iou
-from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.mot import GroundTruth
-from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.tracking.association import associate
 
 
@@ -42,14 +38,6 @@ def test_detections_are_sorted_and_above_the_threshold(detector, vtest):
         assert (found.scores <= 1).all()
         assert found.image_size == (768, 576)
         assert found.embeddings is None
-
-
-def test_a_lower_threshold_finds_more(runtime, detector, vtest):
-    image = vtest[1]
-    settings = dataclasses.replace(Settings().detector, score_threshold=0.1)
-    more, fewer = Detector(settings, runtime).detect(image), detector.detect(image)
-    assert len(more) > len(fewer)
-    np.testing.assert_array_equal(more.boxes[: len(fewer)], fewer.boxes)
 
 
 @pytest.mark.parametrize('size', [(384, 288), (1920, 1440), (3840, 2160), (500, 700)])

@@ -92,20 +92,6 @@ def test_equals_the_textbook(seed):
         assert_equal(states, textbooks)
 
 
-def test_nothing_is_changed_in_place():
-    first = random_measurements(np.random.default_rng(1), 3)
-    states = States.initiate(first)
-    kept = [np.copy(array) for array in (states.position, states.position_variance)]
-    states.predict()
-    states.update(first + 1)
-    states.squared_mahalanobis(first)
-    np.testing.assert_array_equal(states.position, kept[0])
-    np.testing.assert_array_equal(states.position_variance, kept[1])
-    # Nor does a state share memory with the measurement it came from.
-    first[:] = 0
-    np.testing.assert_array_equal(states.position, kept[0])
-
-
 def test_selecting_and_appending_rows():
     measured = random_measurements(np.random.default_rng(2), 5)
     states = States.initiate(measured).predict()

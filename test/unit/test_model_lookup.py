@@ -35,12 +35,6 @@ def test_found_in_every_place_the_first_before_others(places, publisher):
         assert find_model(NAME, 'FP16') == path
 
 
-def test_precision_selects_the_folder(places):
-    paths = {precision: install(places[2], precision=precision) for precision in ('FP16', 'FP32')}
-    for precision, path in paths.items():
-        assert find_model(NAME, precision) == path
-
-
 def test_default_cache_is_in_the_home_directory(places, monkeypatch, tmp_path):
     monkeypatch.delenv('XDG_CACHE_HOME')
     monkeypatch.setenv('HOME', str(tmp_path / 'home'))
