@@ -1,7 +1,5 @@
 """Ways to spend less or more: images without a detector, all embeddings, frames ahead, a cache."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import threading
@@ -266,66 +264,6 @@ def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):
     thread.start()
     thread.join(300)
     assert caught == ['device lost']
-
-
-@pytest.fixture
-def start(data, models, persontrack, tmp_path):
-    """Return a function that tracks a few frames in a new process."""
-
-    def run(cache_dir):
-        output = tmp_path / 'tracks.txt'
-        done = persontrack(
-            *(
-                'run',
-                data('videos/vtest.avi'),
-                '--online',
-                '--max-frames',
-                8,
-                '--mot-output',
-                output,
-            ),
-            *('--set', f'inference.cache_dir={cache_dir}'),
-            XDG_CACHE_HOME=str(tmp_path / 'cache'),
-        )
-        assert done.returncode == 0, done.stderr
-        return output.read_text(), done.stderr
-
-    return run
-
-
-@pytest.mark.slow
-def test_a_damaged_cache_only_costs_time(start, tmp_path):
-    directory = tmp_path / 'compiled'
-    expected, _ = start(directory)
-    kept = sorted(directory.glob('*.blob'))
-    assert len(kept) == 2
-    for index, file in enumerate(kept):
-        content = file.read_bytes()
-        file.chmod(0o600)
-        # Empty, cut, overwritten in the middle.
-        third = len(content) // 3
-        damaged = (b'', content[:third], content[:third] + bytes(third) + content[2 * third :])
-        file.write_bytes(damaged[index % 3])
-    tracks, said = start(directory)
-    assert tracks == expected
-    assert 'error' not in said
-
-
-@pytest.mark.slow
-def test_a_cache_that_cannot_be_written_is_told_once(start, tmp_path):
-    (tmp_path / 'file').write_text('no directory')
-    tracks, said = start(tmp_path / 'file/compiled')
-    assert tracks
-    assert said.count(f'cannot write to {tmp_path}/file/compiled: Not a directory') == 1
-
-
-@pytest.mark.slow
-def test_the_cache_is_the_users(start, tmp_path):
-    cache = tmp_path / 'cache'
-    start('none')
-    assert not cache.exists()
-    start('auto')
-    assert len(list(cache.glob('persontrack_ros/compiled/*.blob'))) == 2
 
 
 def test_copies_are_no_new_evidence(models, frames):

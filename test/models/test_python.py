@@ -1,7 +1,5 @@
 """The tracker for programs in Python, as docs/python.md has it."""
 
-from __future__ import annotations
-
 import copy
 import doctest
 import pickle
@@ -85,20 +83,6 @@ def test_each_video_begins_anew(campus, models):
     assert ids() == first
 
 
-@pytest.mark.slow
-def test_two_persons(campus, models):
-    tracker = PersonTracker()
-    *_, seen = tracker.watch(campus, online=True)
-    pictures = []
-    for person in seen.tracks[:2]:
-        left, top, width, height = np.maximum(person.box, 0).astype(int)
-        pictures.append(seen.image[top : top + height, left : left + width])
-    assert tracker.compare(pictures[0], pictures[0]).cosine == pytest.approx(1, abs=1e-3)
-    similarity = tracker.compare(*pictures)
-    assert not similarity.same
-    assert similarity.cosine < similarity.threshold
-
-
 @pytest.fixture(scope='module')
 def frames(campus):
     with VideoSource(str(campus)) as source:
@@ -148,12 +132,6 @@ def test_times_have_to_increase(tracker, frames):
 def test_settings_that_are_no_groups(settings):
     with pytest.raises(SettingsError, match=r'expected parameters by group \(detector, reid'):
         PersonTracker(**settings)
-
-
-@pytest.mark.parametrize('source', [None, b'video.mp4', ['video.mp4'], 1.5, True])
-def test_what_is_no_source(tracker, source):
-    with pytest.raises(SourceError, match='expected a path, a URL or a camera'):
-        tracker.watch(source)
 
 
 def test_parameters_from_a_file(models, tmp_path):
@@ -306,7 +284,7 @@ FORK = """
 import os, sys, threading, time
 import numpy as np
 from persontrack_ros import PersonTracker, devices
-from persontrack_ros.core.base.errors import PersontrackError, PersontrackError
+from persontrack_ros.core.base.errors import PersontrackError
 
 image = np.zeros((48, 64, 3), np.uint8)
 seconds = iter(range(10**9))

@@ -1,7 +1,5 @@
 """Areas of the image where nobody is detected, and the command that paints them."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest
