@@ -41,6 +41,7 @@ def as_text(results):
     return [[(t.id, t.box.tolist(), t.detection) for t in one.tracks] for one in results]
 
 
+@pytest.mark.slow
 def test_embeddings_only_where_they_are_needed(models, frames):
     results = run(frames)
     counts = [len(result.detections) for result in results]
@@ -328,6 +329,7 @@ def test_the_cache_is_the_users(start, tmp_path):
     assert len(list(cache.glob('persontrack_ros/compiled/*.blob'))) == 2
 
 
+@pytest.mark.slow
 def test_copies_are_no_new_evidence(models, frames):
     """Each image twice has the tracks of each once, also ahead and offline."""
     shown = frames[:8]
