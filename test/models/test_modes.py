@@ -39,6 +39,7 @@ def as_text(results):
     return [[(t.id, t.box.tolist(), t.detection) for t in one.tracks] for one in results]
 
 
+@pytest.mark.slow
 def test_embeddings_only_where_they_are_needed(models, frames):
     results = run(frames)
     counts = [len(result.detections) for result in results]
@@ -266,6 +267,7 @@ def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):
     assert caught == ['device lost']
 
 
+@pytest.mark.slow
 def test_copies_are_no_new_evidence(models, frames):
     """Each image twice has the tracks of each once, also ahead and offline."""
     shown = frames[:8]

@@ -146,6 +146,7 @@ def test_parameters_from_a_file(models, tmp_path):
         PersonTracker.from_yaml(path)
 
 
+@pytest.mark.slow
 def test_files_of_an_iteration_that_ends_early(tracker, campus, tmp_path):
     path = tmp_path / 'out.mp4'
     for result in persontrack_ros.save(tracker.watch(campus), video=path):

@@ -1,5 +1,6 @@
 """MOTChallenge files, recordings of detections, and scores."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
