@@ -38,7 +38,8 @@ def test_what_the_page_shows_happens(campus, models, tmp_path):
 
 @pytest.mark.slow
 def test_the_five_lines(campus, models, tmp_path):
-    code = re.search(r'```python\n(.*?)```', PAGE.read_text(), re.DOTALL)[1]
+    readme = PAGE.parents[1] / 'README.md'
+    code = re.search(r'```python\n(.*?)```', readme.read_text(), re.DOTALL)[1]
     video = str(campus)
     done = subprocess.run(
         [sys.executable, '-c', code.replace('video.mp4', video)], capture_output=True, text=True
