@@ -60,7 +60,9 @@ class Scene:
         """
         small = np.empty_like(self._small)
         scale(image, small, self._exact)
-        difference = cv2.absdiff(small, self._small).max(axis=2).astype(np.float32)
+        # In a tenth of the time of NumPy's maximum over channels.
+        blue, green, red = cv2.split(cv2.absdiff(small, self._small))
+        difference = cv2.max(cv2.max(blue, green), red).astype(np.float32)
         tiles = cv2.resize(
             difference, (COPY_SIZE[0] // TILE, COPY_SIZE[1] // TILE), interpolation=cv2.INTER_AREA
         )
