@@ -65,7 +65,7 @@ def main() -> None:
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f'http://127.0.0.1:{server.server_port}', flush=True)
-    for result in PersonTracker().watch(source):
+    for result in PersonTracker().watch(source, online=True):
         _, jpeg = cv2.imencode('.jpg', annotate(result.image, result.tracks))
         Handler.newest.put(jpeg.tobytes())
 

@@ -13,7 +13,7 @@ from persontrack_ros import FrameResult, PersonTracker
 async def track(source: str) -> AsyncIterator[FrameResult]:
     """Yield the results of a source; a thread processes one frame at a time."""
     tracker = await asyncio.to_thread(PersonTracker)
-    results = tracker.watch(source)
+    results = tracker.watch(source, online=True)
     while (result := await asyncio.to_thread(next, results, None)) is not None:
         yield result
 

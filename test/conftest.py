@@ -26,7 +26,7 @@ pytest_plugins = ['persontrack_ros.testing']
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / 'tools'))
 
-# On a machine that is busy with other things; whoever waits this long has failed.
+# Seconds; on a machine that is busy with other programs.
 TIMEOUT = 1200
 
 # What is given, before tests and the fixture `models` change it.

@@ -31,7 +31,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 from persontrack_ros.ros.nodes import tracker_node
 from persontrack_ros.ros.process import NodeExecutor, until_shutdown
 
-# On a machine that is busy with other things; whoever waits this long has failed.
+# Seconds; on a machine that is busy with other programs.
 TIMEOUT = 120
 
 

@@ -84,7 +84,7 @@ service.include_launch_description(
 sys.exit(service.run())
 """
 
-# A launch file of somebody else, with names of its own.
+# A launch file of another package, with names of its own.
 INCLUDING = """\
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription

@@ -4,9 +4,9 @@ Make the pictures of README.md and docs/ from the sample video.
 
     scripts/env tools/pictures.py
 
-docs/tracked.jpg is an image with the tracks and their trails, docs/report.jpg the page that
-`persontrack run vtest.avi --report` writes, as chromium shows it, and docs/tuning.jpg what
-docs/tuning.md says of thresholds, predicted boxes and places to leave out.
+docs/tracked.jpg is an annotated image as it is drawn by default, without the processing time.
+docs/report.jpg is the page that `persontrack run vtest.avi --report` writes, in chromium.
+docs/tuning.jpg shows thresholds, predicted boxes and ignored areas for docs/tuning.md.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ import numpy as np
 from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.output import write_image
 from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.drawing import Trails, draw
+from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report.page import write_report
 
 DOCS = Path(__file__).parents[1] / 'docs'
-# The image that is shown, and the seconds of its trails.
+# The image that is shown.
 FRAME = 720
-TRAILS = 6.0
 # Size of the window, and of what is shown of the page.
 WINDOW = (1000, 1400)
 SHOWN = 900
@@ -49,15 +48,14 @@ def main() -> None:
     video = sample_video()
     tuning(str(video))
     settings = Settings()
-    pipeline, trails = Pipeline(settings, pipelined=True), Trails()
+    pipeline = Pipeline(settings, pipelined=True)
     with tempfile.TemporaryDirectory() as folder, VideoSource(str(video)) as source:
         page, shot = Path(folder, 'report.html'), Path(folder, 'report.png')
         with write_report(page, video.name, settings.values()) as report:
             for frame, result in pipeline.process_all(source):
                 report.add_tracks(frame.stamp, result.tracks, frame.image)
-                seen = trails.update(result.tracks, frame.stamp, TRAILS, frame.image)
                 if frame.number == FRAME:
-                    picture = draw(frame.image, result.tracks, 0.0, trails=seen)
+                    picture = draw(frame.image, result.tracks, 0.0)
         write_image(DOCS / 'tracked.jpg', picture)
         size = f'--window-size={WINDOW[0]},{WINDOW[1]}'
         command = ['chromium', '--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars']

@@ -17,9 +17,8 @@ from rosbags.interfaces import Connection
 from persontrack_ros.bags.mcap_file import ROS1, McapFile
 from persontrack_ros.bags.sqlite_file import SqliteFile
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE
-from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError, warn
 from persontrack_ros.core.base.reading import load_yaml
-from persontrack_ros.core.base.warning import warn
 
 # With both kinds of files in a folder, rosbag2 reads those in the metadata.
 STORAGES = {'.mcap': 'mcap', '.db3': 'sqlite3'}

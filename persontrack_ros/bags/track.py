@@ -11,12 +11,11 @@ from persontrack_ros.bags.images import make_image, message_to_bgr
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.types import IMAGE, TRACKS, deserialise, serialise
 from persontrack_ros.bags.writer import BagWriter
-from persontrack_ros.core.base.errors import ImageError, SettingsError, SourceError
+from persontrack_ros.core.base.errors import ImageError, SettingsError, SourceError, warn
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import boxes_to_bytes, stamp_to_nanoseconds
 from persontrack_ros.core.base.timeline import Timeline
-from persontrack_ros.core.base.warning import warn
 from persontrack_ros.core.config.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.config.settings import DrawingSettings
 from persontrack_ros.core.drawing import Trails, draw

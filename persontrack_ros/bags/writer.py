@@ -18,9 +18,8 @@ from rosbags.rosbag2.storage_mcap import McapWriter
 
 from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.bags.types import TYPES, define
-from persontrack_ros.core.base.errors import OutputError
+from persontrack_ros.core.base.errors import OutputError, warn
 from persontrack_ros.core.base.output import temporary_name
-from persontrack_ros.core.base.warning import warn
 
 
 def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import redirect_stdout
 
 from persontrack_ros.cli.models import install_and_print
 from persontrack_ros.core.base.errors import DownloadError, ModelError
@@ -36,10 +37,12 @@ def with_default_models(settings: Settings) -> Settings:
     try:
         # Trying again each time would wait for the timeout of a firewall.
         if not _is_installed(EMBEDDED_DETECTOR, ''):
+            mirror = os.environ.get(MIRROR_VARIABLE, '')
             for name, model in missing.items():
-                precision = getattr(settings, name).precision
-                mirror = os.environ.get(MIRROR_VARIABLE, '')
-                install_and_print(catalogue()[model], precision, mirror)
+                # Standard output may be for tracks.
+                with redirect_stdout(sys.stderr):
+                    precision = getattr(settings, name).precision
+                    install_and_print(catalogue()[model], precision, mirror)
             return settings
     except DownloadError as error:
         reason = str(error)
@@ -53,7 +56,8 @@ def with_default_models(settings: Settings) -> Settings:
     )
     if 'detector' in missing:
         entry = catalogue()[EMBEDDED_DETECTOR]
-        install_and_print(entry, next(iter(entry.releases)), '')
+        with redirect_stdout(sys.stderr):
+            install_and_print(entry, next(iter(entry.releases)), '')
     return Settings.from_values(
         {f'{name}.model': instead[name] for name in missing}, base=settings
     )

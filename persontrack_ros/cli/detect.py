@@ -9,6 +9,7 @@ from typing import Optional
 
 import numpy as np
 
+from persontrack_ros.cli.files import summarise
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.progress import tqdm
@@ -47,7 +48,7 @@ def execute(options: argparse.Namespace) -> int:
         frames = Partial(source)
         recording = record_frames(frames, source.frame_count, settings)
     recording.save(options.output)
-    print(f'{len(recording.stamps)} frames, {len(recording.detections)} detections')
+    summarise(options, f'{len(recording.stamps)} frames, {len(recording.detections)} detections')
     frames.check()
     return 0
 

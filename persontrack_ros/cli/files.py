@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,6 +35,12 @@ def check_files(options: argparse.Namespace) -> None:
 def outputs_of(options: argparse.Namespace) -> list[Path]:
     """Return all files that a command writes."""
     return _paths(options, getattr(options, 'writes', {}))
+
+
+def summarise(options: argparse.Namespace, text: str) -> None:
+    """Print a line about the results, not between those on standard output nor with --quiet."""
+    if not options.quiet:
+        print(text, file=sys.stderr if STANDARD_OUTPUT in outputs_of(options) else sys.stdout)
 
 
 def read_by(options: argparse.Namespace) -> list[Path]:

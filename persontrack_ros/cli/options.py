@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.core.base.errors import SettingsError, warn
 from persontrack_ros.core.base.reading import parse_yaml
-from persontrack_ros.core.base.warning import warn
 from persontrack_ros.core.config.parameter_file import DEFAULT_NODE, read_settings
 from persontrack_ros.core.config.settings import NONE, Settings
 from persontrack_ros.core.inference.catalogue import catalogue

@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from persontrack_ros.cli.defaults import with_default_models
-from persontrack_ros.cli.files import outputs_of
+from persontrack_ros.cli.files import outputs_of, summarise
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.base.output import STANDARD_OUTPUT
 from persontrack_ros.core.base.progress import tqdm
 from persontrack_ros.core.config.settings import NONE, Settings
 from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource
@@ -112,18 +111,16 @@ def execute(options: argparse.Namespace) -> int:
                     for number, tracks in images.items():
                         outputs.add(number, stamps[number], tracks)
         stack.close()
-    if not options.quiet:
-        milliseconds = 1e3 * pipeline.mean_time
+    milliseconds = 1e3 * pipeline.mean_time
+    summarise(
+        options, f'{len(stamps)} frames, {len(outputs.ids)} ids, {milliseconds:.1f} ms per frame'
+    )
+    if not (options.quiet or options.show or outputs_of(options)):
         print(
-            f'{len(stamps)} frames, {len(outputs.ids)} ids, {milliseconds:.1f} ms per frame',
-            file=sys.stderr if STANDARD_OUTPUT in outputs_of(options) else sys.stdout,
+            'nothing was written: --output VIDEO.mp4, --mot-output TRACKS.txt, --table TABLE.csv '
+            'and --report PAGE.html write the results, --show shows them',
+            file=sys.stderr,
         )
-        if not (options.show or outputs_of(options)):
-            print(
-                'nothing was written: --output VIDEO.mp4, --mot-output TRACKS.txt, --table '
-                'TABLE.csv and --report PAGE.html write the results, --show shows them',
-                file=sys.stderr,
-            )
     frames.check()
     return 0
 

@@ -38,21 +38,14 @@ def make_bag(tmp_path):
             for index in range(count):
                 stamp = 1_700_000_000_000_000_000 + index * 100_000_000
                 pixels = noise.integers(0, 255, (24, 4 * (1 + index % 40), 3), dtype=np.uint8)
+                charge = FOREIGN.types['robot_msgs/msg/Battery'](
+                    code=index % 256, values=np.ones(index, dtype=np.float32)
+                )
+                image = serialise(make_image(pixels, make_header(stamp, 'camera')))
                 each = [
-                    *(
-                        (topic, serialise(make_image(pixels, make_header(stamp, 'camera'))))
-                        for topic in images
-                    ),
+                    *((topic, image) for topic in images),
                     (text, serialise(new('String', data=f'text {index}'))),
-                    (
-                        battery,
-                        FOREIGN.serialize_cdr(
-                            FOREIGN.types['robot_msgs/msg/Battery'](
-                                code=index % 256, values=np.ones(index, dtype=np.float32)
-                            ),
-                            'robot_msgs/msg/Battery',
-                        ),
-                    ),
+                    (battery, FOREIGN.serialize_cdr(charge, charge.__msgtype__)),
                 ]
                 for offset, (topic, data) in enumerate(each):
                     time = stamp + 5_000_000 + offset

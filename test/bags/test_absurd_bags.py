@@ -89,19 +89,16 @@ KEYS = ['relative_file_paths', 'message_count', 'version']
 @given(data=st.data())
 def test_mutated_metadata(make_bag, tmp_path, data):
     path = tmp_path / 'bag'
-    if not path.exists():
-        make_bag('mcap', count=3)
-    file = path / 'metadata.yaml'
     saved = tmp_path / 'saved.yaml'
     if not saved.exists():
-        saved.write_bytes(file.read_bytes())
+        make_bag('mcap', count=3)
+        saved.write_bytes((path / 'metadata.yaml').read_bytes())
+    content = damaged(data, saved.read_bytes())
     if data.draw(st.booleans()):
-        file.write_bytes(damaged(data, saved.read_bytes()))
-    else:
-        content = yaml.safe_load(saved.read_text())
-        information = content['rosbag2_bagfile_information']
-        information[data.draw(st.sampled_from(KEYS))] = data.draw(VALUES)
-        file.write_text(yaml.safe_dump(content))
+        values = yaml.safe_load(saved.read_text())
+        values['rosbag2_bagfile_information'][data.draw(st.sampled_from(KEYS))] = data.draw(VALUES)
+        content = yaml.safe_dump(values).encode()
+    (path / 'metadata.yaml').write_bytes(content)
     # The bag itself is whole.
     assert read_all(path) == 3
 

@@ -35,15 +35,11 @@ def track(path, capsys, stamps):
     pipeline = Pipeline()
     with BagReader(path, pytest.fail) as bag:
         images = [image for image, _ in track_images(bag, bag.choose_image_topic(), pipeline)]
-    # What is published has the stamps of the images.
-    assert len(images) == 60
     lines = capsys.readouterr().err.splitlines()
-    return (
-        np.diff(pipeline.times) / 1e9,
-        pipeline.restarts,
-        lines,
-        [stamp_to_nanoseconds(one.header) for one in images],
-    )
+    # What is published has the stamps of the images.
+    own = [stamp_to_nanoseconds(one.header) for one in images]
+    assert own == [sec * SECOND + nanosec for sec, nanosec in stamps]
+    return np.diff(pipeline.times) / 1e9, pipeline.restarts, lines
 
 
 @pytest.mark.parametrize(
@@ -57,7 +53,7 @@ def track(path, capsys, stamps):
     ],
 )
 def test_the_time_of_recording_counts(tmp_path, capsys, stamps, fault):
-    steps, restarts, lines, own = track(tmp_path / 'bag.mcap', capsys, stamps)
+    steps, restarts, lines = track(tmp_path / 'bag.mcap', capsys, stamps)
     # The first steps are known only afterwards.
     assert steps[25:] == pytest.approx([0.04] * 34)
     assert steps.sum() == pytest.approx(0.04 * 59)
@@ -65,12 +61,11 @@ def test_the_time_of_recording_counts(tmp_path, capsys, stamps, fault):
     topic = '/camera/image_raw/compressed'
     (line,) = lines
     assert line.endswith(f'stamps of {topic} {fault}: going by the time of recording')
-    assert own == [sec * SECOND + nanosec for sec, nanosec in stamps]
 
 
 def test_a_recorded_loop_ends_the_tracks_as_in_the_node(tmp_path, capsys):
     stamps = [(5 + number % 40, 0) for number in range(60)]
-    steps, restarts, lines, _ = track(tmp_path / 'bag.mcap', capsys, stamps)
+    steps, restarts, lines = track(tmp_path / 'bag.mcap', capsys, stamps)
     assert restarts == [40]
     (line,) = lines
     assert line.endswith('compressed went back by 39.000 s: the tracks end here')

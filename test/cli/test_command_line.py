@@ -17,7 +17,7 @@ import pytest
 from persontrack_ros.core.evaluation.mot import GroundTruth, read_mot
 from persontrack_ros.core.media.source import VideoSource
 
-# On a machine that is busy with other things; whoever waits this long has failed.
+# Seconds; on a machine that is busy with other programs.
 TIMEOUT = 1200
 FRAMES = 40
 

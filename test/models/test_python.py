@@ -79,7 +79,7 @@ def test_each_video_begins_anew(campus, models):
 
     first = ids()
     assert ids() == first
-    # Also after somebody looked at a part of it only, or at all of it at once.
+    # Also after a part of it was read, or all of it at once.
     next(tracker.watch(campus, online=True))
     assert sum(1 for _ in tracker.watch(campus)) == len(first)
     assert ids() == first

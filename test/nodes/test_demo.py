@@ -34,12 +34,8 @@ def run(*arguments):
 def test_demo(data, models, persontrack, tmp_path):
     video = data('videos/vtest.avi')
     alone = tmp_path / 'alone.txt'
-    assert (
-        persontrack(
-            'run', video, '--max-frames', FRAMES, '--mot-output', alone, '--online'
-        ).returncode
-        == 0
-    )
+    command = ('run', video, '--online', '--max-frames', FRAMES)
+    assert persontrack(*command, '--mot-output', alone).returncode == 0
     output = tmp_path / 'new' / 'results here'
     done = run(video, '--output', output, '--max-frames', FRAMES)
     assert done.returncode == 0, done.stderr
@@ -59,16 +55,8 @@ def test_demo(data, models, persontrack, tmp_path):
     assert done.stdout.startswith(f'{FRAMES} frames tracked, {ids} ids; see ')
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        (['missing.mp4'], 'no such video, folder or camera: missing.mp4'),
-        (['97'], 'camera 97 is not there'),
-        ([__file__], 'cannot decode the video'),
-    ],
-)
-def test_wrong_sources(models, tmp_path, arguments, message):
-    done = run(*arguments, '--output', tmp_path)
+def test_a_wrong_source(models, tmp_path):
+    done = run('missing.mp4', '--output', tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert message in line
+    assert 'no such video, folder or camera: missing.mp4' in line

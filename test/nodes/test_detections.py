@@ -138,7 +138,7 @@ def test_both_detectors(models, run, peer, pictures, to_message, tmp_path):
             both.reverse()
         answer = peer.ask(lambda both=both: [publish() for publish in both], message.header)
         tracks = as_boxes(list(boxes(answer).values()))
-        # Somebody who is elsewhere.
+        # A person who is elsewhere.
         person = next((box for box in tracks.tolist() if box[0] < 500), None)
     assert sum(np.allclose(box, empty[:4], atol=3) for box in tracks) == 1
     assert (iou(as_boxes([person]), tracks) > 0.5).sum() == 1

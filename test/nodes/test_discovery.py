@@ -21,7 +21,7 @@ def test_domains_are_taken_during_the_block_and_not_where_a_node_is(monkeypatch)
         assert again == domain
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
-    node = rclpy.create_node('somebody', context=context)
+    node = rclpy.create_node('another', context=context)
     with pytest.raises(DomainError), own_domain():
         pass
     node.destroy_node()

@@ -212,7 +212,7 @@ def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):
     os.mkfifo(pipe)
     folder.mkdir()
     other = tmp_path / 'other'
-    other.write_text('of somebody')
+    other.write_text('of another program')
     link.symlink_to(other)
     wrong = [pipe, folder, other, link, tmp_path / ('x' * 300), tmp_path / 'no' / 'state.npz']
     for path in (*wrong, '/dev/zero', '/dev/null', '~nosuchuser/x', ''):
@@ -222,7 +222,7 @@ def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):
             result = peer.call(Trigger, service)
             assert not result.success
             assert words in result.message, path
-    assert other.read_text() == 'of somebody'
+    assert other.read_text() == 'of another program'
     assert sorted(each.name for each in tmp_path.iterdir()) == ['folder', 'link', 'other', 'pipe']
     state = tmp_path / 'state.npz'
     assert peer.set(state_file=str(state)).successful
@@ -299,7 +299,7 @@ def test_every_image_is_accounted_for(models, start, peer_of, own_graph, picture
             message.encoding = 'smell8 ' * 100_000
 
     fates_of(send(40))
-    # Somebody else sends one, and leaves.
+    # Another node sends one, and leaves.
     second = peer.node.create_publisher(Image, 'image_raw', 1)
     peer.until(second.get_subscription_count, 'subscription')
     fates = fates_of(send(1, images=second))

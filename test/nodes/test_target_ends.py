@@ -99,7 +99,7 @@ def test_a_target_ends_with_its_ids(rig, end):
     assert rig.target == id_
     end(rig)
     assert rig.target == ''
-    # Whom to follow is chosen anew, not by the next person with that id.
+    # The target is chosen anew: the next person with that id is not followed.
     rig.see()
     assert rig.target == ''
     assert rig.set('nearest').successful

@@ -157,21 +157,24 @@ def test_a_late_transform_is_waited_for_and_a_missing_one_costs_its_image(robot,
 def test_time_that_goes_back(robot):
     """Further than what tf keeps: it takes nothing that is older than that."""
     depth, _ = robot.settle()
-    message = robot.message()
-    message.header.stamp.sec += 1000
-    _, places, _ = robot.show(depth, robot.stand(robot.with_depth(message, depth), 500.0))
-    assert min(place_of(each)[0] for each in places.detections) > 500
-    robot.tracks.clear()
 
-    def is_placed():
-        # One image may get no depth, where it comes before the first depth image.
-        robot.peer.track(robot.stand(robot.message(depth)))
-        return robot.tracks
+    def placed(x, seconds=0):
+        """Show the persons until they have places, which frames before these delay; return x."""
+        sent, found = [], []
 
-    robot.peer.until(is_placed)
-    places = robot.tracks[0]
-    assert places.detections
-    assert max(place_of(each)[0] for each in places.detections) < 10
+        def is_placed():
+            message = robot.message()
+            message.header.stamp.sec += seconds
+            sent.append(message.header.stamp)
+            robot.peer.track(robot.stand(robot.with_depth(message, depth), x))
+            found.extend(each for each in robot.tracks if each.header.stamp in sent)
+            return found and found[-1].detections
+
+        robot.peer.until(is_placed)
+        return [place_of(each)[0] for each in found[-1].detections]
+
+    assert min(placed(500.0, 1000)) > 500
+    assert max(placed(0.0)) < 10
 
 
 @pytest.mark.skipif(HAS_TF, reason='this ROS 2 has tf2_ros')

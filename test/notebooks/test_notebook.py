@@ -61,7 +61,7 @@ class Page:
 
 @pytest.fixture
 def run(zoo, data, tmp_path):
-    """Return a function that runs the notebook for somebody who has no models yet."""
+    """Return a function that runs the notebook for a user without models."""
 
     def run(interrupt='', **variables):
         videos = tmp_path / 'cache' / 'persontrack_ros' / 'videos'

@@ -119,15 +119,6 @@ def test_track_unreadable_images(vtest, persontrack, tmp_path):
     assert 'no image on /image_raw/compressed can be decoded' in done.stderr
 
 
-def test_topics_that_are_not_of_ros2(data, models, persontrack, tmp_path):
-    for name in ('json', 'schemaless'):
-        source = data(f'cases/{name}.mcap')
-        done = persontrack('bag', 'track', source, '-o', tmp_path / name)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith('3 frames')
-        assert 'warning: /other is left out: its messages are json' in done.stderr
-
-
 def test_bad_input(vtest, persontrack, tmp_path):
     """One line that says what was wrong, exit code 2, and nothing is written or lost."""
     for arguments, message in (

@@ -244,7 +244,7 @@ def test_the_exit_rule_asks_who_moved(start, own, rests, gone):
 
 @pytest.mark.parametrize('every', [1, 3])
 def test_a_recording_keeps_the_motion(tmp_path, every):
-    """The camera turns while somebody who stands still is not seen for a second."""
+    """The camera turns while a person who stands still is not seen for a second."""
     boxes = [[20 if frame < 30 else 420, 200, 40, 100] for frame in range(60)]
     boxes = boxes[:30] + boxes[40:]
     frames = np.array([frame + 1 for frame in range(60) if not 30 <= frame < 40])

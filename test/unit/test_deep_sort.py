@@ -48,7 +48,7 @@ class Scene:
         self.frame = 0
 
     def show(self, *persons, scores=None):
-        """Show persons, each (left, looks); return the visible tracks by id."""
+        """Show persons, each (left, appearance); return the visible tracks by id."""
         boxes = [[left, 100, 40, 100] for left, _ in persons]
         embeddings = np.array([p for _, p in persons], dtype=np.float32).reshape(-1, 16)
         scores = [0.9] * len(persons) if scores is None else scores
@@ -177,7 +177,7 @@ def test_a_fresh_track_chooses_before_a_lost_one():
 
 
 def test_no_embeddings_falls_back_to_overlap():
-    """Vectors of zeros say that nothing is known of the looks: distance 1, IoU decides."""
+    """Vectors of zeros say that nothing is known of the appearance: distance 1, IoU decides."""
     scene = Scene()
     for step in range(10):
         tracks = scene.show((50 + 3 * step, np.zeros(16)), (300, np.zeros(16)))

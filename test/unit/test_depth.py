@@ -82,7 +82,7 @@ def floor(slope=0.0):
 
 
 def person_at(x, z, slope=0.0):
-    """Describe head, trunk and legs of somebody who stands on the floor; and their middle."""
+    """Describe head, trunk and legs of a person who stands on the floor; and their middle."""
     feet = CAMERA_HEIGHT - slope * z
     width, height, _ = PERSON
     parts = [

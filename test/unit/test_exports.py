@@ -7,6 +7,8 @@ the image wide and 0.5 high.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import openvino as ov
 import pytest
@@ -15,6 +17,7 @@ import yaml
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.config.settings import DetectorSettings
 from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.exports import recognise
 from persontrack_ros.core.inference.runtime import Runtime
 
 opset = ov.opset13
@@ -274,32 +277,20 @@ MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225
 
 
 @pytest.mark.parametrize(
-    ('columns', 'expected'),
-    [(91, lambda rgb: (rgb / 255 - MEAN) / DEVIATION), (80, lambda rgb: rgb / 255)],
+    ('columns', 'size', 'expected'),
+    [
+        (91, [800, 1066], lambda rgb: (rgb / 255 - MEAN) / DEVIATION),
+        (80, [640, 640], lambda rgb: rgb / 255),
+    ],
 )
-def test_what_a_detr_sees(tmp_path, columns, expected):
-    """A model whose logits of a person are its channels, as it gets them."""
-    tmp_path.joinpath('x').mkdir()
-    image = opset.parameter([1, 3, 16, 16], ov.Type.f32)
-    channels = opset.reshape(opset.reduce_mean(image, [2, 3]), [1, 3, 1], False)
-    person = 1 if columns == 91 else 0
-    chosen = (np.arange(columns) == person).astype(np.float32)[None, None]
-    logits = opset.subtract(
-        opset.multiply(channels, opset.constant(chosen)), opset.constant(20 * (1 - chosen))
-    )
-    logits.output(0).set_names({'logits'})
-    boxes = opset.constant(np.float32([[OTHER, BOX, [0.8, 0.8, 0.1, 0.1]]]))
-    results = [opset.result(logits), opset.result(boxes)]
-    boxes.output(0).set_names({'pred_boxes'})
-    path = tmp_path / 'x' / 'model.xml'
-    ov.save_model(ov.Model(results, [image]), path, compress_to_fp16=False)
-    detector = Detector(
-        DetectorSettings(model=str(path), device='CPU', score_threshold=0.001), Runtime()
-    )
-    found = detector.detect(np.full((16, 16, 3), (30, 60, 90), np.uint8))
-    scores = found.scores[np.argsort(found.boxes[:, 0])]
-    logits_found = np.log(scores / (1 - scores))
-    np.testing.assert_allclose(logits_found, expected(np.array([90, 60, 30])), atol=0.01)
+def test_what_a_detr_sees(columns, size, expected):
+    outputs = {'logits': [1, 100, columns], 'pred_boxes': [1, 100, 4]}
+    profile = recognise(Path('model.xml'), {'images': [1, 3, None, None]}, outputs)
+    rgb = np.array([90, 60, 30])
+    seen = (rgb - profile.get('mean', 0)) / profile['scale']
+    np.testing.assert_allclose(seen, expected(rgb), atol=1e-4)
+    assert (profile['color'], profile['size']) == ('RGB', size)
+    assert 'size' not in recognise(Path('model.xml'), {'images': [1, 3, 64, 64]}, outputs)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_an_id_is_kept():
     assert (target.id, target.status, target.since) == (2, TargetStatus.SEEN, 3 * SECOND)
     target = scene.see(2, known=[2])
     assert (target.id, target.status, target.since) == (2, TargetStatus.PREDICTED, 4 * SECOND)
-    # A box alone is not where somebody is.
+    # A box alone has no position.
     assert scene.see(2).status is TargetStatus.LOST
     # However long they are away.
     for _ in range(100):
@@ -62,7 +62,7 @@ def test_an_id_is_kept():
 def test_the_nearest_is_kept_until_lost_for_good():
     scene = Scene(NEAREST)
     assert scene.see().id is None
-    # Without a position, nobody knows how near somebody is.
+    # Without a position, the distance is unknown.
     assert scene.see(1).id is None
     assert scene.see(_1=3.0, _2=2.0).id == 2
     assert scene.see(_1=1.0, _2=2.0).id == 2

@@ -18,7 +18,7 @@ from persontrack_ros.core.tracking.tracker import make_tracker
 SIZE = (640, 480)
 PERIOD = 100_000_000
 DIMENSION = 16
-# Images until somebody who may be known has an id, where that is clear, and where it is not.
+# Images until a person who may be known has an id, where that is clear, and where it is not.
 WAIT, LONG = 4, 12
 LEFT, RIGHT, FAR = (100.0, 200.0), (250.0, 200.0), (450.0, 200.0)
 
@@ -33,7 +33,7 @@ class View:
         self.stamp = 0
 
     def see(self, *persons, images=1, scores=0.95):
-        """Show persons (looks, place) for some images; return the ids by place."""
+        """Show persons (appearance, place) for some images; return the ids by place."""
         boxes = [[*place, 60.0, 160.0] for _, place in persons]
         scores = np.broadcast_to(scores, len(persons))
         detections = Detections.create(boxes, scores, image_size=SIZE)
@@ -75,7 +75,7 @@ def test_the_same_person_has_the_same_id_in_both_cameras(gallery):
         (embedding(1, 0.2), LEFT), (embedding(2), RIGHT), (embedding(0, 0.1), FAR), images=WAIT
     )
     assert seen == {LEFT: ids[RIGHT], RIGHT: 3, FAR: ids[LEFT]}
-    # Somebody whom only the other one has seen.
+    # A person known only to the other one.
     assert front.see(
         (embedding(0), LEFT), (embedding(1), RIGHT), (embedding(2), FAR), images=WAIT
     ) == {
@@ -116,7 +116,7 @@ def test_nobody_shares_an_id_in_one_camera(gallery):
 
 
 def test_the_id_of_a_track_never_changes(gallery):
-    """Whatever a person comes to look like, and whoever else is seen."""
+    """Whatever a person comes to look like, and which others are seen."""
     front, rear = View(gallery), View(gallery)
     front.see((embedding(0), LEFT), images=3)
     assert rear.see((embedding(1), LEFT), images=WAIT) == {LEFT: 2}
@@ -140,7 +140,7 @@ def test_who_comes_back_in_time_is_known_again(gallery, remember, expected):
 
 
 def test_somebody_new_is_looked_at_before_they_are_named(gallery):
-    """As long as it may be somebody who left; else there is nothing to wait for."""
+    """As long as it may be a person who left; else there is nothing to wait for."""
     front = View(gallery)
     assert front.see((embedding(0), LEFT)) == {LEFT: 1}
     assert front.see((embedding(0), LEFT), (embedding(1), RIGHT)) == {LEFT: 1, RIGHT: 2}
@@ -231,7 +231,7 @@ def test_state(gallery, tmp_path):
 
 
 def test_ids_of_a_state_that_others_have_meanwhile_are_given_anew(gallery, tmp_path):
-    """Of another run of the process: whom cameras see now are other persons."""
+    """Of another run of the process: cameras now see other persons."""
     front, rear = View(gallery), View(gallery)
     front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=3)
     assert rear.see((embedding(1), LEFT), (embedding(2), FAR), images=WAIT) == {LEFT: 2, FAR: 3}

@@ -146,7 +146,7 @@ def test_stored_detections_are_seen_through_it(data, stored, tmp_path):
 
 
 class Screen:
-    """A window that somebody clicks into."""
+    """A window that is clicked into."""
 
     actions: list[object] = []
     pictures: list[np.ndarray] = []

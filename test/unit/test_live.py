@@ -18,7 +18,7 @@ from persontrack_ros.core.media import live
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 FRAMES = 50
-# Whoever waits this long has failed.
+# Seconds.
 TIMEOUT = 60
 
 

@@ -224,7 +224,7 @@ def test_a_frame_that_jumps_is_believed(rate, direction, speed):
 @pytest.mark.parametrize('rate', [10, 30])
 @pytest.mark.parametrize('distance', [0.7, 1.0, 2.0])
 def test_who_passes_in_front_is_not_believed_to_be_the_person(rate, distance):
-    """Seen with the depth of those who hide them, who go along; but not for ever."""
+    """With the depth of those who hide them, who go along; but not for ever."""
     motions = MotionFilter()
 
     def see(now, nearer):

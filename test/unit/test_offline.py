@@ -24,7 +24,7 @@ def walker(frame, top=100.0):
 
 
 def walk(missed=(), count=40, person_of=lambda frame: 0):
-    """Track somebody who walks to the right, at 10 images per second."""
+    """Track a person who walks to the right, at 10 images per second."""
     tracker = OfflineTracker(TrackerSettings())
     for frame in range(count):
         seen = [] if frame in missed else [frame]

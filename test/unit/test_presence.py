@@ -83,7 +83,7 @@ def test_the_picture_is_the_best_one():
     assert show((100, 50, 20, 40), 10) == pytest.approx(10, abs=2)
     # Larger.
     assert show((100, 50, 40, 80), 60) == pytest.approx(60, abs=2)
-    # Larger still, but predicted, half outside, behind somebody, hardly recognised.
+    # Larger still, but predicted, half outside, behind a person, hardly recognised.
     assert show((100, 50, 60, 120), 200, score=0.0) == pytest.approx(60, abs=2)
     assert show((-40, 50, 80, 160), 200) == pytest.approx(60, abs=2)
     behind = [(110, 60, 60, 120)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.base.errors import ImageError
-from persontrack_ros.core.base.scaling import scale
+from persontrack_ros.core.base.images import scale
 
 
 @pytest.mark.parametrize('interpolation', [cv2.INTER_LINEAR, cv2.INTER_AREA])

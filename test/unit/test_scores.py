@@ -56,29 +56,22 @@ def write(path, lines):
 def scores_of_trackeval(folder, names, benchmark):
     trackeval = pytest.importorskip('trackeval', reason='TrackEval is not installed')
     quiet = {'PRINT_CONFIG': False}
+    folders = {
+        f'{name}_FOLDER': str(folder / name.lower()) for name in ('GT', 'TRACKERS', 'OUTPUT')
+    }
+    sequences = {'BENCHMARK': benchmark, 'SEQ_INFO': dict.fromkeys(names, FRAMES)}
     dataset = trackeval.datasets.MotChallenge2DBox(
-        quiet
-        | {
-            'GT_FOLDER': str(folder / 'gt'),
-            'TRACKERS_FOLDER': str(folder / 'trackers'),
-            'OUTPUT_FOLDER': str(folder / 'output'),
-            'BENCHMARK': benchmark,
-            'SEQ_INFO': dict.fromkeys(names, FRAMES),
-            'SKIP_SPLIT_FOL': True,
-        }
+        quiet | folders | sequences | {'SKIP_SPLIT_FOL': True}
     )
-    evaluator = trackeval.Evaluator(
-        quiet
-        | {
-            'PRINT_RESULTS': False,
-            'TIME_PROGRESS': False,
-            'OUTPUT_SUMMARY': False,
-            'OUTPUT_DETAILED': False,
-            'PLOT_CURVES': False,
-            'BREAK_ON_ERROR': True,
-            'LOG_ON_ERROR': None,
-        }
+    outputs = (
+        'PRINT_RESULTS',
+        'TIME_PROGRESS',
+        'OUTPUT_SUMMARY',
+        'OUTPUT_DETAILED',
+        'PLOT_CURVES',
     )
+    strict = {'BREAK_ON_ERROR': True, 'LOG_ON_ERROR': None}
+    evaluator = trackeval.Evaluator(quiet | dict.fromkeys(outputs, False) | strict)
     metrics = trackeval.metrics
     found = evaluator.evaluate(
         [dataset], [metrics.HOTA(quiet), metrics.CLEAR(quiet), metrics.Identity(quiet)]
@@ -165,8 +158,4 @@ def test_the_longer_buffer_waits_for_longer(name):
 def test_without_the_package_the_error_says_what_to_install(monkeypatch, package):
     monkeypatch.setitem(sys.modules, 'trackers', package)
     with pytest.raises(OutputError, match='pip install "trackers'):
-        track_with_baseline(
-            'SORT',
-            Recording(np.ones(1, int), Detections.create([(0, 0, 9, 9)], [1.0]), np.zeros(1, int)),
-            score_threshold=0.0,
-        )
+        track_with_baseline('SORT', None, score_threshold=0.0)

@@ -37,7 +37,7 @@ def table_of(*boxes, embeddings=None, seen_at=0.0):
 
 
 def detected_in(*boxes, embeddings):
-    """Return boxes, and what detections in them are, with these looks."""
+    """Return boxes, and detections in them, with these embeddings."""
     boxes, embeddings = np.array(boxes, dtype=float), np.array(embeddings)
     measurements = boxes_to_measurements(boxes)
     return boxes, Detected(measurements, np.ones(len(boxes)), embeddings, embeddings.any(axis=1))
@@ -139,7 +139,7 @@ BORDERS = {
     ('speed', 'lost', 'drift', 'gone'),
     [
         (1, 0.6, 0, True),
-        # Seen a moment ago; comes in; stands.
+        # Detected a moment ago; comes in; stands.
         (1, 0.4, 0, False),
         (-1, 0.6, 0, False),
         (0, 0.6, 0, False),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = (CHECKOUT / 'docs' / 'troubleshooting.md').read_text()
-# Words before a quotation of somebody else.
+# Words before a message of another program.
 OTHERS = ('pip: ', 'NumPy: ', '`ros2 ', 'Diagnostics: ', 'Messages of ')
 
 

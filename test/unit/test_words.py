@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+THIS = Path(__file__)
+ROOT = THIS.parents[2]
 
 # What users and contributors read, but the changelog, which lists what was renamed.
 SCOPE = (
     *('persontrack_ros', 'launch', 'config', 'docs', 'examples', 'notebooks', 'tools'),
-    *('README.md', 'CONTRIBUTING.md'),
+    *('test', 'README.md', 'CONTRIBUTING.md'),
 )
 SUFFIXES = {'.py', '.md', '.rst', '.yaml', '.ipynb'}
 
@@ -32,7 +33,7 @@ def files():
     paths = [ROOT / each for each in listed] or [
         path for each in SCOPE for path in [ROOT / each, *(ROOT / each).rglob('*')]
     ]
-    return [path for path in paths if path.suffix in SUFFIXES and path.is_file()]
+    return [path for path in paths if path.suffix in SUFFIXES and path.is_file() and path != THIS]
 
 
 @pytest.mark.parametrize('pattern', [WORDS, NAMES], ids=['words', 'names'])

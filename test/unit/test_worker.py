@@ -48,21 +48,6 @@ def test_waiting_items_are_replaced_by_newer_ones():
     assert worker.dropped == 2
 
 
-def test_submit_does_not_wait_for_the_handler():
-    go_on, busy = threading.Event(), threading.Event()
-
-    def handle(item):
-        busy.set()
-        assert go_on.wait(TIMEOUT)
-
-    worker = make(handle)
-    worker.submit(1)
-    assert busy.wait(TIMEOUT)
-    worker.submit(2)  # would hang here
-    go_on.set()
-    stop(worker)
-
-
 def test_stop_lets_the_handler_finish_and_drops_the_rest():
     done = []
     busy, go_on = threading.Event(), threading.Event()
@@ -85,10 +70,6 @@ def test_stop_lets_the_handler_finish_and_drops_the_rest():
     assert not stopping.is_alive()
     assert done == [1]
     assert worker.dropped == 1
-
-
-def test_stop_without_work():
-    stop(make(print))
 
 
 def test_workers_have_their_turns_in_the_order_in_which_they_asked():

@@ -6,6 +6,7 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
+from persontrack_ros.cli.files import summarise
 from persontrack_ros.cli.options import SOURCE, absolute, count
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.base.progress import tqdm
@@ -61,6 +62,6 @@ def execute(options: argparse.Namespace) -> int:
         for frame in tqdm(frames, total=source.frame_count, unit='frame'):
             recorder.write(frame)
             recorded += 1
-    print(f'{recorded} images recorded to {options.output}')
+    summarise(options, f'{recorded} images recorded to {options.output}')
     frames.check()
     return 0

@@ -6,6 +6,7 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
+from persontrack_ros.cli.files import summarise
 from persontrack_ros.cli.options import (
     PAGE,
     TRACKS,
@@ -105,7 +106,8 @@ def execute(options: argparse.Namespace) -> int:
             progress.update()
             if interrupt.requested or frames == options.max_frames:
                 break
-    print(f'{frames} frames, {len(ids)} ids, {1e3 * pipeline.mean_time:.1f} ms per frame')
+    milliseconds = 1e3 * pipeline.mean_time
+    summarise(options, f'{frames} frames, {len(ids)} ids, {milliseconds:.1f} ms per frame')
     results.check()
     bag.check_whole()
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 _MAX_LENGTH = 2500
 
@@ -84,3 +85,8 @@ def one_line(error: BaseException) -> str:
     if not isinstance(error, PersontrackError):
         text = f'{type(error).__name__}: {text}' if text else type(error).__name__
     return text if len(text) <= LONGEST_TEXT else f'{text[:LONGEST_TEXT]} ...'
+
+
+def warn(text: str) -> None:
+    """Print a warning; the command goes on."""
+    print('persontrack: warning:', *text.split(), file=sys.stderr)

@@ -97,6 +97,12 @@ NODE_PARAMETERS = (
         runtime=True,
     ),
     Parameter(
+        'zones_file',
+        '',
+        'File of lines and zones (YAML, docs/zones.md): who crosses and enters them is published '
+        'and counted; empty: none.',
+    ),
+    Parameter(
         'detections.class_id',
         'person',
         'Class of the detections of another node that are tracked; any: all classes.',

@@ -20,11 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError, warn
 from persontrack_ros.core.base.geometry import FloatArray, iou
 from persontrack_ros.core.base.output import OutputFile
 from persontrack_ros.core.base.reading import read_bytes
-from persontrack_ros.core.base.warning import warn
 from persontrack_ros.core.evaluation.scores import MIN_IOU
 
 # More than a day at 30 frames per second: every number up to the last one costs time and memory.

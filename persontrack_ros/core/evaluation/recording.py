@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.base.arrays import read_arrays
 from persontrack_ros.core.base.detections import SMALLEST, Detections
-from persontrack_ros.core.base.errors import SourceError
+from persontrack_ros.core.base.errors import SourceError, warn
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.output import OutputFile
 from persontrack_ros.core.base.timeline import SECOND, Timeline
-from persontrack_ros.core.base.warning import warn
 from persontrack_ros.core.config.node_options import JUMP_THRESHOLD
 from persontrack_ros.core.config.settings import LARGE, LIGHT, NONE, TrackerSettings
 from persontrack_ros.core.evaluation.mot import MAX_FRAMES, read_mot, read_sequence_info

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from persontrack_ros.core.base.detections import SMALLEST, Detections
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.base.scaling import scale
+from persontrack_ros.core.base.images import BgrImage, scale
 from persontrack_ros.core.config.settings import DetectorSettings
 from persontrack_ros.core.inference.decoding import DECODERS, OVERLAPPING, accepts
 from persontrack_ros.core.inference.exports import EXPECTED, describe

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.base.geometry import FloatArray, pixel_rectangles
-from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.base.scaling import scale
+from persontrack_ros.core.base.images import BgrImage, scale
 from persontrack_ros.core.config.settings import NONE, ReidSettings
 from persontrack_ros.core.inference.decoding import check_finite
 from persontrack_ros.core.inference.detector import GREY

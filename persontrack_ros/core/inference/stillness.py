@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.base.geometry import FloatArray
-from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.base.scaling import scale
+from persontrack_ros.core.base.images import BgrImage, scale
 
 # Sides of the reduced image and of a tile of it: 2 and 16 pixels of the default detector's input.
 SIDE = 256

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 
 from persontrack_ros.core.base.errors import SourceError
-from persontrack_ros.core.base.opencv import silence
+from persontrack_ros.core.base.images import silence
 from persontrack_ros.core.media.reader import Image, Reader
 
 

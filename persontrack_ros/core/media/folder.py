@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 from persontrack_ros.core.base.errors import ImageError, SourceError
-from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.base.opencv import silence
+from persontrack_ros.core.base.images import BgrImage, silence
 from persontrack_ros.core.base.reading import read_bytes
 from persontrack_ros.core.media.encodings import SampleRange, decode_image
 from persontrack_ros.core.media.reader import Image, Reader

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.base.scaling import scale
+from persontrack_ros.core.base.images import BgrImage, scale
 
 # Width and height to which images are reduced to be compared.
 COPY_SIZE = (256, 192)

@@ -75,6 +75,10 @@ class ZoneCounter:
         sides.update(dict.fromkeys(zones.zones, ('entered', 'left')))
         self.counts = {(name, event): 0 for name, both in sides.items() for event in both}
 
+    def forget(self) -> None:
+        """Forget the persons; the counts stay."""
+        self._persons.clear()
+
     def inside(self, name: str) -> list[int]:
         """Return the ids of the persons in a zone."""
         return sorted(id_ for id_, person in self._persons.items() if name in person.inside)

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from persontrack_ros.core.base.calibration import Camera
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.geometry import FloatArray, pixel_rectangles
-from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.base.scaling import scale
+from persontrack_ros.core.base.images import BgrImage, scale
 from persontrack_ros.core.config.settings import AFFINE, TF, TrackerSettings
 
 # Images are reduced to this larger side: enough for the motion, and four times as fast as VGA.
@@ -91,7 +90,7 @@ class CameraMotion:
         """
         Start without an image.
 
-        :param exact: as in :func:`~persontrack_ros.core.base.scaling.scale`.
+        :param exact: as in :func:`~persontrack_ros.core.base.images.scale`.
         """
         self._exact = exact
         self._grey: Optional[NDArray[np.uint8]] = None

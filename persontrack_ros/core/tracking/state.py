@@ -7,6 +7,7 @@ name and version of this layout) and ``algorithm``.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,10 +53,11 @@ def _format(arrays: Mapping[str, NDArray[Any]]) -> str:
     return found if found.startswith(_KIND) else ''
 
 
-def load_tracker(tracker: OnlineTracker, path: Path) -> None:
+def load_tracker(tracker: OnlineTracker, path: Path) -> str:
     """
     Let a tracker continue from a stored state; its settings do not change.
 
+    :returns: the array ``counts``, a list in JSON.
     :raises SourceError: if the file cannot be read, is damaged, no state, of another version or
         of another algorithm; the tracker is then unchanged.
     """
@@ -68,7 +70,12 @@ def load_tracker(tracker: OnlineTracker, path: Path) -> None:
     algorithm, wanted = str(arrays.pop('algorithm', '')), tracker.settings.algorithm
     if algorithm != wanted:
         raise SourceError(f'{path} is of the algorithm {algorithm}, but the tracker is {wanted}')
+    counts = str(arrays.pop('counts', '[]'))
     try:
+        for name, event, number in json.loads(counts):
+            if not (isinstance(name, str) and isinstance(event, str) and 0 <= number < 2**32):
+                raise ValueError('its counts are wrong')
         tracker.restore(arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(f'the state {path} is damaged: {one_line(error)}') from error
+    return counts

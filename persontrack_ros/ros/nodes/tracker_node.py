@@ -39,7 +39,7 @@ class TrackerNode(LifecycleNode):
 
     A managed node: configure loads and warms the models, activate subscribes, deactivate stops
     the work and keeps models and tracks, cleanup frees them. Images are processed on a thread of
-    their own, always the newest one, so that services and parameters answer at once.
+    their own, always the newest one; the executor goes on meanwhile.
     """
 
     def __init__(

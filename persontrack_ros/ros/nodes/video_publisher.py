@@ -68,11 +68,16 @@ class VideoPublisher(Node):
         )
         self._publisher = self._advertise(Image, 'image_raw')
         # As image_transport names it and compresses by default.
-        topic = f'{self._publisher.topic_name}/compressed'
-        self._compressed = self._advertise(CompressedImage, topic)
+        compressed = f'{self.image_topic_name}/compressed'
+        self._compressed = self._advertise(CompressedImage, compressed)
         self._tracker: Optional[TrackerAnswers] = None
         if values['wait_for_tracker']:
             self._tracker = TrackerAnswers(self, self._publisher)
+
+    @property
+    def image_topic_name(self) -> str:
+        """The topic of the images."""
+        return str(self._publisher.topic_name)
 
     def _advertise(self, kind: type, topic: str) -> Publisher:
         overriding = QoSOverridingOptions.with_default_policies()

@@ -9,8 +9,8 @@ from typing import Optional
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability, QosReliability
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rosbags.interfaces import Connection
 from sensor_msgs.msg import CompressedImage, Image
 
 from persontrack_ros.bags.images import make_image, message_to_bgr
@@ -68,22 +68,15 @@ class BagMessages(Node):
         super().destroy_node()
 
     def _create(self, topic: Connection) -> Optional[Publisher]:
-        """Create a publisher with the quality of service that was recorded, if there is any."""
+        """Create a publisher for a topic of the bag, if its type is installed."""
         kind = _find_type(topic.msgtype)
         if kind is None:
             return None
         name = topic.topic
         if kind is CompressedImage:
             kind, name = Image, name.removesuffix('/compressed')
-        qos = QoSProfile(depth=10)
-        offered = (
-            topic.ext.offered_qos_profiles if isinstance(topic.ext, ConnectionExtRosbag2) else ()
-        )
-        for recorded in offered[:1]:
-            if recorded.reliability == QosReliability.BEST_EFFORT:
-                qos.reliability = ReliabilityPolicy.BEST_EFFORT
-            if recorded.durability == QosDurability.TRANSIENT_LOCAL:
-                qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+        # This fits every subscription.
+        qos = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         return self.create_publisher(kind, name, qos)
 
     def _publish(self, topic: Connection, data: bytes) -> bool:

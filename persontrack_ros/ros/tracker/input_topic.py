@@ -16,7 +16,6 @@ from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from persontrack_ros.core.base.errors import SettingsError, SourceError, one_line
 from persontrack_ros.ros.compat import (
@@ -131,7 +130,7 @@ class InputTopic:
 
     def adapt(self) -> None:
         """Check what the publishers offer; subscribe anew if one offers less than requested."""
-        publishers = self._publishers()
+        publishers = self._node.get_publishers_info_by_topic(self.name)
         if not all(each.qos_profile.reliability == _RELIABLE for each in publishers):
             self._subscribe(self._override or ReliabilityPolicy.BEST_EFFORT)
         elif self._subscription is None or not publishers:
@@ -139,16 +138,17 @@ class InputTopic:
 
     def describe_publishers(self) -> str:
         """Name the nodes that publish it, and their quality of service; empty without any."""
-        return describe(self._publishers())
+        return ', '.join(
+            f'{node_of(each)} ({each.qos_profile.reliability.name.lower()}, '
+            f'{each.qos_profile.durability.name.lower()})'
+            for each in self._node.get_publishers_info_by_topic(self.name)
+        )
 
     def destroy(self) -> None:
         """End the subscription; messages that still wait count as missed."""
         if self._subscription is not None:
             self.missed += sum(1 for _ in islice(take_waiting(self._subscription), QUEUE))
             self._end()
-
-    def _publishers(self) -> list[TopicEndpointInfo]:
-        return list(self._node.get_publishers_info_by_topic(self.name))
 
     def _declare_reliability(self) -> Optional[ReliabilityPolicy]:
         """Return the value of the parameter; None if publishers decide."""
@@ -224,12 +224,3 @@ class InputTopic:
                 'publisher with the DDS configuration of this package, let it publish reliably, '
                 'or use compressed images: docs/middleware.md'
             )
-
-
-def describe(publishers: list[TopicEndpointInfo]) -> str:
-    """Name the nodes at the other end of a topic and their quality of service."""
-    return ', '.join(
-        f'{node_of(each)} ({each.qos_profile.reliability.name.lower()}, '
-        f'{each.qos_profile.durability.name.lower()})'
-        for each in publishers
-    )

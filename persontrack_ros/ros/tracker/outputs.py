@@ -28,6 +28,7 @@ from persontrack_ros.ros.tracker.messages import check_layout, tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.space import Space
 from persontrack_ros.ros.tracker.transforms import Transforms
+from persontrack_ros.ros.tracker.zones import ZoneTopics
 
 
 class Outputs:
@@ -38,6 +39,7 @@ class Outputs:
     deactivation is still published.
 
     :ivar transforms: of the camera, if a parameter needs tf.
+    :ivar zones: of the lines and zones, if `zones_file` is set.
     """
 
     def __init__(self, node: Node) -> None:
@@ -47,6 +49,7 @@ class Outputs:
         self._space: Optional[Space] = None
         self._trails = Trails()
         self.transforms: Optional[Transforms] = None
+        self.zones: Optional[ZoneTopics] = None
 
     def advertise(self, settings: Settings, options: Mapping[str, Any]) -> None:
         """
@@ -80,6 +83,8 @@ class Outputs:
                     self._publishers.get('target_pose'),
                     max(settings.tracker.remember, LOST_TIME),
                 )
+            if options['zones_file']:
+                self.zones = ZoneTopics(self._node, options)
 
     def _advertise(self, name: str, kind: type, depth: int, topic: str = '') -> None:
         self._publishers[name] = self._node.create_publisher(
@@ -104,17 +109,21 @@ class Outputs:
             rows = [(box, score, '') for box, score in zip(result.detections.boxes, scores)]
             self._publishers['detections'].publish(boxes_to_bytes(rows, header))
         info = self._wanted('track_info')
-        moves = info and self._space is not None and self.transforms is not None
+        moves = self._space is not None and self.transforms is not None
+        moves &= info or self.zones is not None
         target = options['target']
         located = any(map(self._wanted, ('tracks_3d', 'markers')))
         if self._space and image is not None and result.depth and (moves or target or located):
             self._space.publish(result, target)
+        motions: Mapping[int, Motion] = {}
+        fixed = ''
+        if moves and self._space is not None and self.transforms is not None:
+            motions = self._space.motions(result.tracks, result.moment.time)
+            fixed = self.transforms.target
+        if self.zones:
+            places = {id_: motion.position for id_, motion in motions.items()}
+            self.zones.publish(result, places)
         if info:
-            motions: Mapping[int, Motion] = {}
-            fixed = ''
-            if self._space is not None and self.transforms is not None:
-                motions = self._space.motions(result.tracks, result.moment.time)
-                fixed = self.transforms.target
             self._publishers['track_info'].publish(
                 tracks_to_info(result.tracks, result.sources, header, fixed, motions)
             )
@@ -135,6 +144,8 @@ class Outputs:
             self.target.id if target and self.target else None,
             trails,
         )
+        if self.zones:
+            self.zones.draw(annotated)
         if raw:
             self._publishers['annotated_image'].publish(bgr_to_image(annotated, header))
         if compressed:
@@ -154,6 +165,8 @@ class Outputs:
     def clear(self) -> None:
         """Delete the markers: the tracks end here."""
         self._trails = Trails()
+        if self.zones:
+            self.zones.forget()
         if self._space is not None:
             self._space.clear()
 
@@ -165,5 +178,7 @@ class Outputs:
         """End the publishers."""
         if self.transforms is not None:
             self.transforms.destroy()
+        if self.zones:
+            self.zones.destroy()
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)

@@ -157,26 +157,30 @@ class Processor:
         with self.in_turn(PATIENCE):
             self._pipeline.reset()
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, counts: str) -> None:
         """
         Save the state after the newest frame.
 
+        :param counts: of lines and zones, as text.
         :raises PersontrackError: if the file cannot be written, or the frame takes too long.
         """
         with self.in_turn(PATIENCE):
             state = self.tracker.state()
+        state['counts'] = np.array(counts)
         save_state(self.tracker.settings.algorithm, state, path)
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path) -> str:
         """
         Continue with a saved state.
 
+        :returns: the counts of lines and zones.
         :raises PersontrackError: see :func:`load_tracker`, or if the frame in work takes too long;
             the tracker is then as it was.
         """
         with self.in_turn(PATIENCE):
-            load_tracker(self.tracker, path)
+            counts = load_tracker(self.tracker, path)
             self._pipeline.use(self.tracker)
+        return counts
 
     def process(
         self, frame: Frame, arrival: int, settings: Settings, options: Mapping[str, Any]

@@ -14,13 +14,14 @@ from persontrack_ros.ros.tracker.state import NodeState
 
 
 class Services:
-    """``~/reset``, ``~/enable``, ``~/save_state`` and ``~/load_state``."""
+    """``~/reset``, ``~/reset_counts``, ``~/enable``, ``~/save_state`` and ``~/load_state``."""
 
     def __init__(self, node: Node, state: NodeState) -> None:
         """Offer the services."""
         self._node = node
         self._state = state
         self._offer(Trigger, 'reset', self._reset)
+        self._offer(Trigger, 'reset_counts', self._reset_counts)
         self._offer(SetBool, 'enable', self._enable)
         self._offer(Trigger, 'save_state', self._save)
         self._offer(Trigger, 'load_state', self._load)
@@ -33,21 +34,33 @@ class Services:
         self._state.statistics.ids.clear()
         return 'ids start at 1'
 
+    def _reset_counts(self, _: Trigger.Request) -> str:
+        outputs = self._state.outputs
+        if outputs is None or outputs.zones is None:
+            raise SettingsError('nothing is counted: set zones_file, and configure the node')
+        outputs.zones.reset()
+        return 'counts start at 0'
+
     def _enable(self, request: SetBool.Request) -> str:
         self._state.enabled = request.data
         return 'tracking' if request.data else 'paused'
 
     def _save(self, _: Trigger.Request) -> str:
         path = self._state_file()
-        self._state.tracking_processor.save(path)
+        outputs = self._state.outputs
+        counts = outputs.zones.state() if outputs and outputs.zones else '[]'
+        self._state.tracking_processor.save(path, counts)
         return f'saved to {path}'
 
     def _load(self, _: Trigger.Request) -> str:
         path = self._state_file()
         processor = self._state.tracking_processor
         self._state.parameters.end_target()
-        processor.load(path)
+        counts = processor.load(path)
         self._state.end_tracks()
+        outputs = self._state.outputs
+        if outputs and outputs.zones:
+            outputs.zones.restore(counts)
         return f'loaded from {path}'
 
     def _offer(self, kind: Any, name: str, action: Callable[[Any], str]) -> None:

@@ -1,0 +1,100 @@
+"""The topics of lines and zones, and their counts after a restart."""
+
+from __future__ import annotations
+
+import pytest
+from node_runs import Rig, found, stamp
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Header, UInt32
+from std_srvs.srv import Trigger
+from vision_msgs.msg import Detection2DArray
+
+ZONES = """
+image_size: [640, 480]
+lines: {door: {points: [[100, 240], [540, 240]], left: out, right: in}}
+zones: {hall: [[0, 300], [640, 300], [640, 480], [0, 480]]}
+"""
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+NUMBERS = ('lines/door/in', 'lines/door/out', 'zones/hall/count')
+PARAMETERS = {
+    'input': 'detections',
+    'detector__model': 'none',
+    'reid__model': 'none',
+    'tracker__n_init': 1,
+}
+
+
+class Walk(Rig):
+    """A tracker of detections, and a node that publishes one person and hears the counts."""
+
+    def __init__(self, folder):
+        file = folder / 'zones.yaml'
+        file.write_text(ZONES)
+        super().__init__(zones_file=str(file), state_file=str(folder / 'state.npz'), **PARAMETERS)
+        self.numbers, self.hall, self.tracks = {}, [], []
+        for name in NUMBERS:
+            self.peer.create_subscription(
+                UInt32, name, lambda one, name=name: self.numbers.update({name: one.data}), LATCHED
+            )
+        self.peer.create_subscription(Detection2DArray, 'zones/hall/tracks', self.hall.append, 10)
+        self.peer.create_subscription(Detection2DArray, 'tracks', self.tracks.append, 10)
+        self.publisher = self.peer.create_publisher(Detection2DArray, 'detections', 10)
+        self.tenths = 10_000
+        self.change('configure', 'activate')
+        self.until(self.publisher.get_subscription_count)
+        for topic in ('tracks', 'zones/hall/tracks'):
+            self.until(lambda topic=topic: self.peer.count_publishers(topic))
+
+    def walk(self, start, end):
+        """Move the feet of one person from one row of the image to another."""
+        for foot in range(start, end, 10 if end > start else -10):
+            self.tenths += 1
+            header = Header(frame_id='camera', stamp=stamp(self.tenths / 10))
+            self.publisher.publish(found(header, (300, foot - 100, 40, 100, 0.9)))
+            self.until(lambda h=header: self.tracks and self.tracks[-1].header == h)
+
+    def call(self, name):
+        client = self.peer.create_client(Trigger, f'person_tracker/{name}')
+        self.until(client.service_is_ready)
+        future = client.call_async(Trigger.Request())
+        self.until(future.done)
+        return future.result()
+
+
+@pytest.fixture
+def rig(isolation, tmp_path):
+    rig = Walk(tmp_path)
+    yield rig
+    rig.close()
+
+
+def test_counts_and_who_is_inside(rig):
+    rig.until(lambda: rig.numbers == dict.fromkeys(NUMBERS, 0))
+    rig.walk(150, 400)
+    rig.until(lambda: rig.numbers == dict(zip(NUMBERS, (1, 0, 1))))
+    id_ = rig.tracks[-1].detections[0].id
+    rig.until(lambda: rig.hall and rig.hall[-1].header == rig.tracks[-1].header)
+    assert [one.id for one in rig.hall[-1].detections] == [id_]
+    assert any(not one.detections for one in rig.hall)
+    rig.walk(400, 150)
+    rig.until(lambda: rig.numbers == dict(zip(NUMBERS, (1, 1, 0))))
+    # They go on after a restart with the saved state, and end when that is asked for.
+    assert rig.call('save_state').success
+    rig.change('deactivate', 'cleanup', 'configure', 'activate')
+    rig.until(lambda: rig.numbers == dict.fromkeys(NUMBERS, 0))
+    assert rig.call('load_state').success
+    rig.until(lambda: rig.numbers == dict(zip(NUMBERS, (1, 1, 0))))
+    assert rig.call('reset_counts').success
+    rig.until(lambda: rig.numbers == dict.fromkeys(NUMBERS, 0))
+
+
+@pytest.mark.parametrize(
+    'text', ['zones: {a: [[0, 0], [1, 1]]}', 'frame: map\nlines: {a: {points: [[0, 0], [1, 1]]}}']
+)
+def test_zones_that_do_not_fit_are_refused(rig, tmp_path, text):
+    rig.change('deactivate', 'cleanup')
+    (tmp_path / 'zones.yaml').write_text(text)
+    rig.change('configure', result=TransitionCallbackReturn.FAILURE)
+    (tmp_path / 'zones.yaml').write_text(ZONES)
+    rig.change('configure', 'activate')
