@@ -5,8 +5,6 @@ The models are stand-ins with one person at the same place in every image: in th
 the image wide and 0.5 high.
 """
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Areas of the image where nobody is detected, and the command that paints them."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +15,7 @@ from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.evaluation.recording import Recording
 from persontrack_ros.core.inference.ignore import IgnoreMask, read_polygons
 from persontrack_ros.core.media.window import ESCAPE
+from persontrack_ros.core.report.zones import Zones
 
 LEFT_HALF = {'left': [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
 
@@ -240,3 +239,18 @@ def test_painting_nothing(screen, picture, tmp_path, capsys):
     assert not output.exists()
     assert main(['mask', picture, str(tmp_path / 'ignore.png')]) == 2
     assert main(['mask', picture, str(output), '--skip-frames', '5']) == 2
+
+
+def test_drawing_lines_and_zones(screen, picture, tmp_path, capsys):
+    output = tmp_path / 'zones.yaml'
+    screen.actions = [(20, 10), (100, 10), 'l', (20, 10), (100, 10), (100, 90), '\r', 's']
+    assert main(['zones', picture, str(output)]) == 0
+    output.write_text(output.read_text().replace('line_1', 'door') + 'margin: 0.05\n')
+    # What is there is kept, with its name; a line is no zone.
+    screen.actions = ['\b', (20, 10), (100, 90), '\r', 'l', 's']
+    assert main(['zones', picture, str(output)]) == 0
+    zones = Zones.load(output)
+    assert (list(zones.lines), list(zones.zones), zones.margin) == (['door', 'line_1'], [], 0.05)
+    output.write_text('image_size: [9, 9]\nlines: {a: {points: [[0, 0], [1, 1]]}}')
+    assert main(['zones', picture, str(output)]) == 2
+    assert 'edit it by hand' in capsys.readouterr().err

