@@ -1,7 +1,5 @@
 """Fixtures of the tests with real models."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

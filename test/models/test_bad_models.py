@@ -1,7 +1,5 @@
 """Models that are damaged, of another kind, or for a device that is not there."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import os
@@ -40,20 +38,28 @@ def assert_refused(runtime, kind, path, *words):
         assert word in text
 
 
+def copied(models, name, folder):
+    """Copy a model without its profile; return its .xml."""
+    for suffix in ('.xml', '.bin'):
+        source = models / 'intel' / name / 'FP16' / f'{name}{suffix}'
+        shutil.copyfile(source, folder / source.name)
+    return folder / f'{name}.xml'
+
+
 @pytest.fixture(params=[(Detector, DETECTOR), (ModelEmbedder, REID)], ids=['detector', 'reid'])
 def copy(request, models, tmp_path):
-    """Copy a model; return the class that loads it, its .xml and its .bin."""
+    """Copy a model; return the class that loads it, and its .xml."""
     kind, name = request.param
     for source in (models / 'intel' / name / 'FP16').glob(f'{name}.*'):
         shutil.copyfile(source, tmp_path / source.name)
-    return kind, tmp_path / f'{name}.xml', tmp_path / f'{name}.bin'
+    return kind, tmp_path / f'{name}.xml'
 
 
 @pytest.mark.parametrize('suffix', ['.xml', '.bin'])
 @pytest.mark.parametrize('damage', [0, 0.3, 0.9, b'no model', b'<net/>'])
 def test_damaged_files(runtime, copy, suffix, damage):
     """Cut off, or replaced."""
-    kind, xml, _ = copy
+    kind, xml = copy
     file = xml.with_suffix(suffix)
     whole = file.read_bytes()
     file.write_bytes(damage if isinstance(damage, bytes) else whole[: int(damage * len(whole))])
@@ -66,10 +72,8 @@ def test_rotten_weights(runtime, models, tmp_path):
 
     Rotten detectors give possible scores, and are told by the checksums of their files alone.
     """
-    for suffix in ('.xml', '.bin'):
-        source = models / 'intel' / REID / 'FP16' / f'{REID}{suffix}'
-        shutil.copyfile(source, tmp_path / f'{REID}{suffix}')
-    xml, path = tmp_path / f'{REID}.xml', tmp_path / f'{REID}.bin'
+    xml = copied(models, REID, tmp_path)
+    path = xml.with_suffix('.bin')
     weights = np.frombuffer(path.read_bytes(), dtype=np.uint8).copy()
     random = np.random.default_rng(1)
     for layer in ElementTree.parse(xml).getroot().iter('layer'):
@@ -113,15 +117,10 @@ def test_damage_to_published_models(runtime, models, tmp_path, monkeypatch, suff
 
 
 def test_the_other_kind_of_model(runtime, models, tmp_path):
-    paths = {}
-    for name in (DETECTOR, REID):
-        # Without their profiles, which would be refused before.
-        paths[name] = tmp_path / f'{name}.xml'
-        for suffix in ('.xml', '.bin'):
-            source = models / 'intel' / name / 'FP16' / f'{name}{suffix}'
-            shutil.copyfile(source, paths[name].with_suffix(suffix))
-    assert_refused(runtime, Detector, paths[REID], 'no detector')
-    assert_refused(runtime, ModelEmbedder, paths[DETECTOR], 'no re-identification model')
+    # Their profiles would be refused before.
+    reid, detector = (copied(models, name, tmp_path) for name in (REID, DETECTOR))
+    assert_refused(runtime, Detector, reid, 'no detector')
+    assert_refused(runtime, ModelEmbedder, detector, 'no re-identification model')
 
 
 @pytest.mark.parametrize('device', ['CPU', 'AUTO', 'AUTO:CPU'])

@@ -1,7 +1,5 @@
 """Compiled models that are kept for the next start."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 
@@ -55,16 +53,20 @@ def test_it_is_used(start, kept):
     assert (said, compiled) == ('', 0)
 
 
+def assert_compiled(start, expected, words):
+    boxes, said, compiled = start()
+    np.testing.assert_array_equal(boxes, expected)
+    assert words in said
+    assert compiled == 1
+
+
 @pytest.mark.parametrize('part', [0, 0.1, 0.5, 0.9, 1])
 def test_a_damaged_file(start, kept, part):
     expected, file = kept
     content = bytearray(file.read_bytes())
     content[int(part * (len(content) - 1))] ^= 1
     file.write_bytes(content)
-    boxes, said, compiled = start()
-    np.testing.assert_array_equal(boxes, expected)
-    assert f'{file} is damaged: the model is compiled again' in said
-    assert compiled == 1
+    assert_compiled(start, expected, f'{file} is damaged: the model is compiled again')
     assert start()[1:] == ('', 0), 'it is kept again'
 
 
@@ -72,10 +74,7 @@ def test_a_file_of_another_model(start, kept):
     """With the right checksum: OpenVINO refuses it."""
     expected, file = kept
     file.write_bytes(hashlib.sha256(b'no model').digest() + b'no model')
-    boxes, said, compiled = start()
-    np.testing.assert_array_equal(boxes, expected)
-    assert f'{file} is not used' in said
-    assert compiled == 1
+    assert_compiled(start, expected, f'{file} is not used')
     assert start()[1:] == ('', 0), 'it is kept again'
 
 
@@ -85,10 +84,7 @@ def test_no_file_in_its_place(start, kept, kind):
     expected, file = kept
     file.unlink()
     os.mkfifo(file) if kind == 'pipe' else file.mkdir()
-    boxes, said, compiled = start()
-    np.testing.assert_array_equal(boxes, expected)
-    assert compiled == 1
-    assert 'is not kept' in said
+    assert_compiled(start, expected, 'is not kept')
 
 
 def test_other_contents_of_the_same_file_are_another_model(start, kept, tmp_path):

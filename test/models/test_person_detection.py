@@ -1,18 +1,11 @@
 """Person detection on real video, against the ground truth."""
 
-from __future__ import annotations
-
-import dataclasses
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 import pytest
 
 from persontrack_ros.core.base.geometry import iou
-from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.mot import GroundTruth
-from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.tracking.association import associate
 
 
@@ -47,14 +40,6 @@ def test_detections_are_sorted_and_above_the_threshold(detector, vtest):
         assert found.embeddings is None
 
 
-def test_a_lower_threshold_finds_more(runtime, detector, vtest):
-    image = vtest[1]
-    settings = dataclasses.replace(Settings().detector, score_threshold=0.1)
-    more, fewer = Detector(settings, runtime).detect(image), detector.detect(image)
-    assert len(more) > len(fewer)
-    np.testing.assert_array_equal(more.boxes[: len(fewer)], fewer.boxes)
-
-
 @pytest.mark.parametrize('size', [(384, 288), (1920, 1440), (3840, 2160), (500, 700)])
 def test_boxes_are_in_pixels_of_the_input_whatever_its_size(detector, vtest, persons, size):
     rows = GroundTruth.load(persons).rows
@@ -86,13 +71,3 @@ def test_nobody_in_an_empty_image(detector, size, value):
     found = detector.detect(np.full((*size, 3), value, dtype=np.uint8))
     assert len(found) == 0
     assert found.boxes.shape == (0, 4)
-
-
-@pytest.mark.slow
-def test_threads_take_turns(detector, vtest):
-    images = list(vtest.values())[:6]
-    expected = [detector.detect(image).boxes for image in images]
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda image: detector.detect(image).boxes, images * 8))
-    for index, boxes in enumerate(found):
-        np.testing.assert_array_equal(boxes, expected[index % len(images)])

@@ -1,13 +1,11 @@
 """The whole tracker on real video."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline
+from persontrack_ros.core.pipeline import Pipeline
 
 PERIOD = 100_000_000
 
@@ -60,16 +58,6 @@ def test_times_and_counts_of_one_image(pipeline, vtest):
     assert times.total == times.detection + times.embedding + times.tracking
     assert 0 <= result.embedded <= len(result.detections)
     assert len(result.detections) >= 3
-
-
-def test_mean_time_is_that_of_the_newest_images(pipeline, vtest, monkeypatch):
-    pipeline._totals.clear()
-    assert pipeline.mean_time == 0
-    totals = [pipeline.process(vtest[1], PERIOD * i).times.total for i in range(2, 5)]
-    assert pipeline.mean_time == pytest.approx(np.mean(totals))
-    assert STATISTICS_FRAMES == 200
-    pipeline._totals.extend([0.25] * STATISTICS_FRAMES)
-    assert pipeline.mean_time == pytest.approx(0.25)
 
 
 def test_thresholds_change_between_two_images(pipeline, vtest):

@@ -1,7 +1,5 @@
 """Re-identification of real persons on real video."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

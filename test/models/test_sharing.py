@@ -1,7 +1,5 @@
 """Several cameras in one process: models are compiled once, and work at once."""
 
-from __future__ import annotations
-
 import dataclasses
 import gc
 import threading

@@ -1,10 +1,6 @@
 """Files of every kind with absurd contents: one line that says so, in bounded time and memory."""
 
-from __future__ import annotations
-
 import io
-import resource
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +11,6 @@ from hypothesis import strategies as st
 from persontrack_ros.core.base.errors import ModelError, SourceError
 from persontrack_ros.core.base.reading import load_yaml
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.evaluation import recording as recording_module
 from persontrack_ros.core.evaluation.mot import GroundTruth, read_mot
 from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.inference.profile import DetectorProfile, read_profile
@@ -57,42 +52,6 @@ def test_endless_files():
     for read in (load_yaml, read_mot, Recording.load):
         with pytest.raises(SourceError, match='/dev/zero'):
             read(Path('/dev/zero'))
-
-
-def archive(**members):
-    """Make an .npz file of members that are as given."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as packed:
-        for name, content in members.items():
-            packed.writestr(f'{name}.npy', content)
-    return file.getvalue()
-
-
-def header(text):
-    text = text.ljust(117) + '\n'
-    return b'\x93NUMPY\x01\x00' + len(text).to_bytes(2, 'little') + text.encode()
-
-
-@pytest.mark.parametrize(
-    'member',
-    [
-        header("{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,)}"),
-        header("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}"),
-        header('(' * 110),
-        header("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}") + b'\x80\x04.',
-        bytes(1 << 22),
-        b'',
-    ],
-    ids=['rows', 'negative', 'nested', 'object', 'bomb', 'empty'],
-)
-def test_recordings(tmp_path, monkeypatch, member):
-    monkeypatch.setattr(recording_module, '_MAX_BYTES', 1 << 22)
-    path = tmp_path / 'x.npz'
-    path.write_bytes(archive(num_frames=member, frame=member))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(SourceError, match=r'x\.npz'):
-        Recording.load(path)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
 
 
 def recording(**changes):

@@ -1,7 +1,5 @@
 """The order of imports."""
 
-from __future__ import annotations
-
 import ast
 import graphlib
 from pathlib import Path

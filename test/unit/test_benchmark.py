@@ -1,13 +1,8 @@
 """The benchmark: its clocks, its numbers, and its command."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -43,29 +38,6 @@ def test_clocks():
     assert used.machine > 0.2
     assert cpu_time(os.getpid()) == pytest.approx(time.process_time(), abs=0.1)
     assert peak_memory(os.getpid()) > 10
-
-
-@pytest.mark.slow
-def test_interrupted(zoo, campus):
-    """As the terminal does it: all processes of the group get Ctrl-C."""
-    command = [sys.executable, '-m', 'persontrack_ros.cli', 'benchmark', 'pipeline']
-    with subprocess.Popen(
-        [*command, '--video', str(campus)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        shown = ''
-        while 'pipeline:' not in shown:
-            some = process.stderr.read(1)
-            assert some, shown
-            shown += some
-        os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
-    assert 'Traceback' not in errors
-    assert output == ''
 
 
 @pytest.mark.slow

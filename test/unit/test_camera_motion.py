@@ -213,35 +213,6 @@ def test_who_is_cut_off_by_the_camera_has_not_left(data):
     assert through('all', compensated=False) < still - 15
 
 
-@pytest.mark.parametrize(
-    ('start', 'own', 'rests', 'gone'),
-    [
-        # The person walks by itself, or hardly, until it is outside.
-        (200.0, -60, False, True),
-        (200.0, -10, False, False),
-        # The person, still within the image, is hidden, and went far or not.
-        (360.0, -20, True, True),
-        (270.0, -5, False, False),
-    ],
-)
-def test_the_exit_rule_asks_who_moved(start, own, rests, gone):
-    """The camera turns by 30 pixels per second, and rests when the person is hidden, or not."""
-    tracker = make_tracker(TrackerSettings())
-    embeddings = np.eye(2, dtype=np.float32)[:1]
-    left, hidden = start, False
-    for frame in range(120):
-        hidden = hidden or left <= 0 or (start > 200 and frame >= 60)
-        if start == 200 and left < -60:
-            break
-        there = [] if hidden else [[left, 200, 40, 100]]
-        found = Detections.create(there, [0.95] * len(there), image_size=WINDOW)
-        shift = 0.0 if hidden and rests else -3.0
-        turn = np.array([[1.0, 0.0, shift], [0.0, 1.0, 0.0]])
-        tracker.update(found, embeddings.__getitem__, frame * 10**8, turn)
-        left += own / 10 - 3
-    assert (tracker.tracks == []) == gone
-
-
 @pytest.mark.parametrize('every', [1, 3])
 def test_a_recording_keeps_the_motion(tmp_path, every):
     """The camera turns while a person who stands still is not seen for a second."""

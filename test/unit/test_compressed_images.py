@@ -1,7 +1,5 @@
 """Compressed pictures: decoded as their publishers mean them, or refused."""
 
-from __future__ import annotations
-
 from io import BytesIO
 
 import cv2

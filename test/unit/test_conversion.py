@@ -1,7 +1,5 @@
 """Arrays of a program in Python: converted where they are clear, refused where they are not."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,14 +1,11 @@
 """The first command of a newcomer, with and without the Open Model Zoo, and the sample video."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from persontrack_ros.cli.commands import main
 from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import DownloadError
@@ -49,15 +46,6 @@ def test_without_the_zoo(cache, capsys):
     # The next time, nothing has to be tried.
     assert with_default_models(Settings()) == settings
     assert 'not installed' in capsys.readouterr().err
-
-
-def test_run_without_the_zoo(data, tmp_path, capsys):
-    needs_package_index()
-    video = str(data('videos/vtest.avi'))
-    output = tmp_path / 'annotated.mp4'
-    assert main(['run', video, '--max-frames', '10', '--output', str(output)]) == 0
-    assert output.stat().st_size > 10000
-    assert '10 frames' in capsys.readouterr().out
 
 
 def test_with_a_mirror(zoo, cache, monkeypatch):

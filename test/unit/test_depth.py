@@ -5,8 +5,6 @@ The depth of each pixel is that of the first surface on its ray, which is comput
 that are described in metres; boxes are the projected corners of persons.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Depth images are found for images by their stamps, in any order and however late."""
 
-from __future__ import annotations
-
 from concurrent.futures import Future
 
 import pytest

@@ -1,7 +1,5 @@
 """The annotated image."""
 
-from __future__ import annotations
-
 import colorsys
 
 import numpy as np

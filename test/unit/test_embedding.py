@@ -1,7 +1,5 @@
 """Embedders: none, colour, and what a model must be."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

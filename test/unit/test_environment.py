@@ -106,19 +106,6 @@ def test_arguments_and_exit_code_are_those_of_the_command() -> None:
     assert result.stdout.splitlines() == arguments
 
 
-@inside
-def test_nested_call_changes_nothing() -> None:
-    """Scripts of the project call scripts/env whether or not they were called from it."""
-    show = ['python', '-c', 'import json, os; print(json.dumps(dict(os.environ)))']
-    once = json.loads(run_env(*show).stdout)
-    twice = json.loads(run_env(str(CHECKOUT / 'scripts' / 'env'), *show).stdout)
-    for changing in ('SHLVL', '_'):
-        once.pop(changing, None)
-        twice.pop(changing, None)
-    assert twice == once
-    assert once['PYTHONPATH'].split(':').count(str(CHECKOUT)) == 1
-
-
 def test_every_executable_can_be_started() -> None:
     """The environment has a launcher for each entry of setup.py, and for nothing else."""
     entry = re.compile(r"'(\w+)(?: = |': ')(persontrack_ros[\w.]+:\w+)'")

@@ -1,7 +1,5 @@
 """Who is followed, and which way they face."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Ids that several cameras share, given by the looks of persons."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from test_tracking import save_tracker

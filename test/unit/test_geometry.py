@@ -1,7 +1,5 @@
 """Boxes: conversions, overlap and clipping, against values worked out by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The launch files, as far as they can be read without launch; test_launch.py tries them."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -41,16 +39,6 @@ def test_rviz_shows_what_is_published(name):
     assert image['Topic']['Value'] == '/annotated_image'
     assert markers['Topic']['Value'] == '/markers'
     assert markers['Namespaces'] == dict.fromkeys((BOXES, IDS, TRAILS, VELOCITIES), True)
-
-
-def test_rviz_shows_floor_and_robot_in_a_fixed_frame():
-    manager, shown = displays('persontrack_fixed')
-    assert all(shown[kind]['Enabled'] for kind in ('Grid', 'RobotModel', 'TF'))
-    assert shown['Grid']['Plane'] == 'XY'
-    assert shown['RobotModel']['Description Topic']['Value'] == '/robot_description'
-    assert manager['Global Options']['Fixed Frame'] == 'odom'
-    # From above: z points up.
-    assert manager['Views']['Current']['Pitch'] > 0
 
 
 @pytest.mark.parametrize(('name', 'arguments'), [('TRACKER', TRACKER), ('CAMERAS', CAMERAS)])

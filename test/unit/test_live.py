@@ -1,7 +1,5 @@
 """Streams from servers that answer, break off, come back, or say nothing."""
 
-from __future__ import annotations
-
 import http.server
 import itertools
 import os
@@ -84,31 +82,31 @@ def answering(*functions):
     return type('Handler', (Quiet,), {'answers': functions, 'requests': itertools.count()})
 
 
-def whole(content, announce=True):
-    """Answer with everything."""
+def whole(content, announce=True, share=1.0, after=lambda handler: None):
+    """Answer with everything, or a share of what is announced, and do something after it."""
 
     def answer(handler):
         handler.send_response(200)
         if announce:
             handler.send_header('Content-Length', str(len(content)))
         handler.end_headers()
-        handler.wfile.write(content)
-
-    return answer
-
-
-def part(content, share):
-    """Announce everything, and break off."""
-
-    def answer(handler):
-        handler.send_response(200)
-        handler.send_header('Content-Length', str(len(content)))
-        handler.end_headers()
         handler.wfile.write(content[: int(share * len(content))])
         handler.wfile.flush()
-        handler.connection.shutdown(socket.SHUT_RDWR)
+        after(handler)
 
     return answer
+
+
+def part(content):
+    """Break off."""
+    return whole(
+        content, share=0.4, after=lambda handler: handler.connection.shutdown(socket.SHUT_RDWR)
+    )
+
+
+def stalling(content):
+    """Send half, and then nothing."""
+    return whole(content, share=0.5, after=lambda handler: time.sleep(TIMEOUT))
 
 
 def refusal(handler):
@@ -133,7 +131,7 @@ def test_a_file_on_a_server_that_breaks_off(videos, name):
     content = (videos / name).read_bytes()
     frames = []
     with (
-        serving(answering(part(content, 0.4), refusal)) as address,
+        serving(answering(part(content), refusal)) as address,
         VideoSource(f'{address}/{name}') as source,
         pytest.raises(SourceError, match=rf'{name} .*after \d+ '),
     ):
@@ -160,24 +158,6 @@ def test_what_cannot_be_opened_is_an_error(answer):
     with serving(answering(answer)) as address, pytest.raises(SourceError) as caught:
         VideoSource(f'{address}/a.mp4')
     assert f'cannot decode the video {address}/a.mp4' in str(caught.value)
-
-
-def silence(handler):
-    time.sleep(TIMEOUT)
-
-
-def stalling(content):
-    """Send half, and then nothing."""
-
-    def answer(handler):
-        handler.send_response(200)
-        handler.send_header('Content-Length', str(len(content)))
-        handler.end_headers()
-        handler.wfile.write(content[: len(content) // 2])
-        handler.wfile.flush()
-        time.sleep(TIMEOUT)
-
-    return answer
 
 
 def test_who_waits_for_an_image_can_be_stopped(videos):

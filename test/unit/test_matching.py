@@ -1,7 +1,5 @@
 """Messages of several topics, joined by their stamps; and what is taken from detections."""
 
-from __future__ import annotations
-
 import math
 import struct
 
@@ -49,36 +47,23 @@ class Stream:
             self.add(name, stamp, size)
 
 
-def matched(*messages):
-    """Return the seconds that are complete after (name, second), and the number left over."""
+@pytest.mark.parametrize(
+    ('messages', 'complete', 'left'),
+    [
+        ([(IMAGE, 1), (FOUND, 1), (FOUND, 2), (IMAGE, 2)], [1, 2], 0),
+        ([(IMAGE, 1), (IMAGE, 2), (FOUND, 1), (FOUND, 2)], [1, 2], 0),
+        # Those older than a pair are dropped.
+        ([(IMAGE, 1), (IMAGE, 2), (FOUND, 2), (FOUND, 1)], [2], 1),
+        # Where time goes back, the order of arrival counts.
+        ([(IMAGE, 9), (IMAGE, 1), (FOUND, 1), (IMAGE, 2), (FOUND, 2)], [1, 2], 1),
+        ([(IMAGE, 0), (IMAGE, 0), (FOUND, 0), (IMAGE, 0)], [0], 1),
+    ],
+)
+def test_in_any_order(messages, complete, left):
     stream = Stream()
     for name, second in messages:
         stream.add(name, second)
-    return stream.complete, stream.matcher.unmatched.total()
-
-
-def test_in_any_order():
-    assert matched((IMAGE, 1), (FOUND, 1), (FOUND, 2), (IMAGE, 2)) == ([1, 2], 0)
-    assert matched((IMAGE, 1), (IMAGE, 2), (FOUND, 1), (FOUND, 2)) == ([1, 2], 0)
-
-
-def test_every_image_is_counted():
-    stream = Stream()
-    stream.play(10, 100, delay=3.0)
-    matcher = stream.matcher
-    assert not stream.complete
-    assert matcher.unmatched[IMAGE] + matcher.waiting(IMAGE) == 100
-    assert matcher.unmatched[FOUND] + matcher.waiting(FOUND) == 100
-
-
-def test_what_is_older_than_a_pair_is_dropped():
-    assert matched((IMAGE, 1), (IMAGE, 2), (FOUND, 2), (FOUND, 1)) == ([2], 1)
-    # Also where time goes back: the order of arrival counts.
-    assert matched((IMAGE, 9), (IMAGE, 1), (FOUND, 1), (IMAGE, 2), (FOUND, 2)) == ([1, 2], 1)
-
-
-def test_stamps_that_are_all_the_same():
-    assert matched((IMAGE, 0), (IMAGE, 0), (FOUND, 0), (IMAGE, 0)) == ([0], 1)
+    assert (stream.complete, stream.matcher.unmatched.total()) == (complete, left)
 
 
 @pytest.mark.parametrize(('rate', 'delay'), [(30, 1.5), (60, 0.7), (60, 1.9), (5, 0.01)])
@@ -93,6 +78,8 @@ def test_a_detector_that_is_too_slow():
     stream = Stream()
     stream.play(30, 200, 3.1)
     assert stream.complete == []
+    for name in TOPICS:
+        assert stream.matcher.unmatched[name] + stream.matcher.waiting(name) == 200
     assert 'no messages of /image and /detections with the same stamps' in stream.matcher.fault
     assert 'within 2 s' in stream.matcher.fault
     stream.time += 10.0

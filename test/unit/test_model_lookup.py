@@ -1,7 +1,5 @@
 """Where models are looked up, and what is said when they are not there."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -35,12 +33,6 @@ def test_found_in_every_place_the_first_before_others(places, publisher):
     for place in reversed(places):
         path = install(place, publisher)
         assert find_model(NAME, 'FP16') == path
-
-
-def test_precision_selects_the_folder(places):
-    paths = {precision: install(places[2], precision=precision) for precision in ('FP16', 'FP32')}
-    for precision, path in paths.items():
-        assert find_model(NAME, precision) == path
 
 
 def test_default_cache_is_in_the_home_directory(places, monkeypatch, tmp_path):

@@ -1,7 +1,5 @@
 """MOTChallenge files, recordings of detections, and scores."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Persons in a frame that stands still, seen by a moving camera in depth images with noise."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from types import SimpleNamespace
@@ -261,11 +259,3 @@ def test_who_is_in_front_after_a_moment_out_of_sight(rate, speed, distance):
     assert not any(see(number, None) for number in range(2 * rate, hidden))
     assert not any(see(number, distance) for number in range(hidden, hidden + rate // 2))
     assert see(hidden + rate // 2)
-
-
-def test_a_runner_who_turns_about():
-    """Nobody is without a place for two seconds because of a turn that surprised."""
-    for rate in (10, 15, 30):
-        _, errors, _ = walk(rate, lambda now: [3 + 2 * (4 - abs(now - 4)), 0.0])
-        assert np.isnan(errors).sum() <= 2
-        assert np.nanmax(errors) < 0.5

@@ -1,7 +1,5 @@
 """Parameter files: which nodes they are for, what is wrong with them, and who is told."""
 
-from __future__ import annotations
-
 import pytest
 
 from persontrack_ros.core.base.errors import SettingsError

@@ -1,7 +1,5 @@
 """Parameters are the same in the declarations, the YAML file, the docs and the launch files."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Passwords of cameras and servers are used, and never shown."""
 
-from __future__ import annotations
-
 import base64
 import traceback
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.report import page as page_module
 from persontrack_ros.core.report.events import ZoneCounter
 from persontrack_ros.core.report.observations import Observations
@@ -160,30 +159,6 @@ def test_moments_and_places(tmp_path):
         *('from', 'left: entered', 'left: left', 'to'),
     ]
     assert sum(map(sum, found['heat'])) == pytest.approx(7.9, abs=2)
-
-
-def test_ten_minutes_are_less_than_three_megabytes(data, persons):
-    """Of vtest.avi's kind: shown eight times, with other persons each time."""
-    truth = GroundTruth.load(persons).rows
-    capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
-    images = {}
-    for number in range(1, 796):
-        capture.grab()
-        if number % 5 == 1:
-            images[number] = capture.retrieve()[1]
-    seen = Observations()
-    for turn in range(8):
-        for number, image in images.items():
-            rows = truth[truth[:, 0] == number]
-            ids = (rows[:, 1] + 100 * turn).astype(int).tolist()
-            stamp = (turn * 795 + number) * SECOND // 10
-            seen.add(stamp, ids, rows[:, 2:6], [0.9] * len(ids), image)
-    assert seen.duration > 600
-    page = make_page(seen, 'vtest.avi', {})
-    found = data_of(page)['persons']
-    assert len(found) == len(seen.persons) > 100
-    assert all(person['picture'] and len(person['moments']) >= 2 for person in found)
-    assert len(page) < 3e6
 
 
 def test_pictures_of_those_who_were_there_longest(monkeypatch):

@@ -1,7 +1,5 @@
 """Frames and services use one tracker, one after the other."""
 
-from __future__ import annotations
-
 import pytest
 from node_runs import found
 from rclpy.serialization import serialize_message

@@ -1,7 +1,5 @@
 """Whether an image is a copy of the one before, or shows nothing of it."""
 
-from __future__ import annotations
-
 import itertools
 
 import cv2

@@ -1,7 +1,5 @@
 """Scores as those of TrackEval, who is followed under which id, and other trackers."""
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from types import ModuleType

@@ -1,7 +1,5 @@
 """Parameters: ranges, types, unknown names and parameter files."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest
@@ -11,22 +9,6 @@ from persontrack_ros.core.config.settings import PARAMETERS, Settings
 
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 RANGED = [p.name for p in PARAMETERS if p.type in (int, float)]
-
-
-def test_defaults_are_those_agreed_on():
-    values = Settings().values()
-    expected = {
-        # The threshold of the model: 0.5 for the default one.
-        'detector.score_threshold': 0.0,
-        'tracker.max_cosine_distance': 0.3,
-        'tracker.max_iou_distance': 0.7,
-        'tracker.max_age': 70,
-        'tracker.n_init': 3,
-        'tracker.nn_budget': 100,
-        'detector.device': 'AUTO',
-        'reid.device': 'AUTO',
-    }
-    assert {name: values[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize('parameter', PARAMETERS, ids=lambda parameter: parameter.name)

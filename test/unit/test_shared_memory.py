@@ -1,7 +1,5 @@
 """Segments of Fast DDS whose processes are dead."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import time

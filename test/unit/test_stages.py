@@ -1,7 +1,5 @@
 """The stages of the persistent tracker's association, and its exit rule, one by one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Counts and times of the work of a node."""
 
-from __future__ import annotations
-
 import pytest
 
 from persontrack_ros.ros.tracker import statistics

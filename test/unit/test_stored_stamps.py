@@ -1,7 +1,5 @@
 """Stored detections whose stamps do not tell the time are tracked by the frame rate."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The page of what goes wrong quotes messages that exist."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

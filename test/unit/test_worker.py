@@ -1,7 +1,5 @@
 """The thread that works on the newest item."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest
@@ -25,65 +23,65 @@ def stop(worker):
     assert worker.stop(TIMEOUT)
 
 
-def test_waiting_items_are_replaced_by_newer_ones():
-    done = []
-    busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
+class Held:
+    """A handler that waits, in its first item, until it may go on; it is finished with `last`."""
 
-    def handle(item):
-        done.append(item)
-        busy.set()
-        assert go_on.wait(TIMEOUT)
-        if item == 4:
-            finished.set()
+    def __init__(self, last=None):
+        self.done, self.last = [], last
+        self.busy, self.go_on, self.finished = (threading.Event() for _ in range(3))
 
-    worker = make(handle)
+    def __call__(self, item):
+        self.busy.set()
+        assert self.go_on.wait(TIMEOUT)
+        self.done.append(item)
+        if item == self.last:
+            self.finished.set()
+
+
+def start(handle, turns=None):
+    """Return a worker that is at work on an item."""
+    worker = make(handle, turns)
     worker.submit(1)
-    assert busy.wait(TIMEOUT)
+    assert handle.busy.wait(TIMEOUT)
+    return worker
+
+
+def test_waiting_items_are_replaced_by_newer_ones():
+    handle = Held(last=4)
+    worker = start(handle)
     for item in (2, 3, 4):
         worker.submit(item)
-    go_on.set()
-    assert finished.wait(TIMEOUT)
+    handle.go_on.set()
+    assert handle.finished.wait(TIMEOUT)
     stop(worker)
-    assert done == [1, 4]
+    assert handle.done == [1, 4]
     assert worker.dropped == 2
 
 
-def test_stop_lets_the_handler_finish_and_drops_the_rest():
-    done = []
-    busy, go_on = threading.Event(), threading.Event()
-
-    def handle(item):
-        busy.set()
-        assert go_on.wait(TIMEOUT)
-        done.append(item)
-
-    worker = make(handle)
-    worker.submit(1)
-    assert busy.wait(TIMEOUT)
-    worker.submit(2)
-    stopping = threading.Thread(target=stop, args=[worker])
-    stopping.start()
+def stopping(worker):
+    """Return the thread that stops a worker, which waits."""
+    thread = threading.Thread(target=stop, args=[worker])
+    thread.start()
     while not worker._stopping:
         pass
-    go_on.set()
-    stopping.join(TIMEOUT)
-    assert not stopping.is_alive()
-    assert done == [1]
+    return thread
+
+
+def test_stop_lets_the_handler_finish_and_drops_the_rest():
+    handle = Held()
+    worker = start(handle)
+    worker.submit(2)
+    thread = stopping(worker)
+    handle.go_on.set()
+    thread.join(TIMEOUT)
+    assert not thread.is_alive()
+    assert handle.done == [1]
     assert worker.dropped == 1
 
 
 def test_workers_have_their_turns_in_the_order_in_which_they_asked():
     """And each then works on the newest item, wherever in the order it came."""
-    done = []
-    busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
-
-    def handle(item):
-        done.append(item)
-        busy.set()
-        assert go_on.wait(TIMEOUT)
-        if len(done) == 4:
-            finished.set()
-
+    handle = Held(last='front 2')
     turns = Turns(1)
     front, left, rear = (make(handle, turns=turns) for _ in range(3))
 
@@ -92,18 +90,18 @@ def test_workers_have_their_turns_in_the_order_in_which_they_asked():
             pass
 
     front.submit('front 1')
-    assert busy.wait(TIMEOUT)
+    assert handle.busy.wait(TIMEOUT)
     left.submit('left 1')
     wait_in_line(1)
     rear.submit('rear 1')
     wait_in_line(2)
     front.submit('front 2')
     left.submit('left 2')
-    go_on.set()
-    assert finished.wait(TIMEOUT)
+    handle.go_on.set()
+    assert handle.finished.wait(TIMEOUT)
     for worker in (front, left, rear):
         stop(worker)
-    assert done == ['front 1', 'left 2', 'rear 1', 'front 2']
+    assert handle.done == ['front 1', 'left 2', 'rear 1', 'front 2']
     assert [worker.dropped for worker in (front, left, rear)] == [0, 1, 0]
 
 
@@ -132,12 +130,9 @@ def test_a_worker_that_waits_for_its_turn_can_be_stopped():
         worker.submit(1)
         while not turns._waiting:
             pass
-        stopping = threading.Thread(target=stop, args=[worker])
-        stopping.start()
-        while not worker._stopping:
-            pass
-    stopping.join(TIMEOUT)
-    assert not stopping.is_alive()
+        thread = stopping(worker)
+    thread.join(TIMEOUT)
+    assert not thread.is_alive()
     assert done == []
     assert worker.dropped == 1
 
@@ -185,22 +180,11 @@ def test_what_ends_the_thread_is_known():
 
 
 def test_a_worker_that_does_not_finish_goes_on():
-    done = []
-    busy, go_on, finished = threading.Event(), threading.Event(), threading.Event()
-
-    def handle(item):
-        busy.set()
-        assert go_on.wait(TIMEOUT)
-        done.append(item)
-        if item == 2:
-            finished.set()
-
-    worker = make(handle)
-    worker.submit(1)
-    assert busy.wait(TIMEOUT)
+    handle = Held(last=2)
+    worker = start(handle)
     assert not worker.stop(0.1)
     worker.submit(2)
-    go_on.set()
-    assert finished.wait(TIMEOUT)
+    handle.go_on.set()
+    assert handle.finished.wait(TIMEOUT)
     stop(worker)
-    assert done == [1, 2]
+    assert handle.done == [1, 2]

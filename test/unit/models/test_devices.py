@@ -1,7 +1,5 @@
 """The choice of a device, on machines of all kinds, and what models are compiled with."""
 
-from __future__ import annotations
-
 import pytest
 
 from persontrack_ros.cli.commands import main

@@ -1,7 +1,5 @@
 """INT8 versions, where NNCF is installed."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What OpenVINO would tell its makers."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
