@@ -62,14 +62,9 @@ Way = tuple[str, str, str]
 
 def values(way: Way) -> dict[str, Any]:
     """Return the settings of a way."""
-    model, pattern, precision = way
-    light = LIGHT if 'light' in pattern else 'none'
-    return {
-        'detector.model': model,
-        'detector.light_model': light,
-        'detector.pattern': pattern,
-        'detector.precision': precision,
-    }
+    names = ('model', 'pattern', 'precision', 'light_model')
+    light = LIGHT if 'light' in way[1] else 'none'
+    return {f'detector.{name}': value for name, value in zip(names, (*way, light))}
 
 
 def changed(image: BgrImage, copy: str) -> BgrImage:
