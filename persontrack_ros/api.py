@@ -89,7 +89,7 @@ class PersonTracker:
         Load and warm up the models; they are never downloaded here.
 
         :param settings: parameters by group, as in config/persontrack.yaml:
-            ``detector={'interval': 2}, tracker={'remember': 60.0}``. Other parameters
+            ``detector={'pattern': 'large none'}, tracker={'remember': 60.0}``. Other parameters
             have their defaults.
         :raises SettingsError: if a parameter is unknown or a value is not allowed.
         :raises ModelError: if a model or device cannot be used, or this process was forked from
@@ -101,7 +101,7 @@ class PersonTracker:
             if group not in groups or not isinstance(own, Mapping):
                 raise SettingsError(
                     f'{group} is {own!r}; expected parameters by group ({", ".join(groups)}), as '
-                    "detector={'interval': 2}"
+                    "detector={'pattern': 'large none'}"
                 )
             values.update({f'{group}.{name}': value for name, value in own.items()})
         self._settings = Settings.from_values(values)
@@ -178,8 +178,7 @@ class PersonTracker:
         :returns: the results in the order of the frames, for one thread.
         :raises SourceError: if the source cannot be read or ends too early, after the frames that
             could be read; also if the tracker has begun another video or was reset.
-        :raises SettingsError: if the zones are wrong, or `detector.interval` is above 1 without
-            `online`.
+        :raises SettingsError: if the zones are wrong.
         :raises ModelError: in a forked process.
         """
         check_process()

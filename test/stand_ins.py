@@ -96,7 +96,7 @@ def generate_launch_description():
     return LaunchDescription([
         DeclareLaunchArgument('robot', default_value='r2'),
         PushRosNamespace('fleet'),
-        SetParameter('detector.interval', 3),
+        SetParameter('tracker.n_init', 3),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource('{file}'),
             launch_arguments={{'namespace': 'robot', 'imgae': 'lens', **{arguments}}}.items(),

@@ -13,9 +13,9 @@ from persontrack_ros.cli.files import summarise
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.progress import tqdm
-from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.evaluation.recording import Recording
-from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.config.settings import LARGE, LIGHT, NONE, Settings
+from persontrack_ros.core.evaluation.recording import TURNS, Recording
+from persontrack_ros.core.inference.detectors import Detectors
 from persontrack_ros.core.inference.embedder import make_embedder
 from persontrack_ros.core.inference.ignore import make_mask
 from persontrack_ros.core.inference.runtime import Runtime
@@ -66,19 +66,25 @@ def record_frames(
     found: list[Detections] = []
     vectors = []
     motions = []
+    used: list[str] = []
     mask = make_mask(settings.detector)
     runtime = Runtime(settings.inference)
     camera = make_camera_motion(settings.tracker, runtime.exact)
-    detector = Detector(settings.detector, runtime)
+    detectors = Detectors(settings.detector, runtime)
+    turns = settings.detector.turns
     embedder = make_embedder(settings.reid, runtime)
     for frame in tqdm(frames, total=frame_count, unit='frame'):
         numbers.append(frame.number)
         stamps.append(frame.stamp)
-        detections = detector.detect(frame.image)
+        turn = turns[(len(numbers) - 1) % len(turns)]
+        nobody = Detections.create([], [], image_size=frame.image.shape[1::-1])
+        detections = nobody if turn == NONE else detectors.detect(frame.image, turn)
+        used.append(LARGE if turn == LIGHT and not detections.light else turn)
         found.append(mask.apply(detections) if mask else detections)
         vectors.append(embedder.embed(frame.image, found[-1].boxes))
         if camera:
-            motion = camera.follow(frame.image, found[-1].boxes)
+            # Over frames without detection, the motion is that since the last one with it.
+            motion = np.eye(2, 3) if turn == NONE else camera.follow(frame.image, found[-1].boxes)
             motions.append(np.full((2, 3), np.nan) if motion is None else motion)
     detections = Detections(
         np.concatenate([one.boxes for one in found]),
@@ -90,13 +96,20 @@ def record_frames(
     every = np.arange(1, numbers[-1] + 1)
     times = np.array(stamps, dtype=np.int64)
     all_motions = np.full((len(every), 2, 3), np.nan)
+    all_turns = None
+    if turns != (LARGE,):
+        # Damaged images are taken for empty.
+        all_turns = np.zeros(len(every), dtype=np.int8)
+        all_turns[np.array(numbers) - 1] = [TURNS.index(turn) for turn in used]
     if camera:
         all_motions[np.array(numbers) - 1] = motions
     return Recording(
         np.repeat(numbers, [len(one) for one in found]),
         detections,
         stamps[0] + np.interp(every, numbers, times - times[0]).round().astype(np.int64),
-        detector.own_score_threshold,
+        detectors.large.own_score_threshold,
         all_motions if camera else None,
         same_person(settings.reid.model),
+        all_turns,
+        light.own_score_threshold if (light := detectors.light) else 0.5,
     )

@@ -19,8 +19,8 @@ from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import SettingsError, SourceError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.config.settings import NONE, DetectorSettings, Settings
-from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.config.settings import LARGE, NONE, DetectorSettings, Settings
+from persontrack_ros.core.inference.detectors import Detectors
 from persontrack_ros.core.inference.embedder import make_embedder
 from persontrack_ros.core.inference.ignore import make_mask
 from persontrack_ros.core.inference.runtime import Runtime
@@ -70,7 +70,7 @@ class Result:
 
     :ivar tracks: the visible tracks.
     :ivar detections: all detections, without embeddings; `Track.detection` is an index of them.
-        Empty for a frame that `detector.interval` skips.
+        Empty for a frame without detection, by `detector.pattern`.
     :ivar embedded: number of detections whose embedding was computed.
     """
 
@@ -105,9 +105,9 @@ class Pipeline:
             # What assigns detections takes as long to import as the models to load.
             optimizers = pool.submit(import_module, 'scipy.optimize')
             embedder = pool.submit(make_embedder, settings.reid, runtime)
-            self._detector: Optional[Detector] = None
+            self._detectors: Optional[Detectors] = None
             if settings.detector.model != NONE:
-                self._detector = Detector(settings.detector, runtime, pipelined)
+                self._detectors = Detectors(settings.detector, runtime, pipelined)
             self._embedder = embedder.result()
             optimizers.result()
         camera = Camera(Gallery(), same_person(settings.reid.model))
@@ -115,10 +115,11 @@ class Pipeline:
         self._motion = make_camera_motion(settings.tracker, runtime.exact)
         self._exact = runtime.exact
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
-        # Whether persons are detected in the newest image that is no copy; frames since the last
-        # one in which they are (None: detect now), and its size.
-        self._due = True
-        self._since: Optional[int] = None
+        # The detector of the newest image that is no copy; the index of the next one in the
+        # pattern (None: the pattern begins anew), and the size of the image.
+        self._turn = LARGE
+        self._turns: tuple[str, ...] = ()
+        self._next: Optional[int] = None
         self._size: Optional[tuple[int, ...]] = None
         # The last detections and their stamp, where they may be reused.
         self._found: Optional[Detections] = None
@@ -154,27 +155,27 @@ class Pipeline:
 
     def detect(self, image: BgrImage, stamp: int) -> Optional[Detections]:
         """
-        Detect persons in the next image; None if `detector.interval` skips it.
+        Detect persons in the next image; None for a frame without detection.
 
         :param image: uint8 BGR, shape ``(height, width, 3)``.
         :param stamp: time of the image in nanoseconds.
         :raises SettingsError: if the settings name no detector.
         """
-        detector = self._own_detector
+        detectors = self._own_detectors
         self._copied, new = self._plan(image, stamp)
         if new:
-            self._found = self._search(detector, image)
-        return self._found if self._due else None
+            self._found = self._search(detectors, image, self._turn)
+        return None if self._turn == NONE else self._found
 
-    def _search(self, detector: Detector, image: BgrImage) -> Detections:
-        detections = detector.detect(image)
+    def _search(self, detectors: Detectors, image: BgrImage, turn: str) -> Detections:
+        detections = detectors.detect(image, turn)
         return self.mask.apply(detections) if self.mask else detections
 
     @property
-    def _own_detector(self) -> Detector:
-        if self._detector is None:
+    def _own_detectors(self) -> Detectors:
+        if self._detectors is None:
             raise SettingsError('detector.model is none, and there is no other detector')
-        return self._detector
+        return self._detectors
 
     def process_all(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Result]]:
         """
@@ -187,18 +188,18 @@ class Pipeline:
         :raises SettingsError: if the settings name no detector.
         :raises SourceError: if the source fails, after the frames before are processed.
         """
-        team = self._own_detector.team()
-        idle: SimpleQueue[Detector] = SimpleQueue()
-        for detector in team:
-            idle.put(detector)
+        team = self._own_detectors.team()
+        idle: SimpleQueue[Detectors] = SimpleQueue()
+        for detectors in team:
+            idle.put(detectors)
 
-        def detect(image: BgrImage) -> tuple[Detections, float]:
-            detector = idle.get()
+        def detect(image: BgrImage, turn: str) -> tuple[Detections, float]:
+            detectors = idle.get()
             started = time.perf_counter()
             try:
-                return self._search(detector, image), time.perf_counter() - started
+                return self._search(detectors, image, turn), time.perf_counter() - started
             finally:
-                idle.put(detector)
+                idle.put(detectors)
 
         # Each frame with its search, whether the search was made for this frame, and whether the
         # frame is a copy.
@@ -223,8 +224,9 @@ class Pipeline:
                 for frame in frames:
                     copied, new = self._plan(frame.image, frame.stamp)
                     if new:
-                        search = pool.submit(detect, frame.image)
-                    waiting.append((frame, search if self._due else None, new, copied))
+                        search = pool.submit(detect, frame.image, self._turn)
+                    due = self._turn != NONE
+                    waiting.append((frame, search if due else None, new, copied))
                     # One more than the detectors work on, so that none waits for the tracker.
                     yield from finished(len(team) + 1)
             except SourceError:
@@ -241,15 +243,13 @@ class Pipeline:
         if copied and self._came is not None and 0 < stamp - self._came < LONGEST_COPY:
             return True, False
         self._came = stamp
-        since = 0 if self._since is None else self._since + 1
         # Predictions in pixels of another resolution are useless.
-        anew = self._since is None or image.shape[:2] != self._size
-        self._due = anew or since >= self._interval
-        self._since, self._size = 0 if self._due else since, image.shape[:2]
-        if anew:
-            self._searched = None
-        if not self._due or self._stillness is None:
-            return False, self._due
+        if self._next is None or image.shape[:2] != self._size:
+            self._next, self._searched = 0, None
+        self._turn = self._turns[self._next]
+        self._next, self._size = (self._next + 1) % len(self._turns), image.shape[:2]
+        if self._turn == NONE or self._stillness is None:
+            return False, self._turn != NONE
         still = self._stillness.is_still(image)
         if still and self._searched is not None and 0 < stamp - self._searched < LONGEST_STILL:
             return False, False
@@ -289,6 +289,8 @@ class Pipeline:
             if isinstance(self.tracker, OfflineTracker):
                 self.tracker.cut()
         if detections is None:
+            if isinstance(self.tracker, OfflineTracker):
+                self.tracker.skip(stamp)
             self._skipped += 1
             elapsed = max(0, stamp - self._stamp) / 1e9
             tracks = [track.predicted(elapsed, self._skipped) for track in self._tracks]
@@ -330,12 +332,13 @@ class Pipeline:
     def apply(self, settings: Settings) -> None:
         """Apply the parameters that can change at run time."""
         detector = settings.detector
-        if self._detector is not None and detector != self._applied:
-            self._detector.set_score_threshold(detector.score_threshold)
+        if self._detectors is not None and detector != self._applied:
+            self._detectors.set_score_threshold(detector.score_threshold)
             self._stillness = Stillness(self._exact) if detector.skip_still else None
             self._searched = self._came = None
         self._applied = detector
-        self._interval = detector.interval
+        if detector.turns != self._turns:
+            self._turns, self._next = detector.turns, None
         self.tracker.settings = settings.tracker
 
     def reset(self) -> None:
@@ -351,13 +354,13 @@ class Pipeline:
     def use(self, tracker: Tracker) -> None:
         """Continue with another or a changed tracker; persons are detected in the next image."""
         self.tracker = tracker
-        self._since = self._came = self._result = None
+        self._next = self._came = self._result = None
         self._tracks = []
 
     @property
     def devices(self) -> dict[str, str]:
         """The devices of the models, by `detector` and `reid`; empty without a model."""
-        detector = '' if self._detector is None else self._detector.device
+        detector = '' if self._detectors is None else self._detectors.large.device
         return {'detector': detector, 'reid': self._embedder.device}
 
     @property

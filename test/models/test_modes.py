@@ -16,6 +16,7 @@ from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.tracking.offline import OfflineTracker
 
 FRAMES = 24
+LIGHT = 'person-detection-0200'
 
 
 @pytest.fixture(scope='module')
@@ -45,9 +46,14 @@ def test_embeddings_only_where_they_are_needed(models, frames):
     assert [result.embedded for result in run(frames, tracker__refresh_time=0.0)] == counts
 
 
+def every(interval):
+    """Return the pattern that detects in every n-th frame."""
+    return 'large' + (interval - 1) * ' none'
+
+
 @pytest.mark.parametrize('interval', [2, 3])
 def test_images_without_a_detector(models, frames, interval):
-    results = run(frames, detector__interval=interval)
+    results = run(frames, detector__pattern=every(interval))
     for index, (frame, result) in enumerate(zip(frames, results)):
         if index % interval == 0:
             newest, since = result, frame.stamp
@@ -66,16 +72,16 @@ def test_images_without_a_detector(models, frames, interval):
     assert len(newest.tracks) >= 3
 
 
-def test_the_interval_changes_while_it_runs(models, frames):
+def test_the_pattern_changes_while_it_runs(models, frames):
     settings = Settings()
     pipeline = Pipeline(settings)
     found = []
     for index, frame in enumerate(frames):
         interval = 1 if index < 8 else 4 if index < 14 else 100 if index < 20 else 2
-        pipeline.apply(Settings.from_values({'detector.interval': interval}, base=settings))
+        pipeline.apply(Settings.from_values({'detector.pattern': every(interval)}, base=settings))
         found.append(len(pipeline.process(frame.image, frame.stamp).detections) > 0)
-    # From the newest detection on: also where the images of a longer one are not over.
-    assert [index for index in range(FRAMES) if found[index]] == [*range(8), 11, 20, 22]
+    # From the change on: also where the images of a longer one are not over.
+    assert [index for index in range(FRAMES) if found[index]] == [*range(9), 12, 14, 20, 22]
     # After a reset, nothing is predicted.
     pipeline.reset()
     result = pipeline.process(frames[0].image, frames[-1].stamp + 1)
@@ -85,7 +91,7 @@ def test_the_interval_changes_while_it_runs(models, frames):
 
 def test_a_new_resolution_is_detected_in_at_once(models, frames):
     """The tracks end with it: what is predicted in pixels of the old one is nowhere."""
-    pipeline = Pipeline(Settings.from_values({'detector.interval': 4}))
+    pipeline = Pipeline(Settings.from_values({'detector.pattern': every(4)}))
     ids = []
     for index, frame in enumerate(frames[:20]):
         image = frame.image if index < 14 else np.ascontiguousarray(frame.image[::2, ::2])
@@ -108,7 +114,11 @@ def still_frames(frames, still):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('still', 'values'),
-    [(0, {}), (0, {'detector.interval': 3}), (50, {'detector.skip_still': True})],
+    [
+        (0, {}),
+        (0, {'detector.pattern': 'large none light', 'detector.light_model': LIGHT}),
+        (50, {'detector.skip_still': True}),
+    ],
 )
 def test_frames_ahead_give_the_same_in_the_same_order(models, frames, still, values):
     shown = still_frames(frames, still)

@@ -20,14 +20,6 @@ def test_offline_writes_tracks_and_video(campus, models, tmp_path, persontrack):
     assert count == 15
 
 
-def test_offline_searches_every_image(campus, persontrack):
-    """Otherwise, tracks would be of other images than they say."""
-    done = persontrack('run', campus, '--set', 'detector.interval=2')
-    assert done.returncode == 2
-    assert 'leave detector.interval at 1' in done.stderr
-    assert 'Traceback' not in done.stderr
-
-
 def test_baseline_needs_detections(persontrack, tmp_path):
     arguments = ('--baseline', 'SORT', '--results', tmp_path / 'tracks.txt')
     done = persontrack('evaluate', '--ground-truth', tmp_path, *arguments)

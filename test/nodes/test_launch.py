@@ -187,13 +187,13 @@ def test_several_cameras(models, launch, rviz, peer_of, params_file, pictures, t
 def test_what_an_including_file_sets(launch, peer_of, prefix, tmp_path, params_file, has_file):
     """Its parameters hold where no file says otherwise; its own arguments do no harm."""
     path = Path(params_file.partition(':=')[2])
-    path.write_text(path.read_text() + '    detector: {interval: 2}\n')
+    path.write_text(path.read_text() + '    tracker: {n_init: 2}\n')
     arguments = {'autostart': 'false', **({'params_file': str(path)} if has_file else {})}
     file = prefix / 'share/persontrack_ros/launch/persontrack.launch.py'
     (tmp_path / 'robot.launch.py').write_text(INCLUDING.format(file=file, arguments=arguments))
     process = launch(str(tmp_path / 'robot.launch.py'), 'robot:=r3')
     peer = peer_of('/fleet/robot')
-    assert peer.get('detector.interval') == (2 if has_file else 3)
+    assert peer.get('tracker.n_init') == (2 if has_file else 3)
     assert peer.get('tracker.max_age') == 70
     end(process)
 

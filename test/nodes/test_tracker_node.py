@@ -158,12 +158,12 @@ def test_reset_starts_the_ids_anew(peer, pictures, to_message):
     assert 1 in first
 
     before = high_ids(peer, pictures, to_message)
-    assert peer.set(detector__interval=50).successful
+    assert peer.set(detector__pattern='large' + 49 * ' none').successful
     peer.track(to_message(pictures[4]))
     assert track_all(peer, pictures[:2], to_message)
     assert peer.call(Trigger, 'reset').success
     assert min(track_all(peer, pictures[:1], to_message)) < min(before)
-    assert peer.set(detector__interval=1).successful
+    assert peer.set(detector__pattern='auto').successful
 
 
 def test_enable_pauses_and_loses_nothing(peer, pictures, to_message):

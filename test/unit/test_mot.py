@@ -1,5 +1,6 @@
 """MOTChallenge files, recordings of detections, and scores."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,23 @@ def test_replay_gives_every_frame_with_its_detections():
     assert frames[2][2].embeddings.tolist() == [[0, 1, 0, 0]]
     every = list(stored.replay(score_threshold=0.1, every=2))
     assert [(number, len(found)) for number, _, found in every] == [(1, 1), (3, 2)]
+
+
+def test_recordings_know_the_detector_of_each_frame(tmp_path):
+    turns = np.array([1, 2, 0, 0], dtype=np.int8)
+    stored = dataclasses.replace(recording(), turns=turns, light_threshold=0.95)
+    stored.save(tmp_path / 'detections.npz')
+    loaded = Recording.load(tmp_path / 'detections.npz')
+    for threshold, light in ((0.0, []), (0.5, [0.9])):
+        found = [each for _, _, each in loaded.replay(threshold)]
+        assert found[1] is None
+        scores = [found[index].scores.tolist() for index in (0, 2, 3)]
+        np.testing.assert_allclose(scores[0] + scores[1], [*light, 0.8])
+        assert [each.light for each in found if each is not None] == [True, False, False]
+    for wrong in (turns[1:], turns + 2):
+        dataclasses.replace(stored, turns=wrong).save(tmp_path / 'wrong.npz')
+        with pytest.raises(SourceError, match='turn of shape'):
+            Recording.load(tmp_path / 'wrong.npz')
 
 
 @pytest.fixture

@@ -57,6 +57,21 @@ def test_ids(missed, count, second_from, expected):
             assert track.detection == (None if frame in missed else 0)
 
 
+def test_images_without_a_search_are_no_misses():
+    """Persons detected in every fifth image only are false detections, if all were searched."""
+    for skipped, count in ((True, 1), (False, 0)):
+        tracker = OfflineTracker(TrackerSettings())
+        for frame in range(51):
+            stamp = frame * SECOND // 25
+            if skipped and frame % 5:
+                tracker.skip(stamp)
+            else:
+                seen = [] if frame % 5 else [frame]
+                step(tracker, [walker(each) for each in seen], [0] * len(seen), stamp, 0.95)
+        images = tracker.finish()
+        assert [len(tracks) for tracks in images] == [count] * 51
+
+
 def test_images_of_another_size_are_refused():
     tracker = OfflineTracker(TrackerSettings())
     step(tracker, [walker(0)], [0], 0)

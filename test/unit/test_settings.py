@@ -101,3 +101,28 @@ def test_other_values_stay_as_in_the_base():
     values = Settings.from_values({'tracker.max_age': 40}, base=base).values()
     assert (values['tracker.max_age'], values['reid.device']) == (40, 'CPU')
     assert base.values()['tracker.max_age'] == 30
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'light_model', 'turns'),
+    [
+        ('auto', 'none', ('large',)),
+        ('auto', 'mine', ('large', 'light')),
+        ('large none  light', 'mine', ('large', 'none', 'light')),
+        ('large', 'mine', ('large',)),
+    ],
+)
+def test_a_pattern_has_the_turns_of_the_detectors(pattern, light_model, turns):
+    values = {'detector.pattern': pattern, 'detector.light_model': light_model}
+    assert Settings.from_values(values).detector.turns == turns
+
+
+@pytest.mark.parametrize('pattern', ['', ' ', 'light large', 'large lite', 'none', '2', 'Large'])
+def test_unknown_patterns_are_refused(pattern):
+    with pytest.raises(SettingsError, match=r'^detector\.pattern: '):
+        Settings.from_values({'detector.pattern': pattern, 'detector.light_model': 'mine'})
+
+
+def test_a_pattern_needs_its_light_model():
+    with pytest.raises(SettingsError, match=r'has "light": set detector\.light_model'):
+        Settings.from_values({'detector.pattern': 'large light'})

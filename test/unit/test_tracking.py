@@ -1,5 +1,7 @@
 """Test both trackers with any input, and the persistent one with people whose way is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,7 +24,7 @@ def embeddings_of(*people, dimension=8):
     return np.eye(dimension, dtype=np.float32)[list(people)]
 
 
-def step(tracker, boxes, people, stamp, scores=0.95, asked=None):
+def step(tracker, boxes, people, stamp, scores=0.95, asked=None, light=False):
     embeddings = embeddings_of(*people)
 
     def embed(indices):
@@ -31,7 +33,7 @@ def step(tracker, boxes, people, stamp, scores=0.95, asked=None):
         return embeddings[indices]
 
     detections = Detections.create(boxes, np.full(len(boxes), scores), image_size=SIZE)
-    return tracker.update(detections, embed, stamp)
+    return tracker.update(dataclasses.replace(detections, light=light), embed, stamp)
 
 
 def no_embeddings(indices):
@@ -311,3 +313,19 @@ def test_scores_count_by_what_is_usual_for_the_detector(usual):
         people = range(len(boxes))
         tracks = step(tracker, boxes, people, frame * SECOND // 10, np.array(scores))
     assert [track.detection for track in tracks] == [0, 2]
+
+
+def test_light_detections_only_continue_tracks():
+    """They begin none, are not embedded, and move a box less than others do."""
+    first, second, moved = (100, 100, 40, 100), (400, 100, 40, 100), (104, 100, 40, 100)
+    lefts = []
+    for light in (False, True):
+        tracker, asked = persistent(), []
+        for index in range(4):
+            step(tracker, [first], [0], index * SECOND // 10)
+        tracks = step(tracker, [moved, second], [0, 1], 4 * SECOND // 10, asked=asked, light=light)
+        assert len(tracks) == (1 if light else 2)
+        assert asked == ([] if light else [1])
+        assert tracks[0].detection == 0
+        lefts.append(tracks[0].box[0])
+    assert 100 < lefts[1] < lefts[0] - 0.3

@@ -36,6 +36,7 @@ class Detections:
     :ivar image_size: width and height of the image in pixels; None where it is not known.
     :ivar ignored: boxes of the detections that `detector.ignore` left out, shape ``(M, 4)``; None
         where there are none.
+    :ivar light: whether the detector is that of `detector.light_model`.
     """
 
     boxes: FloatArray
@@ -43,6 +44,7 @@ class Detections:
     embeddings: Optional[NDArray[np.float32]] = None
     image_size: Optional[tuple[int, int]] = None
     ignored: Optional[FloatArray] = None
+    light: bool = False
 
     @classmethod
     def create(
@@ -82,7 +84,12 @@ class Detections:
         rest = ~ignored
         vectors = None if self.embeddings is None else self.embeddings[rest]
         return Detections(
-            self.boxes[rest], self.scores[rest], vectors, self.image_size, self.boxes[ignored]
+            self.boxes[rest],
+            self.scores[rest],
+            vectors,
+            self.image_size,
+            self.boxes[ignored],
+            self.light,
         )
 
     def __len__(self) -> int:

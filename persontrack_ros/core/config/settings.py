@@ -96,6 +96,10 @@ def _parameter(default: Any, description: str, **options: Any) -> Any:
 # The value of `detector.model`, `reid.model` and `tracker.algorithm` that leaves this stage out.
 NONE = 'none'
 
+# The words of `detector.pattern`, besides NONE.
+LARGE = 'large'
+LIGHT = 'light'
+
 # Other values of `tracker.camera_motion`.
 AFFINE = 'affine'
 TF = 'tf'
@@ -130,11 +134,17 @@ class DetectorSettings:
         limits=(0.0, 1.0),
         runtime=True,
     )
-    interval: int = _parameter(
-        1,
-        'Persons are detected in every n-th image, 1 for all; in the images between, the tracks '
-        'are published as predicted, which costs next to nothing.',
-        limits=(1, 100),
+    light_model: str = _parameter(
+        NONE,
+        'A faster model, as detector.model, for the frames that detector.pattern gives it; none: '
+        'there is none.',
+    )
+    pattern: str = _parameter(
+        'auto',
+        'The detector of each frame, in turn: large is detector.model, light is '
+        'detector.light_model, and none predicts the tracks, which costs next to nothing; the '
+        'first is large. "large none" detects in every second frame. auto: "large light" with a '
+        'light model, otherwise large.',
         runtime=True,
     )
     skip_still: bool = _parameter(
@@ -148,6 +158,13 @@ class DetectorSettings:
         'Image file (white areas), or polygons in a YAML file that `persontrack mask` makes: '
         'persons who stand in these areas of the image are ignored; empty: no areas.',
     )
+
+    @property
+    def turns(self) -> tuple[str, ...]:
+        """The words of the pattern."""
+        if self.pattern == 'auto':
+            return (LARGE,) if self.light_model == NONE else (LARGE, LIGHT)
+        return tuple(self.pattern.split())
 
 
 @dataclass(frozen=True)
@@ -319,6 +336,14 @@ class Settings:
             object.__setattr__(settings, name, parameter.check(getattr(settings, name)))
         if self.tracker.remember and self.reid.model == NONE:
             raise SettingsError('tracker.remember needs embeddings: set reid.model')
+        turns = self.detector.turns
+        if turns[:1] != (LARGE,) or not {LARGE, LIGHT, NONE}.issuperset(turns):
+            raise SettingsError(
+                f'detector.pattern: {self.detector.pattern!r} is neither auto nor words of large, '
+                'light and none, the first of them large'
+            )
+        if LIGHT in turns and self.detector.light_model == NONE:
+            raise SettingsError('detector.pattern has "light": set detector.light_model')
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], base: Optional[Settings] = None) -> Settings:

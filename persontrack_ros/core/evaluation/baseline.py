@@ -57,6 +57,8 @@ def track_with_baseline(
     tracker = make(lost_track_buffer=buffer, frame_rate=1 / (seconds * every), **options)
     rows = [np.empty((0, 7))]
     for number, _, detections in recording.replay(score_threshold, every):
+        if detections is None:
+            continue
         boxes = detections.boxes
         corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
         found = supervision.Detections(corners, confidence=detections.scores)

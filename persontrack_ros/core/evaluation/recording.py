@@ -4,9 +4,10 @@ Detections of a whole video in a file, so that tracking can be repeated without 
 A recording is an .npz file of ``frame`` (number of the frame of each detection, counted from 1),
 ``tlwh`` (boxes), ``score``, ``embedding`` (absent where there are none), ``num_frames`` and, where
 known, ``stamp`` (of each frame, nanoseconds), ``image_size`` (width, height), ``score_threshold``
-(of the detector), ``same_person`` (threshold of the embeddings) and ``camera_motion`` (from the
+(of the detector), ``same_person`` (threshold of the embeddings), ``camera_motion`` (from the
 last frame to each frame, an affine map of pixels, shape ``(2, 3)``; NaN where it could not be
-estimated).
+estimated) and ``turn`` (the detector of each frame: 0 `large`, 1 `light`, 2 `none`) with
+``light_threshold``.
 """
 
 from __future__ import annotations
@@ -28,14 +29,18 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.output import OutputFile
 from persontrack_ros.core.base.timeline import SECOND, Timeline
 from persontrack_ros.core.config.node_options import JUMP_THRESHOLD
-from persontrack_ros.core.config.settings import TrackerSettings
+from persontrack_ros.core.config.settings import LARGE, LIGHT, NONE, TrackerSettings
 from persontrack_ros.core.evaluation.mot import MAX_FRAMES, read_mot, read_sequence_info
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.media.source import DEFAULT_RATE
 from persontrack_ros.core.tracking.appearance import SAME_PERSON, normalise
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.offline import OfflineTracker
+from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracking.tracker import make_tracker
+
+# The words of `detector.pattern`, by their numbers in a file.
+TURNS = (LARGE, LIGHT, NONE)
 
 # Used if the stored stamps are unusable: the frame rate of most video files.
 ASSUMED_RATE = 25.0
@@ -61,6 +66,9 @@ class Recording:
     :ivar motions: camera motion from the last frame to each frame, shape ``(number of frames, 2,
         3)``, NaN where it is not known; None if it was not estimated.
     :ivar same_person: largest cosine distance between two embeddings of one person.
+    :ivar turns: the detector of each frame, indices of `TURNS`, shape ``(number of frames,)``;
+        None if all have the large one.
+    :ivar light_threshold: threshold of the light detector.
     """
 
     frames: NDArray[np.intp]
@@ -69,6 +77,8 @@ class Recording:
     score_threshold: float = 0.5
     motions: Optional[FloatArray] = None
     same_person: float = SAME_PERSON
+    turns: Optional[NDArray[np.int8]] = None
+    light_threshold: float = 0.5
 
     @classmethod
     def load(cls, path: Path, rate: Optional[float] = None) -> Recording:
@@ -123,32 +133,39 @@ class Recording:
             arrays['image_size'] = detections.image_size
         if self.motions is not None:
             arrays['camera_motion'] = self.motions
+        if self.turns is not None:
+            arrays |= {'turn': self.turns, 'light_threshold': self.light_threshold}
         with OutputFile(path) as file:
             np.savez_compressed(file, **arrays)
 
     def replay(
         self, score_threshold: float, every: int = 1
-    ) -> Iterator[tuple[int, int, Detections]]:
+    ) -> Iterator[tuple[int, int, Optional[Detections]]]:
         """
         Iterate over the frames.
 
         :param score_threshold: ignore detections below it; 0 uses the threshold of the detector.
         :param every: return every n-th frame only.
-        :returns: number, stamp and detections of each frame, also of frames without detections.
+        :returns: number, stamp and detections of each frame, also of frames without persons; None
+            where they were not searched.
         """
         all_ = self.detections
-        chosen = np.flatnonzero(all_.scores >= (score_threshold or self.score_threshold))
+        turns = np.zeros(len(self.stamps), dtype=np.int8) if self.turns is None else self.turns
+        light = turns == TURNS.index(LIGHT)
+        in_light = np.isin(self.frames, np.flatnonzero(light) + 1)
+        own = np.where(in_light, self.light_threshold, self.score_threshold)
+        chosen = np.flatnonzero(all_.scores >= (score_threshold or own))
         order = chosen[np.argsort(self.frames[chosen], kind='stable')]
         frames = self.frames[order]
         for number in range(1, len(self.stamps) + 1, every):
             first, last = np.searchsorted(frames, [number, number + 1])
             rows = order[first:last]
             vectors = None if all_.embeddings is None else all_.embeddings[rows]
-            yield (
-                number,
-                int(self.stamps[number - 1]),
-                Detections(all_.boxes[rows], all_.scores[rows], vectors, all_.image_size),
-            )
+            found: Optional[Detections] = None
+            if turns[number - 1] != TURNS.index(NONE):
+                found = Detections(all_.boxes[rows], all_.scores[rows], vectors, all_.image_size)
+                found = dataclasses.replace(found, light=bool(light[number - 1]))
+            yield number, int(self.stamps[number - 1]), found
 
     def motion(self, number: int, every: int = 1) -> Optional[FloatArray]:
         """
@@ -189,13 +206,22 @@ def track(
         )
     camera = Camera(Gallery(), recording.same_person)
     tracker = OfflineTracker(settings) if offline else make_tracker(settings, camera)
-    numbers = []
-    images = []
+    numbers: list[int] = []
+    images: list[list[Track]] = []
+    newest = 0
     for number, stamp, detections in recording.replay(score_threshold, every):
+        numbers.append(number)
+        if detections is None:
+            if isinstance(tracker, OfflineTracker):
+                tracker.skip(stamp)
+            elapsed = max(0, stamp - newest) / 1e9
+            images.append([each.predicted(elapsed, 1) for each in (images or [[]])[-1]])
+            newest = stamp
+            continue
+        newest = stamp
         vectors = detections.embeddings
         if vectors is None:
             vectors = np.zeros((len(detections), 0), dtype=np.float32)
-        numbers.append(number)
         motion = recording.motion(number, every) if moving else None
         images.append(tracker.update(detections, vectors.__getitem__, stamp, motion))
     if isinstance(tracker, OfflineTracker):
@@ -232,7 +258,19 @@ def _load_npz(path: Path, rate: Optional[float]) -> Recording:
     motions = arrays.get('camera_motion')
     if motions is not None and (motions.shape != (count, 2, 3) or motions.dtype.kind != 'f'):
         raise ValueError(f'camera_motion of shape {motions.shape}')
-    return Recording(frames.astype(np.intp), detections, stamps, threshold, motions, same)
+    turns = arrays.get('turn')
+    if turns is not None and (turns.shape != (count,) or not np.isin(turns, range(3)).all()):
+        raise ValueError(f'turn of shape {turns.shape}, or with other values than 0 to 2')
+    return Recording(
+        frames.astype(np.intp),
+        detections,
+        stamps,
+        threshold,
+        motions,
+        same,
+        turns,
+        float(arrays.get('light_threshold', 0.5)),
+    )
 
 
 def _load_mot(path: Path, rate: Optional[float]) -> Recording:

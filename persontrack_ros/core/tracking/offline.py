@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.errors import SettingsError, SourceError
+from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.geometry import (
     FloatArray,
     boxes_to_measurements,
@@ -267,15 +267,7 @@ def _shown(part: Part, times: FloatArray, cuts: IndexArray) -> NDArray[np.bool_]
 
 
 def make_offline_tracker(settings: Settings) -> OfflineTracker:
-    """
-    Return the tracker for a video.
-
-    :raises SettingsError: if `detector.interval` is above 1.
-    """
-    if settings.detector.interval > 1:
-        raise SettingsError(
-            'offline, persons are detected in every image: leave detector.interval at 1'
-        )
+    """Return the tracker for a video."""
     return OfflineTracker(settings.tracker)
 
 
@@ -312,6 +304,8 @@ class OfflineTracker:
         # The image that each frame shows, and the first images of new scenes.
         self._shown: list[int] = []
         self._cuts: list[int] = []
+        # Whether persons were searched in each image.
+        self._searched: list[bool] = []
 
     @property
     def next_id(self) -> int:
@@ -334,13 +328,8 @@ class OfflineTracker:
             raise SourceError('offline, all images must have the same size')
         self._size = detections.image_size
         embeddings = embed(np.arange(len(detections)))
-        # After a jump of time, the elapsed time is unknown.
-        elapsed = LONGEST_STEP if self._stamp is None else (stamp - self._stamp) / 1e9
-        self._stamp = stamp
         visible = self._online.update(detections, embeddings.__getitem__, stamp, motion)
-        frame = len(self._times)
-        step = min(max(0.0, elapsed), LONGEST_STEP)
-        self._times.append(self._times[-1] + step if self._times else 0.0)
+        frame = self._add(stamp, True)
         tracks = self._online.tracks
         for track in tracks:
             row = track.detection
@@ -351,10 +340,24 @@ class OfflineTracker:
                 self._hits[track.id].append(Hit(frame, box, score, row, embedding))
             if track.state == TrackState.CONFIRMED:
                 self._confirmed.add(track.id)
-        self._shown.append(frame)
         for id_ in self._hits.keys() - {track.id for track in tracks}:
             self._end(id_)
         return visible
+
+    def skip(self, stamp: int) -> None:
+        """Add an image in which persons are not searched."""
+        self._add(stamp, False)
+
+    def _add(self, stamp: int, searched: bool) -> int:
+        """Return the index of a new image."""
+        # After a jump of time, the elapsed time is unknown.
+        elapsed = LONGEST_STEP if self._stamp is None else (stamp - self._stamp) / 1e9
+        self._stamp = stamp
+        step = min(max(0.0, elapsed), LONGEST_STEP)
+        self._shown.append(len(self._times))
+        self._times.append(self._times[-1] + step if self._times else 0.0)
+        self._searched.append(searched)
+        return self._shown[-1]
 
     def _end(self, id_: int) -> None:
         self._parts[id_] = cut(self._hits.pop(id_), id_ in self._confirmed, self._cuts)
@@ -374,13 +377,14 @@ class OfflineTracker:
             self._end(id_)
         parts = [part for _, parts in sorted(self._parts.items()) for part in parts]
         parts = join(parts, times, self.settings, self._size)
-        persons = [
-            part
-            for part in parts
-            if part.confirmed
-            and len(part.frames) >= MIN_HITS
-            and len(part.frames) / int(_shown(part, times, cuts).sum()) >= MIN_SEEN
-        ]
+        searched = np.array(self._searched)
+        persons = []
+        for part in parts:
+            first, last = part.frames[[0, -1]]
+            shown = _shown(part, times, cuts) & searched[first : last + 1]
+            hits = len(part.frames)
+            if part.confirmed and hits >= MIN_HITS and hits / int(shown.sum()) >= MIN_SEEN:
+                persons.append(part)
         persons.sort(key=lambda part: int(part.frames[0]))
         images: list[list[Track]] = [[] for _ in times]
         for id_, part in enumerate(persons, 1):

@@ -9,6 +9,7 @@ the size of the image matters.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Optional
 
 import numpy as np
@@ -79,6 +80,12 @@ COVERED_PART = 0.7
 MISSED_TIME = 0.5
 MISSED_HITS = 10
 
+# The light detector finds persons less exactly: its errors are this many times larger. It only
+# continues tracks; beginning them and embedding are left to the other one.
+LIGHT_ERRORS = 2.0
+_x, _y, _aspect, _height = (LIGHT_ERRORS * std for std in WALKING.measurement)
+LIGHT_WALKING = replace(WALKING, measurement=(_x, _y, _aspect, _height))
+
 # Smallest aspect, and height in pixels, of a predicted box.
 MIN_SIZE = 0.01
 
@@ -141,7 +148,7 @@ class Persistent:
         self._stamp = stamp
         self._now += elapsed
         count = len(detections)
-        if count:
+        if count and not detections.light:
             # The mean of the newest scores.
             self._score_count = min(self._score_count + count, max(SCORES, count))
             excess = float(detections.scores.sum()) - count * self._mean_score
@@ -157,16 +164,18 @@ class Persistent:
         fresh = self._table.confirmed & (self._table.misses == 1)
         fresh &= self._now - self._table.embedded_at < self.settings.refresh_time
         matching.add(*unambiguous(pairs, fresh))
-        embeddings = self._embed(np.flatnonzero(matching.free), embed, count)
+        wanted = np.flatnonzero(matching.free & (not detections.light))
+        embeddings = self._embed(wanted, embed, count)
         detected = Detected(measurements, detections.scores, embeddings, known(embeddings))
         by_everything(matching, self._table, pairs, detected)
         by_overlap(matching, self._table, pairs)
         self._watch_growth(matching, detected, elapsed)
-        self._correct(matching, detected)
+        self._correct(matching, detected, LIGHT_WALKING if detections.light else WALKING)
         kept = self._table.confirmed | (self._table.misses == 0)
         if not kept.all():
             self._table = self._table[kept]
-        self._start(np.flatnonzero(matching.free), detected)
+        if not detections.light:
+            self._start(np.flatnonzero(matching.free), detected)
         self._confirm()
         return self._visible(detections)
 
@@ -266,14 +275,14 @@ class Persistent:
         kept = np.exp(-elapsed / NEARING_TIME)
         self._growth = kept * self._growth + [total, len(rows)]
 
-    def _correct(self, matching: Matching, detected: Detected) -> None:
+    def _correct(self, matching: Matching, detected: Detected, noise: Noise) -> None:
         """Update the matched tracks by their detections."""
         table = self._table
         matched = matching.detection_of != NO_DETECTION
         rows = np.flatnonzero(matched)
         columns = matching.detection_of[rows]
         scores = detected.scores[columns]
-        table.kalman[rows] = table.kalman[rows].update(detected.measurements[columns], WALKING)
+        table.kalman[rows] = table.kalman[rows].update(detected.measurements[columns], noise)
         table.hits += matched
         table.misses[matched] = 0
         table.seen_at[matched] = self._now

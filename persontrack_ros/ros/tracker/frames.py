@@ -62,7 +62,7 @@ class Frames:
         """Log a line for each frame at the level debug."""
         if not self._logger.is_enabled_for(LoggingSeverity.DEBUG):
             return
-        what = 'skipped by detector.interval, tracks are predicted'
+        what = 'no detection by detector.pattern, tracks are predicted'
         if result.detections is not None:
             what = f'{len(result.detections)} detections, {result.embedded} embedded'
         ids = ' '.join(str(each) for each in sorted(track.id for track in result.tracks))

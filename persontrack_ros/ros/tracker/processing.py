@@ -244,7 +244,7 @@ class Processor:
         options: Mapping[str, Any],
     ) -> tuple[Optional[Detections], Sequence[Optional[int]], int]:
         """
-        Return the detections of a frame; None if detector.interval skips it.
+        Return the detections of a frame; None without detection, by detector.pattern.
 
         :returns: also the index of each in the message of their topic, and the number of refused
             ones.
