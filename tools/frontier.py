@@ -31,7 +31,7 @@ from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.config.settings import Settings, TrackerSettings
-from persontrack_ros.core.evaluation.mot import read_ground_truth
+from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.evaluation.recording import TURNS, Recording, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
@@ -144,7 +144,7 @@ def score(cache: Path, video: str, sequence: str, way: Way) -> FloatArray:
         plain = recorded(cache, video, COPIES[0], LARGE, PRECISIONS[0])
         if sequence:
             size = plain.detections.image_size or (0, 0)
-            truth = moved(read_ground_truth(Path(sequence)), copy, *size)
+            truth = moved(GroundTruth.load(Path(sequence)).rows, copy, *size)
         else:
             truth = track(plain, TrackerSettings(), 0.0, offline=True)
         large, light = (recorded(cache, video, copy, each, precision) for each in (model, LIGHT))

@@ -22,7 +22,6 @@ from persontrack_ros.core.drawing import Trails, draw
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.media.encodings import SampleRange
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.report.observations import Observations
 from persontrack_ros.core.tracking.track import Track
 
 
@@ -121,13 +120,12 @@ def track_images(
     topic: Connection,
     pipeline: Pipeline,
     recorder: Optional[TracksRecorder] = None,
-    report: Optional[Observations] = None,
-) -> Iterator[tuple[BagImage, list[Track]]]:
+) -> Iterator[tuple[BagImage, int, list[Track]]]:
     """
     Track the persons in every image of a topic; tracks end at jumps of the stamps, as in the node.
 
     :param recorder: gets all messages of the bag and the tracks.
-    :param report: gets the images and tracks.
+    :returns: each image with its time in nanoseconds and its tracks.
     :raises SourceError: at the end, if no image could be decoded.
     """
 
@@ -151,8 +149,6 @@ def track_images(
         result = pipeline.process(image.image, moment.time)
         if recorder:
             recorder.write(image, result.tracks, pipeline.mask, result.detections.ignored)
-        if report:
-            report.add_tracks(moment.time, result.tracks, image.image)
-        yield image, result.tracks
+        yield image, moment.time, result.tracks
     if image is None:
         raise SourceError(f'no image on {topic.topic} can be decoded')

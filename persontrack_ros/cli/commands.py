@@ -23,6 +23,7 @@ from persontrack_ros.cli import (
     run,
     sample_video,
     track,
+    zones,
 )
 from persontrack_ros.cli.files import check_files, outputs_of
 from persontrack_ros.core.base.errors import PersontrackError, without_passwords
@@ -37,6 +38,7 @@ COMMANDS = (
     compare,
     bag,
     mask,
+    zones,
     models,
     devices,
     benchmark,

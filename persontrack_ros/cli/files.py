@@ -73,6 +73,6 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], overwrite: bo
 
 
 def _paths(options: argparse.Namespace, names: Iterable[str]) -> list[Path]:
-    values = [getattr(options, name) for name in names]
+    values = [getattr(options, name, None) for name in names]
     nested = [value if isinstance(value, list) else [value] for value in values]
     return [Path(one) for several in nested for one in several if one]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Container
+from itertools import count as count_from
 from pathlib import Path
+from typing import Optional, TypeVar
 
 import cv2
 import numpy as np
@@ -24,7 +27,6 @@ from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.media.window import QUIT, Window
 
 _ENTER = '\r'
-_BACKSPACE = '\b'
 _CORNER_COLOR = (0, 255, 255)
 # Milliseconds until the picture is updated after a click.
 _REFRESH = 30
@@ -59,17 +61,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    with VideoSource(options.source, SourceOptions(skip_frames=options.skip_frames)) as video:
-        image = next(iter(video)).image
-    painter = Painter(image, read_polygons(options.output) if options.output.exists() else {})
-    with Window('persontrack mask') as window:
-        window.on_click(painter.click)
-        key = ''
-        while key not in (*QUIT, 's'):
-            key = window.key(painter.picture(), _REFRESH)
-            painter.press(key)
-    if key in QUIT:
-        print(f'ended without saving: {options.output} is as it was')
+    polygons = read_polygons(options.output) if options.output.exists() else {}
+    painter = paint(options, lambda image: Painter(image, polygons))
+    if painter is None:
         return 0
     if not painter.polygons:
         raise OutputError(f'{options.output} is as it was: there is no area to save')
@@ -78,12 +72,42 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
+AnyPainter = TypeVar('AnyPainter', bound='Painter')
+
+
+def paint(
+    options: argparse.Namespace, make: Callable[[BgrImage], AnyPainter]
+) -> Optional[AnyPainter]:
+    """
+    Let the user paint on the first image in a window.
+
+    :param make: returns the painter for the image.
+    :returns: the painter; None if nothing is to be saved.
+    :raises SourceError: if the source has no image.
+    """
+    with VideoSource(options.source, SourceOptions(skip_frames=options.skip_frames)) as video:
+        painter = make(next(iter(video)).image)
+    with Window(f'persontrack {options.command}') as window:
+        window.on_click(painter.click)
+        key = ''
+        while key not in (*QUIT, 's'):
+            key = window.key(painter.picture(), _REFRESH)
+            painter.press(key)
+    if key in QUIT:
+        print(f'ended without saving: {options.output} is as it was')
+        return None
+    return painter
+
+
 class Painter:
     """
     The areas painted by clicks and keys.
 
     :ivar polygons: the complete areas, by name.
     """
+
+    kind = 'area'
+    ERASE = ('\b', '\x7f')
 
     def __init__(self, image: BgrImage, polygons: Polygons) -> None:
         """Start with existing areas."""
@@ -100,15 +124,17 @@ class Painter:
     def press(self, key: str) -> None:
         """Handle a key: Enter or s completes the area, Backspace removes a corner or area."""
         if key in (_ENTER, '\n', 's') and len(self._corners) > 2:
-            number = 1
-            while f'area_{number}' in self.polygons:
-                number += 1
-            self.polygons[f'area_{number}'] = self._corners
+            self.polygons[self._free(self.kind, self.polygons)] = self._corners
             self._corners = []
-        elif key in (_BACKSPACE, '\x7f') and self._corners:
+        elif key in self.ERASE and self._corners:
             self._corners.pop()
-        elif key in (_BACKSPACE, '\x7f') and self.polygons:
+        elif key in self.ERASE and self.polygons:
             self.polygons.popitem()
+
+    @staticmethod
+    def _free(kind: str, names: Container[str]) -> str:
+        """Return a name that is not taken."""
+        return next(name for n in count_from(1) if (name := f'{kind}_{n}') not in names)
 
     def picture(self) -> BgrImage:
         """Return the image with the areas as `annotated_image` shows them, and the new corners."""

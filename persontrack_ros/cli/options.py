@@ -87,17 +87,6 @@ def add_image_topic_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_report_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option for a report."""
-    parser.add_argument(
-        '--report',
-        type=Path,
-        metavar='PAGE',
-        help='write a page for a browser (.html) that shows who was there, and when, the number '
-        'of persons, and their paths',
-    )
-
-
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that set parameters."""
     parser.add_argument(

@@ -12,7 +12,7 @@ from persontrack_ros.cli.options import PAGE, TRACKS
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.geometry import FloatArray, as_boxes
 from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.config.settings import NONE, Settings
 from persontrack_ros.core.drawing import BLURRED, Trails, blur, draw
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.inference.ignore import IgnoreMask
@@ -32,14 +32,28 @@ from persontrack_ros.core.report.table import (
 from persontrack_ros.core.report.zones import Zones
 from persontrack_ros.core.tracking.track import Track
 
+# Seconds for which a page remembers persons.
+REMEMBERED = 3600.0
+
 # Suffixes of the outputs, by option.
 WRITES = {
-    'output': VIDEO_SUFFIXES,
+    'video': VIDEO_SUFFIXES,
     'mot_output': TRACKS,
     'table': TABLE_SUFFIXES,
     'events': TABLE_SUFFIXES,
     'report': PAGE,
 }
+
+
+def add_mot_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option for a file of tracks."""
+    parser.add_argument(
+        '--mot-output',
+        type=Path,
+        metavar='FILE',
+        help='write tracks in MOTChallenge format (.txt or .csv); for this and for tables, - is '
+        'standard output',
+    )
 
 
 def add_output_options(parser: argparse.ArgumentParser, images: bool = True) -> None:
@@ -48,17 +62,6 @@ def add_output_options(parser: argparse.ArgumentParser, images: bool = True) -> 
 
     :param images: whether the command has images.
     """
-    if images:
-        parser.add_argument(
-            '--output', type=Path, metavar='VIDEO', help='write the annotated video (.mp4)'
-        )
-        parser.add_argument(
-            '--mot-output',
-            type=Path,
-            metavar='FILE',
-            help='write tracks in MOTChallenge format (.txt or .csv); for this and for tables, '
-            '- is standard output',
-        )
     parser.add_argument(
         '--report',
         type=Path,
@@ -94,6 +97,13 @@ def add_output_options(parser: argparse.ArgumentParser, images: bool = True) -> 
         )
 
 
+def remembering(settings: Settings, options: argparse.Namespace) -> Settings:
+    """Return the settings; for a page, those who return within an hour count once."""
+    if options.report and not settings.tracker.remember and settings.reid.model != NONE:
+        return Settings.from_values({'tracker.remember': REMEMBERED}, base=settings)
+    return settings
+
+
 def ids(text: str) -> list[int]:
     """Convert an option that is a list of ids, for argparse."""
     return [int(each) for each in text.split(',')]
@@ -112,7 +122,7 @@ class Outputs:
         options: argparse.Namespace,
         settings: Settings,
         name: str,
-        rate: float,
+        rate: float = 0.0,
         size: Optional[tuple[int, int]] = None,
         note: str = '',
         offline: bool = False,
@@ -123,7 +133,7 @@ class Outputs:
         :param stack: closes them.
         :param options: with the options of :func:`add_output_options`.
         :param name: name of the source.
-        :param rate: its frames per second.
+        :param rate: its frames per second, for a video.
         :param size: width and height of its images, where they are known.
         :param note: for the head of the page.
         :param offline: the tracks are final: predicted boxes are as good as measured ones.
@@ -147,7 +157,7 @@ class Outputs:
             path = getattr(options, name, None)
             return path and stack.enter_context(writer(path, *arguments))
 
-        self._video: Optional[VideoWriter] = opened(VideoWriter, 'output', rate)
+        self._video: Optional[VideoWriter] = opened(VideoWriter, 'video', rate)
         self._mot: Optional[MotWriter] = opened(MotWriter, 'mot_output')
         self._table: Optional[TableWriter] = opened(TableWriter, 'table', TRACK_COLUMNS)
         self._events: Optional[TableWriter] = opened(TableWriter, 'events', EVENT_COLUMNS)

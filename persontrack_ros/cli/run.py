@@ -12,18 +12,20 @@ from pathlib import Path
 from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.files import outputs_of, summarise
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
-from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options
+from persontrack_ros.cli.outputs import (
+    WRITES,
+    Outputs,
+    add_mot_option,
+    add_output_options,
+    remembering,
+)
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.base.progress import tqdm
-from persontrack_ros.core.config.settings import NONE, Settings
 from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.tracking.offline import make_offline_tracker
 from persontrack_ros.core.tracking.track import Track
-
-# With a page, who returns within an hour is the same person.
-REMEMBERED = 3600.0
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,6 +40,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'cut off, with exit code 2. A stream or camera that breaks is opened again.',
     )
     parser.add_argument('source', help=SOURCE)
+    parser.add_argument(
+        '--output',
+        dest='video',
+        type=Path,
+        metavar='VIDEO',
+        help='annotated video (.mp4) to write',
+    )
+    add_mot_option(parser)
     add_output_options(parser)
     parser.add_argument(
         '--show', action='store_true', help='show a window; Esc or q in it ends the run'
@@ -58,9 +68,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    settings = settings_from(options)
-    if options.report and not settings.tracker.remember and settings.reid.model != NONE:
-        settings = Settings.from_values({'tracker.remember': REMEMBERED}, base=settings)
+    settings = remembering(settings_from(options), options)
     source_options = SourceOptions(
         flip=options.flip, skip_frames=options.skip_frames, max_frames=options.max_frames
     )

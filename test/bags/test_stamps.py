@@ -34,7 +34,7 @@ def track(path, capsys, stamps):
     write(path, count=60, stamps=stamps)
     pipeline = Pipeline()
     with BagReader(path, pytest.fail) as bag:
-        images = [image for image, _ in track_images(bag, bag.choose_image_topic(), pipeline)]
+        images = [image for image, *_ in track_images(bag, bag.choose_image_topic(), pipeline)]
     lines = capsys.readouterr().err.splitlines()
     # What is published has the stamps of the images.
     own = [stamp_to_nanoseconds(one.header) for one in images]

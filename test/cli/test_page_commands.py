@@ -172,7 +172,9 @@ def test_the_commands_of_a_page(page, files, tmp_path):
     made = {
         match
         for line in lines
-        for match in re.findall(r'(?:-o|(?: detect| track) \S+) (\S+)', line)
+        for match in re.findall(
+            r'(?:-o|--\w*-?output|--report|(?: detect| track) \S+) (\S+)', line
+        )
     }
     for file in files.iterdir():
         # What a command of the page makes is not there before.

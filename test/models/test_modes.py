@@ -39,6 +39,7 @@ def as_text(results):
     return [[(t.id, t.box.tolist(), t.detection) for t in one.tracks] for one in results]
 
 
+@pytest.mark.slow
 def test_embeddings_only_where_they_are_needed(models, frames):
     results = run(frames)
     counts = [len(result.detections) for result in results]
@@ -98,7 +99,7 @@ def test_a_new_resolution_is_detected_in_at_once(models, frames):
         result = pipeline.process(image, frame.stamp)
         ids.append({track.id for track in result.tracks})
         assert (len(result.detections) > 0) == (index in (0, 4, 8, 12, 14, 18))
-    assert len(ids[14]) >= 3
+    assert len(ids[14]) >= 2
     assert not ids[13] & ids[14]
 
 
@@ -266,6 +267,7 @@ def test_a_search_that_fails_ends_the_run(models, frames, monkeypatch):
     assert caught == ['device lost']
 
 
+@pytest.mark.slow
 def test_copies_are_no_new_evidence(models, frames):
     """Each image twice has the tracks of each once, also ahead and offline."""
     shown = frames[:8]

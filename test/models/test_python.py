@@ -38,7 +38,8 @@ def test_what_the_page_shows_happens(campus, models, tmp_path):
 
 @pytest.mark.slow
 def test_the_five_lines(campus, models, tmp_path):
-    code = re.search(r'```python\n(.*?)```', PAGE.read_text(), re.DOTALL)[1]
+    readme = PAGE.parents[1] / 'README.md'
+    code = re.search(r'```python\n(.*?)```', readme.read_text(), re.DOTALL)[1]
     video = str(campus)
     done = subprocess.run(
         [sys.executable, '-c', code.replace('video.mp4', video)], capture_output=True, text=True
@@ -146,6 +147,7 @@ def test_parameters_from_a_file(models, tmp_path):
         PersonTracker.from_yaml(path)
 
 
+@pytest.mark.slow
 def test_files_of_an_iteration_that_ends_early(tracker, campus, tmp_path):
     path = tmp_path / 'out.mp4'
     for result in persontrack_ros.save(tracker.watch(campus), video=path):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from unittest import mock
+
+import numpy as np
 import pytest
 from node_runs import Rig, found, stamp
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -9,6 +13,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header, UInt32
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray
+
+from persontrack_ros.core.base.errors import SettingsError
+from persontrack_ros.ros.tracker.zones import ZoneTopics
 
 ZONES = """
 image_size: [640, 480]
@@ -98,3 +105,20 @@ def test_zones_that_do_not_fit_are_refused(rig, tmp_path, text):
     rig.change('configure', result=TransitionCallbackReturn.FAILURE)
     (tmp_path / 'zones.yaml').write_text(ZONES)
     rig.change('configure', 'activate')
+
+
+def test_metres_of_a_map(rig, tmp_path):
+    """Positions are those of tracks_3d in the target frame; y is to the left of x."""
+    (tmp_path / 'map.yaml').write_text('frame: map\nlines: {gate: {points: [[0, 0], [4, 0]]}}')
+    options = {'zones_file': str(tmp_path / 'map.yaml'), 'input': 'image', 'depth': True}
+    with pytest.raises(SettingsError, match='metres of map: set depth, and target_frame'):
+        ZoneTopics(rig.tracker, {**options, 'target_frame': 'odom'})
+    zones = ZoneTopics(rig.tracker, {**options, 'target_frame': 'map'})
+    track = mock.Mock(id=7)
+    for tenth in range(20):
+        result = mock.Mock(tracks=[track], image=None)
+        result.moment.time = tenth * 100_000_000
+        zones.publish(result, {7: np.array([2.0, -1.0 + 0.1 * tenth, 0.9])})
+    zones.publish(mock.Mock(tracks=[], moment=mock.Mock(time=2 * 10**9)), {})
+    assert json.loads(zones.state()) == [['gate', 'left', 1], ['gate', 'right', 0]]
+    zones.destroy()

@@ -81,6 +81,8 @@ APART = {'boxes': [[0.5, 0.25, 1, 1], [0, 0, 0.5, 0.5]], 'scores': [0.9, 0.8], '
             [[36, 16, 24, 32, 0.6]],
         ),
         ([NMS], {'decoder': 'yolo_nms', 'person_class': 0}, (128, 192), [[20, 40, 40, 80, 0.9]]),
+        # Exported with nms=True, and described as without.
+        ([NMS], {'decoder': 'yolov8', 'person_class': 0}, (128, 192), [[20, 40, 40, 80, 0.9]]),
         (
             [[0, 10, 20, 30, 60, 0, 0.9], [0, 0, 0, 9, 9, 2, 0.8]],
             {'decoder': 'yolo_nms', 'person_class': 0},

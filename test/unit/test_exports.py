@@ -5,7 +5,7 @@ The models are stand-ins with one person at the same place in every image: in th
 the image wide and 0.5 high.
 """
 
-from pathlib import Path
+import json
 
 import numpy as np
 import openvino as ov
@@ -262,33 +262,105 @@ def test_detr_with_a_mask(tmp_path, mask):
     assert find(folder) == EXPECTED
 
 
-def test_detrs_that_are_not_clear(tmp_path):
-    folder = save(tmp_path / 'x', detr(7, 5, False))
-    with pytest.raises(ModelError, match=r'7 columns of logits.*\(decoder detr or detr_sigmoid'):
+@pytest.mark.parametrize(
+    ('labels', 'columns', 'person', 'nobody'),
+    [
+        ({'0': 'N/A', '1': 'person', '90': 'toothbrush'}, 92, 1, True),
+        ({'0': 'N/A', '1': 'person', '90': 'toothbrush'}, 91, 1, False),
+        ({'0': 'worker'}, 1, 0, False),
+        ({'0': 'worker'}, 2, 0, True),
+        ({'0': 'car', '1': 'Pedestrian'}, 2, 1, False),
+        ({'0': 'car', '1': 'Pedestrian'}, 3, 1, True),
+    ],
+)
+@pytest.mark.parametrize('suffix', ['', 'onnx'])
+def test_detr_with_its_classes(tmp_path, labels, columns, person, nobody, suffix, caplog):
+    """With the files of transformers beside it, or above the folder onnx."""
+    outputs = detr(columns, person, nobody)
+    folder = save(tmp_path / suffix, outputs) if suffix else save(tmp_path / 'x', outputs)
+    beside = tmp_path if suffix else folder
+    config = {'model_type': 'detr', 'id2label': labels}
+    (beside / 'config.json').write_text(json.dumps(config))
+    assert find(folder) == EXPECTED
+    assert 'is taken for a person' not in caplog.text
+
+
+CATS = {'config.json': '{"id2label": {"0": "cat", "1": "dog"}}'}
+
+
+@pytest.mark.parametrize(
+    ('columns', 'files', 'said'),
+    [
+        (7, {}, r'7 columns of logits.* copy its config.json .*\(decoder detr or detr_sigmoid'),
+        (7, {'config.json': '{"id2label": {"0": "person"}}'}, '7 columns .* go up to 0'),
+        (1, CATS, '1 columns .* go up to 1'),
+        (2, CATS, 'no class person, but cat, d'),
+        (2, {'config.json': '{"id2label": {"a": "person"}}'}, 'expected the classes by their num'),
+        (80, {'config.json': '[]'}, 'expected keys and values'),
+        (80, {'config.json': '{"id2label": '}, r'cannot read .*config.json'),
+        (80, {'preprocessor_config.json': '{"rescale_factor": "x"}'}, 'rescale_factor is no num'),
+        (
+            80,
+            {'preprocessor_config.json': '{"do_normalize": true, "image_mean": 3}'},
+            'image_mean',
+        ),
+    ],
+)
+def test_detrs_that_are_not_clear(tmp_path, columns, files, said):
+    folder = save(tmp_path / 'x', detr(columns, 0, False))
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    with pytest.raises(ModelError, match=said):
         find(folder)
+
+
+def test_a_profile_of_your_own_counts_more(tmp_path):
+    folder = save(tmp_path / 'x', detr(7, 5, False))
     profile = {'decoder': 'detr_sigmoid', 'person_class': 5, 'color': 'RGB'}
     (folder / 'model.yaml').write_text(yaml.safe_dump(profile))
     assert find(folder) == EXPECTED
 
 
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+OWN = {'rescale_factor': 0.01, 'image_mean': [0.5, 1, 0], 'image_std': [0.5, 1, 2]}
+D_FINE = {'model_type': 'd_fine', 'id2label': {'0': 'person'}}
 
 
 @pytest.mark.parametrize(
-    ('columns', 'size', 'expected'),
+    ('columns', 'config', 'preprocessor', 'size', 'expected'),
     [
-        (91, [800, 1066], lambda rgb: (rgb / 255 - MEAN) / DEVIATION),
-        (80, [640, 640], lambda rgb: rgb / 255),
+        (91, {}, {}, [800, 1066], lambda rgb: (rgb / 255 - MEAN) / DEVIATION),
+        (80, {}, {}, [640, 640], lambda rgb: rgb / 255),
+        (
+            80,
+            {},
+            {'do_normalize': True, 'size': {'height': 480, 'width': 640}},
+            [480, 640],
+            lambda rgb: (rgb / 255 - MEAN) / DEVIATION,
+        ),
+        (91, {}, OWN, [800, 1066], lambda rgb: (rgb / 100 - [0.5, 1, 0]) / [0.5, 1, 2]),
+        (
+            91,
+            {},
+            {'do_normalize': False, 'size': {'shortest_edge': 600}},
+            [600, 800],
+            lambda rgb: rgb / 255,
+        ),
+        (91, {}, {'do_normalize': False, 'do_rescale': False}, [800, 1066], lambda rgb: rgb),
+        (1, D_FINE, {}, [640, 640], lambda rgb: rgb / 255),
     ],
 )
-def test_what_a_detr_sees(columns, size, expected):
+def test_what_a_detr_sees(tmp_path, columns, config, preprocessor, size, expected):
+    (tmp_path / 'config.json').write_text(json.dumps(config))
+    (tmp_path / 'preprocessor_config.json').write_text(json.dumps(preprocessor))
+    path = tmp_path / 'model.xml'
     outputs = {'logits': [1, 100, columns], 'pred_boxes': [1, 100, 4]}
-    profile = recognise(Path('model.xml'), {'images': [1, 3, None, None]}, outputs)
+    profile = recognise(path, {'images': [1, 3, None, None]}, outputs)
     rgb = np.array([90, 60, 30])
     seen = (rgb - profile.get('mean', 0)) / profile['scale']
     np.testing.assert_allclose(seen, expected(rgb), atol=1e-4)
     assert (profile['color'], profile['size']) == ('RGB', size)
-    assert 'size' not in recognise(Path('model.xml'), {'images': [1, 3, 64, 64]}, outputs)
+    assert 'size' not in recognise(path, {'images': [1, 3, 64, 64]}, outputs)
 
 
 @pytest.mark.parametrize(

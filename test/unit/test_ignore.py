@@ -15,6 +15,7 @@ from persontrack_ros.core.evaluation.mot import read_mot
 from persontrack_ros.core.evaluation.recording import Recording
 from persontrack_ros.core.inference.ignore import IgnoreMask, read_polygons
 from persontrack_ros.core.media.window import ESCAPE
+from persontrack_ros.core.report.zones import Zones
 
 LEFT_HALF = {'left': [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
 
@@ -59,9 +60,37 @@ def test_an_image_is_stretched_over_others(tmp_path):
     assert over.sum() == 240 * 320
 
 
-@pytest.mark.parametrize(('level', 'said'), [(0, 'nowhere'), (5, 'nowhere'), (255, 'all over')])
-def test_masks_that_are_not_clear(tmp_path, level, said):
-    cv2.imwrite(str(tmp_path / 'ignore.png'), np.full((10, 20, 3), level, np.uint8))
+@pytest.mark.parametrize('kind', ['labels', 'labels16', 'alpha', 'red on alpha', 'white', '16'])
+def test_masks_as_tools_write_them(tmp_path, kind):
+    areas = np.zeros((10, 20), np.uint8)
+    areas[5:, :10] = 1
+    opaque = 255 * areas
+    picture = {
+        'labels': areas,
+        'labels16': areas.astype(np.uint16),
+        'alpha': np.dstack([0 * areas] * 3 + [opaque]),
+        'red on alpha': np.dstack([0 * areas, 0 * areas, opaque, opaque]),
+        'white': np.dstack([opaque] * 4),
+        '16': areas.astype(np.uint16) * 65535,
+    }[kind]
+    cv2.imwrite(str(tmp_path / 'ignore.png'), picture)
+    mask = IgnoreMask.load(tmp_path / 'ignore.png')
+    assert (mask.over(np.zeros((10, 20, 3), np.uint8)) == (areas > 0)).all()
+
+
+@pytest.mark.parametrize(
+    ('levels', 'alpha', 'said'),
+    [
+        ([0, 5], [255, 255], 'nowhere white'),
+        ([0, 0], [255, 255], 'nowhere white'),
+        ([255, 255], [255, 255], 'white all over'),
+        ([1, 1], [255, 255], 'white all over'),
+        ([0, 255, 0], [255, 255, 0], 'transparent in places and both white and dark'),
+    ],
+)
+def test_masks_that_are_not_clear(tmp_path, levels, alpha, said):
+    picture = np.array([[[level] * 3 + [a] for level, a in zip(levels, alpha)]], np.uint8)
+    cv2.imwrite(str(tmp_path / 'ignore.png'), picture)
     with pytest.raises(SettingsError, match=said):
         IgnoreMask.load(tmp_path / 'ignore.png')
 
@@ -210,3 +239,18 @@ def test_painting_nothing(screen, picture, tmp_path, capsys):
     assert not output.exists()
     assert main(['mask', picture, str(tmp_path / 'ignore.png')]) == 2
     assert main(['mask', picture, str(output), '--skip-frames', '5']) == 2
+
+
+def test_drawing_lines_and_zones(screen, picture, tmp_path, capsys):
+    output = tmp_path / 'zones.yaml'
+    screen.actions = [(20, 10), (100, 10), 'l', (20, 10), (100, 10), (100, 90), '\r', 's']
+    assert main(['zones', picture, str(output)]) == 0
+    output.write_text(output.read_text().replace('line_1', 'door') + 'margin: 0.05\n')
+    # What is there is kept, with its name; a line is no zone.
+    screen.actions = ['\b', (20, 10), (100, 90), '\r', 'l', 's']
+    assert main(['zones', picture, str(output)]) == 0
+    zones = Zones.load(output)
+    assert (list(zones.lines), list(zones.zones), zones.margin) == (['door', 'line_1'], [], 0.05)
+    output.write_text('image_size: [9, 9]\nlines: {a: {points: [[0, 0], [1, 1]]}}')
+    assert main(['zones', picture, str(output)]) == 2
+    assert 'edit it by hand' in capsys.readouterr().err

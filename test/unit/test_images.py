@@ -190,6 +190,17 @@ def test_subsampled_yuv(encoding, layout):
     assert_picture(image_to_bgr(message), FLAT, tolerance=4)
 
 
+@pytest.mark.parametrize('padding', [0, 5])
+def test_nv24(padding):
+    # Full resolution chroma: every pixel of its own colour, and odd sizes, come back.
+    picture = np.random.default_rng(9).integers(20, 236, (5, 7, 3), dtype=np.uint8)
+    luma, u, v = to_yuv(picture)
+    message = pack(luma, 'nv24', 5, 7, padding)
+    chroma = pack(np.stack([u, v], axis=-1), '', 5, 7, 2 * padding)
+    message.data.extend(chroma.data)
+    assert_picture(image_to_bgr(message), picture, tolerance=4)
+
+
 def test_trailing_data_is_ignored():
     # Drivers hand over whole buffers, whose size is rounded up to pages.
     message = pack(yuv_rows('nv12', FLAT), 'nv12', *FLAT.shape[:2])
@@ -256,6 +267,7 @@ def test_bgr_to_image_refuses_other_arrays(image):
         ('bgr8', (4, 8), 23, 999, 'step of 23 .*takes 24;'),
         ('mono16', (4, 8), 15, 999, 'step of 15 .*takes 16;'),
         ('nv12', (4, 8), 7, 999, 'step of 7 .*takes 8;'),
+        ('nv24', (4, 8), 8, 96, ''),
         ('bgr8', (4, 8), 30, 114, ''),
         ('mono16', (4, 8), 16, 64, ''),
         ('bayer_rggb8', (4, 8), 8, 32, ''),

@@ -8,21 +8,23 @@ from pathlib import Path
 
 from persontrack_ros.cli.files import summarise
 from persontrack_ros.cli.options import (
-    PAGE,
-    TRACKS,
     absolute,
     add_image_topic_option,
-    add_report_option,
     add_settings_options,
     count,
     settings_from,
 )
+from persontrack_ros.cli.outputs import (
+    WRITES,
+    Outputs,
+    add_mot_option,
+    add_output_options,
+    remembering,
+)
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.base.progress import tqdm
-from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.media.source import Partial
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.report.page import write_report
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,18 +49,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='add images with the tracks drawn in, on the topic annotated_image, for '
         'rviz2, which has no display for 2D detections',
     )
-    parser.add_argument(
-        '--mot-output', type=Path, metavar='FILE', help='write the tracks in MOTChallenge format'
-    )
-    add_report_option(parser)
+    add_mot_option(parser)
+    add_output_options(parser)
     parser.add_argument(
         '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
     add_settings_options(parser)
     parser.set_defaults(
         execute=execute,
-        reads=('bag', 'params'),
-        writes={'output': (), 'mot_output': TRACKS, 'report': PAGE},
+        reads=('bag', 'params', 'zones'),
+        writes={'output': (), **WRITES},
     )
 
 
@@ -68,25 +68,19 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.bags.track import TracksRecorder, track_images
     from persontrack_ros.bags.writer import BagWriter, check_output
 
-    settings = settings_from(options)
+    settings = remembering(settings_from(options), options)
     tracks_topic = absolute(options.tracks_topic)
     namespace = tracks_topic.rpartition('/')[0]
     annotated_topic = f'{namespace}/annotated_image' if options.annotated else ''
     frames = 0
-    ids: set[int] = set()
     with ExitStack() as stack:
         bag = stack.enter_context(BagReader(options.bag))
         topic = bag.choose_image_topic(options.image_topic)
-        for path in filter(None, (options.mot_output, options.report)):
-            check_output(path, options.overwrite)
         if options.output:
             check_output(options.output, options.overwrite, options.bag)
         pipeline = Pipeline(settings)
         interrupt = stack.enter_context(Interrupt())
-        mot = options.mot_output and stack.enter_context(MotWriter(options.mot_output))
-        report = options.report and stack.enter_context(
-            write_report(options.report, options.bag.resolve().name, settings.values())
-        )
+        outputs = Outputs(stack, options, settings, options.bag.resolve().name)
         recorder = None
         if options.output:
             new_bag = stack.enter_context(
@@ -97,17 +91,15 @@ def execute(options: argparse.Namespace) -> int:
             )
         total = min(topic.msgcount, options.max_frames or topic.msgcount)
         progress = stack.enter_context(tqdm(total=total, unit='frame'))
-        results = Partial(track_images(bag, topic, pipeline, recorder, report))
-        for image, tracks in results:
-            if mot:
-                mot.add(image.number, ((t.id, t.box, t.score) for t in tracks))
+        results = Partial(track_images(bag, topic, pipeline, recorder))
+        for image, time, tracks in results:
+            outputs.add(image.number, time, tracks, image.image)
             frames += 1
-            ids.update(track.id for track in tracks)
             progress.update()
             if interrupt.requested or frames == options.max_frames:
                 break
     milliseconds = 1e3 * pipeline.mean_time
-    summarise(options, f'{frames} frames, {len(ids)} ids, {milliseconds:.1f} ms per frame')
+    summarise(options, f'{frames} frames, {len(outputs.ids)} ids, {milliseconds:.1f} ms per frame')
     results.check()
     bag.check_whole()
     return 0

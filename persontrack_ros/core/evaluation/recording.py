@@ -189,14 +189,34 @@ def track(
     offline: bool = False,
 ) -> FloatArray:
     """
+    Track the persons in a recording, as :func:`track_frames` does.
+
+    :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
+        frame, shape ``(N, 7)``.
+    """
+    rows = [
+        [number, person.id, *person.box, person.score]
+        for number, tracks in track_frames(recording, settings, score_threshold, every, offline)
+        for person in tracks
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, 7)
+
+
+def track_frames(
+    recording: Recording,
+    settings: TrackerSettings,
+    score_threshold: float,
+    every: int = 1,
+    offline: bool = False,
+) -> list[tuple[int, list[Track]]]:
+    """
     Track the persons in a recording.
 
     :param score_threshold: ignore detections below it; 0 uses the threshold of the detector.
     :param every: use every n-th frame only.
     :param offline: use the whole recording for each frame.
     :raises SourceError: if the settings ask for a camera motion that was not recorded.
-    :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
-        frame, shape ``(N, 7)``.
+    :returns: the number of each frame, and its visible tracks.
     """
     moving = settings.camera_motion != 'none'
     if moving and recording.motions is None:
@@ -226,12 +246,7 @@ def track(
         images.append(tracker.update(detections, vectors.__getitem__, stamp, motion))
     if isinstance(tracker, OfflineTracker):
         images = tracker.finish()
-    rows = [
-        [number, person.id, *person.box, person.score]
-        for number, tracks in zip(numbers, images)
-        for person in tracks
-    ]
-    return np.array(rows, dtype=np.float64).reshape(-1, 7)
+    return list(zip(numbers, images))
 
 
 def _load_npz(path: Path, rate: Optional[float]) -> Recording:

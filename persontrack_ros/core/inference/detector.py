@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import threading
 
 import cv2
@@ -57,6 +58,10 @@ class Detector:
         self._lock = threading.Lock()
         shapes = self._model.shapes
         decoder = self._profile.decoder
+        if decoder == 'yolov8' and accepts('yolo_nms', shapes, self._profile, self.size):
+            # Exported with non-maximum suppression, or made without the need for it.
+            decoder = 'yolo_nms'
+            self._profile = dataclasses.replace(self._profile, decoder=decoder)
         fitting = [name for name in DECODERS if accepts(name, shapes, self._profile, self.size)]
         if decoder not in fitting:
             hint = f'; they fit the decoder {" or ".join(fitting)}' if fitting else ''

@@ -9,6 +9,7 @@ https://github.com/roboflow/rf-detr.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Optional
 import openvino as ov
 
 from persontrack_ros.core.base.errors import ModelError, SourceError
-from persontrack_ros.core.base.reading import load_yaml
+from persontrack_ros.core.base.reading import MAX_YAML, load_yaml, read_bytes
 
 _logger = logging.getLogger(__name__)
 
@@ -45,8 +46,10 @@ EXPECTED = {
 # with the numbers that it leaves out, and with a class for no object) and Objects365 (without and
 # with a class before the first). The class that is a person, and whether images are normalised.
 _DATASETS = {80: (0, False), 91: (1, True), 92: (1, True), 365: (0, False), 366: (1, False)}
-# As ImageNet, RGB from 0 to 255.
-_NORMALISED = {'mean': [123.675, 116.28, 103.53], 'scale': [58.395, 57.12, 57.375]}
+# Of ImageNet, RGB from 0 to 1.
+_MEAN, _DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+# Models of transformers whose images are not normalised.
+_PLAIN = ('rt_detr', 'rt_detr_v2', 'd_fine')
 
 # The names of logits and boxes: of Hugging Face, and of RF-DETR.
 DETR_OUTPUTS = (('logits', 'pred_boxes'), ('pred_logits', 'pred_boxes'), ('labels', 'dets'))
@@ -103,35 +106,95 @@ def recognise(path: Path, inputs: Shapes, outputs: Shapes) -> Optional[dict[str,
             raise ModelError(str(error)) from error
         if isinstance(values, Mapping) and {'stride', 'names'} <= values.keys():
             return _of_yolo(values, names, path, outputs)
-    profile: dict[str, Any] = {'color': 'RGB'}
     detr = detr_outputs(outputs)
     if SIZES in inputs and {'boxes', 'scores', 'labels'} <= outputs.keys():
-        profile |= {'scale': 255, 'decoder': 'boxes', 'person_class': 0}
-    elif detr is not None:
-        columns = outputs[detr[0]][2]
-        if columns not in _DATASETS:
+        _warn_of_class(path, 0)
+        return {'color': 'RGB', 'scale': 255, 'decoder': 'boxes', 'person_class': 0}
+    return None if detr is None else _of_detr(path, inputs, outputs[detr[0]][2])
+
+
+def _of_detr(path: Path, inputs: Shapes, columns: Optional[int]) -> dict[str, Any]:
+    """
+    Return the profile of a DETR, by what transformers or Optimum wrote beside it.
+
+    A softmax has a last class for no object, a sigmoid has none.
+
+    :param columns: of its logits.
+    """
+    config, source = _beside(path, 'config.json')
+    labels = config.get('id2label')
+    if labels is not None:
+        classes = _classes(labels, source)
+        # Classes without a name count as well.
+        last = max(classes)
+        if columns not in (last + 1, last + 2):
             raise ModelError(
-                f'{path} has the outputs of a DETR with {columns} columns of logits, which says '
-                'neither which one is a person nor whether the last one is for no object: '
-                f'describe it in {path.with_suffix(".yaml")} (decoder detr or detr_sigmoid), see '
-                'docs/models.md'
+                f'{path} has {columns} columns of logits, but the classes of {source} go up to '
+                f'{last}'
             )
+        person, sigmoid = _person(classes, source, path), columns == last + 1
+        normalised = config.get('model_type') not in _PLAIN
+    elif columns in _DATASETS:
         person, normalised = _DATASETS[columns]
         # DETR and YOLOS of COCO have 92.
-        profile |= {'decoder': 'detr' if columns == 92 else 'detr_sigmoid'}
-        profile |= {'person_class': person, **(_NORMALISED if normalised else {'scale': 255})}
-        if any(None in shape[2:] for shape in inputs.values() if len(shape) == 4):
-            profile['size'] = [800, 1066] if normalised else [640, 640]
+        sigmoid = columns != 92
+        _warn_of_class(path, person)
     else:
-        return None
-    _logger.warning(
-        '%s says nothing of its classes: number %d is taken for a person, as of the published '
-        'models. Write another into %s, see docs/models.md',
-        path,
-        profile['person_class'],
-        path.with_suffix('.yaml').name,
-    )
+        raise ModelError(
+            f'{path} has the outputs of a DETR with {columns} columns of logits, which says '
+            'neither which one is a person nor whether the last one is for no object: copy its '
+            'config.json and preprocessor_config.json beside it, or describe it in '
+            f'{path.with_suffix(".yaml")} (decoder detr or detr_sigmoid), see docs/models.md'
+        )
+    profile = {
+        'color': 'RGB',
+        'decoder': 'detr_sigmoid' if sigmoid else 'detr',
+        'person_class': person,
+        **_preprocessing(*_beside(path, 'preprocessor_config.json'), normalised),
+    }
+    if all(None not in shape[2:] for shape in inputs.values() if len(shape) == 4):
+        del profile['size']
     return profile
+
+
+def _preprocessing(config: Mapping[str, Any], source: Path, normalised: bool) -> dict[str, Any]:
+    """Return the size, mean and scale that a preprocessor_config.json of transformers has."""
+    sides = config.get('size')
+    sides = sides if isinstance(sides, Mapping) else {}
+    shortest = sides.get('shortest_edge', 800 if normalised else 640)
+    # Such models take images of any size, but are compiled for one: that of 4:3.
+    longest = shortest * 4 // 3 if normalised and isinstance(shortest, int) else shortest
+    profile: dict[str, Any] = {
+        'size': [sides.get('height', shortest), sides.get('width', longest)]
+    }
+    try:
+        # What is one for the model.
+        one = 1 / config.get('rescale_factor', 1 / 255) if config.get('do_rescale', True) else 1.0
+        profile['scale'] = one
+        if config.get('do_normalize', normalised):
+            profile['mean'] = [one * each for each in config.get('image_mean', _MEAN)]
+            profile['scale'] = [one * each for each in config.get('image_std', _DEVIATION)]
+        return profile
+    except (TypeError, ZeroDivisionError) as error:
+        raise ModelError(
+            f'{source}: rescale_factor is no number, or image_mean or image_std are not three'
+        ) from error
+
+
+def _beside(path: Path, name: str) -> tuple[Mapping[str, Any], Path]:
+    """Read a file of transformers, where there is one: beside the model, or above `onnx`."""
+    file = path.with_name(name)
+    if path.parent.name == 'onnx' and not file.is_file():
+        file = path.parents[1] / name
+    if not file.is_file():
+        return {}, file
+    try:
+        values = json.loads(read_bytes(file, MAX_YAML, 'description of a model'))
+    except (SourceError, ValueError, RecursionError) as error:
+        raise ModelError(f'cannot read {file}: {error}') from error
+    if not isinstance(values, dict):
+        raise ModelError(f'{file} is {values!r:.50}, expected keys and values')
+    return values, file
 
 
 def _of_yolo(
@@ -231,3 +294,13 @@ def _person(classes: Mapping[int, str], source: Path, path: Path) -> int:
             path.with_suffix('.yaml').name,
         )
     return person
+
+
+def _warn_of_class(path: Path, person: int) -> None:
+    _logger.warning(
+        '%s says nothing of its classes: number %d is taken for a person, as of the published '
+        'models. Write another into %s, see docs/models.md',
+        path,
+        person,
+        path.with_suffix('.yaml').name,
+    )

@@ -8,6 +8,7 @@ from typing import Any, Optional
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import SettingsError, SourceError
@@ -62,22 +63,33 @@ class IgnoreMask:
         """
         Read polygons (.yaml), or an image that is white where detections are ignored.
 
+        White may also be 1 in an image of 0 and 1, or opaque in one that is transparent elsewhere.
+
         :raises SettingsError: if the file cannot be read, has another format, or hides the whole
             image.
         """
         if path.suffix.lower() in POLYGON_SUFFIXES:
             return cls.of(read_polygons(path))
         try:
-            white = read_image(path).min(axis=2) > 127
-        except SourceError as error:
+            grey = cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY)
+            with Image.open(path) as file:
+                alpha = np.asarray(ImageOps.exif_transpose(file).convert('RGBA'))[..., 3]
+        except Exception as error:  # of damaged files, Pillow raises more than it documents
             raise SettingsError(f'detector.ignore: {error}') from error
-        if white.all() or not white.any():
-            where = 'white all over' if white.all() else 'nowhere white'
+        areas, opaque = (each > (127 if each.max() > 1 else 0) for each in (grey, alpha))
+        fault = ''
+        if alpha.min() < alpha.max():
+            if len(np.unique(areas[alpha == alpha.max()])) > 1:
+                fault = 'transparent in places and both white and dark in others'
+            areas = opaque
+        if areas.all() or not areas.any():
+            fault = 'white all over' if areas.all() else 'nowhere white'
+        if fault:
             raise SettingsError(
-                f'detector.ignore: {path} is {where}, expected white where detections are ignored '
+                f'detector.ignore: {path} is {fault}, expected white where detections are ignored '
                 'and black elsewhere'
             )
-        return cls(white)
+        return cls(areas)
 
     @classmethod
     def of(cls, polygons: Polygons) -> IgnoreMask:

@@ -66,6 +66,7 @@ _LAYOUTS = {
     # Height and step are those of the luma plane; the chroma plane follows without a gap.
     'nv12': _Layout(cv2.COLOR_YUV2BGR_NV12, rows_per_two=3, multiple=(2, 2)),
     'nv21': _Layout(cv2.COLOR_YUV2BGR_NV21, rows_per_two=3, multiple=(2, 2)),
+    'nv24': _Layout(None, rows_per_two=6),
 }
 for _bytes in (1, 2):
     _LAYOUTS |= {
@@ -143,6 +144,14 @@ def image_to_bgr(image: RawImage, samples: Optional[SampleRange] = None) -> BgrI
         buffer=image.data,
         strides=(image.step, size * layout.channels, size),
     )
+    if image.encoding == 'nv24':
+        luma, step = pixels[: image.height], image.step
+        # Chroma rows are two steps long. OpenCV reads none, but loses nothing of doubled YUYV.
+        shape, strides = (*luma.shape[:2], 2), (2 * step, 2, 1)
+        chroma = np.ndarray(shape, np.uint8, image.data, image.height * step, strides)
+        doubled = np.concatenate([luma, chroma[..., :1], luma, chroma[..., 1:]], axis=2)
+        yuyv = doubled.reshape(image.height, -1, 2)
+        return np.ascontiguousarray(cv2.cvtColor(yuyv, cv2.COLOR_YUV2BGR_YUYV)[:, ::2])
     if size == 2:
         # OpenCV reads samples in the machine's byte order only.
         pixels = np.require(pixels, np.uint16, ['C', 'A'])
