@@ -1,7 +1,5 @@
 """The page of ``--report``, as a browser shows it."""
 
-from __future__ import annotations
-
 import csv
 import html
 import json
