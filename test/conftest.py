@@ -1,7 +1,5 @@
 """Fixtures of all tests: where the data and the models are, and what several tests share."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import logging

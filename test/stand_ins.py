@@ -1,7 +1,5 @@
 """What stands for published models that cannot be had, and for what calls launch files."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Small bags."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer

@@ -1,7 +1,5 @@
 """Bags with absurd contents: what can be read is read, the rest is told, in bounded resources."""
 
-from __future__ import annotations
-
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings

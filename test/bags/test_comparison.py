@@ -1,7 +1,5 @@
 """Where two runs differ."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

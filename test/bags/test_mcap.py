@@ -1,7 +1,5 @@
 """Files of .mcap that other writers made: with topics that are not of ROS 2, and damaged."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

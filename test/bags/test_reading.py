@@ -1,7 +1,5 @@
 """Reading of bags: complete, compressed, in parts, cut off."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import sqlite3

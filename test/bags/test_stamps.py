@@ -1,7 +1,5 @@
 """Bags whose stamps do not tell the time, by the writer of the MCAP project."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What is written is a bag for others: rosbags, mcap, SQLite and the rules of rosbag2."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from contextlib import closing, suppress

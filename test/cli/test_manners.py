@@ -1,7 +1,5 @@
 """What users expect of a command line: no file is lost, and errors help."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from xml.etree import ElementTree

@@ -1,7 +1,5 @@
 """Tables, events, zones and the choice of persons, of all commands that track."""
 
-from __future__ import annotations
-
 import csv
 import json
 

@@ -1,7 +1,5 @@
 """Every command of the pages is run here, or named here with the reason why not."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

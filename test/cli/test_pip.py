@@ -1,7 +1,5 @@
 """The package from pip, in an environment without ROS."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The page of ``--report``, as a browser shows it."""
 
-from __future__ import annotations
-
 import csv
 import html
 import json
@@ -114,7 +112,7 @@ def run(campus, models, persontrack, tmp_path_factory):
     return track
 
 
-@pytest.mark.parametrize('options', [(), ('--offline',)])
+@pytest.mark.parametrize('options', [(), ('--online',)])
 def test_as_many_persons_as_tracks(browser, campus, run, tmp_path, options):
     page, tracks = run(*options, '--set', 'tracker.n_init=2')
     seen = look(browser, page, tmp_path, 1280)

@@ -1,7 +1,5 @@
 """Commands that cannot be done: one line says why."""
 
-from __future__ import annotations
-
 import os
 import re
 

@@ -1,7 +1,5 @@
 """Two detectors that take turns by `detector.pattern`."""
 
-from __future__ import annotations
-
 import logging
 
 import numpy as np

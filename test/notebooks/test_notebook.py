@@ -1,7 +1,5 @@
 """notebooks/person_tracking.ipynb as it is stored, and run from top to bottom."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import os

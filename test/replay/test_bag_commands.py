@@ -1,7 +1,5 @@
 """``persontrack bag`` as a user runs it."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The tracks of the node on real videos, compared with stored ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

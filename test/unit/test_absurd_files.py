@@ -8,12 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from persontrack_ros.core.base.errors import ModelError, SourceError
+from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.reading import load_yaml
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import GroundTruth, read_mot
 from persontrack_ros.core.evaluation.recording import Recording, track
-from persontrack_ros.core.inference.profile import DetectorProfile, read_profile
 
 ANCHORS = 'a0: &a0 [x, x]\n' + ''.join(
     f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]\n' for n in range(1, 12)
@@ -99,9 +98,6 @@ def mutated(data, content):
     return bytes(changed)
 
 
-OUTPUTS = {'output0': [1, 6, 100]}
-
-
 def assert_reported(action, kind=SourceError):
     """Call; any error has to be one of ours, on one line."""
     try:
@@ -143,17 +139,3 @@ def test_mutated_mot_files(tmp_path, data):
     (tmp_path / 'seqinfo.ini').write_bytes(mutated(data, sequence))
     for read in (read_mot, GroundTruth.load, Recording.load):
         assert_reported(lambda read=read: read(path))
-
-
-@bounded
-@given(st.data())
-def test_mutated_profiles(tmp_path, data):
-    profile = b'color: RGB\nscale: 255\nsize: [64, 96]\ndecoder: yolov8\nperson_class: 0\n'
-    export = b'task: detect\nstride: 32\nimgsz: [640, 640]\nnames:\n  0: person\n  1: dog\n'
-    for name, content in (('x.yaml', profile), ('metadata.yaml', export)):
-        (tmp_path / name).unlink(missing_ok=True)
-        if data.draw(st.booleans()):
-            (tmp_path / name).write_bytes(mutated(data, content))
-    assert_reported(
-        lambda: read_profile(tmp_path / 'x.xml', DetectorProfile, {}, OUTPUTS), ModelError
-    )

@@ -41,11 +41,12 @@ def test_states_between_two_frames(tmp_path, algorithm):
     stream = Stream(**{'tracker.algorithm': algorithm})
     first = stream.see()
     assert len(first) == 1
-    stream.processor.save(tmp_path / 'state.npz')
+    stream.processor.save(tmp_path / 'state.npz', '[["line", "door", 3]]')
     stream.tenths -= 900
     # Time went back, and ids go on.
     assert stream.see() != first
-    stream.processor.load(tmp_path / 'state.npz')
+    counts = stream.processor.load(tmp_path / 'state.npz')
+    assert counts == '[["line", "door", 3]]'
     assert stream.processor.tracker.next_id == first[0] + 1
     (tmp_path / 'bad.npz').write_bytes(b'nothing')
     with pytest.raises(PersontrackError, match=r'bad\.npz'):
@@ -59,10 +60,10 @@ def test_services_do_not_wait_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(processing, 'PATIENCE', 0.01)
     stream = Stream()
     path = tmp_path / 'state.npz'
-    stream.processor.save(path)
+    stream.processor.save(path, '')
     save, load, reset = stream.processor.save, stream.processor.load, stream.processor.reset
     with stream.processor.in_turn():
-        for call, *arguments in ((save, path), (load, path), (reset,)):
+        for call, *arguments in ((save, path, ''), (load, path), (reset,)):
             with pytest.raises(PersontrackError, match=r'takes more than 0\.01 s'):
                 call(*arguments)
     stream.processor.reset()
