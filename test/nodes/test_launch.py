@@ -77,7 +77,9 @@ def launch(own_graph, prefix, monkeypatch):
     yield start
     for process in launched:
         process.end()
-        assert 'Traceback' not in process.output, process.output
+        # Shown where the test failed.
+        print(process.output)
+        assert 'Traceback' not in process.output
 
 
 @pytest.fixture
@@ -187,7 +189,7 @@ def test_several_cameras(models, launch, rviz, peer_of, params_file, pictures, t
 def test_what_an_including_file_sets(launch, peer_of, prefix, tmp_path, params_file, has_file):
     """Its parameters hold where no file says otherwise; its own arguments do no harm."""
     path = Path(params_file.partition(':=')[2])
-    path.write_text(path.read_text() + '    tracker: {n_init: 2}\n')
+    path.write_text(path.read_text().replace('n_init: 1', 'n_init: 2'))
     arguments = {'autostart': 'false', **({'params_file': str(path)} if has_file else {})}
     file = prefix / 'share/persontrack_ros/launch/persontrack.launch.py'
     (tmp_path / 'robot.launch.py').write_text(INCLUDING.format(file=file, arguments=arguments))
