@@ -47,7 +47,7 @@ def test_command(zoo, campus, persontrack, tmp_path):
     results = json.loads(file.read_text())
     assert set(results) == {'machine', 'video', 'settings', 'device', 'pipeline'}
     assert results['settings'] == Settings().values()
-    assert ' cores, inference on CPU; OpenVINO ' in done.stdout
+    assert re.search(r'cores, inference on CPU;', done.stdout)
     row = results['pipeline']
     assert f'{row["frame_ms"]:.1f} ms per frame' in done.stdout
     assert sum(row['parts_ms'].values()) == pytest.approx(row['frame_ms'], rel=0.2)
