@@ -370,8 +370,12 @@ class OfflineTracker:
         """Record that the next image begins a new scene."""
         self._cuts.append(len(self._times))
 
-    def finish(self) -> list[list[Track]]:
-        """Return the revised tracks of each image; ids count from 1 in the order of appearance."""
+    def finish(self) -> Iterator[list[Track]]:
+        """
+        Return the revised tracks of each image; ids count from 1 in the order of appearance.
+
+        They are made when they are asked for: those of hours do not fit into the memory.
+        """
         times, cuts = np.array(self._times), np.array(self._cuts, dtype=np.intp)
         for id_ in list(self._hits):
             self._end(id_)
@@ -386,8 +390,40 @@ class OfflineTracker:
             if part.confirmed and hits >= MIN_HITS and hits / int(shown.sum()) >= MIN_SEEN:
                 persons.append(part)
         persons.sort(key=lambda part: int(part.frames[0]))
-        images: list[list[Track]] = [[] for _ in times]
-        for id_, part in enumerate(persons, 1):
-            for frame, track in as_tracks(part, times, cuts, id_):
-                images[frame].append(track)
-        return [images[frame] for frame in self._shown]
+        return self._revised(persons, times, cuts)
+
+    def _revised(
+        self, persons: Sequence[Part], times: FloatArray, cuts: IndexArray
+    ) -> Iterator[list[Track]]:
+        """Return the tracks of each image, of persons in the order in which they appear."""
+        waiting = deque(enumerate(persons, 1))
+        images: dict[int, list[Track]] = defaultdict(list)
+        newest, tracks = -1, []
+        for frame in self._shown:
+            while waiting and waiting[0][1].frames[0] <= frame:
+                id_, part = waiting.popleft()
+                for image, track in as_tracks(part, times, cuts, id_):
+                    images[image].append(track)
+            if frame != newest:
+                newest, tracks = frame, images.pop(frame, [])
+            yield tracks
+
+
+def with_frames(
+    frames: Iterable[Frame], tracks: Iterable[tuple[int, list[Track]]]
+) -> Iterator[tuple[Frame, list[Track]]]:
+    """
+    Join frames and the tracks of :meth:`OfflineTracker.finish` by the numbers of the frames.
+
+    Frames and tracks without the other are left out: a second reading of a damaged video may find
+    other frames.
+    """
+    following = iter(tracks)
+    number, own = next(following, (0, []))
+    for frame in frames:
+        while 0 < number < frame.number:
+            number, own = next(following, (0, []))
+        if not number:
+            return
+        if number == frame.number:
+            yield frame, own
