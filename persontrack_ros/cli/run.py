@@ -147,7 +147,7 @@ def _add_again(
     """
     # The signal that ended the tracking does not end the drawing; another one does.
     interrupt = Interrupt()
-    written = 0
+    written, last = 0, max(images, default=0)
     with interrupt, VideoSource(source, source_options, lambda: interrupt.requested) as again:
         # Damage was reported at the first reading.
         for frame in tqdm(Partial(again), 'writing', len(images), unit='frame'):
@@ -155,7 +155,7 @@ def _add_again(
             if (tracks := images.get(frame.number)) is not None:
                 outputs.add(frame.number, frame.stamp, tracks, frame.image, mask=pipeline.mask)
                 written += 1
-            if frame.number >= max(images):
+            if frame.number >= last:
                 return
     if written < len(images) and not interrupt.requested:
         raise SourceError(f'{source} changed while it was read: {written} of {len(images)} images')

@@ -137,7 +137,7 @@ def _parse(content: Any) -> Zones:
     if not isinstance(frame, str):
         raise ValueError(f'frame is {frame!r}, expected the name of a frame of tf')
     anchor = content.get('anchor', 'feet')
-    if anchor not in ANCHORS:
+    if anchor not in list(ANCHORS):
         raise ValueError(f'anchor is {anchor!r}, expected one of {", ".join(ANCHORS)}')
     limits = None if frame else (size or (1.0, 1.0))
     default = _MARGIN_METRES if frame else _MARGIN_IMAGE * (size[0] if size else 1)
@@ -145,9 +145,10 @@ def _parse(content: Any) -> Zones:
     if (
         isinstance(margin, bool)
         or not isinstance(margin, (int, float))
-        or not 0 <= margin < math.inf
+        or not 0 <= margin < (limits[0] if limits else math.inf)
     ):
-        raise ValueError(f'margin is {margin!r}, expected a distance of 0 or more')
+        most = f', less than the width of the image, {limits[0]:g}' if limits else ''
+        raise ValueError(f'margin is {margin!r}, expected a distance of 0 or more{most}')
     lines: dict[str, Line] = {}
     for name, value in _named(content, 'lines').items():
         if not isinstance(value, dict) or 'points' not in value:
@@ -165,7 +166,7 @@ def _parse(content: Any) -> Zones:
             raise ValueError(f'a line and a zone are both called {name}')
         corners = _points(f'the zone {name}', value, 3, limits)
         if cv2.contourArea(corners.astype(np.float32)) < 1e-9:
-            raise ValueError(f'the corners of the zone {name} lie on one line')
+            raise ValueError(f'the corners of the zone {name} lie on one line, or cross over')
         zones[name] = corners
     return Zones(lines, zones, anchor, float(margin), tuple(size) if size else None, frame)
 
