@@ -34,7 +34,7 @@ from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report.events import Event, ZoneCounter
 from persontrack_ros.core.report.page import write_report
 from persontrack_ros.core.report.zones import Zones
-from persontrack_ros.core.tracking.offline import make_offline_tracker
+from persontrack_ros.core.tracking.offline import make_offline_tracker, with_frames
 from persontrack_ros.core.tracking.track import Track
 
 Source = Union[str, 'PathLike[str]', int]
@@ -242,12 +242,8 @@ class PersonTracker:
             numbers = [frame.number for frame, _ in results]
         finally:
             self._pipeline.use(online)
-        images = dict(zip(numbers, tracker.finish()))
         with VideoSource(str(source)) as again:
-            for frame in Partial(again):
-                # The second reading may find other images damaged.
-                if frame.number in images:
-                    yield frame, images[frame.number]
+            yield from with_frames(Partial(again), zip(numbers, tracker.finish()))
         results.check()
 
     def compare(self, image_a: NDArray[Any], image_b: NDArray[Any]) -> Similarity:

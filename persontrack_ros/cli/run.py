@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.base.progress import tqdm
 from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.tracking.offline import make_offline_tracker
+from persontrack_ros.core.tracking.offline import make_offline_tracker, with_frames
 from persontrack_ros.core.tracking.track import Track
 
 
@@ -112,11 +112,13 @@ def execute(options: argparse.Namespace) -> int:
                 progress.write('stopped')
             if offline:
                 progress.close()
-                images = dict(zip(stamps, offline.finish()))
+                revised = zip(stamps, offline.finish())
                 if outputs.needs_images:
-                    _add_again(options.source, source_options, images, outputs, pipeline)
+                    _add_again(
+                        *(options.source, source_options, revised, len(stamps), outputs, pipeline)
+                    )
                 else:
-                    for number, tracks in images.items():
+                    for number, tracks in revised:
                         outputs.add(number, stamps[number], tracks)
         stack.close()
     milliseconds = 1e3 * pipeline.mean_time
@@ -136,7 +138,8 @@ def execute(options: argparse.Namespace) -> int:
 def _add_again(
     source: str,
     source_options: SourceOptions,
-    images: Mapping[int, list[Track]],
+    revised: Iterable[tuple[int, list[Track]]],
+    count: int,
     outputs: Outputs,
     pipeline: Pipeline,
 ) -> None:
@@ -147,18 +150,17 @@ def _add_again(
     """
     # The signal that ended the tracking does not end the drawing; another one does.
     interrupt = Interrupt()
-    written, last = 0, max(images, default=0)
+    written = 0
     with interrupt, VideoSource(source, source_options, lambda: interrupt.requested) as again:
         # Damage was reported at the first reading.
-        for frame in tqdm(Partial(again), 'writing', len(images), unit='frame'):
-            # Which images are damaged may be others than before.
-            if (tracks := images.get(frame.number)) is not None:
-                outputs.add(frame.number, frame.stamp, tracks, frame.image, mask=pipeline.mask)
-                written += 1
-            if frame.number >= last:
+        frames = tqdm(Partial(again), 'writing', count, unit='frame')
+        for frame, tracks in with_frames(frames, revised):
+            outputs.add(frame.number, frame.stamp, tracks, frame.image, mask=pipeline.mask)
+            written += 1
+            if written == count:
                 return
-    if written < len(images) and not interrupt.requested:
-        raise SourceError(f'{source} changed while it was read: {written} of {len(images)} images')
+    if not interrupt.requested:
+        raise SourceError(f'{source} changed while it was read: {written} of {count} images')
 
 
 def _size(source: str, source_options: SourceOptions) -> tuple[int, int]:

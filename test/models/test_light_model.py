@@ -66,7 +66,7 @@ def test_stored_detections_have_the_tracks_of_the_video(models, frames, tmp_path
     if offline:
         pipeline.use(make_offline_tracker(settings))
     images = [pipeline.process(frame.image, frame.stamp).tracks for frame in frames]
-    images = pipeline.tracker.finish() if offline else images
+    images = list(pipeline.tracker.finish()) if offline else images
     expected = [[n, one.id, *one.box] for n, tracks in enumerate(images, 1) for one in tracks]
     assert len(rows) > 40
     np.testing.assert_allclose(rows[:, :6], expected, atol=0.1)

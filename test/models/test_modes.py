@@ -284,7 +284,7 @@ def test_copies_are_no_new_evidence(models, frames):
     pipeline.tracker = OfflineTracker(TrackerSettings())
     for frame in twice:
         pipeline.process(frame.image, frame.stamp)
-    images = pipeline.tracker.finish()
+    images = list(pipeline.tracker.finish())
     assert len(images) == len(twice)
     assert all(one is other for one, other in zip(images[::2], images[1::2]))
 

@@ -30,7 +30,7 @@ def walk(missed=(), count=40, person_of=lambda frame: 0):
         seen = [] if frame in missed else [frame]
         people = [person_of(each) for each in seen]
         step(tracker, [walker(each) for each in seen], people, frame * SECOND // 10)
-    return tracker.finish()
+    return list(tracker.finish())
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_images_without_a_search_are_no_misses():
             else:
                 seen = [] if frame % 5 else [frame]
                 step(tracker, [walker(each) for each in seen], [0] * len(seen), stamp, 0.95)
-        images = tracker.finish()
+        images = list(tracker.finish())
         assert [len(tracks) for tracks in images] == [count] * 51
 
 
@@ -86,10 +86,10 @@ def test_a_restart_ends_the_tracks_and_forgets_nothing():
         if frame == 20:
             tracker.reset(tracker.next_id)
         step(tracker, [walker(frame)], [0], frame * SECOND // 10 - frame // 20 * 60 * SECOND)
-    images = tracker.finish()
+    images = list(tracker.finish())
     assert [[track.id for track in tracks] for tracks in images] == [[1]] * 20 + [[2]] * 20
     tracker.reset()
-    assert tracker.finish() == []
+    assert list(tracker.finish()) == []
 
 
 def test_the_smoother_draws_a_line_through_noise():
@@ -120,7 +120,7 @@ def test_any_input(algorithm, frames):
         embeddings = np.eye(9, dtype=np.float32)[list(who)][:, 1:]
         detections = Detections.create(boxes, scores, image_size=SIZE)
         tracker.update(detections, embeddings.__getitem__, stamp, motion)
-    images = tracker.finish()
+    images = list(tracker.finish())
     assert len(images) == len(frames)
     for tracks in images:
         assert len({track.id for track in tracks}) == len(tracks)
@@ -145,7 +145,7 @@ def test_the_whole_video_gives_better_tracks(sequence, rate, floor):
         tracker.update(
             detections, lambda indices, embeddings=embeddings: embeddings[indices], stamp
         )
-    for number, tracks in enumerate(tracker.finish(), 1):
+    for number, tracks in enumerate(list(tracker.finish()), 1):
         rows += [[number, track.id, *track.box, track.score] for track in tracks]
     scores = scores_of(sequence, np.array(rows))
     assert scores.hota >= floor[0]

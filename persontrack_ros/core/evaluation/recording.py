@@ -208,7 +208,7 @@ def track_frames(
     score_threshold: float,
     every: int = 1,
     offline: bool = False,
-) -> list[tuple[int, list[Track]]]:
+) -> Iterator[tuple[int, list[Track]]]:
     """
     Track the persons in a recording.
 
@@ -244,9 +244,7 @@ def track_frames(
             vectors = np.zeros((len(detections), 0), dtype=np.float32)
         motion = recording.motion(number, every) if moving else None
         images.append(tracker.update(detections, vectors.__getitem__, stamp, motion))
-    if isinstance(tracker, OfflineTracker):
-        images = tracker.finish()
-    return list(zip(numbers, images))
+    return zip(numbers, tracker.finish() if isinstance(tracker, OfflineTracker) else images)
 
 
 def _load_npz(path: Path, rate: Optional[float]) -> Recording:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -26,6 +26,7 @@ from persontrack_ros.core.base.geometry import (
     measurements_to_boxes,
 )
 from persontrack_ros.core.config.settings import Settings, TrackerSettings
+from persontrack_ros.core.media.source import Frame
 from persontrack_ros.core.tracking.appearance import Embed, Embeddings, known, normalise
 from persontrack_ros.core.tracking.association import IndexArray, associate_pairs
 from persontrack_ros.core.tracking.kalman_filter import smooth
@@ -398,7 +399,7 @@ class OfflineTracker:
         """Return the tracks of each image, of persons in the order in which they appear."""
         waiting = deque(enumerate(persons, 1))
         images: dict[int, list[Track]] = defaultdict(list)
-        newest, tracks = -1, []
+        newest, tracks = -1, list[Track]()
         for frame in self._shown:
             while waiting and waiting[0][1].frames[0] <= frame:
                 id_, part = waiting.popleft()
