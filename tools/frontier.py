@@ -38,7 +38,6 @@ from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
 
 LARGE, LIGHT = 'person-detection-0202', 'person-detection-0200'
-# The model, the light one, and the pattern.
 PATTERNS = [
     (LARGE, 'large'),
     (LARGE, 'large light'),
@@ -53,8 +52,7 @@ PATTERNS = [
 ]
 PRECISIONS = ('FP16', 'INT8')
 COPIES = ('as it is', 'mirrored', 'JPEG 50', 'brighter', 'shifted', 'scaled')
-SHIFT = (7, 5)
-SCALE = 0.85
+SHIFT, SCALE = (7, 5), 0.85
 
 # Model, pattern and precision.
 Way = tuple[str, str, str]
