@@ -103,5 +103,7 @@ def define(connection: Connection) -> tuple[str, str]:
             store.register(get_types_from_msg(text, name))
         return text, connection.digest or store.hash_rihs01(name)
     except (TypesysError, KeyError):
+        # Of its own: the other store may have half of it already.
+        store = get_typestore(Stores.EMPTY)
         store.register(get_types_from_msg('', name))
         return '', connection.digest or store.hash_rihs01(name)

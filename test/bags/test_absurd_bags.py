@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
 from test_mcap import copy, write
@@ -102,6 +102,7 @@ def test_mutated_metadata(make_bag, tmp_path, data):
 
 
 @bounded
+@example('A A')
 @given(definition=st.text(max_size=200) | st.binary(max_size=50).map(repr))
 def test_any_definition(tmp_path, definition):
     """The definition of a type is text from the bag, which is parsed when it is copied."""

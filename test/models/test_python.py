@@ -36,20 +36,6 @@ def test_what_the_page_shows_happens(campus, models, tmp_path):
     assert (result.failed, result.attempted > 12) == (0, True)
 
 
-@pytest.mark.slow
-def test_the_five_lines(campus, models, tmp_path):
-    readme = PAGE.parents[1] / 'README.md'
-    code = re.search(r'```python\n(.*?)```', readme.read_text(), re.DOTALL)[1]
-    video = str(campus)
-    done = subprocess.run(
-        [sys.executable, '-c', code.replace('video.mp4', video)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert len(lines) > 200
-    assert re.fullmatch(r'\d\.\d\d s: person \d+ at \[.+\]', lines[-1])
-
-
 def test_the_page_has_what_is_public():
     rows = re.findall(r'^\| `(\w+)\b(?!\.)', PAGE.read_text(), re.MULTILINE)
     assert set(rows) == set(persontrack_ros.__all__)
