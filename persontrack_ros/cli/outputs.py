@@ -201,7 +201,7 @@ class Outputs:
         if self._only:
             tracks = [track for track in tracks if track.id in self._only]
         events: list[Event] = []
-        if self._zones and self._counter is None and image is not None:
+        if image is not None:
             self._count_in((image.shape[1], image.shape[0]))
         if self._counter:
             events = self._counter.follow(stamp, tracks, not self._offline)
@@ -228,8 +228,13 @@ class Outputs:
         return not self._window or self._window.show(picture)
 
     def _count_in(self, size: tuple[int, int]) -> None:
-        """Start to count, in images of this size."""
-        if self._zones:
-            self._counter = ZoneCounter(self._zones.in_pixels(*size))
-            if self._report:
-                self._report.zones = self._counter.zones
+        """Count in images of this size."""
+        if not self._zones or (self._counter and self._counter.zones.image_size == size):
+            return
+        zones = self._zones.in_pixels(*size)
+        if self._counter:
+            self._counter.resize(zones)
+        else:
+            self._counter = ZoneCounter(zones)
+        if self._report:
+            self._report.zones = zones

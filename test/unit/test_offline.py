@@ -75,7 +75,7 @@ def test_images_without_a_search_are_no_misses():
 def test_images_of_another_size_are_refused():
     tracker = OfflineTracker(TrackerSettings())
     step(tracker, [walker(0)], [0], 0)
-    with pytest.raises(SourceError, match='must have the same size'):
+    with pytest.raises(SourceError, match='size of the images changes'):
         tracker.update(Detections.create([], [], image_size=(320, 240)), np.zeros, SECOND)
 
 

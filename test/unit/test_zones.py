@@ -103,6 +103,14 @@ def test_pixels_and_metres(tmp_path):
     assert walk(ZoneCounter(metres), (0, 0), (0, 4)) == [('l', 'left')]
 
 
+def test_images_of_another_size(tmp_path):
+    zones = load(tmp_path, FILE)
+    counter = ZoneCounter(zones.in_pixels(1000, 1000))
+    assert walk(counter, (500, 750)) == [('queue', 'entered')]
+    counter.resize(zones.in_pixels(100, 100))
+    assert walk(counter, (50, 75), (50, 30), start=FRAME) == [('queue', 'left'), OUT]
+
+
 @pytest.mark.parametrize(
     ('text', 'reason'),
     [

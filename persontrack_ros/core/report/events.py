@@ -79,6 +79,14 @@ class ZoneCounter:
         """Forget the persons; the counts stay."""
         self._persons.clear()
 
+    def resize(self, zones: Zones) -> None:
+        """Use the zones in pixels of images of another size."""
+        for person in self._persons.values():
+            person.position = person.position * np.divide(
+                zones.image_size or 1, self.zones.image_size or 1
+            )
+        self.zones = zones
+
     def inside(self, name: str) -> list[int]:
         """Return the ids of the persons in a zone."""
         return sorted(id_ for id_, person in self._persons.items() if name in person.inside)

@@ -326,7 +326,9 @@ class OfflineTracker:
         :raises SourceError: if the size of the images changes.
         """
         if self._size not in (None, detections.image_size):
-            raise SourceError('offline, all images must have the same size')
+            raise SourceError(
+                'the size of the images changes, which needs --online (in Python, online=True)'
+            )
         self._size = detections.image_size
         embeddings = embed(np.arange(len(detections)))
         visible = self._online.update(detections, embeddings.__getitem__, stamp, motion)
