@@ -23,19 +23,6 @@ def test_hota_with_the_defaults(truth, vtest_tracks):
     assert scores.hota >= 56
 
 
-def test_hota_of_deep_sort(data, models, truth, tmp_path, persontrack):
-    """Tracked from the stored detections of the reference: the paper's algorithm by name."""
-    from persontrack_ros.core.evaluation.scores import evaluate
-
-    params = tmp_path / 'params.yaml'
-    params.write_text('/**: {ros__parameters: {tracker: {algorithm: deep_sort}}}')
-    tracks = tmp_path / 'tracks.txt'
-    detections = data('reference/deep_sort/PETS09-S2L1.detections.npz')
-    done = persontrack('track', detections, tracks, '--params', params)
-    assert done.returncode == 0, done.stderr
-    assert evaluate([(truth, read_mot(tracks))]).hota == pytest.approx(57.9, abs=0.3)
-
-
 @pytest.mark.slow
 def test_tracks_of_the_whole_video(vtest_tracks):
     rows = read_mot(vtest_tracks)

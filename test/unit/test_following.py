@@ -4,20 +4,19 @@ import math
 
 import numpy as np
 import pytest
+from test_drawing import track as box_of
 
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.config.node_options import NEAREST, Configuration
 from persontrack_ros.core.drawing import draw
-from persontrack_ros.core.tracking.track import Track, TrackState
 from persontrack_ros.core.tracks3d.following import Follower, Heading, TargetStatus
 
 SECOND = 10**9
 PATIENCE = 10.0
 
 
-def track(id_, detection=0):
-    box = np.array([100.0 * id_, 100.0, 40.0, 100.0])
-    return Track(id_, box, np.zeros(2), 0.9, TrackState.CONFIRMED, 5, 5, 0, detection)
+def track(id_):
+    return box_of([100.0 * id_, 100.0, 40.0, 100.0], id_)
 
 
 class Scene:
