@@ -16,7 +16,13 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from persontrack_ros.core.base.errors import ImageError, ModelError, SettingsError, SourceError
+from persontrack_ros.core.base.errors import (
+    ImageError,
+    ModelError,
+    OutputError,
+    SettingsError,
+    SourceError,
+)
 from persontrack_ros.core.base.geometry import FloatArray, as_boxes
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
@@ -314,6 +320,8 @@ def save(
     :param report: page for a browser (.html) that shows who was there, and when.
     :raises OutputError: if a file cannot be written.
     """
+    if report and Path(report).suffix.lower() != '.html':
+        raise OutputError(f'cannot write {report}: the name has to end in .html')
     with ExitStack() as stack:
         writer = video and stack.enter_context(VideoWriter(Path(video), 25.0))
         page = report and stack.enter_context(write_report(Path(report), 'results', {}))
@@ -322,7 +330,7 @@ def save(
             if writer:
                 writer.write(annotate(result.image, result.tracks), stamp)
             if page:
-                page.add_tracks(stamp, result.tracks, result.image)
+                page.add_tracks(stamp, result.tracks, result.image, result.events)
             try:
                 yield result
             except GeneratorExit:

@@ -67,7 +67,7 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], overwrite: bo
         # A device may be written twice.
         if path in written and (os.path.isfile(path) or not os.path.exists(path)):
             raise OutputError(f'{output} and {written[path]} are the same file; rename one')
-        if os.path.isfile(path) and not overwrite:
+        if output != STANDARD_OUTPUT and os.path.isfile(path) and not overwrite:
             raise OutputError(f'{output} exists already; --overwrite replaces it')
         written[path] = output
 

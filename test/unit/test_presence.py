@@ -174,6 +174,16 @@ def test_pictures_of_those_who_were_there_longest(monkeypatch):
     assert pictured == list(range(40 - len(pictured), 40)) != []
 
 
+def test_thousands_of_persons():
+    seen = Observations((100, 100))
+    walk = np.random.default_rng(1).uniform(0, 60, (60, 2))
+    for id_ in range(2000):
+        for number, (x, y) in enumerate(walk):
+            box = np.array([[x, y, 20, 40.0]])
+            seen.add((60 * id_ + number) * 10**9, [id_], box, [0.9])
+    assert len(make_page(seen, 'x', {})) < 1_300_000
+
+
 def test_a_page_is_complete_or_absent(tmp_path, monkeypatch):
     path = tmp_path / 'page.html'
     with pytest.raises(ZeroDivisionError), write_report(path, 'video', {}):

@@ -131,7 +131,7 @@ class Observations:
     @property
     def counts(self) -> tuple[float, list[int]]:
         """Length of the intervals in seconds, and the largest number of persons in each."""
-        return self._bin, self._counts
+        return self._bin, self._counts or [0]
 
     def add_tracks(
         self,

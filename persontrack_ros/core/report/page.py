@@ -18,8 +18,13 @@ from persontrack_ros.core.config.settings import Value
 from persontrack_ros.core.drawing import ink, track_color
 from persontrack_ros.core.report.observations import Observations, Person
 
-# Bytes of all pictures of persons: those who were there longest have theirs.
+# Bytes of all pictures of persons: those who were there longest have theirs. The other data of
+# each person takes some of it.
 PICTURES = 1_800_000
+_PERSON = 200
+
+# Points of all paths, at most; of more, every second one is left out.
+_POINTS = 50_000
 
 # An absolute time, rather than one since the start of a video, is later than 1980.
 _ABSOLUTE = 315_532_800 * SECOND
@@ -56,7 +61,7 @@ def write_report(
 def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note: str = '') -> str:
     """Return a report as HTML; the parameters are those of :func:`write_report`."""
     template = resources.files(__package__).joinpath('page.html').read_text(encoding='utf-8')
-    left = PICTURES
+    left = PICTURES - _PERSON * len(seen.persons)
     persons = []
     for id_, person in sorted(seen.persons.items(), key=lambda item: -item[1].present):
         values = _person(id_, person)
@@ -65,6 +70,10 @@ def make_page(seen: Observations, name: str, settings: Mapping[str, Value], note
         if left < 0:
             values.update(picture=None, moments=[])
         persons.append(values)
+    ways = [way for values in persons for way in values['ways']]
+    while sum(map(len, ways)) > max(_POINTS, 2 * len(ways)):
+        for way in ways:
+            way[:] = [*way[:-1:2], way[-1]]
     width, counts = seen.counts
     data = {
         'name': name,
