@@ -107,9 +107,9 @@ def test_numbers_set_at_run_time(start, peer):
 
 
 def test_unknown_names_are_reported_with_the_nearest(start):
-    process = start('tracker_node', '-p', 'detector.score_thresold:=x', '-p', 'use_sim_time:=false')
+    process = start('tracker_node', '-p', 'detector.thresholds:=x', '-p', 'use_sim_time:=false')
     process.wait_for(
-        r'WARN.*: detector.score_thresold: no such parameter; did you mean detector.score_threshold\?'
+        r'WARN.*: detector.thresholds: no such parameter; did you mean detector.score_threshold\?'
     )
 
 
