@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from persontrack_ros.core.base.calibration import Camera, rectify
 from persontrack_ros.core.base.errors import ImageError
 from persontrack_ros.core.media.encodings import depth_to_metres, image_to_depth
 from persontrack_ros.core.tracking.track import Track, TrackState
@@ -309,6 +310,19 @@ def test_wrong_depth_messages_and_calibrations(change, info, reason):
     vars(packed).update(change)
     with pytest.raises(ImageError, match=reason):
         Scene(packed, make_info(**info), SIZE)
+
+
+@pytest.mark.parametrize('model', ['plumb_bob', 'equidistant'])
+def test_rectified_images_have_p_and_no_distortion(model):
+    info = make_info(focal=FOCAL / 2, distortion=[0.3, 0.1, 0.0, 0.0], model=model)
+    x, y = MIDDLE
+    info.p = [FOCAL, 0.0, x, -7.0, 0.0, FOCAL, y, 0.0, 0.0, 0.0, 1.0, 0.0]
+    rectify(info)
+    points = np.array([[3.0, 5.0], [600.0, 400.0]])
+    camera = Camera(info, SIZE)
+    np.testing.assert_allclose(camera.rays(points), Camera(make_info(), SIZE).rays(points))
+    directions = np.column_stack([camera.rays(points), np.ones(2)])
+    np.testing.assert_allclose(camera.project(directions), points, atol=1e-9)
 
 
 @given(

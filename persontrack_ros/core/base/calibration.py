@@ -92,6 +92,16 @@ class Camera:
         return (pixels[:, 0] + 0.5 - self._offset) / self._scale
 
 
+def rectify(info: Any) -> None:
+    """
+    Let a ``sensor_msgs/msg/CameraInfo`` describe the rectified image.
+
+    REP 104: P is its matrix, in the place of K and D; it has no distortion.
+    """
+    info.k = np.array(info.p, dtype=np.float64).reshape(3, 4)[:, :3].ravel()
+    info.d, info.distortion_model = [], ''
+
+
 def picture_scale(what: str, size: tuple[int, ...], image_size: tuple[int, int]) -> FloatArray:
     """
     Return the width and height of a pixel of the image in pixels of another picture.

@@ -82,6 +82,11 @@ NODE_PARAMETERS = (
         limits=(0.0, 10.0),
     ),
     Parameter(
+        'rectified',
+        False,
+        'The images are rectified: P of camera_info is used, instead of K and D.',
+    ),
+    Parameter(
         'target_frame',
         '',
         'Fixed frame of tracks_3d and markers, known to tf and with z up, such as odom '

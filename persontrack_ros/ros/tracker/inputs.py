@@ -16,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from persontrack_ros.core.base.calibration import rectify
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
 from persontrack_ros.core.media.encodings import SampleRange, decode_image, image_to_bgr
@@ -131,6 +132,7 @@ class Inputs:
             self._depth = DepthInput(options['depth_tolerance'], kept)
             self.topics['depth'] = InputTopic(self._node, Image, 'depth_image', self._on_depth)
         self._calibrated = options['depth'] or calibrated
+        self._rectified = options['rectified']
         self.adapt()
 
     def adapt(self) -> None:
@@ -203,6 +205,8 @@ class Inputs:
             self._depth.add_depth(message)
 
     def _on_info(self, message: CameraInfo) -> None:
+        if self._rectified:
+            rectify(message)
         self._info = message
         if self._depth is not None:
             self._depth.add_info(message)
