@@ -34,13 +34,19 @@ from persontrack_ros.core.inference.runtime import check_process
 from persontrack_ros.core.inference.similarity import Similarity, compare
 from persontrack_ros.core.inference.threads import keep_after_fork
 from persontrack_ros.core.media.conversion import as_bgr
-from persontrack_ros.core.media.source import Frame, Partial, SourceOptions, VideoSource
+from persontrack_ros.core.media.source import (
+    Frame,
+    Partial,
+    SourceOptions,
+    VideoSource,
+    with_frames,
+)
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report.events import Event, ZoneCounter
 from persontrack_ros.core.report.page import write_report
 from persontrack_ros.core.report.zones import Zones
-from persontrack_ros.core.tracking.offline import make_offline_tracker, with_frames
+from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 
 Source = Union[str, 'PathLike[str]', int]
@@ -246,7 +252,7 @@ class PersonTracker:
     def _track_offline(
         self, source: Source, frames: VideoSource
     ) -> Iterator[tuple[Frame, list[Track]]]:
-        tracker = make_offline_tracker(self._settings)
+        tracker = OfflineTracker(self._settings.tracker)
         online = self._pipeline.tracker
         self._pipeline.use(tracker)
         try:

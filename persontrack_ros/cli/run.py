@@ -22,9 +22,9 @@ from persontrack_ros.cli.outputs import (
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.base.progress import tqdm
-from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource
+from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource, with_frames
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.tracking.offline import make_offline_tracker, with_frames
+from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
 
 
@@ -78,7 +78,7 @@ def execute(options: argparse.Namespace) -> int:
             VideoSource(options.source, source_options, lambda: interrupt.requested)
         )
         online = options.online or options.show or source.is_live
-        offline = None if online else make_offline_tracker(settings)
+        offline = None if online else OfflineTracker(settings.tracker)
         size = None
         if options.zones and not source.is_live:
             size = _size(options.source, source_options)

@@ -12,7 +12,7 @@ from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
-from persontrack_ros.core.tracking.offline import make_offline_tracker
+from persontrack_ros.core.tracking.offline import OfflineTracker
 
 LIGHT = 'person-detection-0200'
 PATTERN = 'large light none'
@@ -64,7 +64,7 @@ def test_stored_detections_have_the_tracks_of_the_video(models, frames, tmp_path
     rows = track(recording, settings.tracker, 0.0, offline=offline)
     pipeline = Pipeline(settings)
     if offline:
-        pipeline.use(make_offline_tracker(settings))
+        pipeline.use(OfflineTracker(settings.tracker))
     images = [pipeline.process(frame.image, frame.stamp).tracks for frame in frames]
     images = list(pipeline.tracker.finish()) if offline else images
     expected = [[n, one.id, *one.box] for n, tracks in enumerate(images, 1) for one in tracks]

@@ -212,6 +212,25 @@ class Partial(Generic[Item]):
             raise self._error
 
 
+def with_frames(
+    frames: Iterable[Frame], results: Iterable[tuple[int, Item]]
+) -> Iterator[tuple[Frame, Item]]:
+    """
+    Join frames, and results of an earlier reading, by the numbers of the frames.
+
+    Those without the other are left out: another reading of a damaged video may find other frames.
+    """
+    following = iter(results)
+    entry = next(following, None)
+    for frame in frames:
+        while entry is not None and entry[0] < frame.number:
+            entry = next(following, None)
+        if entry is None:
+            return
+        if entry[0] == frame.number:
+            yield frame, entry[1]
+
+
 def is_camera(source: str) -> bool:
     """Return whether a source is the number of a camera or the path of its device."""
     return source.isdecimal() or stat.S_ISCHR(_mode(source))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -25,8 +25,7 @@ from persontrack_ros.core.base.geometry import (
     boxes_to_measurements,
     measurements_to_boxes,
 )
-from persontrack_ros.core.config.settings import Settings, TrackerSettings
-from persontrack_ros.core.media.source import Frame
+from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed, Embeddings, known, normalise
 from persontrack_ros.core.tracking.association import IndexArray, associate_pairs
 from persontrack_ros.core.tracking.kalman_filter import smooth
@@ -228,14 +227,13 @@ def _smooth(part: Part, times: FloatArray) -> tuple[IndexArray, FloatArray, Floa
 
 def as_tracks(
     part: Part, times: FloatArray, cuts: IndexArray, id_: int
-) -> list[tuple[int, Track]]:
+) -> Iterator[tuple[int, Track]]:
     """Return frame and track of a person for all frames in which they are shown."""
     frames, position, velocity = _smooth(part, times)
     position[:, 2:] = np.maximum(position[:, 2:], MIN_SIZE)
     boxes = measurements_to_boxes(position)
     newest = np.searchsorted(part.frames, frames, side='right') - 1
     since = frames - part.frames[newest]
-    tracks = []
     for row in np.flatnonzero(_shown(part, times, cuts)):
         track = Track(
             id=id_,
@@ -248,8 +246,7 @@ def as_tracks(
             time_since_update=int(since[row]),
             detection=None if since[row] else int(part.detections[newest[row]]),
         )
-        tracks.append((int(frames[row]), track))
-    return tracks
+        yield int(frames[row]), track
 
 
 def _shown(part: Part, times: FloatArray, cuts: IndexArray) -> NDArray[np.bool_]:
@@ -265,11 +262,6 @@ def _shown(part: Part, times: FloatArray, cuts: IndexArray) -> NDArray[np.bool_]
         np.searchsorted(cuts, each, side='right') for each in (before, after)
     )
     return (times[after] - times[before] <= FILL_TIME) & (scene_before == scene_after)
-
-
-def make_offline_tracker(settings: Settings) -> OfflineTracker:
-    """Return the tracker for a video."""
-    return OfflineTracker(settings.tracker)
 
 
 class OfflineTracker:
@@ -393,12 +385,6 @@ class OfflineTracker:
             if part.confirmed and hits >= MIN_HITS and hits / int(shown.sum()) >= MIN_SEEN:
                 persons.append(part)
         persons.sort(key=lambda part: int(part.frames[0]))
-        return self._revised(persons, times, cuts)
-
-    def _revised(
-        self, persons: Sequence[Part], times: FloatArray, cuts: IndexArray
-    ) -> Iterator[list[Track]]:
-        """Return the tracks of each image, of persons in the order in which they appear."""
         waiting = deque(enumerate(persons, 1))
         images: dict[int, list[Track]] = defaultdict(list)
         newest, tracks = -1, list[Track]()
@@ -410,23 +396,3 @@ class OfflineTracker:
             if frame != newest:
                 newest, tracks = frame, images.pop(frame, [])
             yield tracks
-
-
-def with_frames(
-    frames: Iterable[Frame], tracks: Iterable[tuple[int, list[Track]]]
-) -> Iterator[tuple[Frame, list[Track]]]:
-    """
-    Join frames and the tracks of :meth:`OfflineTracker.finish` by the numbers of the frames.
-
-    Frames and tracks without the other are left out: a second reading of a damaged video may find
-    other frames.
-    """
-    following = iter(tracks)
-    number, own = next(following, (0, []))
-    for frame in frames:
-        while 0 < number < frame.number:
-            number, own = next(following, (0, []))
-        if not number:
-            return
-        if number == frame.number:
-            yield frame, own
