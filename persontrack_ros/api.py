@@ -34,13 +34,7 @@ from persontrack_ros.core.inference.runtime import check_process
 from persontrack_ros.core.inference.similarity import Similarity, compare
 from persontrack_ros.core.inference.threads import keep_after_fork
 from persontrack_ros.core.media.conversion import as_bgr
-from persontrack_ros.core.media.source import (
-    Frame,
-    Partial,
-    SourceOptions,
-    VideoSource,
-    with_frames,
-)
+from persontrack_ros.core.media.source import Frame, Partial, VideoSource, first_image, with_frames
 from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.report.events import Event, ZoneCounter
@@ -226,21 +220,18 @@ class PersonTracker:
     def _track(
         self, source: Source, online: bool, zones: Optional[Zones]
     ) -> Generator[FrameResult, None, None]:
-        counter: Optional[ZoneCounter] = None
+        counter = ZoneCounter(zones) if zones else None
         with VideoSource(str(source)) as frames:
             online |= frames.is_live
-            if zones and not online:
+            if counter and not online:
                 # Before the work of the first reading.
-                with VideoSource(str(source), SourceOptions(max_frames=1)) as first:
-                    zones.in_pixels(*next(iter(first)).image.shape[1::-1])
+                counter.fit(first_image(str(source)).shape[1::-1])
             results = self._track_online(frames) if online else self._track_offline(source, frames)
             for frame, tracks in results:
-                size = (frame.image.shape[1], frame.image.shape[0])
-                if zones and counter is None:
-                    counter = ZoneCounter(zones.in_pixels(*size))
-                elif zones and counter and counter.zones.image_size != size:
-                    counter.resize(zones.in_pixels(*size))
-                events = counter.follow(frame.stamp, tracks, online) if counter else ()
+                events: Sequence[Event] = ()
+                if counter:
+                    counter.fit(frame.image.shape[1::-1])
+                    events = counter.follow(frame.stamp, tracks, online)
                 seconds = frame.stamp / SECOND
                 yield FrameResult(frame.number, seconds, frame.image, tracks, events)
 

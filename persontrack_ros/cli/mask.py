@@ -23,7 +23,7 @@ from persontrack_ros.core.inference.ignore import (
     Polygons,
     read_polygons,
 )
-from persontrack_ros.core.media.source import SourceOptions, VideoSource
+from persontrack_ros.core.media.source import SourceOptions, first_image
 from persontrack_ros.core.media.window import QUIT, Window
 
 _ENTER = '\r'
@@ -42,21 +42,29 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'can begin; Backspace removes the last corner or area; s saves, Esc or q ends without '
         'saving. Existing areas in FILE are kept.',
     )
+    add_paint_arguments(parser, 'ignore.yaml')
+    parser.set_defaults(execute=execute)
+
+
+def add_paint_arguments(parser: argparse.ArgumentParser, file: str) -> None:
+    """
+    Add the arguments of a command that calls :func:`paint`.
+
+    :param file: the output if none is given.
+    """
     parser.add_argument('source', help=SOURCE)
     parser.add_argument(
         'output',
         type=Path,
         metavar='FILE',
         nargs='?',
-        default=Path('ignore.yaml'),
-        help='polygons to write (default: ignore.yaml)',
+        default=Path(file),
+        help=f'file to write (default: {file})',
     )
     parser.add_argument(
         '--skip-frames', type=count, default=0, metavar='N', help='leave out the first N images'
     )
-    parser.set_defaults(
-        execute=execute, reads=('source',), writes={'output': POLYGON_SUFFIXES}, overwrite=True
-    )
+    parser.set_defaults(reads=('source',), writes={'output': POLYGON_SUFFIXES}, overwrite=True)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -85,8 +93,8 @@ def paint(
     :returns: the painter; None if nothing is to be saved.
     :raises SourceError: if the source has no image.
     """
-    with VideoSource(options.source, SourceOptions(skip_frames=options.skip_frames)) as video:
-        painter = make(next(iter(video)).image)
+    skip = SourceOptions(skip_frames=options.skip_frames)
+    painter = make(first_image(options.source, skip))
     with Window(f'persontrack {options.command}') as window:
         window.on_click(painter.click)
         key = ''

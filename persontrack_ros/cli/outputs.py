@@ -146,11 +146,10 @@ class Outputs:
         self._offline = offline
         self._only, self._zone = options.ids, options.zone
         self._blur = getattr(options, 'blur', None)
-        self._zones = Zones.load(options.zones) if options.zones else None
-        self._counter: Optional[ZoneCounter] = None
-        if not self._zones and (options.events or options.zone):
+        self._counter = ZoneCounter(Zones.load(options.zones)) if options.zones else None
+        if not self._counter and (options.events or options.zone):
             raise SettingsError('--events and --zone need --zones')
-        if self._zones and options.zone and options.zone not in self._zones.zones:
+        if self._counter and options.zone and options.zone not in self._counter.zones.zones:
             raise SettingsError(f'--zone: {options.zones} has no zone {options.zone}')
 
         def opened(writer: Callable[..., Any], name: str, *arguments: object) -> Any:
@@ -202,7 +201,7 @@ class Outputs:
             tracks = [track for track in tracks if track.id in self._only]
         events: list[Event] = []
         if image is not None:
-            self._count_in((image.shape[1], image.shape[0]))
+            self._count_in(image.shape[1::-1])
         if self._counter:
             events = self._counter.follow(stamp, tracks, not self._offline)
             if self._zone:
@@ -229,12 +228,7 @@ class Outputs:
 
     def _count_in(self, size: tuple[int, int]) -> None:
         """Count in images of this size."""
-        if not self._zones or (self._counter and self._counter.zones.image_size == size):
-            return
-        zones = self._zones.in_pixels(*size)
         if self._counter:
-            self._counter.resize(zones)
-        else:
-            self._counter = ZoneCounter(zones)
-        if self._report:
-            self._report.zones = zones
+            self._counter.fit(size)
+            if self._report:
+                self._report.zones = self._counter.zones

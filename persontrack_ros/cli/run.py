@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from persontrack_ros.cli.defaults import with_default_models
@@ -22,7 +21,13 @@ from persontrack_ros.cli.outputs import (
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.base.progress import tqdm
-from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource, with_frames
+from persontrack_ros.core.media.source import (
+    Partial,
+    SourceOptions,
+    VideoSource,
+    first_image,
+    with_frames,
+)
 from persontrack_ros.core.pipeline import Pipeline
 from persontrack_ros.core.tracking.offline import OfflineTracker
 from persontrack_ros.core.tracking.track import Track
@@ -81,7 +86,7 @@ def execute(options: argparse.Namespace) -> int:
         offline = None if online else OfflineTracker(settings.tracker)
         size = None
         if options.zones and not source.is_live:
-            size = _size(options.source, source_options)
+            size = first_image(options.source, source_options).shape[1::-1]
         # Open all files before the models load, which takes time.
         outputs = Outputs(
             stack, options, settings, Path(source.name).name, source.rate, size, offline=not online
@@ -161,11 +166,3 @@ def _add_again(
                 return
     if not interrupt.requested:
         raise SourceError(f'{source} changed while it was read: {written} of {count} images')
-
-
-def _size(source: str, source_options: SourceOptions) -> tuple[int, int]:
-    """Return width and height of the images."""
-    first = replace(source_options, max_frames=1)
-    with VideoSource(source, first) as images:
-        height, width = next(iter(images)).image.shape[:2]
-    return width, height

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import yaml
 
-from persontrack_ros.cli.mask import Painter, paint
-from persontrack_ros.cli.options import SOURCE, count
+from persontrack_ros.cli.mask import Painter, add_paint_arguments, paint
 from persontrack_ros.core.base.errors import OutputError, SettingsError
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.output import write_file
 from persontrack_ros.core.base.reading import load_yaml
-from persontrack_ros.core.drawing import label
+from persontrack_ros.core.drawing import outline
 from persontrack_ros.core.report.zones import Zones
-
-_WHITE = (255, 255, 255)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,21 +27,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         'removes the last point, zone or line; s saves, Esc or q ends without saving. Those in '
         'FILE are kept; give them better names there.',
     )
-    parser.add_argument('source', help=SOURCE)
-    parser.add_argument(
-        'output',
-        type=Path,
-        metavar='FILE',
-        nargs='?',
-        default=Path('zones.yaml'),
-        help='file to write (default: zones.yaml)',
-    )
-    parser.add_argument(
-        '--skip-frames', type=count, default=0, metavar='N', help='leave out the first N images'
-    )
-    parser.set_defaults(
-        execute=execute, reads=('source',), writes={'output': ('.yaml', '.yml')}, overwrite=True
-    )
+    add_paint_arguments(parser, 'zones.yaml')
+    parser.set_defaults(execute=execute)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -98,7 +80,6 @@ class ZonePainter(Painter):
         canvas = super().picture()
         shapes = {name: line['points'] for name, line in self.lines.items()} | self.polygons
         for name, points in shapes.items():
-            corners = (np.array(points) * canvas.shape[1::-1]).astype(np.int32)
-            cv2.polylines(canvas, [corners], name in self.polygons, _WHITE, 1, cv2.LINE_AA)
-            label(canvas, name, (int(corners[0][0]), int(corners[0][1])), 0.5, _WHITE)
+            corners = np.array(points) * canvas.shape[1::-1]
+            outline(canvas, corners, name in self.polygons, name, 0.5)
         return canvas

@@ -178,6 +178,19 @@ def shade(canvas: BgrImage, areas: NDArray[np.bool_]) -> None:
     canvas[areas] = canvas[areas] // 2 + _GREY[0] // 2
 
 
+def outline(canvas: BgrImage, points: FloatArray, closed: bool, text: str, scale: float) -> None:
+    """
+    Draw a white line through points, with a text at the first one; changes the canvas.
+
+    :param points: in pixels, shape ``(N, 2)``.
+    :param closed: whether the last point is joined with the first.
+    """
+    corners = points.astype(np.int32)
+    thickness = max(1, round(2 * scale))
+    cv2.polylines(canvas, [corners], closed, _WHITE, thickness, cv2.LINE_AA)
+    label(canvas, text, (int(corners[0][0]), int(corners[0][1])), scale, _WHITE)
+
+
 def label(
     canvas: BgrImage, text: str, corner: tuple[int, int], scale: float, color: tuple[int, int, int]
 ) -> None:

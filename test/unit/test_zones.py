@@ -104,10 +104,11 @@ def test_pixels_and_metres(tmp_path):
 
 
 def test_images_of_another_size(tmp_path):
-    zones = load(tmp_path, FILE)
-    counter = ZoneCounter(zones.in_pixels(1000, 1000))
+    counter = ZoneCounter(load(tmp_path, FILE))
+    assert counter.fit((1000, 1000))
     assert walk(counter, (500, 750)) == [('queue', 'entered')]
-    counter.resize(zones.in_pixels(100, 100))
+    assert not counter.fit((1000, 1000))
+    assert counter.fit((100, 100))
     assert walk(counter, (50, 75), (50, 30), start=FRAME) == [('queue', 'left'), OUT]
 
 

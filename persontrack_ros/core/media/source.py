@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, Optional, TypeVar
 
@@ -229,6 +229,16 @@ def with_frames(
             return
         if entry[0] == frame.number:
             yield frame, entry[1]
+
+
+def first_image(source: str, options: SourceOptions = SourceOptions()) -> BgrImage:
+    """
+    Return the first image of a source.
+
+    :raises SourceError: if there is none, or the source cannot be read.
+    """
+    with VideoSource(source, replace(options, max_frames=1)) as video:
+        return next(iter(video)).image
 
 
 def is_camera(source: str) -> bool:

@@ -12,14 +12,12 @@ import numpy as np
 from persontrack_ros.core.base.geometry import FloatArray, as_boxes
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.timeline import SECOND
-from persontrack_ros.core.drawing import label
+from persontrack_ros.core.drawing import outline
 from persontrack_ros.core.report.zones import Zones
 from persontrack_ros.core.tracking.track import Track
 
 # Who was not measured for this long, in nanoseconds, has left the zones.
 PATIENCE = 2 * SECOND
-
-_WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,13 @@ class ZoneCounter:
     they stay on it, and not if they turn back. A zone is entered and left by the margin, too.
     Who is not measured for PATIENCE has left, at the time of the last measurement.
 
-    :ivar zones: in the unit of the positions.
+    :ivar zones: in the unit of the positions; pixels only after :meth:`fit`.
     :ivar counts: number of events by name and event, of all that can be.
     """
 
     def __init__(self, zones: Zones) -> None:
         """Start without persons."""
-        self.zones = zones
+        self.zones = self._given = zones
         self._persons: dict[int, _Person] = {}
         # On the screen, y points down.
         self._left = 1 if zones.frame else -1
@@ -79,13 +77,20 @@ class ZoneCounter:
         """Forget the persons; the counts stay."""
         self._persons.clear()
 
-    def resize(self, zones: Zones) -> None:
-        """Use the zones in pixels of images of another size."""
+    def fit(self, size: tuple[int, int]) -> bool:
+        """
+        Count in pixels of images of this width and height; persons keep their places.
+
+        :returns: whether the size is another one than before.
+        :raises SettingsError: see :meth:`Zones.in_pixels`.
+        """
+        before = self.zones.image_size
+        if before == size:
+            return False
+        self.zones = self._given.in_pixels(*size)
         for person in self._persons.values():
-            person.position = person.position * np.divide(
-                zones.image_size or 1, self.zones.image_size or 1
-            )
-        self.zones = zones
+            person.position = person.position * np.divide(size, before or size)
+        return True
 
     def inside(self, name: str) -> list[int]:
         """Return the ids of the persons in a zone."""
@@ -156,10 +161,7 @@ def draw_zones(canvas: BgrImage, counter: ZoneCounter) -> None:
     shapes = {name: line.points for name, line in zones.lines.items()} | zones.zones
     scale = max(0.4, canvas.shape[1] / 1200)
     for name, points in shapes.items():
-        corners = points.round().astype(np.int32)
-        thickness = max(1, round(2 * scale))
-        cv2.polylines(canvas, [corners], name in zones.zones, _WHITE, thickness, cv2.LINE_AA)
-        label(canvas, texts[name], (int(corners[0][0]), int(corners[0][1])), scale, _WHITE)
+        outline(canvas, points.round(), name in zones.zones, texts[name], scale)
 
 
 def _crossings(points: FloatArray, start: FloatArray, end: FloatArray) -> int:

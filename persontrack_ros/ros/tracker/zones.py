@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 from rclpy.node import Node
@@ -47,7 +47,6 @@ class ZoneTopics:
         self._counter = ZoneCounter(self._zones)
         # Frames and services come from different threads.
         self._lock = threading.Lock()
-        self._size: Optional[tuple[int, int]] = self._zones.image_size
         self._persons = {
             name: node.create_publisher(Detection2DArray, f'zones/{name}/tracks', 10)
             for name in self._zones.zones
@@ -91,11 +90,9 @@ class ZoneTopics:
             places = np.array([positions[track.id][:2] for track in known]).reshape(-1, 2)
             self._counter.update(result.moment.time, [track.id for track in known], places)
         else:
-            if result.image is not None and result.image.shape[1::-1] != self._size:
-                height, width = result.image.shape[:2]
-                self._counter.zones = self._zones.in_pixels(width, height)
+            # Tracks end where the size of the images changes.
+            if result.image is not None and self._counter.fit(result.image.shape[1::-1]):
                 self._counter.forget()
-                self._size = (width, height)
             self._counter.follow(result.moment.time, result.tracks, measured=True)
 
     def _publish_numbers(self) -> None:
