@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The demo: a video through the topics of the tracker node, with its results in files."""
 
 from __future__ import annotations
