@@ -18,7 +18,7 @@ from persontrack_ros.cli.options import (
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.evaluation.mot import BENCHMARKS, GroundTruth, read_mot
-from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
 from persontrack_ros.core.evaluation.scores import Scores, evaluate
 from persontrack_ros.core.inference.ignore import make_mask
 
@@ -93,7 +93,7 @@ def execute(options: argparse.Namespace) -> int:
         else:
             recording = Recording.load(path, options.rate).masked(mask)
             threshold = settings.detector.score_threshold
-            rows = track(recording, settings.tracker, threshold, every, options.offline)
+            rows = as_rows(track(recording, settings.tracker, threshold, every, options.offline))
         first, second = (
             each[(each[:, 0] - 1) % every == 0]
             for each in (truth.rows, truth.without_distractors(rows))

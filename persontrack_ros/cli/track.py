@@ -14,7 +14,7 @@ from persontrack_ros.cli.options import (
 )
 from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options, remembering
 from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.evaluation.recording import Recording, track_frames
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.inference.ignore import make_mask
 
 
@@ -60,9 +60,7 @@ def execute(options: argparse.Namespace) -> int:
             note='From stored detections, without images.',
             offline=options.offline,
         )
-        frames = track_frames(
-            recording, settings.tracker, threshold, options.every, options.offline
-        )
+        frames = track(recording, settings.tracker, threshold, options.every, options.offline)
         for number, tracks in frames:
             outputs.add(number, int(recording.stamps[number - 1]), tracks)
     return 0

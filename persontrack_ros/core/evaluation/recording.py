@@ -13,7 +13,7 @@ estimated) and ``turn`` (the detector of each frame: 0 `large`, 1 `light`, 2 `no
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,27 +183,6 @@ def track(
     score_threshold: float,
     every: int = 1,
     offline: bool = False,
-) -> FloatArray:
-    """
-    Track the persons in a recording, as :func:`track_frames` does.
-
-    :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
-        frame, shape ``(N, 7)``.
-    """
-    rows = [
-        [number, person.id, *person.box, person.score]
-        for number, tracks in track_frames(recording, settings, score_threshold, every, offline)
-        for person in tracks
-    ]
-    return np.array(rows, dtype=np.float64).reshape(-1, 7)
-
-
-def track_frames(
-    recording: Recording,
-    settings: TrackerSettings,
-    score_threshold: float,
-    every: int = 1,
-    offline: bool = False,
 ) -> Iterator[tuple[int, list[Track]]]:
     """
     Track the persons in a recording.
@@ -241,6 +220,14 @@ def track_frames(
         motion = recording.motion(number, every) if moving else None
         images.append(tracker.update(detections, vectors.__getitem__, stamp, motion))
     return zip(numbers, tracker.finish() if isinstance(tracker, OfflineTracker) else images)
+
+
+def as_rows(frames: Iterable[tuple[int, list[Track]]]) -> FloatArray:
+    """Return rows as :func:`read_mot` does, of frames as :func:`track` returns them."""
+    rows = [
+        [number, each.id, *each.box, each.score] for number, tracks in frames for each in tracks
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, 7)
 
 
 def _load_npz(path: Path, rate: Optional[float]) -> Recording:
