@@ -215,7 +215,7 @@ class Outputs:
         if self._events:
             self._events.add(event_rows(events))
         if self._report:
-            self._report.add_tracks(stamp, tracks, image, events)
+            self._report.add(stamp, tracks, image, events)
         if image is None or not (self._video or self._window):
             return True
         trails = self._trails.update(tracks, stamp, self._drawing.trails, image)
