@@ -12,7 +12,7 @@ import numpy as np
 from persontrack_ros.cli.files import summarise
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.base.terminal import tqdm
 from persontrack_ros.core.config.settings import LARGE, LIGHT, NONE, Settings
 from persontrack_ros.core.evaluation.recording import TURNS, Recording
 from persontrack_ros.core.inference.detectors import Detectors

@@ -19,8 +19,7 @@ from persontrack_ros.cli.outputs import (
     remembering,
 )
 from persontrack_ros.core.base.errors import SourceError
-from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.base.terminal import Interrupt, tqdm
 from persontrack_ros.core.media.source import (
     Partial,
     SourceOptions,

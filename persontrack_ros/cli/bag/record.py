@@ -8,8 +8,7 @@ from pathlib import Path
 
 from persontrack_ros.cli.files import summarise
 from persontrack_ros.cli.options import SOURCE, absolute, count
-from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.base.terminal import Interrupt, tqdm
 from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource
 
 

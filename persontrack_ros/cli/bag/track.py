@@ -21,8 +21,7 @@ from persontrack_ros.cli.outputs import (
     add_output_options,
     remembering,
 )
-from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.base.terminal import Interrupt, tqdm
 from persontrack_ros.core.media.source import Partial
 from persontrack_ros.core.pipeline import Pipeline
 
