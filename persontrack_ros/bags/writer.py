@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import struct
+import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Optional, Union
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2.storage_mcap import McapWriter
 
 from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.bags.types import TYPES, define
@@ -37,6 +40,26 @@ def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None
         raise OutputError(f'{path} is a folder but no bag, and is not overwritten')
 
 
+class _McapWriter(McapWriter):
+    """Writes the CRC of each chunk, which rosbags leaves out; see https://mcap.dev/spec."""
+
+    # Behind the head of the record and three numbers of 8 bytes.
+    _CRC = 9 + 24
+
+    def close_chunk(self) -> None:
+        crc = zlib.crc32(self.chunk.bio.getbuffer())
+        start = self.bio.tell()
+        super().close_chunk()
+        end = self.bio.tell()
+        self.bio.seek(start + self._CRC)
+        self.bio.write(struct.pack('<I', crc))
+        self.bio.seek(end)
+
+
+class _Writer(Writer):
+    STORAGE_PLUGINS = {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _McapWriter}
+
+
 class BagWriter(AbstractContextManager['BagWriter']):
     """
     Writes a bag.
@@ -60,7 +83,7 @@ class BagWriter(AbstractContextManager['BagWriter']):
         try:
             self._folder.mkdir()
             # The file in it is named as its folder; rosbag2 needs the number of the part.
-            self._writer = Writer(
+            self._writer = _Writer(
                 self._folder / f'{self._path.name}_0',
                 # The newest one that Humble reads too; 9 writes the QoS in another way.
                 version=8,

@@ -194,3 +194,20 @@ def test_complete_or_absent(tmp_path, storage):
         assert list(tmp_path.iterdir()) == left
     with BagReader(path, pytest.fail) as bag:
         assert [time for _, time, _ in bag.messages()] == [8]
+
+
+def test_damage_in_what_was_written_is_noticed(tmp_path):
+    """Without a CRC of its chunk, an image with zeros in it is as good as any other."""
+    noise = np.random.default_rng(1).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    with BagWriter(tmp_path / 'out', 'mcap') as bag:
+        recorder = ImageRecorder(bag)
+        for number in range(1, 11):
+            recorder.write(Frame(number, number * 10**8, noise))
+    file = tmp_path / 'out' / 'out_0.mcap'
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4096] = bytes(4096)
+    file.write_bytes(content)
+    with BagReader(tmp_path / 'out', lambda text: None) as bag:
+        assert 0 < len(list(bag.messages())) < 10
+        assert any('out_0.mcap is damaged' in one for one in bag.damages)
