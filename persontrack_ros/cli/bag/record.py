@@ -43,9 +43,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     from persontrack_ros.bags.images import ImageRecorder
-    from persontrack_ros.bags.writer import BagWriter, check_output
+    from persontrack_ros.bags.writer import BagWriter
 
-    check_output(options.output, options.overwrite, Path(options.source))
     source_options = SourceOptions(max_frames=options.max_frames)
     recorded = 0
     interrupt = Interrupt()

@@ -65,7 +65,7 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     from persontrack_ros.bags.reader import BagReader
     from persontrack_ros.bags.track import TracksRecorder, track_images
-    from persontrack_ros.bags.writer import BagWriter, check_output
+    from persontrack_ros.bags.writer import BagWriter
 
     settings = remembering(settings_from(options), options)
     tracks_topic = absolute(options.tracks_topic)
@@ -75,9 +75,6 @@ def execute(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         bag = stack.enter_context(BagReader(options.bag))
         topic = bag.choose_image_topic(options.image_topic)
-        if options.output:
-            check_output(options.output, options.overwrite, options.bag)
-        pipeline = Pipeline(settings)
         interrupt = stack.enter_context(Interrupt())
         outputs = Outputs(stack, options, settings, options.bag.resolve().name)
         recorder = None
@@ -88,6 +85,7 @@ def execute(options: argparse.Namespace) -> int:
             recorder = TracksRecorder(
                 bag, new_bag, tracks_topic, annotated_topic, settings.drawing
             )
+        pipeline = Pipeline(settings)
         total = min(topic.msgcount, options.max_frames or topic.msgcount)
         progress = stack.enter_context(tqdm(total=total, unit='frame'))
         results = Partial(track_images(bag, topic, pipeline, recorder))
