@@ -9,12 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from persontrack_ros.cli.options import (
-    add_offline_option,
-    add_replay_options,
-    add_settings_options,
-    settings_from,
-)
+from persontrack_ros.cli.options import add_replay_options, add_settings_options, settings_from
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.evaluation.mot import BENCHMARKS, GroundTruth, read_mot
@@ -69,7 +64,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='what `persontrack detect` stored, or det.txt',
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
-    add_offline_option(parser)
     add_replay_options(parser)
     add_settings_options(parser)
     parser.set_defaults(execute=execute, reads=('ground_truth', 'results', 'detections', 'params'))

@@ -10,17 +10,10 @@ from persontrack_ros.cli.files import summarise
 from persontrack_ros.cli.options import (
     absolute,
     add_image_topic_option,
+    add_max_frames_option,
     add_settings_options,
-    count,
-    settings_from,
 )
-from persontrack_ros.cli.outputs import (
-    WRITES,
-    Outputs,
-    add_mot_option,
-    add_output_options,
-    remembering,
-)
+from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options, settings_of
 from persontrack_ros.core.base.terminal import Interrupt, tqdm
 from persontrack_ros.core.media.source import Partial
 from persontrack_ros.core.pipeline import Pipeline
@@ -48,11 +41,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='add images with the tracks drawn in, on the topic annotated_image, for '
         'rviz2, which has no display for 2D detections',
     )
-    add_mot_option(parser)
     add_output_options(parser)
-    parser.add_argument(
-        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
-    )
+    add_max_frames_option(parser)
     add_settings_options(parser)
     parser.set_defaults(
         execute=execute,
@@ -67,7 +57,7 @@ def execute(options: argparse.Namespace) -> int:
     from persontrack_ros.bags.track import TracksRecorder, track_images
     from persontrack_ros.bags.writer import BagWriter
 
-    settings = remembering(settings_from(options), options)
+    settings = settings_of(options)
     tracks_topic = absolute(options.tracks_topic)
     namespace = tracks_topic.rpartition('/')[0]
     annotated_topic = f'{namespace}/annotated_image' if options.annotated else ''
