@@ -31,8 +31,8 @@ def run(start, peer):
 
     def run(**parameters):
         process = start('tracker_node', tracker__n_init=1, **parameters)
-        process.wait_for('tracking the persons in')
-        return process, peer.publisher(Detection2DArray, 'detections').publish
+        publish = peer.publisher(Detection2DArray, 'detections').publish
+        return process.wait_for('tracking the persons in'), publish
 
     return run
 

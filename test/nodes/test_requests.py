@@ -35,9 +35,7 @@ FATES = ('sent', 'processed', 'dropped', 'failed', 'paused')
 @pytest.fixture(scope='module')
 def tracker(start_once):
     """Return a node that needs neither models nor images."""
-    process = start_once('tracker_node', input='detections')
-    process.wait_for('tracking the persons')
-    return process
+    return start_once('tracker_node', input='detections').wait_for('tracking the persons')
 
 
 @pytest.fixture
@@ -272,7 +270,6 @@ def test_every_image_is_accounted_for(models, start, peer_of, own_graph, picture
     """Also those that are worked on, or wait, or come while they are left out."""
     peer = peer_of('')
     process = start('tracker_node', reid__model='none')
-    process.wait_for('tracking the persons')
     peer.until_tracker_listens()
     account = peer.diagnostics()
     sent = 0

@@ -60,15 +60,9 @@ class Robot(Space):
 
 @pytest.fixture(scope='module')
 def tracker(models, start_once):
-    process = start_once(
-        'tracker_node',
-        depth=True,
-        target_frame='odom',
-        reid__model='color',
-        tracker__n_init=1,
-    )
-    process.wait_for('tracking the persons in /image_raw')
-    return process
+    parameters = {'target_frame': 'odom', 'reid__model': 'color', 'tracker__n_init': 1}
+    process = start_once('tracker_node', depth=True, **parameters)
+    return process.wait_for('tracking the persons in /image_raw')
 
 
 @pytest.fixture(scope='module')
@@ -191,14 +185,8 @@ def test_refused_without_tf(models, start, peer):
 @needs_tf
 def test_a_camera_that_turns_is_compensated(models, start, peer, pictures, to_message):
     """The picture of persons who stand still, from a camera that jumps: ids stay."""
-    process = start(
-        'tracker_node',
-        target_frame='odom',
-        tracker__camera_motion='tf',
-        tracker__n_init=1,
-        reid__model='none',
-    )
-    process.wait_for('tracking the persons')
+    parameters = {'tracker__camera_motion': 'tf', 'tracker__n_init': 1, 'reid__model': 'none'}
+    process = start('tracker_node', target_frame='odom', **parameters)
     peer.until_tracker_listens()
     robot = Robot(peer, to_message, pictures[0], has_depth=False)
     calibrations = peer.publisher(CameraInfo, 'camera_info')

@@ -15,16 +15,9 @@ from persontrack_ros.core.drawing import track_color
 
 @pytest.fixture(scope='module')
 def tracker(models, start_once):
-    process = start_once(
-        'tracker_node',
-        '-r',
-        'image_raw:=/lens/picture',
-        image_transport='compressed',
-        reid__model='none',
-        tracker__n_init=1,
-    )
-    process.wait_for('tracking the persons in /lens/picture/compressed')
-    return process
+    arguments = ['-r', 'image_raw:=/lens/picture', '-p', 'image_transport:=compressed']
+    process = start_once('tracker_node', *arguments, reid__model='none', tracker__n_init=1)
+    return process.wait_for('tracking the persons in /lens/picture/compressed')
 
 
 @pytest.fixture(scope='module')
