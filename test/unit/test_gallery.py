@@ -65,8 +65,17 @@ def gallery():
     return Gallery()
 
 
-def test_the_same_person_has_the_same_id_in_both_cameras(gallery):
-    front, rear = View(gallery), View(gallery)
+@pytest.fixture
+def front(gallery):
+    return View(gallery)
+
+
+@pytest.fixture
+def rear(gallery):
+    return View(gallery)
+
+
+def test_the_same_person_has_the_same_id_in_both_cameras(front, rear):
     ids = front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=5)
     assert sorted(ids.values()) == [1, 2]
     seen = rear.see(
@@ -83,15 +92,13 @@ def test_the_same_person_has_the_same_id_in_both_cameras(gallery):
 
 
 @pytest.mark.parametrize(('further', 'expected'), [(-0.02, 1), (0.02, 2)])
-def test_those_who_look_otherwise_have_ids_of_their_own(gallery, further, expected):
-    front, rear = View(gallery), View(gallery)
+def test_those_who_look_otherwise_have_ids_of_their_own(front, rear, further, expected):
     front.see((embedding(0), LEFT), images=3)
     assert rear.see((embedding(0, SAME_PERSON + further), LEFT), images=LONG) == {LEFT: expected}
 
 
-def test_nobody_shares_an_id_in_one_camera(gallery):
+def test_nobody_shares_an_id_in_one_camera(front, rear):
     """Twins: the one who looks more alike is the person known."""
-    front, rear = View(gallery), View(gallery)
     front.see((embedding(0), LEFT), images=3)
     seen = rear.see(
         (embedding(0, 0.2), LEFT),
@@ -113,9 +120,8 @@ def test_nobody_shares_an_id_in_one_camera(gallery):
     assert len(set(again.values())) == 3
 
 
-def test_the_id_of_a_track_never_changes(gallery):
+def test_the_id_of_a_track_never_changes(front, rear):
     """Whatever a person comes to look like, and which others are seen."""
-    front, rear = View(gallery), View(gallery)
     front.see((embedding(0), LEFT), images=3)
     assert rear.see((embedding(1), LEFT), images=WAIT) == {LEFT: 2}
     for distance in np.linspace(1.0, 0.0, 30):
@@ -137,9 +143,8 @@ def test_who_comes_back_in_time_is_known_again(gallery, remember, expected):
     assert remember == 9.0 or seen == expected
 
 
-def test_somebody_new_is_looked_at_before_they_are_named(gallery):
+def test_somebody_new_is_looked_at_before_they_are_named(front):
     """As long as it may be a person who left; else there is nothing to wait for."""
-    front = View(gallery)
     assert front.see((embedding(0), LEFT)) == {LEFT: 1}
     assert front.see((embedding(0), LEFT), (embedding(1), RIGHT)) == {LEFT: 1, RIGHT: 2}
     front.see((embedding(0), LEFT), images=100)
@@ -148,9 +153,8 @@ def test_somebody_new_is_looked_at_before_they_are_named(gallery):
     assert named[-1] == {LEFT: 1, FAR: 3}
 
 
-def test_several_views_of_a_person_are_kept(gallery):
+def test_several_views_of_a_person_are_kept(front):
     """From in front and from behind, as different as two persons: either is this person."""
-    front = View(gallery)
     for distance in np.linspace(0, 1, 20):
         front.see((embedding(0, distance), LEFT), images=11)
     for distance in (0.0, 1.0):
@@ -169,14 +173,12 @@ def test_without_remembering_ids_count_the_persons_that_were_published(gallery):
 
 
 @pytest.mark.parametrize('other', [np.zeros(DIMENSION), np.ones(8) / np.sqrt(8)])
-def test_without_looks_of_the_same_model_ids_are_new(gallery, other):
-    front, rear = View(gallery), View(gallery)
+def test_without_looks_of_the_same_model_ids_are_new(front, rear, other):
     front.see((embedding(0) if other.any() else other, LEFT), images=6)
     assert rear.see((other, LEFT), images=LONG) == {LEFT: 2}
 
 
-def test_a_reset_forgets_what_only_this_camera_knows(gallery):
-    front, rear = View(gallery), View(gallery)
+def test_a_reset_forgets_what_only_this_camera_knows(front, rear):
     front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=3)
     rear.see((embedding(1), LEFT), images=WAIT)
     old, front.tracker = front.tracker, make_tracker(front.settings, front.camera)
@@ -192,17 +194,15 @@ def test_a_reset_forgets_what_only_this_camera_knows(gallery):
     assert rear.see((embedding(5), LEFT)) == {LEFT: 1}
 
 
-def test_a_reset_leaves_others_their_ids_before_they_are_seen_clearly(gallery):
+def test_a_reset_leaves_others_their_ids_before_they_are_seen_clearly(front, rear):
     """At the border, there is no clear look; yet the id is given."""
-    front, rear = View(gallery), View(gallery)
     assert rear.see((embedding(0), (0.0, 200.0))) == {(0.0, 200.0): 1}
     front.tracker.reset()
     front.stamp = rear.stamp
     assert front.see((embedding(1), LEFT), images=LONG) == {LEFT: 2}
 
 
-def test_time_that_goes_back_forgets_nobody(gallery):
-    front = View(gallery)
+def test_time_that_goes_back_forgets_nobody(front):
     front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=3)
     tracker = make_tracker(front.settings, front.camera)
     tracker.reset(front.tracker.next_id)
@@ -211,9 +211,8 @@ def test_time_that_goes_back_forgets_nobody(gallery):
     assert seen == {LEFT: 3, RIGHT: 2}
 
 
-def test_state(gallery, tmp_path):
+def test_state(front, rear, tmp_path):
     """The tracks, and who has left: from another camera, too."""
-    front, rear = View(gallery), View(gallery)
     front.see((embedding(0), LEFT), (embedding(3), FAR), images=3)
     ids = rear.see((embedding(0), LEFT), (embedding(1), RIGHT), images=WAIT)
     assert ids == {LEFT: 1, RIGHT: 3}
@@ -228,9 +227,8 @@ def test_state(gallery, tmp_path):
     assert again == {LEFT: 1, RIGHT: 3, (250.0, 20.0): 2, FAR: 4}
 
 
-def test_ids_of_a_state_that_others_have_meanwhile_are_given_anew(gallery, tmp_path):
+def test_ids_of_a_state_that_others_have_meanwhile_are_given_anew(front, rear, tmp_path):
     """Of another run of the process: cameras now see other persons."""
-    front, rear = View(gallery), View(gallery)
     front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=3)
     assert rear.see((embedding(1), LEFT), (embedding(2), FAR), images=WAIT) == {LEFT: 2, FAR: 3}
     save_tracker(front.tracker, tmp_path / 'front.npz')
@@ -250,9 +248,8 @@ def test_ids_of_a_state_that_others_have_meanwhile_are_given_anew(gallery, tmp_p
     assert again == {LEFT: 4, RIGHT: 2, FAR: 5}
 
 
-def test_states_of_different_times(gallery, tmp_path):
+def test_states_of_different_times(front, rear, tmp_path):
     """An id that was given after the first state was saved may have been given again since."""
-    front, rear = View(gallery), View(gallery)
     front.see((embedding(0), LEFT), images=3)
     save_tracker(front.tracker, tmp_path / 'front.npz')
     rear.see((embedding(3), LEFT), images=WAIT)
@@ -266,8 +263,7 @@ def test_states_of_different_times(gallery, tmp_path):
     assert rear.see((embedding(3), LEFT), images=WAIT) == {LEFT: 3}
 
 
-def test_a_state_of_this_run_keeps_its_ids(gallery, tmp_path):
-    front, rear = View(gallery), View(gallery)
+def test_a_state_of_this_run_keeps_its_ids(front, rear, tmp_path):
     front.see((embedding(0), LEFT), images=3)
     save_tracker(front.tracker, tmp_path / 'state.npz')
     front.see((embedding(0), LEFT), (embedding(1), RIGHT), images=LONG)
@@ -279,9 +275,8 @@ def test_a_state_of_this_run_keeps_its_ids(gallery, tmp_path):
     assert front.see((embedding(0), LEFT), (embedding(4), FAR), images=LONG) == {LEFT: 1, FAR: 3}
 
 
-def test_only_the_last_persons_are_remembered(gallery, monkeypatch):
+def test_only_the_last_persons_are_remembered(gallery, front, monkeypatch):
     monkeypatch.setattr(module, 'MAX_PERSONS', 2)
-    front = View(gallery)
     for person in range(3):
         front.see((embedding(person), LEFT), images=WAIT)
         front.pause(10.0)
