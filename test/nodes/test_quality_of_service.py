@@ -21,10 +21,11 @@ OVERRIDE = 'qos_overrides./detections.subscription.reliability'
 
 @pytest.fixture
 def run(start, peer):
-    """Return a function that starts a tracker of detections."""
+    """Return a function that starts a tracker of detections, which does not warn of silence."""
 
     def run(*arguments):
-        process = start('tracker_node', *arguments, input='detections')
+        parameters = {'input': 'detections', 'diagnostics__silence_warn': 0.0}
+        process = start('tracker_node', *arguments, **parameters)
         return process.wait_for('tracking the persons')
 
     return run
