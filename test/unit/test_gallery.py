@@ -10,6 +10,7 @@ from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.tracking import gallery_tracker as module
 from persontrack_ros.core.tracking.appearance import SAME_PERSON
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
+from persontrack_ros.core.tracking.gallery_tracker import clear
 from persontrack_ros.core.tracking.state import load_tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
 
@@ -73,6 +74,16 @@ def front(gallery):
 @pytest.fixture
 def rear(gallery):
     return View(gallery)
+
+
+def test_what_is_a_clear_look():
+    """Of two who cover each other, one who stands alone, and one at the border."""
+    boxes = [[100, 100, 40, 100], [110, 100, 40, 100], [300, 100, 40, 100], [0, 100, 40, 100]]
+    scores = np.full(4, 0.9)
+    found = Detections.create(boxes, scores, image_size=SIZE)
+    assert clear(found).tolist() == [False, False, True, False]
+    assert clear(Detections.create(boxes, scores)).tolist() == [False, False, True, True]
+    assert clear(Detections.create([], [])).tolist() == []
 
 
 def test_the_same_person_has_the_same_id_in_both_cameras(front, rear):
