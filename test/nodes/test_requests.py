@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
 import time
 
 import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from node_runs import Process, found
+from node_runs import found
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import (
     DescribeParameters,
@@ -310,29 +309,3 @@ def test_every_image_is_accounted_for(models, start, peer_of, own_graph, picture
         f'{fates["dropped"]} dropped, {fates["failed"]} failed, {fates["paused"]} paused, '
         '0 in work'
     )
-
-
-FAILING = """
-import sys
-from persontrack_ros.ros import __main__ as executables
-from persontrack_ros.ros import process
-from persontrack_ros.ros.nodes import tracker_node
-
-def spin(executor):
-    if any(isinstance(node, tracker_node.TrackerNode) for node in executor.get_nodes()):
-        raise RuntimeError('no more\\nof it')
-    super(process.NodeExecutor, executor).spin()
-
-process.NodeExecutor.spin = spin
-sys.exit(executables.cameras_node())
-"""
-
-
-@pytest.mark.slow
-def test_a_camera_takes_the_process_with_it(own_graph):
-    """With an exit code, so that a supervisor sees it."""
-    names = ('-p', 'cameras:=front rear', '-p', 'autostart:=false')
-    process = Process([sys.executable, '-c', FAILING, '--ros-args', *names])
-    assert process.wait() == 1
-    process.wait_for('cameras_node: error: RuntimeError: no more of it')
-    assert 'Traceback' not in process.output
