@@ -25,7 +25,7 @@ PLACES['border'] = (0, 200)
 
 
 class View:
-    """A camera before which persons stand, each at a place and with looks of their own."""
+    """A camera before which persons stand, each at a place, with an appearance of their own."""
 
     def __init__(self, gallery, **settings):
         self.camera = Camera(gallery)
@@ -34,13 +34,13 @@ class View:
         self.stamp = 0
 
     def see(self, images=1, scores=0.95, **persons):
-        """Show persons, by place, with their usual looks or others; return the ids by place."""
+        """Show persons by place, with usual embeddings or others; return the ids by place."""
         names = list(persons)
         boxes = [[*PLACES[name], 60, 160] for name in names]
         detections = Detections.create(boxes, np.broadcast_to(scores, len(names)), image_size=SIZE)
-        looks = [embedding(each) if isinstance(each, int) else each for each in persons.values()]
+        given = [embedding(each) if isinstance(each, int) else each for each in persons.values()]
         vectors = (
-            np.array(looks, dtype=np.float32) if looks else np.empty((0, DIMENSION), np.float32)
+            np.array(given, dtype=np.float32) if given else np.empty((0, DIMENSION), np.float32)
         )
         for _ in range(images):
             self.stamp += PERIOD
@@ -78,7 +78,7 @@ def rear(gallery):
     return View(gallery)
 
 
-def test_what_is_a_clear_look():
+def test_which_embeddings_are_clear():
     """Of two who cover each other, one who stands alone, and one at the border."""
     boxes = [[100, 100, 40, 100], [110, 100, 40, 100], [300, 100, 40, 100], [0, 100, 40, 100]]
     scores = np.full(4, 0.9)
