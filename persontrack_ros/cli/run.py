@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.files import outputs_of, summarise
 from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
 from persontrack_ros.cli.outputs import (
@@ -21,6 +20,7 @@ from persontrack_ros.cli.outputs import (
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.media.source import (
     Partial,
     SourceOptions,

@@ -23,6 +23,7 @@ from persontrack_ros.cli.outputs import (
 )
 from persontrack_ros.core.base.interrupt import Interrupt
 from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.media.source import Partial
 from persontrack_ros.core.pipeline import Pipeline
 
@@ -78,7 +79,7 @@ def execute(options: argparse.Namespace) -> int:
         topic = bag.choose_image_topic(options.image_topic)
         if options.output:
             check_output(options.output, options.overwrite, options.bag)
-        pipeline = Pipeline(settings)
+        pipeline = Pipeline(with_default_models(settings))
         interrupt = stack.enter_context(Interrupt())
         outputs = Outputs(stack, options, settings, options.bag.resolve().name)
         recorder = None
