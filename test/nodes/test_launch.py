@@ -31,6 +31,13 @@ EXECUTABLE = """\
 exec "{python}" -m persontrack_ros.ros "${{0##*/}}" "$@"
 """
 
+# The commands of a page, continued lines joined.
+COMMANDS = re.findall(
+    r'^(ros2 launch .*)',
+    re.sub(r' *\\\n +', ' ', (CHECKOUT / 'docs/how_do_i.md').read_text()),
+    re.MULTILINE,
+)
+
 # Says what it was started with, as it is not installed here.
 RVIZ = """\
 #!/bin/sh
@@ -185,7 +192,7 @@ def test_several_cameras(models, launch, rviz, peer_of, params_file, pictures, t
         assert peer.get('tracker.n_init') == 1
 
 
-# Launch files and executables of drivers, which have arguments of the names of ours.
+# A launch file of a driver, with an argument of the name of one of ours.
 DRIVER = """\
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, LogInfo
@@ -200,33 +207,43 @@ def generate_launch_description():
     ])
 """
 DRIVERS = {
-    'realsense': ('realsense2_camera/launch/rs_launch.py', 'align_depth.enable', 'true'),
-    'oak': ('depthai_ros_driver/launch/camera.launch.py', 'parent_frame', 'camera_link'),
+    'realsense2_camera/launch/rs_launch.py': 'align_depth.enable',
+    'depthai_ros_driver/launch/camera.launch.py': 'parent_frame',
 }
+
+
+@pytest.fixture
+def drivers(launch, tmp_path, monkeypatch):
+    """Install what stands for drivers and robot_state_publisher, and logs how it was started."""
+    drivers = tmp_path / 'drivers'
+    for name in ('robot_state_publisher/robot_state_publisher', 'usb_cam/usb_cam_node_exe'):
+        install(drivers, name, '#!/bin/sh\necho "$0 with $*"\nexec sleep 1000\n')
+    for file, argument in DRIVERS.items():
+        (drivers / 'share' / file).parent.mkdir(parents=True)
+        (drivers / 'share' / file).write_text(DRIVER.format(argument=argument))
+        (drivers / 'share/ament_index/resource_index/packages' / Path(file).parts[0]).touch()
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(drivers), prepend=':')
+
+
 COLOR = ('/camera/camera/color/image_raw', '/camera/camera/color/camera_info')
 ALIGNED = '/camera/camera/aligned_depth_to_color/image_raw'
 
 
 @pytest.mark.parametrize(
-    ('driver', 'topics'),
+    ('driver', 'log', 'topics'),
     [
-        ('realsense', [*COLOR, ALIGNED]),
-        ('oak', ['/oak/rgb/image_raw', '/oak/rgb/camera_info', '/oak/stereo/image_raw']),
-        ('usb', ['/camera/image_raw']),
+        ('realsense', 'driver with params_filetrue', [*COLOR, ALIGNED]),
+        (
+            'oak',
+            'driver with params_filecamera_link',
+            ['/oak/rgb/image_raw', '/oak/rgb/camera_info', '/oak/stereo/image_raw'],
+        ),
+        ('usb', 'usb_cam_node_exe with .*__ns:=/camera', ['/camera/image_raw']),
     ],
 )
 def test_the_robot_of_the_examples(
-    models, launch, peer, params_file, prefix, tmp_path, monkeypatch, driver, topics
+    models, launch, drivers, peer, params_file, driver, log, topics
 ):
-    """Stand-ins of the drivers log what they get; the tracker is the real one."""
-    drivers = tmp_path / 'drivers'
-    for name in ('robot_state_publisher/robot_state_publisher', 'usb_cam/usb_cam_node_exe'):
-        install(drivers, name, '#!/bin/sh\necho "$0 with $*"\nexec sleep 1000\n')
-    for file, argument, _ in DRIVERS.values():
-        (drivers / 'share' / file).parent.mkdir(parents=True)
-        (drivers / 'share' / file).write_text(DRIVER.format(argument=argument))
-        (drivers / 'share/ament_index/resource_index/packages' / Path(file).parts[0]).touch()
-    monkeypatch.setenv('AMENT_PREFIX_PATH', str(drivers), prepend=':')
     file = CHECKOUT / 'examples/robot.launch.py'
     process = launch(str(file), f'driver:={driver}', params_file, 'autostart:=true')
     for topic in topics:
@@ -234,10 +251,20 @@ def test_the_robot_of_the_examples(
     assert peer.get('depth') is (driver != 'usb')
     assert peer.get('tracker.n_init') == 1
     process.wait_for('robot_state_publisher with .*--params-file')
-    if driver == 'usb':
-        process.wait_for('usb_cam_node_exe with .*__ns:=/camera')
-    else:
-        process.wait_for(f'driver with params_file{DRIVERS[driver][2]}')
+    process.wait_for(log)
+
+
+@pytest.mark.skipif(find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros')
+@pytest.mark.parametrize('command', COMMANDS)
+def test_a_command_of_the_page(models, launch, drivers, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    zones = (CHECKOUT / 'docs/zones.md').read_text().split('```yaml')[1].split('```')[0]
+    Path('zones.yaml').write_text(zones)
+    _, _, *words = command.split()
+    file, *arguments = [word for word in words if word != 'persontrack_ros']
+    path = CHECKOUT / file
+    path = path if path.exists() else CHECKOUT / 'launch' / file
+    launch(str(path), *arguments).wait_for('tracking the persons in /')
 
 
 @pytest.mark.skipif(find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros')
