@@ -10,7 +10,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header, String
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
@@ -73,12 +73,14 @@ class Outputs:
             if options['depth']:
                 self._advertise('tracks_3d', Detection3DArray, 10)
                 self._advertise('markers', MarkerArray, 10)
+                self._advertise('persons', PointCloud2, 10)
                 if options['target_frame']:
                     self._advertise('target_pose', PoseStamped, 10)
                 self._space = Space(
                     self._node,
                     self._publishers['tracks_3d'],
                     self._publishers['markers'],
+                    self._publishers['persons'],
                     self.transforms,
                     self._publishers.get('target_pose'),
                     max(settings.tracker.remember, LOST_TIME),
@@ -112,7 +114,7 @@ class Outputs:
         moves = self._space is not None and self.transforms is not None
         moves &= info or self.zones is not None
         target = options['target']
-        located = any(map(self._wanted, ('tracks_3d', 'markers')))
+        located = any(map(self._wanted, ('tracks_3d', 'markers', 'persons')))
         if self._space and image is not None and result.depth and (moves or target or located):
             self._space.publish(result, target)
         motions: Mapping[int, Motion] = {}

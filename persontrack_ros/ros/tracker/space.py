@@ -1,4 +1,4 @@
-"""The topics with 3D positions: ``tracks_3d``, ``markers`` and ``target_pose``."""
+"""The topics with 3D positions: ``tracks_3d``, ``markers``, ``persons`` and ``target_pose``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Locator, Scene
 from persontrack_ros.core.tracks3d.following import Follower, Heading, Target, TargetStatus
 from persontrack_ros.core.tracks3d.frames import Pose
 from persontrack_ros.core.tracks3d.motion_filter import Motion, MotionFilter
-from persontrack_ros.ros.tracker.messages import Markers, boxes_3d_to_message
+from persontrack_ros.ros.tracker.messages import Markers, boxes_3d_to_cloud, boxes_3d_to_message
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.transforms import Transforms
 
@@ -49,6 +49,7 @@ class Space:
         node: Node,
         tracks: Publisher,
         markers: Publisher,
+        persons: Publisher,
         transforms: Optional[Transforms] = None,
         target_pose: Optional[Publisher] = None,
         patience: float = 0.0,
@@ -63,6 +64,7 @@ class Space:
         self._node = node
         self._tracks_publisher = tracks
         self._markers_publisher = markers
+        self._persons_publisher = persons
         self._target_publisher = target_pose
         self._transforms = transforms
         self._patience = patience
@@ -161,6 +163,8 @@ class Space:
             boxes = None if boxes is None else known
         if boxes is not None:
             self._tracks_publisher.publish(boxes_3d_to_message(frame.tracks, boxes, header))
+            if self._persons_publisher.get_subscription_count():
+                self._persons_publisher.publish(boxes_3d_to_cloud(boxes, header))
         boxes = boxes or {}
         self._measured |= dict.fromkeys(boxes, frame.moment.time)
         visible = {track.id for track in frame.tracks}
