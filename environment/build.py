@@ -23,7 +23,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 # Message definitions of packages that have no wheel; the first are installed with the package,
 # because it writes them into bags.
-MESSAGES = (HERE.parent / 'persontrack_ros' / 'bags' / 'vision_msgs', HERE / 'bond')
+MESSAGES = (
+    HERE.parent / 'persontrack_ros' / 'bags' / 'vision_msgs',
+    HERE / 'bond',
+    HERE / 'hri_msgs',
+)
 PYTHON = f'python{sys.version_info[0]}.{sys.version_info[1]}'
 # The interpreter behind the virtual environment, if we are called from within one.
 BASE_PYTHON = os.path.realpath(getattr(sys, '_base_executable', sys.executable))

@@ -115,8 +115,28 @@ def test_places_stand_still_in_a_fixed_frame(robot):
             ray = (corner + size / 2 - 0.5 - MIDDLE) / FOCAL
             assert back[:2] / back[2] == pytest.approx(ray, abs=0.02)
             assert min(abs(back[2] - each) for each in distances.values()) < 0.05
+        discs = robot.cloud(places)
+        for solid in places.detections:
+            disc = discs[int(solid.id)]
+            assert np.allclose([disc[axis][0] for axis in 'xyz'], place_of(solid), atol=1e-4)
+            assert np.ptp(disc['z']) == 0
+            assert all(np.isfinite(disc[axis]).all() for axis in ('vx', 'vy', 'vz'))
         for each in json.loads(infos[-1].data)['tracks']:
             assert each['motion'] is None or each['motion']['frame_id'] == 'odom'
+
+
+@needs_tf
+def test_velocities_of_all_persons(robot):
+    """The persons of the picture move with the robot, at 1 m/s."""
+    depth, _ = robot.begin()
+    for tenth in range(25):
+        message = robot.stand(robot.message(depth), x=tenth / 10)
+        places = robot.show(depth, message)[1]
+    discs = robot.cloud(places)
+    assert len(discs) >= 2
+    for disc in discs.values():
+        velocity = np.array([disc[axis] for axis in ('vx', 'vy', 'vz')]).T
+        assert np.abs(velocity - [1, 0, 0]).max() < 0.1
 
 
 @needs_tf

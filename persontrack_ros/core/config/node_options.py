@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.config.settings import PARAMETERS, TF, Parameter, Settings
+from persontrack_ros.core.config.settings import NONE, PARAMETERS, TF, Parameter, Settings
 from persontrack_ros.core.media.encodings import MAX_MEGAPIXELS
 
 # Values of `input`.
@@ -106,6 +106,12 @@ NODE_PARAMETERS = (
         '',
         'File of lines and zones (YAML, docs/zones.md): who crosses and enters them is published '
         'and counted; empty: none.',
+    ),
+    Parameter(
+        'hri',
+        False,
+        'Publish bodies and, with tracker.remember, persons on /humans, as REP 155 (ROS4HRI) '
+        'describes; needs images and hri_msgs.',
     ),
     Parameter(
         'detections.class_id',
@@ -218,6 +224,11 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
     by_tf = settings.tracker.camera_motion == TF
     rules: list[tuple[Any, str]] = [
         (not images and options['depth'], 'depth needs images: not with input: detections'),
+        (not images and options['hri'], 'hri needs images: not with input: detections'),
+        (
+            options['hri'] and settings.tracker.algorithm == NONE,
+            'hri needs tracks: not with tracker.algorithm: none',
+        ),
         (
             not images and settings.detector.ignore,
             'detector.ignore needs images: not with input: detections',

@@ -98,7 +98,7 @@ class TrackerNode(LifecycleNode):
             f'loaded in {time.monotonic() - started:.1f} s'
             + (f', on {devices}' if devices else '')
         )
-        outputs = self._state.outputs = Outputs(self)
+        outputs = self._state.outputs = Outputs(self, self._camera)
         outputs.advertise(settings, options)
         if settings.tracker.camera_motion == TF and outputs.transforms is not None:
             processor.turning = TurningCamera(self, outputs.transforms)
