@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import node_runs
 import pytest
 from node_runs import found, stamp
@@ -17,13 +15,7 @@ PARAMETERS = {
     'detector__model': 'none',
     'reid__model': 'none',
     'tracker__n_init': 1,
-    'depth': True,
-    'target_frame': 'odom',
 }
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros'
-)
 
 
 class Rig(node_runs.Rig):

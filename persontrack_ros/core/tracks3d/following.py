@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Optional
 
+import numpy as np
+
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.timeline import SECOND
-from persontrack_ros.core.config.node_options import NEAREST
+from persontrack_ros.core.config.node_options import MIDDLE, NEAREST, target_id
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracks3d.depth import Box3D
 
 # In metres per second: who is slower stands, and turns on the spot for all that can be measured.
 WALKING = 0.3
+
+# A person is meant by a point that is no further from them on the floor, in metres.
+REACH = 1.0
 
 
 class TargetStatus(Enum):
     """
     How much is known of where the target is now.
 
-    `SEEN`: measured in this frame; `PREDICTED`: a moment before; `LOST`: neither.
+    `SEEN`: measured in this frame; `PREDICTED`: a moment before; `LOST`: neither. With depth, the
+    3D position is measured; without, the box is detected.
     """
 
     SEEN = 'seen'
@@ -45,14 +53,20 @@ class Target:
 
 class Follower:
     """
-    Chooses the target, and keeps to it until another person is wanted.
+    Keeps to the target until another person is wanted.
 
-    With `nearest`, who was chosen is kept while their track is visible or their position known,
-    and then for as long as they would get their id again; only then is another person chosen.
+    A target by id stays. One that was chosen, as the nearest one for example, is kept while their
+    track is visible or their position known, and then for as long as they would get their id
+    again; only then is another person chosen.
     """
 
-    def __init__(self) -> None:
-        """Start without a target."""
+    def __init__(self, patience: float) -> None:
+        """
+        Start without a target.
+
+        :param patience: how long a lost target is kept, in seconds.
+        """
+        self._patience = patience
         self._wanted = ''
         self._target: Optional[Target] = None
 
@@ -60,20 +74,20 @@ class Follower:
         self,
         wanted: str,
         visible: Collection[int],
-        distances: Mapping[int, float],
+        measured: Collection[int],
         known: Collection[int],
+        chosen: Optional[int],
         time: int,
-        patience: float,
     ) -> Optional[Target]:
         """
         Look for the target in the next frame.
 
-        :param wanted: an id, `nearest`, or empty for no target.
+        :param wanted: a value of the parameter `target`.
         :param visible: ids of the tracks.
-        :param distances: of those that are measured in this frame, by id, in metres.
+        :param measured: ids of those that are measured in this frame.
         :param known: ids of those that were measured a moment before.
+        :param chosen: the person that `wanted` means in this frame, see :func:`choose`.
         :param time: of the frame, in nanoseconds.
-        :param patience: how long a lost target is kept, in seconds.
         :returns: None without a target.
         """
         if wanted != self._wanted:
@@ -81,15 +95,15 @@ class Follower:
         if not wanted:
             return None
         old = self._target
-        id_ = old.id if old and wanted == NEAREST else None
-        if wanted != NEAREST:
-            id_ = int(wanted)
-        elif old and old.status == TargetStatus.LOST and time - old.since > patience * SECOND:
+        id_ = target_id(wanted) or (old.id if old else None)
+        lost = old is not None and old.status is TargetStatus.LOST
+        if target_id(wanted) is None and old and lost:
             # A target that is back in this very frame is kept.
-            id_ = id_ if id_ in visible else None
+            kept = time - old.since <= self._patience * SECOND or id_ in visible
+            id_ = id_ if kept else None
         if id_ is None:
-            id_ = min(distances, key=distances.__getitem__) if distances else None
-        if id_ in distances:
+            id_ = chosen
+        if id_ in measured:
             status = TargetStatus.SEEN
         elif id_ in visible and id_ in known:
             status = TargetStatus.PREDICTED
@@ -98,6 +112,60 @@ class Follower:
         unchanged = old is not None and (old.id, old.status) == (id_, status)
         self._target = Target(id_, status, old.since if old and unchanged else time)
         return self._target
+
+
+def choose(
+    wanted: str,
+    tracks: Sequence[Track],
+    boxes: Optional[Mapping[int, Box3D]],
+    image_size: Optional[tuple[int, int]],
+    similar: Optional[int],
+) -> Optional[int]:
+    """
+    Return the id of the person that a value of `target` means in one frame; None for no person.
+
+    :param tracks: those that are measured.
+    :param boxes: by id; None without depth: the largest person is the nearest one.
+    :param image_size: width and height; None without images.
+    :param similar: the person of the file that `wanted` names.
+    """
+    if wanted == NEAREST and boxes is not None:
+        costs = {track.id: float(np.linalg.norm(boxes[track.id].away)) for track in tracks}
+    elif wanted == NEAREST:
+        costs = {track.id: -float(np.prod(track.box[2:])) for track in tracks}
+    elif wanted == MIDDLE and image_size is not None:
+        costs = _distances(tracks, np.array(image_size) / 2)
+    else:
+        costs = {track.id: 0.0 for track in tracks if track.id == similar}
+    return min(costs, key=costs.__getitem__, default=None)
+
+
+def at_pixel(tracks: Sequence[Track], x: float, y: float) -> Optional[int]:
+    """Return the person at a pixel; of several boxes around it, that with the nearest centre."""
+    pixel = np.array([x, y])
+    hit = [
+        track
+        for track in tracks
+        if ((track.box[:2] <= pixel) & (pixel <= track.box[:2] + track.box[2:])).all()
+    ]
+    distances = _distances(hit, pixel)
+    return min(distances, key=distances.__getitem__, default=None)
+
+
+def at_point(boxes: Mapping[int, Box3D], point: FloatArray) -> Optional[int]:
+    """Return the person nearest to a point ``(3,)`` on the floor, no further than `REACH`."""
+    distances = {}
+    for id_, box in boxes.items():
+        # y points down in the optical frame of a camera.
+        floor = [0, 2] if box.yaw is None else [0, 1]
+        distances[id_] = float(np.linalg.norm((box.position - point)[floor]))
+    nearest = min(distances, key=distances.__getitem__, default=None)
+    return nearest if nearest is not None and distances[nearest] <= REACH else None
+
+
+def _distances(tracks: Sequence[Track], pixel: FloatArray) -> dict[int, float]:
+    centres = {track.id: track.box[:2] + track.box[2:] / 2 for track in tracks}
+    return {id_: float(np.linalg.norm(centre - pixel)) for id_, centre in centres.items()}
 
 
 class Heading:

@@ -14,6 +14,7 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import NamedTuple, Optional
 
+from geometry_msgs.msg import Pose as PoseMessage
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.time import Time
@@ -29,7 +30,7 @@ from persontrack_ros.core.tracking.camera_motion import rotation_to_motion
 from persontrack_ros.core.tracks3d.frames import Pose
 
 try:
-    from tf2_ros import Buffer, TransformException, TransformListener
+    from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
 except ImportError:
     Buffer = object
 
@@ -80,14 +81,38 @@ class Transforms(Buffer):
         self._logged: set[str] = set()
         self._newest = 0
         self._listener = TransformListener(self, node)
+        self._broadcaster: Optional[TransformBroadcaster] = None
 
     def destroy(self) -> None:
         """End the subscriptions; what is waited for does not come."""
         self._listener.unregister()
+        if self._broadcaster is not None:
+            self._node.destroy_publisher(self._broadcaster.pub_tf)
         with self._lock:
             waiting, self._waiting = self._waiting, deque()
         for each in waiting:
             each.future.cancel()
+
+    def newest(self, frame: str) -> Pose:
+        """
+        Return the newest pose in the target of a frame.
+
+        :raises ImageError: if tf does not have it.
+        """
+        pose = self._pose(frame, Time())
+        if pose is None:
+            raise ImageError(f'tf has no transform from {frame!r} to {self.target!r}')
+        return pose
+
+    def broadcast(self, header: Header, frame: str, pose: PoseMessage) -> None:
+        """Publish the pose of another frame in the target."""
+        if self._broadcaster is None:
+            self._broadcaster = TransformBroadcaster(self._node)
+        transform = TransformStamped(header=header, child_frame_id=frame)
+        at, there = transform.transform.translation, pose.position
+        at.x, at.y, at.z = there.x, there.y, there.z
+        transform.transform.rotation = pose.orientation
+        self._broadcaster.sendTransform(transform)
 
     def expect(self, header: Header, stamped: bool) -> Future[Pose]:
         """
@@ -136,7 +161,7 @@ class Transforms(Buffer):
             waiting, self._waiting = self._waiting, deque()
             now = time.monotonic()
             for each in waiting:
-                pose = self._pose(each)
+                pose = self._pose(each.frame, each.time)
                 if pose is not None or now > each.until:
                     done.append((each, pose))
                 else:
@@ -157,9 +182,9 @@ class Transforms(Buffer):
                 self._logged.discard('late')
                 each.future.set_result(pose)
 
-    def _pose(self, waiting: _Waiting) -> Optional[Pose]:
+    def _pose(self, frame: str, time_: Time) -> Optional[Pose]:
         try:
-            found = self.lookup_transform_core(self.target, waiting.frame, waiting.time).transform
+            found = self.lookup_transform_core(self.target, frame, time_).transform
         except TransformException:
             return None
         at, turned = found.translation, found.rotation

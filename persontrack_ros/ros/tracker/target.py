@@ -1,0 +1,222 @@
+"""The person to follow: the choice by the parameter `target` or a click, and their topics."""
+
+from __future__ import annotations
+
+import threading
+import time as clock
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, Optional
+
+import numpy as np
+from geometry_msgs.msg import Point, PointStamped, PoseStamped
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
+from std_msgs.msg import Header
+
+from persontrack_ros.core.base.errors import ImageError
+from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.config.node_options import target_id
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracks3d.depth import Box3D
+from persontrack_ros.core.tracks3d.following import (
+    Follower,
+    Heading,
+    Target,
+    TargetStatus,
+    at_pixel,
+    at_point,
+    choose,
+)
+from persontrack_ros.core.tracks3d.motion_filter import Motion
+from persontrack_ros.ros.tracker.messages import motion_to_odometry, track_to_detection
+from persontrack_ros.ros.tracker.processing import FrameResult
+from persontrack_ros.ros.tracker.transforms import Transforms
+
+# Seconds without an answer after which a target counts as lost: frames, depth or tf have stopped.
+SILENCE = 1.0
+
+
+class _Shown(NamedTuple):
+    """
+    What a click can choose from.
+
+    :ivar camera: frame of the images.
+    :ivar boxes: 3D boxes by id; None without depth.
+    :ivar frame: their frame.
+    """
+
+    tracks: Sequence[Track]
+    camera: str
+    boxes: Optional[Mapping[int, Box3D]]
+    frame: str
+
+
+class Targets:
+    """
+    Chooses the target, frame by frame, and publishes where this person is.
+
+    A click sets the parameter `target` to the id of a person. All methods can be called from any
+    thread, one frame after the other.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        publishers: Mapping[str, Publisher],
+        patience: float,
+        transforms: Optional[Transforms] = None,
+        tf: bool = False,
+    ) -> None:
+        """
+        Subscribe to clicks.
+
+        :param publishers: of the topics of the target, by name.
+        :param patience: seconds for which a lost person may come back with the same id.
+        :param transforms: with `target_frame`.
+        :param tf: whether to publish the frame `target`.
+        """
+        self._node = node
+        self._publishers = publishers
+        self._patience = patience
+        self._transforms = transforms
+        self._tf = tf
+        self._clicks = [
+            node.create_subscription(PointStamped, 'target_point', self._take_point, 10),
+            node.create_subscription(Point, 'target_pixel', self._take_pixel, 10),
+        ]
+        self._lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: all tracks ended."""
+        with self._lock:
+            self._follower = Follower(self._patience)
+            self._heading = Heading()
+            self._target: Optional[Target] = None
+            self._answered, self._time = 0.0, 0
+            self._shown = _Shown((), '', None, '')
+
+    def destroy(self) -> None:
+        """End the subscriptions."""
+        for each in self._clicks:
+            self._node.destroy_subscription(each)
+
+    @property
+    def target(self) -> Optional[Target]:
+        """The target and its status; None if no target is set."""
+        with self._lock:
+            target = self._target
+            silent = clock.monotonic() - self._answered > SILENCE
+            if target is None or target.status is TargetStatus.LOST or not silent:
+                return target
+            return replace(target, status=TargetStatus.LOST, since=self._time)
+
+    @property
+    def needs_positions(self) -> bool:
+        """Whether 3D positions may be clicked on."""
+        return self._node.count_publishers(self._clicks[0].topic_name) > 0
+
+    def update(
+        self,
+        frame: FrameResult,
+        wanted: str,
+        boxes: Optional[Mapping[int, Box3D]] = None,
+        known: Collection[int] = (),
+        frame_id: str = '',
+    ) -> Optional[Target]:
+        """
+        Look for the target in the next frame, and publish the detection.
+
+        :param wanted: the parameter `target`.
+        :param boxes: measured 3D boxes by id; None without depth.
+        :param known: with depth, ids of those measured a moment before.
+        :param frame_id: frame of the boxes.
+        """
+        visible = {track.id: track for track in frame.tracks}
+        measured = [
+            track
+            for track in frame.tracks
+            if (track.detection is not None if boxes is None else track.id in boxes)
+        ]
+        size = None if frame.image is None else (frame.image.shape[1], frame.image.shape[0])
+        chosen = choose(wanted, measured, boxes, size, frame.similar)
+        with self._lock:
+            before = self._target
+            target = self._target = self._follower.update(
+                wanted,
+                visible,
+                {track.id for track in measured},
+                visible if boxes is None else known,
+                chosen,
+                frame.moment.time,
+            )
+            self._answered, self._time = clock.monotonic(), frame.moment.time
+            self._shown = _Shown(frame.tracks, frame.header.frame_id, boxes, frame_id)
+        if target is None or target.id is None:
+            return target
+        if target_id(wanted) is None and (before is None or before.id != target.id):
+            self._node.get_logger().info(f'target {wanted}: person {target.id} is followed')
+        track = visible.get(target.id)
+        if track is not None and track.detection is not None:
+            self._publishers['target_detection'].publish(track_to_detection(track, frame.header))
+        return target
+
+    def publish_pose(
+        self, id_: int, motion: Motion, viewpoint: FloatArray, header: Header
+    ) -> None:
+        """
+        Publish where the target is on the floor.
+
+        :param viewpoint: the position of the camera.
+        :param header: with the frame of both.
+        """
+        yaw = self._heading.update(id_, motion.position, motion.velocity, viewpoint)
+        odometry = motion_to_odometry(motion, yaw, header)
+        pose = odometry.pose.pose
+        self._publishers['target_pose'].publish(PoseStamped(header=header, pose=pose))
+        self._publishers['target_odometry'].publish(odometry)
+        if self._tf and self._transforms is not None:
+            self._transforms.broadcast(header, odometry.child_frame_id, pose)
+
+    def _take_pixel(self, point: Point) -> None:
+        self._take_point(PointStamped(point=point))
+
+    def _take_point(self, message: PointStamped) -> None:
+        """Follow the person at a point."""
+        logger = self._node.get_logger()
+        try:
+            id_ = self._find(message)
+        except ImageError as error:
+            logger.warning(f'no target at the point: {error}; the target is as it was')
+            return
+        (result,) = self._node.set_parameters([Parameter('target', value=str(id_))])
+        if result.successful:
+            logger.info(f'target {id_}: this person was clicked on')
+        else:
+            logger.warning(f'no target at the point: {result.reason}')
+
+    def _find(self, message: PointStamped) -> int:
+        shown = self._shown
+        frame = message.header.frame_id.removeprefix('/')
+        point = np.array([message.point.x, message.point.y, message.point.z])
+        # In the frame of the camera, pixels have no z, and points in space a positive one.
+        if not frame or (frame == shown.camera.removeprefix('/') and point[2] == 0):
+            found = at_pixel(shown.tracks, *point[:2])
+            where = f'the pixel {point[0]:g}, {point[1]:g}'
+        elif shown.boxes is None:
+            raise ImageError(
+                f'it is in the frame {frame!r}: 3D positions need depth; pixels have no frame_id'
+            )
+        else:
+            if frame != shown.frame.removeprefix('/'):
+                if self._transforms is None:
+                    raise ImageError(f'it is in the frame {frame!r}: set target_frame')
+                pose = self._transforms.newest(frame)
+                point = pose.rotation @ point + pose.position
+            found = at_point(shown.boxes, point)
+            where = f'{point[0]:.2f}, {point[1]:.2f}, {point[2]:.2f} in {shown.frame!r}'
+        if found is None:
+            raise ImageError(f'no person is at {where} in the newest frame')
+        return found
