@@ -15,10 +15,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         'embed',
-        help='make a file of a person in an image, whom the node then follows',
-        description='Write the embedding of the only person in an image to a file, for the '
-        'parameter target of the node. With --set detector.model=none, the whole image is the '
-        'person.',
+        help='make a file of the person in an image, for the parameter target of the node',
+        description='Write the embedding of an image, cropped to one person, to a file for the '
+        'parameter target.',
     )
     parser.add_argument('image', type=Path, metavar='IMAGE')
     parser.add_argument(
@@ -33,6 +32,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
-    embedding = embed(read_image(options.image), settings)
+    (embedding,) = embed([read_image(options.image)], settings)
     save_embedding(options.output, embedding, settings.reid.model)
     return 0

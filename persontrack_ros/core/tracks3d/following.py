@@ -95,14 +95,11 @@ class Follower:
         if not wanted:
             return None
         old = self._target
-        id_ = target_id(wanted) or (old.id if old else None)
-        lost = old is not None and old.status is TargetStatus.LOST
-        if target_id(wanted) is None and old and lost:
+        id_ = old.id if old else None
+        if old and old.status == TargetStatus.LOST and time - old.since > self._patience * SECOND:
             # A target that is back in this very frame is kept.
-            kept = time - old.since <= self._patience * SECOND or id_ in visible
-            id_ = id_ if kept else None
-        if id_ is None:
-            id_ = chosen
+            id_ = id_ if id_ in visible else None
+        id_ = target_id(wanted) or id_ or chosen
         if id_ in measured:
             status = TargetStatus.SEEN
         elif id_ in visible and id_ in known:
@@ -118,7 +115,7 @@ def choose(
     wanted: str,
     tracks: Sequence[Track],
     boxes: Optional[Mapping[int, Box3D]],
-    image_size: Optional[tuple[int, int]],
+    image_size: tuple[int, int],
     similar: Optional[int],
 ) -> Optional[int]:
     """
@@ -126,46 +123,45 @@ def choose(
 
     :param tracks: those that are measured.
     :param boxes: by id; None without depth: the largest person is the nearest one.
-    :param image_size: width and height; None without images.
+    :param image_size: width and height.
     :param similar: the person of the file that `wanted` names.
     """
-    if wanted == NEAREST and boxes is not None:
-        costs = {track.id: float(np.linalg.norm(boxes[track.id].away)) for track in tracks}
-    elif wanted == NEAREST:
-        costs = {track.id: -float(np.prod(track.box[2:])) for track in tracks}
-    elif wanted == MIDDLE and image_size is not None:
-        costs = _distances(tracks, np.array(image_size) / 2)
-    else:
-        costs = {track.id: 0.0 for track in tracks if track.id == similar}
-    return min(costs, key=costs.__getitem__, default=None)
+    if wanted == MIDDLE:
+        return at_pixel(tracks, np.array(image_size) / 2, math.inf)
+    if wanted != NEAREST:
+        return similar if similar in {track.id for track in tracks} else None
+    if boxes is None:
+        return _least({track.id: -float(np.prod(track.box[2:])) for track in tracks})
+    return _least({track.id: float(np.linalg.norm(boxes[track.id].away)) for track in tracks})
 
 
-def at_pixel(tracks: Sequence[Track], x: float, y: float) -> Optional[int]:
-    """Return the person at a pixel; of several boxes around it, that with the nearest centre."""
-    pixel = np.array([x, y])
-    hit = [
-        track
+def at_pixel(tracks: Sequence[Track], pixel: FloatArray, reach: float = 0.5) -> Optional[int]:
+    """
+    Return the person whose box has its centre nearest to a pixel.
+
+    :param pixel: ``[x, y]``.
+    :param reach: the longest way to the centre, in widths and heights of the box.
+    """
+    centres = {track.id: track.box[:2] + track.box[2:] / 2 for track in tracks}
+    ways = {
+        track.id: float(np.abs((pixel - centres[track.id]) / track.box[2:]).max())
         for track in tracks
-        if ((track.box[:2] <= pixel) & (pixel <= track.box[:2] + track.box[2:])).all()
-    ]
-    distances = _distances(hit, pixel)
-    return min(distances, key=distances.__getitem__, default=None)
+    }
+    return _least({id_: way for id_, way in ways.items() if way <= reach})
 
 
 def at_point(boxes: Mapping[int, Box3D], point: FloatArray) -> Optional[int]:
     """Return the person nearest to a point ``(3,)`` on the floor, no further than `REACH`."""
-    distances = {}
+    ways = {}
     for id_, box in boxes.items():
         # y points down in the optical frame of a camera.
         floor = [0, 2] if box.yaw is None else [0, 1]
-        distances[id_] = float(np.linalg.norm((box.position - point)[floor]))
-    nearest = min(distances, key=distances.__getitem__, default=None)
-    return nearest if nearest is not None and distances[nearest] <= REACH else None
+        ways[id_] = float(np.linalg.norm((box.position - point)[floor]))
+    return _least({id_: way for id_, way in ways.items() if way <= REACH})
 
 
-def _distances(tracks: Sequence[Track], pixel: FloatArray) -> dict[int, float]:
-    centres = {track.id: track.box[:2] + track.box[2:] / 2 for track in tracks}
-    return {id_: float(np.linalg.norm(centre - pixel)) for id_, centre in centres.items()}
+def _least(costs: Mapping[int, float]) -> Optional[int]:
+    return min(costs, key=costs.__getitem__, default=None)
 
 
 class Heading:

@@ -17,7 +17,6 @@ from persontrack_ros.core.base.errors import PersontrackError, one_line
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Locator, Scene
-from persontrack_ros.core.tracks3d.following import TargetStatus
 from persontrack_ros.core.tracks3d.frames import Pose
 from persontrack_ros.core.tracks3d.motion_filter import Motion, MotionFilter
 from persontrack_ros.ros.tracker.messages import Markers, boxes_3d_to_message
@@ -147,11 +146,10 @@ class Space:
             if id_ in visible and frame.moment.time - time <= MAX_AGE * SECOND
         }
         followed = self._targets.update(frame, target, boxes, self._measured, header.frame_id)
-        if camera is not None and followed and followed.status is TargetStatus.SEEN:
-            assert followed.id is not None
-            motion = self._filter.at(followed.id, frame.moment.time)
+        if camera is not None and followed is not None:
+            motion = self._filter.at(followed, frame.moment.time)
             assert motion is not None
-            self._targets.publish_pose(followed.id, motion, camera.position, header)
+            self._targets.publish_pose(followed, motion, camera.position, header)
         self._markers_publisher.publish(self._markers.update(self._measured, boxes, header))
 
     def _measure(self, frame: FrameResult) -> Optional[dict[int, Box3D]]:

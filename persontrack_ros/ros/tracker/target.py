@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time as clock
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 from geometry_msgs.msg import Point, PointStamped, PoseStamped
@@ -37,28 +36,15 @@ from persontrack_ros.ros.tracker.transforms import Transforms
 # Seconds without an answer after which a target counts as lost: frames, depth or tf have stopped.
 SILENCE = 1.0
 
-
-class _Shown(NamedTuple):
-    """
-    What a click can choose from.
-
-    :ivar camera: frame of the images.
-    :ivar boxes: 3D boxes by id; None without depth.
-    :ivar frame: their frame.
-    """
-
-    tracks: Sequence[Track]
-    camera: str
-    boxes: Optional[Mapping[int, Box3D]]
-    frame: str
+_Scene = tuple[Sequence[Track], str, Optional[Mapping[int, Box3D]], str]
 
 
 class Targets:
     """
     Chooses the target, frame by frame, and publishes where this person is.
 
-    A click sets the parameter `target` to the id of a person. All methods can be called from any
-    thread, one frame after the other.
+    A click sets the parameter `target` to the id of a person. Frames come one after the other; all
+    else can come from another thread meanwhile.
     """
 
     def __init__(
@@ -86,17 +72,16 @@ class Targets:
             node.create_subscription(PointStamped, 'target_point', self._take_point, 10),
             node.create_subscription(Point, 'target_pixel', self._take_pixel, 10),
         ]
-        self._lock = threading.Lock()
         self.forget()
 
     def forget(self) -> None:
         """Begin anew: all tracks ended."""
-        with self._lock:
-            self._follower = Follower(self._patience)
-            self._heading = Heading()
-            self._target: Optional[Target] = None
-            self._answered, self._time = 0.0, 0
-            self._shown = _Shown((), '', None, '')
+        self._follower = Follower(self._patience)
+        self._heading = Heading()
+        # The target, when it was answered for, and the time of that frame.
+        self._answer: tuple[Optional[Target], float, int] = (None, 0.0, 0)
+        # Of the newest frame, for clicks: tracks, frame of the images, 3D boxes and their frame.
+        self._newest: _Scene = ((), '', None, '')
 
     def destroy(self) -> None:
         """End the subscriptions."""
@@ -106,12 +91,11 @@ class Targets:
     @property
     def target(self) -> Optional[Target]:
         """The target and its status; None if no target is set."""
-        with self._lock:
-            target = self._target
-            silent = clock.monotonic() - self._answered > SILENCE
-            if target is None or target.status is TargetStatus.LOST or not silent:
-                return target
-            return replace(target, status=TargetStatus.LOST, since=self._time)
+        target, answered, time = self._answer
+        silent = clock.monotonic() - answered > SILENCE
+        if target is None or target.status is TargetStatus.LOST or not silent:
+            return target
+        return replace(target, status=TargetStatus.LOST, since=time)
 
     @property
     def needs_positions(self) -> bool:
@@ -125,7 +109,7 @@ class Targets:
         boxes: Optional[Mapping[int, Box3D]] = None,
         known: Collection[int] = (),
         frame_id: str = '',
-    ) -> Optional[Target]:
+    ) -> Optional[int]:
         """
         Look for the target in the next frame, and publish the detection.
 
@@ -133,35 +117,29 @@ class Targets:
         :param boxes: measured 3D boxes by id; None without depth.
         :param known: with depth, ids of those measured a moment before.
         :param frame_id: frame of the boxes.
+        :returns: the id of the target, if it is measured.
         """
         visible = {track.id: track for track in frame.tracks}
-        measured = [
-            track
-            for track in frame.tracks
-            if (track.detection is not None if boxes is None else track.id in boxes)
-        ]
-        size = None if frame.image is None else (frame.image.shape[1], frame.image.shape[0])
-        chosen = choose(wanted, measured, boxes, size, frame.similar)
-        with self._lock:
-            before = self._target
-            target = self._target = self._follower.update(
-                wanted,
-                visible,
-                {track.id for track in measured},
-                visible if boxes is None else known,
-                chosen,
-                frame.moment.time,
-            )
-            self._answered, self._time = clock.monotonic(), frame.moment.time
-            self._shown = _Shown(frame.tracks, frame.header.frame_id, boxes, frame_id)
+        measured = {
+            id_: track
+            for id_, track in visible.items()
+            if (track.detection is not None if boxes is None else id_ in boxes)
+        }
+        height, width = (0, 0) if frame.image is None else frame.image.shape[:2]
+        chosen = choose(wanted, [*measured.values()], boxes, (width, height), frame.similar)
+        time, before = frame.moment.time, self._answer[0]
+        known = visible if boxes is None else known
+        target = self._follower.update(wanted, visible, measured, known, chosen, time)
+        self._answer = (target, clock.monotonic(), time)
+        self._newest = (frame.tracks, frame.header.frame_id, boxes, frame_id)
         if target is None or target.id is None:
-            return target
+            return None
         if target_id(wanted) is None and (before is None or before.id != target.id):
             self._node.get_logger().info(f'target {wanted}: person {target.id} is followed')
         track = visible.get(target.id)
         if track is not None and track.detection is not None:
             self._publishers['target_detection'].publish(track_to_detection(track, frame.header))
-        return target
+        return target.id if target.status is TargetStatus.SEEN else None
 
     def publish_pose(
         self, id_: int, motion: Motion, viewpoint: FloatArray, header: Header
@@ -184,39 +162,33 @@ class Targets:
         self._take_point(PointStamped(point=point))
 
     def _take_point(self, message: PointStamped) -> None:
-        """Follow the person at a point."""
-        logger = self._node.get_logger()
+        """Set the target to the person at a point."""
+        at, logger = message.point, self._node.get_logger()
+        where = f'the point {at.x:g}, {at.y:g}, {at.z:g} in {message.header.frame_id!r}'
         try:
             id_ = self._find(message)
         except ImageError as error:
-            logger.warning(f'no target at the point: {error}; the target is as it was')
+            logger.warning(f'target is as it was: {where}: {error}')
             return
         (result,) = self._node.set_parameters([Parameter('target', value=str(id_))])
-        if result.successful:
-            logger.info(f'target {id_}: this person was clicked on')
-        else:
-            logger.warning(f'no target at the point: {result.reason}')
+        logger.info(f'target {id_}, the person at {where}: {result.reason or "followed"}')
 
     def _find(self, message: PointStamped) -> int:
-        shown = self._shown
-        frame = message.header.frame_id.removeprefix('/')
-        point = np.array([message.point.x, message.point.y, message.point.z])
+        tracks, camera, boxes, fixed = self._newest
+        frame, at = message.header.frame_id.removeprefix('/'), message.point
+        point = np.array([at.x, at.y, at.z])
         # In the frame of the camera, pixels have no z, and points in space a positive one.
-        if not frame or (frame == shown.camera.removeprefix('/') and point[2] == 0):
-            found = at_pixel(shown.tracks, *point[:2])
-            where = f'the pixel {point[0]:g}, {point[1]:g}'
-        elif shown.boxes is None:
-            raise ImageError(
-                f'it is in the frame {frame!r}: 3D positions need depth; pixels have no frame_id'
-            )
+        if not frame or (frame == camera.removeprefix('/') and at.z == 0):
+            found = at_pixel(tracks, point[:2])
+        elif boxes is None:
+            raise ImageError('3D points need depth; pixels have no frame_id')
         else:
-            if frame != shown.frame.removeprefix('/'):
+            if frame != fixed.removeprefix('/'):
                 if self._transforms is None:
-                    raise ImageError(f'it is in the frame {frame!r}: set target_frame')
+                    raise ImageError('other frames than that of the camera need target_frame')
                 pose = self._transforms.newest(frame)
                 point = pose.rotation @ point + pose.position
-            found = at_point(shown.boxes, point)
-            where = f'{point[0]:.2f}, {point[1]:.2f}, {point[2]:.2f} in {shown.frame!r}'
+            found = at_point(boxes, point)
         if found is None:
-            raise ImageError(f'no person is at {where} in the newest frame')
+            raise ImageError('no person is there in the newest frame')
         return found
