@@ -20,6 +20,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.inference.similarity import embed, save_embedding
 from persontrack_ros.core.tracks3d.motion_filter import Motion
+from persontrack_ros.ros.tracker.diagnostics import report
 from persontrack_ros.ros.tracker.messages import UNKNOWN, motion_to_odometry
 
 PARAMETERS = {
@@ -106,6 +107,11 @@ class Rig(node_runs.Rig):
         self.until(lambda: any(text in each.msg for each in self.logs))
 
     @property
+    def status(self):
+        values = report(self.tracker._state, []).values
+        return values['target id'], values['target status']
+
+    @property
     def target(self):
         return self.tracker.get_parameter('target').value
 
@@ -152,8 +158,10 @@ def test_a_choice_is_kept(rig, wanted, index):
     assert rig.set(wanted).successful
     rig.follow(id_, RED, BLUE)
     rig.until_logged(f'target {wanted}: person {id_} is followed')
+    assert rig.status == (id_, 'seen')
     count = len(rig.targets)
     rig.see((BLUE, RED)[index])
+    rig.until(lambda: rig.status == (id_, 'lost'))
     rig.see((BLUE, RED)[index])
     rig.follow(id_, RED, BLUE)
     assert len(rig.targets) == count + 1
