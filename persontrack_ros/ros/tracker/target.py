@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Optional
 
 import numpy as np
-from geometry_msgs.msg import Point, PointStamped, PoseStamped
+from geometry_msgs.msg import Point, PointStamped, PoseStamped, TransformStamped
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
@@ -31,7 +31,7 @@ from persontrack_ros.core.tracks3d.following import (
 from persontrack_ros.core.tracks3d.motion_filter import Motion
 from persontrack_ros.ros.tracker.messages import motion_to_odometry, track_to_detection
 from persontrack_ros.ros.tracker.processing import FrameResult
-from persontrack_ros.ros.tracker.transforms import Transforms
+from persontrack_ros.ros.tracker.transforms import Transforms, make_broadcaster
 
 # Seconds without an answer after which a target counts as lost: frames, depth or tf have stopped.
 SILENCE = 1.0
@@ -67,7 +67,7 @@ class Targets:
         self._publishers = publishers
         self._patience = patience
         self._transforms = transforms
-        self._tf = tf
+        self._broadcaster = make_broadcaster(node, 'target_tf') if tf else None
         self._clicks = [
             node.create_subscription(PointStamped, 'target_point', self._take_point, 10),
             node.create_subscription(Point, 'target_pixel', self._take_pixel, 10),
@@ -84,9 +84,11 @@ class Targets:
         self._newest: _Scene = ((), '', None, '')
 
     def destroy(self) -> None:
-        """End the subscriptions."""
+        """End the subscriptions, and the frame of tf."""
         for each in self._clicks:
             self._node.destroy_subscription(each)
+        if self._broadcaster is not None:
+            self._node.destroy_publisher(self._broadcaster.pub_tf)
 
     @property
     def target(self) -> Optional[Target]:
@@ -155,8 +157,11 @@ class Targets:
         pose = odometry.pose.pose
         self._publishers['target_pose'].publish(PoseStamped(header=header, pose=pose))
         self._publishers['target_odometry'].publish(odometry)
-        if self._tf and self._transforms is not None:
-            self._transforms.broadcast(header, odometry.child_frame_id, pose)
+        if self._broadcaster is not None:
+            frame = TransformStamped(header=header, child_frame_id=odometry.child_frame_id)
+            at, frame.transform.rotation = frame.transform.translation, pose.orientation
+            at.x, at.y = pose.position.x, pose.position.y
+            self._broadcaster.sendTransform(frame)
 
     def _take_pixel(self, point: Point) -> None:
         self._take_point(PointStamped(point=point))

@@ -12,9 +12,8 @@ import time
 from collections import deque
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
-from geometry_msgs.msg import Pose as PoseMessage
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.time import Time
@@ -43,6 +42,26 @@ ROTATION_PATIENCE = 0.1
 _WARNING_PERIOD = 5.0
 
 
+def make_broadcaster(node: Node, parameter: str) -> Any:
+    """
+    Return a publisher of transforms.
+
+    :param parameter: the parameter that needs it.
+    :raises SettingsError: if tf2_ros is not installed.
+    """
+    if Buffer is object:
+        raise _not_installed(parameter)
+    return TransformBroadcaster(node)
+
+
+def _not_installed(parameter: str) -> SettingsError:
+    distribution = os.environ.get('ROS_DISTRO', '<distribution>')
+    return SettingsError(
+        f'{parameter} needs tf2_ros, which is not installed: '
+        f'sudo apt install ros-{distribution}-tf2-ros-py'
+    )
+
+
 class _Waiting(NamedTuple):
     frame: str
     time: Time
@@ -67,11 +86,7 @@ class Transforms(Buffer):
         :raises SettingsError: if tf2_ros is not installed.
         """
         if Buffer is object:
-            distribution = os.environ.get('ROS_DISTRO', '<distribution>')
-            raise SettingsError(
-                f'target_frame needs tf2_ros, which is not installed: '
-                f'sudo apt install ros-{distribution}-tf2-ros-py'
-            )
+            raise _not_installed('target_frame')
         super().__init__()
         self.target = target
         self.missing = 0
@@ -81,13 +96,10 @@ class Transforms(Buffer):
         self._logged: set[str] = set()
         self._newest = 0
         self._listener = TransformListener(self, node)
-        self._broadcaster: Optional[TransformBroadcaster] = None
 
     def destroy(self) -> None:
         """End the subscriptions; what is waited for does not come."""
         self._listener.unregister()
-        if self._broadcaster is not None:
-            self._node.destroy_publisher(self._broadcaster.pub_tf)
         with self._lock:
             waiting, self._waiting = self._waiting, deque()
         for each in waiting:
@@ -103,16 +115,6 @@ class Transforms(Buffer):
         if pose is None:
             raise ImageError(f'tf has no transform from {frame!r} to {self.target!r}')
         return pose
-
-    def broadcast(self, header: Header, frame: str, pose: PoseMessage) -> None:
-        """Publish the pose of another frame in the target."""
-        if self._broadcaster is None:
-            self._broadcaster = TransformBroadcaster(self._node)
-        transform = TransformStamped(header=header, child_frame_id=frame)
-        at, there = transform.transform.translation, pose.position
-        at.x, at.y, at.z = there.x, there.y, there.z
-        transform.transform.rotation = pose.orientation
-        self._broadcaster.sendTransform(transform)
 
     def expect(self, header: Header, stamped: bool) -> Future[Pose]:
         """
