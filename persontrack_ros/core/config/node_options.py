@@ -25,8 +25,11 @@ ANY_CLASS = 'any'
 # The default of `time.jump_threshold`, also used without a node.
 JUMP_THRESHOLD = 1.0
 
-# The value of `target` that follows the nearest person.
+# Values of `target`, besides ids: the nearest person, the one in the middle of the image, and
+# files with this suffix.
 NEAREST = 'nearest'
+MIDDLE = 'middle'
+EMBEDDING_SUFFIX = '.npz'
 
 # The parameter of cameras_node; set for its process, it reaches the trackers in it, too.
 CAMERAS = 'cameras'
@@ -96,10 +99,16 @@ NODE_PARAMETERS = (
     Parameter(
         'target',
         '',
-        'Target of target_pose: the id of a track, until ids begin anew; nearest, the person '
-        'who is nearest when it is set, until they are lost for good; empty for no target. '
-        'Needs depth and target_frame.',
+        'Person to follow: the id of a track, until ids begin anew; nearest (without depth: '
+        'largest) or middle (of the image), the person who is that when it is set, until they '
+        'are lost for good; a file of persontrack embed (.npz), the person in its picture; '
+        'empty: none.',
         runtime=True,
+    ),
+    Parameter(
+        'target_tf',
+        False,
+        'Publish the frame target on tf beside target_pose; needs depth and target_frame.',
     ),
     Parameter(
         'zones_file',
@@ -234,12 +243,23 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
             'detector.ignore needs images: not with input: detections',
         ),
         (
-            target not in ('', NEAREST) and target_id(target) is None,
-            f'target: {target!r} is neither the id of a track nor {NEAREST}',
+            target not in ('', NEAREST, MIDDLE)
+            and target_id(target) is None
+            and not target.endswith(EMBEDDING_SUFFIX),
+            f'target: {target!r} is neither the id of a track, {NEAREST}, {MIDDLE}, nor a file of '
+            f'persontrack embed ({EMBEDDING_SUFFIX})',
         ),
         (
-            target and not (options['depth'] and frame),
-            'target needs 3D positions: set depth and target_frame',
+            target == MIDDLE and not images,
+            f'target: {MIDDLE} needs images: not with input: detections',
+        ),
+        (
+            target and settings.tracker.algorithm == NONE,
+            'target needs tracks: not with tracker.algorithm: none',
+        ),
+        (
+            options['target_tf'] and not (options['depth'] and frame),
+            'target_tf needs 3D positions: set depth and target_frame',
         ),
         (
             frame.startswith('/'),
