@@ -2,24 +2,17 @@
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from test_depth import make_info, message
 
 from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Scene
 from persontrack_ros.core.tracks3d.frames import Pose
 from persontrack_ros.core.tracks3d.motion_filter import MotionFilter
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 300.0
-INFO = SimpleNamespace(
-    k=[FOCAL, 0, WIDTH / 2, 0, FOCAL, HEIGHT / 2, 0, 0, 1],
-    d=[],
-    distortion_model='plumb_bob',
-    width=WIDTH,
-    height=HEIGHT,
-    roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0),
-)
+INFO = make_info((WIDTH, HEIGHT), FOCAL, (WIDTH / 2, HEIGHT / 2))
 OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 # In the middle of the camera's height.
 TALL, WIDE, EYE = 1.7, 0.5, 0.85
@@ -50,16 +43,8 @@ def see(person, camera, random):
     depth[top:bottom, left:right] = z
     depth += 0.03 * random.standard_normal(depth.shape)
     depth[random.random(depth.shape) < 0.65] = np.nan
-    message = SimpleNamespace(
-        height=HEIGHT,
-        width=WIDTH,
-        encoding='32FC1',
-        is_bigendian=0,
-        step=4 * WIDTH,
-        data=depth.astype(np.float32).tobytes(),
-    )
     jitter = 0.01 * np.tile(box[2:], 2) * random.standard_normal(4)
-    return Scene(message, INFO, (WIDTH, HEIGHT)).locate(box + jitter)
+    return Scene(message(depth), INFO, (WIDTH, HEIGHT)).locate(box + jitter)
 
 
 def follow(person_at, camera_at_time, rate, seconds=8):
