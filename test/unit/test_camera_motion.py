@@ -11,7 +11,7 @@ from persontrack_ros.core.base.errors import SettingsError, SourceError
 from persontrack_ros.core.base.geometry import boxes_to_measurements
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import GroundTruth
-from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.tracking.camera_motion import (
     CameraMotion,
@@ -228,15 +228,15 @@ def test_a_recording_keeps_the_motion(tmp_path, every):
     np.testing.assert_array_equal(moving.motions, motions)
     assert moving.motion(1, every) is None
     np.testing.assert_allclose(moving.motion(37, every), [[1, 0, 40 * every], [0, 1, 0]])
-    rows = track(moving, TrackerSettings(camera_motion='affine'), 0.0, every)
+    rows = as_rows(track(moving, TrackerSettings(camera_motion='affine'), 0.0, every))
     assert set(rows[rows[:, 0] > 50, 1]) == {1}
-    assert set(track(moving, TrackerSettings(), 0.0, every)[:, 1]) != {1}
+    assert set(as_rows(track(moving, TrackerSettings(), 0.0, every))[:, 1]) != {1}
 
 
 def test_a_recording_without_the_motion_is_refused():
     recording = Recording(np.array([1]), Detections.create([[1, 1, 9, 9]], [1.0]), np.array([0]))
     with pytest.raises(SourceError, match='tracker.camera_motion=affine'):
-        track(recording, TrackerSettings(camera_motion='affine'), 0.0)
+        as_rows(track(recording, TrackerSettings(camera_motion='affine'), 0.0))
 
 
 @pytest.mark.parametrize(
