@@ -28,7 +28,7 @@ from persontrack_ros.cli import (
 )
 from persontrack_ros.cli.files import check_files, outputs_of
 from persontrack_ros.core.base.errors import PersontrackError, without_passwords
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.base.terminal import tqdm
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 
 COMMANDS = (

@@ -6,12 +6,13 @@ This module works without ROS.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.config.settings import NONE, PARAMETERS, TF, Parameter, Settings
+from persontrack_ros.core.config.settings import AUTO, NONE, PARAMETERS, TF, Parameter, Settings
 from persontrack_ros.core.media.encodings import MAX_MEGAPIXELS
 
 # Values of `input`.
@@ -117,6 +118,12 @@ NODE_PARAMETERS = (
         'and counted; empty: none.',
     ),
     Parameter(
+        'hri',
+        False,
+        'Publish bodies and, with tracker.remember, persons on /humans, as REP 155 (ROS4HRI) '
+        'describes; needs images and hri_msgs.',
+    ),
+    Parameter(
         'detections.class_id',
         'person',
         'Class of the detections of another node that are tracked; any: all classes.',
@@ -135,6 +142,15 @@ NODE_PARAMETERS = (
         80,
         'Quality of annotated_image/compressed.',
         limits=(1, 100),
+        runtime=True,
+    ),
+    Parameter(
+        'inference.cores',
+        0.0,
+        'Cores that the node may use in the mean, all cameras of a cameras_node together: it '
+        'chooses the best detector.pattern that fits, and drops frames where none does; 0: no '
+        'limit.',
+        limits=(0.0, 1024.0),
         runtime=True,
     ),
     Parameter(
@@ -225,8 +241,14 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
     images = options['input'] != DETECTIONS
     frame, target = options['target_frame'], options['target']
     by_tf = settings.tracker.camera_motion == TF
+    cores, there_are = options['inference.cores'], len(os.sched_getaffinity(0))
     rules: list[tuple[Any, str]] = [
         (not images and options['depth'], 'depth needs images: not with input: detections'),
+        (not images and options['hri'], 'hri needs images: not with input: detections'),
+        (
+            options['hri'] and settings.tracker.algorithm == NONE,
+            'hri needs tracks: not with tracker.algorithm: none',
+        ),
         (
             not images and settings.detector.ignore,
             'detector.ignore needs images: not with input: detections',
@@ -259,6 +281,16 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
             frame and not (options['depth'] or by_tf),
             'target_frame is the frame of tracks_3d and markers: set depth as well, or '
             'tracker.camera_motion: tf',
+        ),
+        (
+            cores > there_are,
+            f'inference.cores: {cores:g} is more than the {there_are} cores that this process may '
+            'use',
+        ),
+        (
+            cores and settings.detector.pattern != AUTO,
+            'inference.cores chooses the pattern: leave detector.pattern at auto, or set '
+            'inference.cores to 0',
         ),
     ]
     for broken, text in rules:

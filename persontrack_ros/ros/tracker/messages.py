@@ -14,6 +14,7 @@ from geometry_msgs.msg import Point, Quaternion, Vector3
 from nav_msgs.msg import Odometry
 from rclpy.serialization import deserialize_message
 from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import ColorRGBA, Header, String
 from vision_msgs.msg import (
     Detection2D,
@@ -34,6 +35,12 @@ from persontrack_ros.core.tracks3d.motion_filter import Motion
 
 # Variance of what is unknown, as of the orientation of a person in square radians.
 UNKNOWN = 1e6
+
+# A point of the topic `persons`.
+POINT = np.dtype([*((name, '<f4') for name in ('x', 'y', 'z', 'vx', 'vy', 'vz')), ('id', '<u4')])
+
+# The disc of points of a person: its radius in metres, and the points on its edge.
+DISC_RADIUS, DISC_POINTS = 0.25, 8
 
 
 def check_layout() -> None:
@@ -136,6 +143,41 @@ def _detection_3d(track: Track, box: Box3D, header: Header) -> Detection3D:
     result.pose.covariance = covariance.ravel()
     detection.results = [result]
     return detection
+
+
+def boxes_3d_to_cloud(boxes: Mapping[int, Box3D], header: Header) -> PointCloud2:
+    """
+    Fill the message of the ``persons`` topic: a level disc of points for each person.
+
+    The first point of a person is the position. All have the velocity, which is NaN where it is
+    unknown, and the id.
+
+    :param boxes: by id, in the frame of the header.
+    """
+    points = np.zeros((len(boxes), 1 + DISC_POINTS), POINT)
+    angles = np.arange(DISC_POINTS) * 2 * math.pi / DISC_POINTS
+    for disc, (id_, box) in zip(points, boxes.items()):
+        # In the optical frame of the camera, y points down.
+        across = 'xz' if box.yaw is None else 'xy'
+        velocity = np.full(3, np.nan) if box.velocity is None else box.velocity
+        for name, value in zip(POINT.names or (), (*box.position, *velocity, id_)):
+            disc[name] = value
+        disc[across[0]][1:] += DISC_RADIUS * np.cos(angles)
+        disc[across[1]][1:] += DISC_RADIUS * np.sin(angles)
+    kinds = [PointField.FLOAT32] * 6 + [PointField.UINT32]
+    return PointCloud2(
+        header=header,
+        height=1,
+        width=points.size,
+        fields=[
+            PointField(name=name, offset=4 * i, datatype=kind, count=1)
+            for i, (name, kind) in enumerate(zip(POINT.names or (), kinds))
+        ],
+        point_step=POINT.itemsize,
+        row_step=points.nbytes,
+        data=points.tobytes(),
+        is_dense=bool(np.isfinite(points['vx']).all()),
+    )
 
 
 def orientation(yaw: float) -> Quaternion:

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header, String
 from vision_msgs.msg import Detection2D, Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
@@ -20,11 +20,13 @@ from persontrack_ros.core.base.messages import boxes_to_bytes, stamp_to_nanoseco
 from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
 from persontrack_ros.core.config.settings import NONE, DrawingSettings, Settings
 from persontrack_ros.core.drawing import Trails, draw
+from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.following import Target
 from persontrack_ros.core.tracks3d.motion_filter import Motion
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
+from persontrack_ros.ros.tracker.humans import HumanTopics
 from persontrack_ros.ros.tracker.messages import check_layout, tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.space import Space
@@ -44,11 +46,16 @@ class Outputs:
     :ivar zones: of the lines and zones, if `zones_file` is set.
     """
 
-    def __init__(self, node: Node) -> None:
-        """Begin without publishers."""
-        self._node = node
+    def __init__(self, node: Node, camera: Camera) -> None:
+        """
+        Begin without publishers.
+
+        :param camera: of the gallery with the persons.
+        """
+        self._node, self._camera = node, camera
         self._publishers: dict[str, Publisher] = {}
         self._space: Optional[Space] = None
+        self._humans: Optional[HumanTopics] = None
         self._targets: Optional[Targets] = None
         self._trails = Trails()
         self.transforms: Optional[Transforms] = None
@@ -58,8 +65,8 @@ class Outputs:
         """
         Make the publishers; if that fails, those that were made wait for :meth:`destroy`.
 
-        :raises SettingsError: if tf is needed, but not installed, or vision_msgs is of another
-            version.
+        :raises SettingsError: if tf or hri_msgs is needed, but not installed, or vision_msgs is of
+            another version.
         """
         check_layout()
         if options['input'] == IMAGE:
@@ -73,6 +80,9 @@ class Outputs:
                 self._advertise('compressed', CompressedImage, 1, f'{topic}/compressed')
             if options['target_frame']:
                 self.transforms = Transforms(self._node, options['target_frame'])
+            if options['hri']:
+                remember = settings.tracker.remember
+                self._humans = HumanTopics(self._node, self._camera, remember, options['depth'])
             self._advertise('target_detection', Detection2D, 10)
             if options['depth'] and options['target_frame']:
                 self._advertise('target_pose', PoseStamped, 10)
@@ -84,12 +94,15 @@ class Outputs:
             if options['depth']:
                 self._advertise('tracks_3d', Detection3DArray, 10)
                 self._advertise('markers', MarkerArray, 10)
+                self._advertise('persons', PointCloud2, 10)
                 self._space = Space(
                     self._node,
                     self._publishers['tracks_3d'],
                     self._publishers['markers'],
+                    self._publishers['persons'],
                     self._targets,
                     self.transforms,
+                    self._humans,
                 )
             if options['zones_file']:
                 self.zones = ZoneTopics(self._node, options)
@@ -116,11 +129,13 @@ class Outputs:
             scores = result.detections.scores.tolist()
             rows = [(box, score, '') for box, score in zip(result.detections.boxes, scores)]
             self._publishers['detections'].publish(boxes_to_bytes(rows, header))
+        if self._humans:
+            self._humans.publish(result)
         info = self._wanted('track_info')
         moves = self._space is not None and self.transforms is not None
         moves &= info or self.zones is not None
         target = options['target']
-        located = any(map(self._wanted, ('tracks_3d', 'markers')))
+        located = self._humans or any(map(self._wanted, ('tracks_3d', 'markers', 'persons')))
         if self._space is None:
             if self._targets is not None:
                 self._targets.update(result, target)
@@ -180,6 +195,8 @@ class Outputs:
         self._trails = Trails()
         if self.zones:
             self.zones.forget()
+        if self._humans:
+            self._humans.clear()
         if self._space is not None:
             self._space.clear()
         if self._targets is not None:
@@ -197,5 +214,7 @@ class Outputs:
             self._targets.destroy()
         if self.zones:
             self.zones.destroy()
+        if self._humans:
+            self._humans.destroy()
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)

@@ -23,7 +23,15 @@ from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import Classes, message_to_detections
 from persontrack_ros.core.base.timeline import Moment, Timeline
 from persontrack_ros.core.config.node_options import ANY_CLASS, DETECTIONS
-from persontrack_ros.core.config.settings import NONE, TF, Settings, TrackerSettings, Value
+from persontrack_ros.core.config.settings import (
+    LARGE,
+    NONE,
+    TF,
+    Settings,
+    TrackerSettings,
+    Value,
+)
+from persontrack_ros.core.inference.budget import Pattern, patterns
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.inference.similarity import (
     load_embedding,
@@ -93,6 +101,7 @@ class Processor:
     :ivar tracks: whether it tracks, and not only detects.
     :ivar timeline: the time of the stream.
     :ivar classes: of the detections of another node.
+    :ivar patterns: those of its detectors, for a :class:`Share`.
     :ivar turning: the rotation of the camera, with `tracker.camera_motion: tf`.
     """
 
@@ -117,6 +126,9 @@ class Processor:
             # Without images, there are no embeddings.
             unused |= {'detector.model': NONE, 'reid.model': NONE, 'tracker.remember': 0.0}
         self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
+        self.patterns: tuple[Pattern, ...] = ((LARGE,),)
+        if self._detects:
+            self.patterns = patterns(settings.detector)
         if settings.tracker.camera_motion == TF:
             # The motion is passed to the pipeline.
             unused['tracker.camera_motion'] = NONE
@@ -140,6 +152,11 @@ class Processor:
     def devices(self) -> dict[str, str]:
         """The devices of the models, see :attr:`Pipeline.devices`."""
         return self._pipeline.devices
+
+    @property
+    def turn(self) -> str:
+        """The word of `detector.pattern` for the newest frame."""
+        return self._pipeline.turn
 
     @contextmanager
     def in_turn(self, patience: float = -1.0) -> Iterator[None]:
@@ -202,12 +219,18 @@ class Processor:
         return counts
 
     def process(
-        self, frame: Frame, arrival: int, settings: Settings, options: Mapping[str, Any]
+        self,
+        frame: Frame,
+        arrival: int,
+        settings: Settings,
+        options: Mapping[str, Any],
+        pattern: Pattern = (),
     ) -> FrameResult:
         """
         Find and track the persons in a frame.
 
         :param arrival: when it came, in nanoseconds.
+        :param pattern: replaces `detector.pattern`, unless it is empty.
         :raises ImageError: if the image cannot be used.
         :raises ModelError: if a model gives impossible numbers.
         """
@@ -226,7 +249,7 @@ class Processor:
         if self.turning is not None:
             self.turning.expect(frame.header, moment.stamped)
         started = time.perf_counter()
-        self._pipeline.apply(settings)
+        self._pipeline.apply(settings, pattern)
         detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
         elapsed = time.perf_counter() - started
         tracks: Sequence[Track] = ()

@@ -1,4 +1,4 @@
-"""The topics with 3D positions: ``tracks_3d`` and ``markers``."""
+"""The topics with 3D positions: ``tracks_3d``, ``markers`` and ``persons``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Locator, Scene
 from persontrack_ros.core.tracks3d.frames import Pose
 from persontrack_ros.core.tracks3d.motion_filter import Motion, MotionFilter
-from persontrack_ros.ros.tracker.messages import Markers, boxes_3d_to_message
+from persontrack_ros.ros.tracker.humans import HumanTopics
+from persontrack_ros.ros.tracker.messages import Markers, boxes_3d_to_cloud, boxes_3d_to_message
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.target import Targets
 from persontrack_ros.ros.tracker.transforms import Transforms
@@ -42,20 +43,25 @@ class Space:
         node: Node,
         tracks: Publisher,
         markers: Publisher,
+        persons: Publisher,
         targets: Targets,
         transforms: Optional[Transforms] = None,
+        humans: Optional[HumanTopics] = None,
     ) -> None:
         """
         Publish on these.
 
         :param targets: gets the positions.
         :param transforms: to the frame of what is published; None: that of the camera.
+        :param humans: which have frames of tf.
         """
         self._node = node
         self._tracks_publisher = tracks
         self._markers_publisher = markers
+        self._persons_publisher = persons
         self._targets = targets
         self._transforms = transforms
+        self._humans = humans
         self.fault = ''
         self._lock = threading.RLock()
         self._markers = Markers()
@@ -119,7 +125,8 @@ class Space:
                         )
 
     def _finish(self, frame: FrameResult, transform: Optional[Future[Pose]], target: str) -> None:
-        camera, header, boxes = None, frame.header, self._measure(frame)
+        camera, header = None, frame.header
+        boxes = measured = self._measure(frame)
         if transform is not None and self._transforms is not None:
             # Transforms has logged why one failed.
             failed = transform.cancelled() or transform.exception() is not None
@@ -137,7 +144,13 @@ class Space:
             boxes = None if boxes is None else known
         if boxes is not None:
             self._tracks_publisher.publish(boxes_3d_to_message(frame.tracks, boxes, header))
+            if self._persons_publisher.get_subscription_count():
+                self._persons_publisher.publish(boxes_3d_to_cloud(boxes, header))
         boxes = boxes or {}
+        if self._humans:
+            places = {id_: box.position for id_, box in (measured or {}).items() if id_ in boxes}
+            up = None if camera is None else camera.rotation[2]
+            self._humans.locate(frame.header, places, up)
         self._measured |= dict.fromkeys(boxes, frame.moment.time)
         visible = {track.id for track in frame.tracks}
         self._measured = {

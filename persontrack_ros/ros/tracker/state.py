@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 from persontrack_ros.core.base.errors import SettingsError, SourceError, one_line
 from persontrack_ros.core.config.node_options import EMBEDDING_SUFFIX, target_id
+from persontrack_ros.core.inference.budget import Share
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.tracker.inputs import Frame, Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
@@ -27,6 +28,7 @@ class NodeState:
     """
     The parts and counts of a tracker node.
 
+    :ivar share: of the processor time that `inference.cores` limits.
     :ivar processor: from configure to cleanup, like `outputs`.
     :ivar worker: from activate to deactivate, like `inputs`.
     :ivar enabled: whether frames are tracked; not while ``~/enable`` has paused it.
@@ -35,6 +37,7 @@ class NodeState:
     """
 
     parameters: NodeParameters
+    share: Share
     statistics: Statistics = field(default_factory=Statistics)
     processor: Optional[Processor] = None
     outputs: Optional[Outputs] = None
@@ -60,6 +63,13 @@ class NodeState:
     def account(self) -> dict[str, int]:
         """How many frames were sent since configure, and how many had each fate."""
         return self.statistics.account(self.dropped + self.dropped_now, self.in_work)
+
+    def admits(self) -> bool:
+        """Return whether to process a frame that came, by `inference.cores`."""
+        # There is a processor for as long as frames come.
+        assert self.processor is not None
+        limit = self.parameters.current.options['inference.cores']
+        return self.share.admits(limit, self.processor.patterns)
 
     def incoming_rate(self) -> float:
         """

@@ -6,7 +6,6 @@ Only this module imports tf2_ros, which not every ROS 2 has.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -21,12 +20,13 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from persontrack_ros.core.base.calibration import Camera
-from persontrack_ros.core.base.errors import ImageError, SettingsError
+from persontrack_ros.core.base.errors import ImageError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 from persontrack_ros.core.tracking.camera_motion import rotation_to_motion
 from persontrack_ros.core.tracks3d.frames import Pose
+from persontrack_ros.ros.compat import not_installed
 
 try:
     from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
@@ -50,16 +50,8 @@ def make_broadcaster(node: Node, parameter: str) -> Any:
     :raises SettingsError: if tf2_ros is not installed.
     """
     if Buffer is object:
-        raise _not_installed(parameter)
+        raise not_installed(parameter, 'tf2_ros_py')
     return TransformBroadcaster(node)
-
-
-def _not_installed(parameter: str) -> SettingsError:
-    distribution = os.environ.get('ROS_DISTRO', '<distribution>')
-    return SettingsError(
-        f'{parameter} needs tf2_ros, which is not installed: '
-        f'sudo apt install ros-{distribution}-tf2-ros-py'
-    )
 
 
 class _Waiting(NamedTuple):
@@ -86,7 +78,7 @@ class Transforms(Buffer):
         :raises SettingsError: if tf2_ros is not installed.
         """
         if Buffer is object:
-            raise _not_installed('target_frame')
+            raise not_installed('target_frame', 'tf2_ros_py')
         super().__init__()
         self.target = target
         self.missing = 0
