@@ -12,10 +12,11 @@ from packaging.utils import canonicalize_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = CHECKOUT / 'environment'
-MESSAGES = {
-    'vision_msgs': CHECKOUT / 'persontrack_ros' / 'bags' / 'vision_msgs',
-    'hri_msgs': ENVIRONMENT / 'hri_msgs',
-}
+MESSAGES = [
+    CHECKOUT / 'persontrack_ros' / 'bags' / 'vision_msgs',
+    ENVIRONMENT / 'bond',
+    ENVIRONMENT / 'hri_msgs',
+]
 DISTROS = ['jazzy', 'kilted']
 
 inside = pytest.mark.skipif(
@@ -44,17 +45,15 @@ def requirements(name: str, **variables: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line]
 
 
-@pytest.mark.parametrize('package', MESSAGES)
-def test_installed_messages_are_the_released_ones(package: str) -> None:
+@pytest.mark.parametrize('folder', MESSAGES, ids=lambda folder: folder.name)
+def test_installed_messages_are_the_released_ones(folder: Path) -> None:
     """Nodes that use the released messages have to understand ours."""
     packages = pytest.importorskip('ament_index_python.packages')
-    messages = pytest.importorskip(f'{package}.msg')
+    messages = pytest.importorskip(f'{folder.name}.msg')
     serialization = pytest.importorskip('rclpy.serialization')
-    share = Path(packages.get_package_share_directory(package))
-    hashes = json.loads((MESSAGES[package] / 'type_hashes.json').read_text())
-    assert sorted(hashes) == sorted(
-        file.stem for file in (MESSAGES[package] / 'msg').glob('*.msg')
-    )
+    share = Path(packages.get_package_share_directory(folder.name))
+    hashes = json.loads((folder / 'type_hashes.json').read_text())
+    assert sorted(hashes) == sorted(file.stem for file in (folder / 'msg').glob('*.msg'))
     for name, expected in hashes.items():
         # That takes the libraries of every generator.
         kind = getattr(messages, name)
