@@ -23,7 +23,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 # Message definitions of packages that have no wheel; the first are installed with the package,
 # because it writes them into bags.
-MESSAGES = (HERE.parent / 'persontrack_ros' / 'bags' / 'vision_msgs', HERE / 'bond')
+MESSAGES = (
+    HERE.parent / 'persontrack_ros' / 'bags' / 'vision_msgs',
+    HERE / 'bond',
+    HERE / 'hri_msgs',
+)
 PYTHON = f'python{sys.version_info[0]}.{sys.version_info[1]}'
 # The interpreter behind the virtual environment, if we are called from within one.
 BASE_PYTHON = os.path.realpath(getattr(sys, '_base_executable', sys.executable))
@@ -168,7 +172,7 @@ class Environment:
         modules = (
             'cv2, scipy.optimize, openvino, rclpy.lifecycle, rclpy.executors, vision_msgs.msg, '
             'sensor_msgs.msg, visualization_msgs.msg, diagnostic_msgs.msg, std_srvs.srv, '
-            'lifecycle_msgs.srv'
+            'lifecycle_msgs.srv, nav_msgs.msg'
         )
         self.run('trying the imports', [str(self.python), '-c', f'import {modules}'])
         for name, entry in LAUNCHERS.items():

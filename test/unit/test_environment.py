@@ -12,7 +12,11 @@ from packaging.utils import canonicalize_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = CHECKOUT / 'environment'
-MESSAGES = [CHECKOUT / 'persontrack_ros' / 'bags' / 'vision_msgs', ENVIRONMENT / 'bond']
+MESSAGES = [
+    CHECKOUT / 'persontrack_ros' / 'bags' / 'vision_msgs',
+    ENVIRONMENT / 'bond',
+    ENVIRONMENT / 'hri_msgs',
+]
 DISTROS = ['jazzy', 'kilted']
 
 inside = pytest.mark.skipif(
