@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 from node_runs import Process
 from sensor_msgs.msg import Image
 from stand_ins import INCLUDING, LAUNCH
@@ -31,12 +32,12 @@ EXECUTABLE = """\
 exec "{python}" -m persontrack_ros.ros "${{0##*/}}" "$@"
 """
 
-# The commands of a page, continued lines joined.
-COMMANDS = re.findall(
-    r'^(ros2 launch .*)',
-    re.sub(r' *\\\n +', ' ', (CHECKOUT / 'docs/how_do_i.md').read_text()),
-    re.MULTILINE,
-)
+# The commands for ROS under each question of a page, continued lines joined.
+QUESTIONS = [
+    commands
+    for part in (CHECKOUT / 'docs/how_do_i.md').read_text().split('\n## ')
+    if (commands := re.findall('^ros2 (.*)', re.sub(r' *\\\n +', ' ', part), re.MULTILINE))
+]
 
 # Says what it was started with, for what is not installed here.
 STAND_IN = """\
@@ -254,16 +255,27 @@ def test_the_robot_of_the_examples(
 
 
 @pytest.mark.skipif(find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros')
-@pytest.mark.parametrize('command', COMMANDS)
-def test_a_command_of_the_page(models, launch, drivers, tmp_path, monkeypatch, command):
+@pytest.mark.parametrize('commands', QUESTIONS)
+def test_the_answers_of_a_page(models, launch, drivers, peer, tmp_path, monkeypatch, commands):
+    """One node for each question; values are set, and topics published, as the page has it."""
     monkeypatch.chdir(tmp_path)
     zones = (CHECKOUT / 'docs/zones.md').read_text().split('```yaml')[1].split('```')[0]
     Path('zones.yaml').write_text(zones)
-    _, _, *words = command.split()
-    file, *arguments = [word for word in words if word != 'persontrack_ros']
+    starts = [each for each in commands if each.startswith('launch ')]
+    _, file, *arguments = (
+        (starts or ['launch persontrack.launch.py'])[0].replace('persontrack_ros ', '').split()
+    )
     path = CHECKOUT / file
     path = path if path.exists() else CHECKOUT / 'launch' / file
     launch(str(path), *arguments).wait_for('tracking the persons in /')
+    for command in set(commands) - set(starts):
+        kind, what, *words = command.split()
+        if kind == 'param':
+            _, name, value = words
+            assert peer.set(**{name: yaml.safe_load(value)}).successful
+        else:
+            assert (kind, what) == ('topic', 'echo')
+            peer.until(lambda topic=words[0]: peer.node.count_publishers(topic), 'topic')
 
 
 @pytest.mark.skipif(find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros')
