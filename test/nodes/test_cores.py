@@ -50,7 +50,7 @@ def test_less_than_any_pattern_takes(models, start, peer, pictures, to_message):
     publish_at(peer, 20, pictures, to_message)
     status = peer.diagnostics()
     status.until(WARN, 'inference.cores 0.03 is too low: "large none none"')
-    process.wait_for('inference.cores 0.03: detector.pattern "large none none" from now on')
+    process.wait_for('inference.cores 0.03: detector.pattern is "large none none" now')
     assert status['detector pattern'] == 'large none none'
     assert status.number('cores') > 0
     assert status.number('dropped') > status.number('processed') > 0

@@ -31,12 +31,15 @@ class Camera:
         self.block = None
         self.processed = []
         self.arrived = 0
+        self.received = 0.0
         machine.at(0.001, self.arrive)
 
     def arrive(self):
         self.machine.at(1 / self.rate, self.arrive)
         self.arrived += 1
         self.machine.used += RECEIVING * self.size
+        self.received += RECEIVING * self.size
+        self.machine.received = self.received
         if self.share.admits(self.machine.limit, self.choices):
             self.waiting = True
             self.begin()
@@ -72,9 +75,9 @@ class Machine:
 
     def __init__(self, limit):
         self.limit = limit
-        self.now = self.used = 0.0
+        self.now = self.used = self.received = 0.0
         self.load = 1.0
-        self.budget = Budget(lambda: self.now, lambda: self.used)
+        self.budget = Budget(lambda: self.now, lambda: self.used, lambda: self.received)
         self.steps = []
         self.history = [(0.0, 0.0)]
         self._events = []

@@ -72,14 +72,17 @@ class Budget:
         self,
         clock: Callable[[], float] = time.monotonic,
         processor_time: Callable[[], float] = time.process_time,
+        thread_time: Callable[[], float] = time.thread_time,
     ) -> None:
         """
         Begin without cameras.
 
         :param clock: seconds.
         :param processor_time: seconds that all threads of the process have used.
+        :param thread_time: seconds that the calling thread has used.
         """
         self._clock, self._processor_time = clock, processor_time
+        self.thread_time = thread_time
         self.lock = threading.Lock()
         self._shares: list[Share] = []
         self._now = -math.inf
@@ -112,15 +115,19 @@ class Budget:
             limit = self._limit
             level = self.level + limit * (now - self._now) - used
             self.level = min(max(level, -OWED * limit), SAVED * limit)
-            working = [each for each in self._shares if each.working]
-            for each in working:
-                each.cost += used / len(working)
-                self._on_frames += used / len(working)
+            self.attribute(used)
         self._now, self._spent = now, spent
         if now - self._began >= PERIOD:
             self._choose(now - self._began)
             self._begin(now, spent)
         return now
+
+    def attribute(self, seconds: float) -> None:
+        """Attribute processor time to the frames in work, if there are any; to call locked."""
+        working = [each for each in self._shares if each.working]
+        for each in working:
+            each.cost += seconds / len(working)
+            self._on_frames += seconds / len(working)
 
     def _begin(self, now: float, spent: float) -> None:
         self._began, self._spent_before, self._on_frames = now, spent, 0.0
@@ -132,6 +139,7 @@ class Budget:
         for each in self._shares:
             each.measure(seconds)
         steps = range(max(len(each.patterns) for each in self._shares))
+        self.step = min(self.step, steps[-1])
         needs = [self.rest + sum(each.need(step) for each in self._shares) for step in steps]
 
         def fits(step: int) -> bool:
@@ -141,7 +149,7 @@ class Budget:
 
         best = next(filter(fits, steps), steps[-1])
         # Only what was measured is reported.
-        measured = self.step >= steps[-1]
+        measured = self.step == steps[-1]
         self.lacking = needs[-1] if measured and needs[-1] > self._limit * STAYS else 0.0
         self._better = self._better + 1 if best < self.step else 0
         if best > self.step or self._better == AGREEING:
@@ -177,6 +185,8 @@ class Share:
         self.most = 0.0
         # Grows by the part of the frames that is to be processed.
         self._due = 0.0
+        # Seconds that the thread that receives its frames has used.
+        self._receiving = 0.0
         # In this period.
         self._arrived = self._left_out = 0
         self._busy = 0.0
@@ -196,7 +206,7 @@ class Share:
 
     def admits(self, limit: float, choices: tuple[Pattern, ...]) -> bool:
         """
-        Return whether to process a frame that came.
+        Return whether to process a frame that came; to call by the thread that receives them.
 
         :param limit: cores that the process may use; 0 for no limit.
         :param choices: patterns, the most accurate one first.
@@ -205,14 +215,24 @@ class Share:
         with budget.lock:
             self.limit, self.patterns = limit, choices
             if not limit:
+                self._receiving = 0.0
                 return True
             budget.advance()
+            # Frames in work do not need what this thread has used.
+            receiving = budget.thread_time()
+            budget.attribute((self._receiving or receiving) - receiving)
+            self._receiving = receiving
             self._arrived += 1
             self._due = min(2.0, self._due + budget.kept)
             admitted = budget.saved > 1.0 or (self._due >= 1.0 and budget.saved >= -1.0)
             self._due = max(0.0, self._due - admitted)
             self._left_out += not admitted
             return admitted
+
+    def leave(self) -> None:
+        """Take no part until the next frame comes."""
+        with self.budget.lock:
+            self.limit = self._receiving = 0.0
 
     @contextmanager
     def processing(self, turn: Callable[[], str]) -> Iterator[None]:

@@ -192,7 +192,7 @@ class TrackerNode(LifecycleNode):
         destroy = [] if state.inputs is None else [state.inputs.destroy]
         self._transitions.each('deactivate', *destroy, state.end_tracks, self._close_account)
         state.inputs = state.worker = None
-        state.share.limit = 0.0
+        state.share.leave()
 
     def _close_account(self) -> None:
         state = self._state
@@ -236,14 +236,14 @@ class TrackerNode(LifecycleNode):
 
     def _log_pattern(self) -> None:
         """Log the pattern that `inference.cores` has chosen, if it has changed."""
-        pattern, budget = self._state.share.pattern, self._state.share.budget
-        if pattern != self._pattern:
-            if pattern:
+        share = self._state.share
+        if share.pattern != self._pattern:
+            self._pattern = share.pattern
+            if share.limit:
                 self.get_logger().info(
-                    f'inference.cores {self._state.share.limit:g}: detector.pattern '
-                    f'"{" ".join(pattern)}" from now on; {budget.used:.2f} cores were in use'
+                    f'inference.cores {share.limit:g}: detector.pattern is '
+                    f'"{" ".join(share.pattern)}" now'
                 )
-            self._pattern = pattern
 
 
 def run(tracker: TrackerNode, executor: NodeExecutor) -> None:
