@@ -374,6 +374,11 @@ class Pipeline:
         return {'detector': detector, 'reid': self._embedder.device}
 
     @property
+    def dimension(self) -> int:
+        """Length of the embeddings; 0 without embeddings."""
+        return self._embedder.dimension
+
+    @property
     def mean_time(self) -> float:
         """Mean time per frame over the last 200 frames, in seconds; 0 before the first one."""
         return float(np.mean(self._totals)) if self._totals else 0.0

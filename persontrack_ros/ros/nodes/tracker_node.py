@@ -18,6 +18,7 @@ from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.memory import giving_memory_back
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import NodeExecutor, ros, until_shutdown
+from persontrack_ros.ros.tracker import bond
 from persontrack_ros.ros.tracker.checks import Checks, name_work
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
 from persontrack_ros.ros.tracker.frames import Frames
@@ -63,6 +64,7 @@ class TrackerNode(LifecycleNode):
         self._configuration = NodeParameters(self, lambda values: self._state.check_target(values))
         self._state = NodeState(self._configuration, (budget or Budget()).join())
         self._is_dead = False
+        self._bond: Optional[bond.Bond] = None
         self._pattern: Pattern = ()
         self._transitions = Transitions(self, self._state)
         self._frames = Frames(self, self._state)
@@ -103,7 +105,7 @@ class TrackerNode(LifecycleNode):
             f'loaded in {time.monotonic() - started:.1f} s'
             + (f', on {devices}' if devices else '')
         )
-        outputs = self._state.outputs = Outputs(self)
+        outputs = self._state.outputs = Outputs(self, self._camera)
         outputs.advertise(settings, options)
         if settings.tracker.camera_motion == TF and outputs.transforms is not None:
             processor.turning = TurningCamera(self, outputs.transforms)
@@ -124,7 +126,12 @@ class TrackerNode(LifecycleNode):
         self._state.statistics.resume()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
         topics = ' and '.join(each.name for each in inputs.topics.values())
-        self.get_logger().info(f'{what} the persons in {topics}')
+        note = ''
+        if not options['autostart'] and bond.Status is not None:
+            self._bond = bond.Bond(self)
+        elif not options['autostart']:
+            note = '; no lifecycle manager can watch this: bond is not installed'
+        self.get_logger().info(f'{what} the persons in {topics}{note}')
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work; the models and tracks stay."""
@@ -189,9 +196,9 @@ class TrackerNode(LifecycleNode):
         state = self._state
         if state.inputs is None and state.worker is None:
             return
-        destroy = [] if state.inputs is None else [state.inputs.destroy]
+        destroy = [each.destroy for each in (self._bond, state.inputs) if each is not None]
         self._transitions.each('deactivate', *destroy, state.end_tracks, self._close_account)
-        state.inputs = state.worker = None
+        self._bond = state.inputs = state.worker = None
         state.share.leave()
 
     def _close_account(self) -> None:

@@ -33,9 +33,14 @@ from persontrack_ros.core.config.settings import (
 )
 from persontrack_ros.core.inference.budget import Pattern, patterns
 from persontrack_ros.core.inference.ignore import IgnoreMask
-from persontrack_ros.core.inference.similarity import same_person
+from persontrack_ros.core.inference.similarity import (
+    load_embedding,
+    most_similar,
+    same_person,
+)
 from persontrack_ros.core.media.encodings import SampleRange
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline
+from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.state import load_tracker, save_state
 from persontrack_ros.core.tracking.track import Track
@@ -67,6 +72,7 @@ class FrameResult:
     :ivar tracks: the visible ones.
     :ivar embedded: number of detections whose embedding was computed.
     :ivar mean_time: of the newest frames, in seconds.
+    :ivar similar: the visible person of the file that `target` names.
     """
 
     header: Header
@@ -81,6 +87,7 @@ class FrameResult:
     tracks: Sequence[Track]
     embedded: int
     mean_time: float
+    similar: Optional[int] = None
 
 
 class Processor:
@@ -106,6 +113,7 @@ class Processor:
         :raises ModelError: if a model or device cannot be used.
         """
         unused: dict[str, Value] = {}
+        self._settings = settings
         self.tracks = settings.tracker.algorithm != NONE
         if not self.tracks:
             # A pipeline has a tracker; this one stays idle.
@@ -137,6 +145,8 @@ class Processor:
         self.classes = Classes()
         self.turning: Optional[TurningCamera] = None
         self._warnings: list[tuple[str, str]] = []
+        # What `load_target` read, by file.
+        self._targets: dict[str, Embeddings] = {}
 
     @property
     def devices(self) -> dict[str, str]:
@@ -164,6 +174,15 @@ class Processor:
             yield
         finally:
             self._lock.release()
+
+    def load_target(self, file: str) -> None:
+        """
+        Read the file of a person to follow, a value of the parameter `target`.
+
+        :raises SourceError: see :func:`load_embedding`.
+        """
+        model, dimension = self._settings.reid.model, self._pipeline.dimension
+        self._targets[file] = load_embedding(Path(file).expanduser(), model, dimension)
 
     def reset(self) -> None:
         """
@@ -256,7 +275,16 @@ class Processor:
             tracks,
             embedded,
             mean_time=sum(self._times) / len(self._times),
+            similar=self._find_similar(tracks, options['target']),
         )
+
+    def _find_similar(self, tracks: Sequence[Track], target: str) -> Optional[int]:
+        """Return the visible person of the file that is the target, if it is one."""
+        if target not in self._targets:
+            return None
+        visible = {track.id for track in tracks}
+        known = {id_: each for id_, each in self.tracker.embeddings.items() if id_ in visible}
+        return most_similar(self._targets[target], known, same_person(self._settings.reid.model))
 
     def _detect(
         self,

@@ -12,8 +12,8 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
-from persontrack_ros.core.base.errors import SettingsError, one_line
-from persontrack_ros.core.config.node_options import target_id
+from persontrack_ros.core.base.errors import SettingsError, SourceError, one_line
+from persontrack_ros.core.config.node_options import EMBEDDING_SUFFIX, target_id
 from persontrack_ros.core.inference.budget import Share
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.tracker.inputs import Frame, Inputs
@@ -106,14 +106,20 @@ class NodeState:
 
     def check_target(self, values: Mapping[str, Any]) -> None:
         """
-        Check that a person has had the id of the target: else the next one to get it is followed.
+        Check that a target exists: a new person with its id would be followed, or no person ever.
 
         :param values: parameters that are to be set, by name.
-        :raises SettingsError: if no person has had the id yet.
+        :raises SettingsError: if no person has had the id yet, or the file cannot be used.
         """
-        wanted = target_id(values.get('target', ''))
+        target = values.get('target', '')
+        wanted = target_id(target)
         if wanted is not None and wanted >= self.tracking_processor.tracker.next_id:
             raise SettingsError(f'target: no person has had the id {wanted} yet')
+        if target.endswith(EMBEDDING_SUFFIX):
+            try:
+                self.tracking_processor.load_target(target)
+            except (SourceError, RuntimeError) as error:
+                raise SettingsError(f'target: {one_line(error)}') from error
 
 
 class Transitions:
