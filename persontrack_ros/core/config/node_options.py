@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.config.settings import AUTO, NONE, PARAMETERS, TF, Parameter, Settings
+from persontrack_ros.core.config.settings import NONE, PARAMETERS, TF, Parameter, Settings
 from persontrack_ros.core.media.encodings import MAX_MEGAPIXELS
 
 # Values of `input`.
@@ -288,7 +288,7 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
             'use',
         ),
         (
-            cores and settings.detector.pattern != AUTO,
+            cores and settings.detector.pattern != 'auto',
             'inference.cores chooses the pattern: leave detector.pattern at auto, or set '
             'inference.cores to 0',
         ),

@@ -64,13 +64,6 @@ class NodeState:
         """How many frames were sent since configure, and how many had each fate."""
         return self.statistics.account(self.dropped + self.dropped_now, self.in_work)
 
-    def admits(self) -> bool:
-        """Return whether to process a frame that came, by `inference.cores`."""
-        # There is a processor for as long as frames come.
-        assert self.processor is not None
-        limit = self.parameters.current.options['inference.cores']
-        return self.share.admits(limit, self.processor.patterns)
-
     def incoming_rate(self) -> float:
         """
         Return how many frames are sent per second; to be called once a second.
