@@ -34,7 +34,9 @@ def test_values_that_are_refused(start, peer):
         answer = peer.set(inference__cores=value)
         assert not answer.successful
         assert 'inference.cores' in answer.reason
-    assert f'more than the {cores} cores' in peer.set(inference__cores=cores + 0.5).reason
+    assert (
+        f'more than the {cores} of this process' in peer.set(inference__cores=cores + 0.5).reason
+    )
     assert peer.set(inference__cores=float(cores)).successful
     answer = peer.set(detector__pattern='large none')
     assert not answer.successful

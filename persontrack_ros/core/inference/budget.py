@@ -65,9 +65,11 @@ class Budget:
         self,
         clock: Callable[[], float] = time.monotonic,
         processor_time: Callable[[], float] = time.process_time,
+        thread_time: Callable[[], float] = time.thread_time,
     ) -> None:
-        """Begin without cameras; the functions return seconds, the second those of all threads."""
+        """Begin without cameras; the functions of time return seconds."""
         self._clock, self._processor_time = clock, processor_time
+        self.thread_time = thread_time
         self.lock = threading.Lock()
         self.shares: list[Share] = []
         self._now = self._began = -math.inf
@@ -82,8 +84,12 @@ class Budget:
         """Cores that the process may use; 0 for no limit."""
         return min((each.limit for each in self.shares if each.limit), default=0.0)
 
-    def advance(self) -> float:
-        """Attribute what was used since the last call, and return the time; to call locked."""
+    def advance(self, apart: float = 0.0) -> float:
+        """
+        Attribute what was used since the last call, and return the time; to call locked.
+
+        :param apart: seconds of it that were not used for frames.
+        """
         now, spent = self._clock(), self._processor_time()
         used, limit = spent - self._spent, self.limit
         if now - self._now > PAUSE:
@@ -94,8 +100,8 @@ class Budget:
             self.saved = min(max(saved, -OWED), SAVED)
             working = [each for each in self.shares if each.working]
             for each in working:
-                each.cost += used / len(working)
-            self._on_frames += used if working else 0.0
+                each.cost += max(0.0, used - apart) / len(working)
+                self._on_frames += max(0.0, used - apart) / len(working)
         self._now, self._spent = now, spent
         if now - self._began >= PERIOD:
             self._choose(now - self._began)
@@ -148,6 +154,8 @@ class Share:
         self.limit = self.dropped = self.cost = self.most = 0.0
         self.patterns: tuple[str, ...] = (LARGE,)
         self.working = False
+        # Seconds that the thread has used that receives the frames.
+        self._receiving = 0.0
         # Grows by the part of the frames that is to be processed.
         self._due = 0.0
         # Since the last choice.
@@ -174,7 +182,9 @@ class Share:
             self.limit = limit
             if not limit:
                 return True
-            budget.advance()
+            # This thread receives messages.
+            before, self._receiving = self._receiving, budget.thread_time()
+            budget.advance(self._receiving - before)
             self._arrived += 1
             self._due = min(2.0, self._due + budget.kept)
             admitted = budget.saved > 1.0 or (self._due >= 1.0 and budget.saved >= -1.0)

@@ -56,7 +56,7 @@ class TrackerNode(LifecycleNode):
         super().__init__('person_tracker', **options)
         self._camera = Camera(gallery or Gallery())
         self._turns = turns or Turns()
-        self._configuration = NodeParameters(self, lambda values: self._state.check_target(values))
+        self._configuration = NodeParameters(self, lambda values: self._state.check(values))
         self._state = NodeState(self._configuration, Share(self._turns.budget))
         self._is_dead = False
         self._bond: Optional[bond.Bond] = None
@@ -96,7 +96,7 @@ class TrackerNode(LifecycleNode):
         processor = self._state.processor = Processor(settings, options, self._camera)
         detects = processor.devices['detector'] != ''
         self._state.share.patterns = patterns(settings.detector)[: None if detects else 1]
-        self._state.check_target(options)
+        self._state.check(options)
         devices = ' and '.join(sorted({*processor.devices.values()} - {''}))
         self.get_logger().info(
             f'loaded in {time.monotonic() - started:.1f} s'
