@@ -172,7 +172,7 @@ class Environment:
         modules = (
             'cv2, scipy.optimize, openvino, rclpy.lifecycle, rclpy.executors, vision_msgs.msg, '
             'sensor_msgs.msg, visualization_msgs.msg, diagnostic_msgs.msg, std_srvs.srv, '
-            'lifecycle_msgs.srv'
+            'lifecycle_msgs.srv, nav_msgs.msg'
         )
         self.run('trying the imports', [str(self.python), '-c', f'import {modules}'])
         for name, entry in LAUNCHERS.items():

@@ -40,7 +40,7 @@ _OF_LAUNCH = {
 }
 
 # What config/persontrack.rviz shows.
-_RVIZ_TOPICS = ('annotated_image', 'markers')
+_RVIZ_TOPICS = ('annotated_image', 'markers', 'target_point')
 
 
 def description(file: str, arguments: Mapping[str, Argument]) -> LaunchDescription:

@@ -70,6 +70,7 @@ NOT_RUN = {
     'ros2 run': 'test/nodes/test_launch.py starts the nodes; wheels have no ros2',
     'ros2 param': 'wheels have no ros2',
     'ros2 topic': 'wheels have no ros2',
+    'ros2 action': 'needs Nav2',
     'ros2 bag': 'wheels have no ros2; test/bags/test_reading.py has bags that it recorded',
     'ros2 security': 'wheels have no ros2',
     'docker': 'was never built or run',

@@ -19,6 +19,9 @@ COMMON_SERVICES = re.compile(
 # What nodes do not have on Humble, or where there are no messages of bond.
 NOT_ALWAYS = {('reply', f'/{TRACKER}/get_type_description'), ('publish', '/bond')}
 
+# Subscribed in every configuration.
+OTHERS = {'/clock', '/target_point', '/target_pixel'}
+
 # What decides which topics there are: the parameters, and what is subscribed with them.
 CONFIGURATIONS = [
     ({'input': 'detections'}, {'/detections'}),
@@ -101,7 +104,7 @@ def test_the_tracker(models, start, peer):
         """Return the inputs, and whether there are 3D positions; remember all that there is."""
         now = has(peer.node, TRACKER)
         seen.update(now)
-        inputs = {name for access, name, _ in now if access == 'subscribe'} - {'/clock'}
+        inputs = {name for access, name, _ in now if access == 'subscribe'} - OTHERS
         return inputs, ('publish', '/tracks_3d') in {each[:2] for each in now}
 
     for parameters, inputs in CONFIGURATIONS:

@@ -9,11 +9,13 @@ import math
 import cv2
 import numpy as np
 import pytest
-from geometry_msgs.msg import PoseStamped, TransformStamped
+from geometry_msgs.msg import Point, PointStamped, PoseStamped, TransformStamped
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo
-from std_msgs.msg import String
+from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
 from test_space import FOCAL, MIDDLE, Space, box_of, camera_info, place_of
+from vision_msgs.msg import Detection2D
 
 HAS_TF = importlib.util.find_spec('tf2_ros') is not None
 needs_tf = pytest.mark.skipif(not HAS_TF, reason='this ROS 2 has no tf2_ros')
@@ -60,7 +62,12 @@ class Robot(Space):
 
 @pytest.fixture(scope='module')
 def tracker(models, start_once):
-    parameters = {'target_frame': 'odom', 'reid__model': 'color', 'tracker__n_init': 1}
+    parameters = {
+        'target_frame': 'odom',
+        'target_tf': True,
+        'reid__model': 'color',
+        'tracker__n_init': 1,
+    }
     process = start_once('tracker_node', depth=True, **parameters)
     return process.wait_for('tracking the persons in /image_raw')
 
@@ -283,3 +290,85 @@ def test_a_target_at_run_time(robot, tracker):
     # What follows that is tested in test_target_ends.py.
     assert peer.call(Trigger, 'reset').success
     tracker.wait_for(f'WARN.*target {other.id} ends with its ids')
+
+
+@needs_tf
+def test_odometry_and_frame_of_the_target(robot):
+    """The persons of the picture move with the robot, at 1 m/s to the left."""
+    peer = robot.peer
+    odometry = peer.collect(Odometry, 'target_odometry')
+    poses, boxes = (
+        peer.collect(PoseStamped, 'target_pose'),
+        peer.collect(Detection2D, 'target_detection'),
+    )
+    frames = peer.collect(robot.tf_message, '/tf')
+    depth, _ = robot.begin()
+    assert peer.set(target='middle').successful
+    for step in range(20):
+        message = robot.message(depth)
+        turn = math.pi / 2
+        tracks, _, _ = robot.show(depth, robot.stand(message, 0.1 * step, turn))
+    header = Header(stamp=message.header.stamp, frame_id='odom')
+    last = peer.received(odometry, header)
+    assert last.child_frame_id == 'target'
+    pose = peer.received(poses, header).pose
+    assert last.pose.pose == pose
+    assert 2 * math.atan2(pose.orientation.z, pose.orientation.w) == pytest.approx(0, abs=0.1)
+    velocity = last.twist.twist.linear
+    assert [velocity.x, velocity.y, velocity.z] == pytest.approx([1, 0, 0], abs=0.1)
+    (detection,) = [each for each in boxes if each.header == message.header]
+    assert detection in tracks.detections
+
+    def found():
+        return [
+            each
+            for sent in frames
+            for each in sent.transforms
+            if each.child_frame_id == 'target' and each.header == header
+        ]
+
+    peer.until(found, 'frame of tf')
+    (frame,) = found()
+    assert frame.transform.rotation == pose.orientation
+    assert frame.transform.translation.x == pose.position.x
+    # Nothing of an image without depth of the person.
+    count = len(odometry)
+    hidden = robot.message(np.zeros_like(depth))
+    peer.track(robot.stand(hidden, 2.0, turn))
+    assert not robot.places(hidden).detections
+    message = robot.stand(robot.message(depth), 2.1, turn)
+    robot.show(depth, message)
+    peer.received(odometry, Header(stamp=message.header.stamp, frame_id='odom'))
+    assert len(odometry) == count + 1
+    assert peer.set(target='').successful
+
+
+@needs_tf
+def test_a_click_in_space(robot, tracker):
+    """As rviz2 publishes it, in its fixed frame: of a person, of the feet, and of the wall."""
+    peer = robot.peer
+    points = peer.publisher(PointStamped, 'target_point')
+    depth, _ = robot.begin()
+    for _ in range(3):
+        places = robot.show(depth, robot.stand(robot.message(depth)))[1]
+
+    def click(frame, at, z=None):
+        x, y, height = map(float, at)
+        point = Point(x=x, y=y, z=height if z is None else z)
+        points.publish(PointStamped(header=Header(frame_id=frame), point=point))
+
+    for person in places.detections:
+        for frame, shift in (('odom', 0.0), ('base_link', 0.0), ('lens', HEIGHT)):
+            assert peer.set(target='').successful
+            at = place_of(person) - [0, 0, shift]
+            if frame == 'lens':
+                click(frame, OPTICAL.T @ at)
+            else:
+                click(frame, at, 0.0)
+            peer.until(lambda id_=person.id: peer.get('target') == id_, 'target')
+    click('odom', [-5.0, 0.0, 0.0])
+    tracker.wait_for(r"target is as it was: the point -5, 0, 0 in 'odom': no person is there")
+    click('mars', [0.0, 0.0, 0.0])
+    tracker.wait_for(r"tf has no transform from 'mars' to 'odom'")
+    assert peer.get('target') == places.detections[-1].id
+    assert peer.set(target='').successful

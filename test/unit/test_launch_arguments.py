@@ -54,7 +54,8 @@ def displays(name):
 
 @pytest.mark.parametrize('name', ['persontrack', 'persontrack_fixed'])
 def test_rviz_shows_what_is_published(name):
-    _, shown = displays(name)
+    manager, shown = displays(name)
+    assert manager['Tools'][-1]['Topic'] == '/target_point'
     image, markers = shown['Image'], shown['MarkerArray']
     assert image['Enabled']
     assert markers['Enabled']

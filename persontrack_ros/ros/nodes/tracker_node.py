@@ -12,6 +12,7 @@ from rclpy.logging import get_logger
 
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.core.config.settings import NONE, TF
+from persontrack_ros.core.inference.budget import Budget, Pattern
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.memory import giving_memory_back
@@ -44,21 +45,27 @@ class TrackerNode(LifecycleNode):
     """
 
     def __init__(
-        self, gallery: Optional[Gallery] = None, turns: Optional[Turns] = None, **options: object
+        self,
+        gallery: Optional[Gallery] = None,
+        turns: Optional[Turns] = None,
+        budget: Optional[Budget] = None,
+        **options: object,
     ) -> None:
         """
         Declare the parameters and offer the services; nothing is loaded yet.
 
         :param gallery: shared with other cameras.
         :param turns: shared with other cameras.
+        :param budget: shared with other cameras.
         """
         super().__init__('person_tracker', **options)
         self._camera = Camera(gallery or Gallery())
         self._turns = turns or Turns()
         self._configuration = NodeParameters(self, lambda values: self._state.check_target(values))
-        self._state = NodeState(self._configuration)
+        self._state = NodeState(self._configuration, (budget or Budget()).join())
         self._is_dead = False
         self._bond: Optional[bond.Bond] = None
+        self._pattern: Pattern = ()
         self._transitions = Transitions(self, self._state)
         self._frames = Frames(self, self._state)
         self._checks = Checks(self, self._state)
@@ -114,7 +121,7 @@ class TrackerNode(LifecycleNode):
         worker = self._state.worker = NewestItemWorker(
             self._frames.process, self._frames.fail, self._turns
         )
-        inputs = self._state.inputs = Inputs(self)
+        inputs = self._state.inputs = Inputs(self, self._state.admits)
         inputs.subscribe(options, worker, settings.tracker.camera_motion == TF)
         self._state.statistics.resume()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
@@ -192,6 +199,7 @@ class TrackerNode(LifecycleNode):
         destroy = [each.destroy for each in (self._bond, state.inputs) if each is not None]
         self._transitions.each('deactivate', *destroy, state.end_tracks, self._close_account)
         self._bond = state.inputs = state.worker = None
+        state.share.limit = 0.0
 
     def _close_account(self) -> None:
         state = self._state
@@ -230,7 +238,19 @@ class TrackerNode(LifecycleNode):
             self.executor.fail(RuntimeError('the thread of the tracker ended'))
             return
         self._checks.run()
+        self._log_pattern()
         self._is_dead = state.worker is not None and state.worker.failure is not None
+
+    def _log_pattern(self) -> None:
+        """Log the pattern that `inference.cores` has chosen, if it has changed."""
+        pattern, budget = self._state.share.pattern, self._state.share.budget
+        if pattern != self._pattern:
+            if pattern:
+                self.get_logger().info(
+                    f'inference.cores {self._state.share.limit:g}: detector.pattern '
+                    f'"{" ".join(pattern)}" from now on; {budget.used:.2f} cores were in use'
+                )
+            self._pattern = pattern
 
 
 def run(tracker: TrackerNode, executor: NodeExecutor) -> None:

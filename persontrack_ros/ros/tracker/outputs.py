@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header, String
-from vision_msgs.msg import Detection2DArray, Detection3DArray
+from vision_msgs.msg import Detection2D, Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from persontrack_ros.core.base.messages import boxes_to_bytes, stamp_to_nanoseconds
@@ -29,6 +30,7 @@ from persontrack_ros.ros.tracker.humans import HumanTopics
 from persontrack_ros.ros.tracker.messages import check_layout, tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.space import Space
+from persontrack_ros.ros.tracker.target import Targets
 from persontrack_ros.ros.tracker.transforms import Transforms
 from persontrack_ros.ros.tracker.zones import ZoneTopics
 
@@ -54,6 +56,7 @@ class Outputs:
         self._publishers: dict[str, Publisher] = {}
         self._space: Optional[Space] = None
         self._humans: Optional[HumanTopics] = None
+        self._targets: Optional[Targets] = None
         self._trails = Trails()
         self.transforms: Optional[Transforms] = None
         self.zones: Optional[ZoneTopics] = None
@@ -80,20 +83,25 @@ class Outputs:
             if options['hri']:
                 remember = settings.tracker.remember
                 self._humans = HumanTopics(self._node, self._camera, remember, options['depth'])
+            self._advertise('target_detection', Detection2D, 10)
+            if options['depth'] and options['target_frame']:
+                self._advertise('target_pose', PoseStamped, 10)
+                self._advertise('target_odometry', Odometry, 10)
+            patience = max(settings.tracker.remember, LOST_TIME)
+            self._targets = Targets(
+                self._node, self._publishers, patience, self.transforms, options['target_tf']
+            )
             if options['depth']:
                 self._advertise('tracks_3d', Detection3DArray, 10)
                 self._advertise('markers', MarkerArray, 10)
                 self._advertise('persons', PointCloud2, 10)
-                if options['target_frame']:
-                    self._advertise('target_pose', PoseStamped, 10)
                 self._space = Space(
                     self._node,
                     self._publishers['tracks_3d'],
                     self._publishers['markers'],
                     self._publishers['persons'],
+                    self._targets,
                     self.transforms,
-                    self._publishers.get('target_pose'),
-                    max(settings.tracker.remember, LOST_TIME),
                     self._humans,
                 )
             if options['zones_file']:
@@ -128,8 +136,13 @@ class Outputs:
         moves &= info or self.zones is not None
         target = options['target']
         located = self._humans or any(map(self._wanted, ('tracks_3d', 'markers', 'persons')))
-        if self._space and image is not None and result.depth and (moves or target or located):
-            self._space.publish(result, target)
+        if self._space is None:
+            if self._targets is not None:
+                self._targets.update(result, target)
+        elif image is not None and result.depth:
+            assert self._targets is not None
+            if moves or target or located or self._targets.needs_positions:
+                self._space.publish(result, target)
         motions: Mapping[int, Motion] = {}
         fixed = ''
         if moves and self._space is not None and self.transforms is not None:
@@ -170,7 +183,7 @@ class Outputs:
     @property
     def target(self) -> Optional[Target]:
         """The target and its status; None if no target is set."""
-        return None if self._space is None else self._space.target
+        return None if self._targets is None else self._targets.target
 
     @property
     def space_fault(self) -> str:
@@ -186,6 +199,8 @@ class Outputs:
             self._humans.clear()
         if self._space is not None:
             self._space.clear()
+        if self._targets is not None:
+            self._targets.forget()
 
     def _wanted(self, name: str) -> bool:
         publisher = self._publishers.get(name)
@@ -195,6 +210,8 @@ class Outputs:
         """End the publishers."""
         if self.transforms is not None:
             self.transforms.destroy()
+        if self._targets is not None:
+            self._targets.destroy()
         if self.zones:
             self.zones.destroy()
         if self._humans:

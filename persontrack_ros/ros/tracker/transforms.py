@@ -97,6 +97,17 @@ class Transforms(Buffer):
         for each in waiting:
             each.future.cancel()
 
+    def newest(self, frame: str) -> Pose:
+        """
+        Return the newest pose in the target of a frame.
+
+        :raises ImageError: if tf does not have it.
+        """
+        pose = self._pose(frame, Time())
+        if pose is None:
+            raise ImageError(f'tf has no transform from {frame!r} to {self.target!r}')
+        return pose
+
     def expect(self, header: Header, stamped: bool) -> Future[Pose]:
         """
         Return the pose in the target of the frame of an image, at its stamp.
@@ -144,7 +155,7 @@ class Transforms(Buffer):
             waiting, self._waiting = self._waiting, deque()
             now = time.monotonic()
             for each in waiting:
-                pose = self._pose(each)
+                pose = self._pose(each.frame, each.time)
                 if pose is not None or now > each.until:
                     done.append((each, pose))
                 else:
@@ -165,9 +176,9 @@ class Transforms(Buffer):
                 self._logged.discard('late')
                 each.future.set_result(pose)
 
-    def _pose(self, waiting: _Waiting) -> Optional[Pose]:
+    def _pose(self, frame: str, time_: Time) -> Optional[Pose]:
         try:
-            found = self.lookup_transform_core(self.target, waiting.frame, waiting.time).transform
+            found = self.lookup_transform_core(self.target, frame, time_).transform
         except TransformException:
             return None
         at, turned = found.translation, found.rotation
