@@ -51,15 +51,12 @@ WAYS = list(_ways())
 def missing(way: Way) -> set[str]:
     """Return the commands that get the models of a way that are not installed."""
     values = way['values']
-    models = dict.fromkeys(
-        (values['detector.model'], values['detector.light_model']), values['detector.precision']
-    )
-    models[values['reid.model']] = DEFAULT_PRECISION
     commands = set()
-    for model, precision in models.items():
+    for part in ('detector.model', 'detector.light_model', 'reid.model'):
+        precision = values['detector.precision'] if part != 'reid.model' else DEFAULT_PRECISION
         try:
-            if model not in (NONE, COLOR):
-                find_model(model, precision)
+            if values[part] not in (NONE, COLOR):
+                find_model(values[part], precision)
         except ModelError as error:
             commands.update(re.findall('Run "(.*?)"', str(error)))
     return commands
@@ -121,8 +118,8 @@ def draw(rows: Sequence[Way], chosen: Optional[Way]) -> str:
         label = f'{number}: {row["cores"]:.2f}, {row["loss"][0]}: {row["name"]}, {row["pattern"]}'
         parts.append(_text(580, 20 + 18 * number, label, color))
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 440" font-family="sans-serif" '
-        f'font-size="13"><rect width="960" height="440" fill="white"/>{"".join(parts)}</svg>\n'
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1040 440" font-family="sans-serif" '
+        f'font-size="13"><rect width="1040" height="440" fill="white"/>{"".join(parts)}</svg>\n'
     )
 
 

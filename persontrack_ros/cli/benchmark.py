@@ -53,9 +53,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help=f'what to measure: {", ".join(PARTS)} (default: all)',
     )
     parser.add_argument(
-        '--video',
-        metavar='FILE',
-        help='video to measure with (default: the sample video)',
+        '--video', metavar='FILE', help='video to measure with (default: the sample video)'
     )
     parser.add_argument(
         '--cores',
@@ -71,11 +69,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write all results there')
     add_settings_options(parser)
-    parser.set_defaults(
-        execute=execute,
-        reads=('video', 'params'),
-        writes={'json': ('.json',), 'plot': ('.svg',)},
-    )
+    writes = {'json': ('.json',), 'plot': ('.svg',)}
+    parser.set_defaults(execute=execute, reads=('video', 'params'), writes=writes)
 
 
 def _part(text: str) -> str:

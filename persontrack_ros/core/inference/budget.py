@@ -26,7 +26,7 @@ _WITH_LIGHT: tuple[Pattern, ...] = (
     (LARGE, LIGHT),
     (LARGE, LIGHT, LIGHT),
     (LARGE, LIGHT, LIGHT, LIGHT),
-    (LARGE, LIGHT, NONE),
+    (LARGE, NONE, LIGHT),
     (LARGE, NONE, LIGHT, NONE),
 )
 _WITHOUT: tuple[Pattern, ...] = (
