@@ -46,7 +46,6 @@ setup(
         'baselines': ['trackers>=2.6,<3'],
         'evaluation': ['matplotlib', 'motrics', 'psutil'],
         'completion': ['argcomplete'],
-        'int8': ['nncf'],
         # Where no ROS brings it.
         'opencv': ['opencv-python'],
         'test': ['motrics', 'pytest'],

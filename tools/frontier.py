@@ -10,7 +10,7 @@ CACHE keeps what they find. For each way, the table has the processor time of a 
 reading it, as a ratio to the default, measured on the first --frames of the videos by all ways in
 turn; and HOTA/IDF1/MOTA, in the mean of the copies and of the phases of the pattern. The scores of
 --others, which have no ground truth, compare with the offline tracks of the default. --int8 needs
-INT8 versions of both detectors (`persontrack models quantize`).
+INT8 versions of both detectors (`tools/quantize.py`).
 """
 
 from __future__ import annotations
