@@ -42,9 +42,7 @@ setup(
         'tqdm',
     ],
     extras_require={
-        # It needs opencv-python and a NumPy 2, which a robot may not have.
-        'baselines': ['trackers>=2.6,<3'],
-        'evaluation': ['matplotlib', 'motrics', 'psutil'],
+        'evaluation': ['motrics', 'psutil'],
         'completion': ['argcomplete'],
         # Where no ROS brings it.
         'opencv': ['opencv-python'],

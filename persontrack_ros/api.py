@@ -331,7 +331,7 @@ def save(
             if writer:
                 writer.write(annotate(result.image, result.tracks), stamp)
             if page:
-                page.add_tracks(stamp, result.tracks, result.image, result.events)
+                page.add(stamp, result.tracks, result.image, result.events)
             try:
                 yield result
             except GeneratorExit:

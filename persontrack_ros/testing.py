@@ -112,16 +112,8 @@ def replay() -> Callable[..., Replay]:
     """
     Replay a bag or video through the node, in its own process and ROS domain.
 
-    The fixture is a function. It publishes each image when the tracks of the last one have
-    arrived, and returns a :class:`Replay`. Its parameters are those of
-    :func:`persontrack_ros.ros.tools.replay.replay`:
-
-    - `source`: a bag, video or folder of images;
-    - `parameters`: of the node, by dotted name; they override `params_file`;
-    - `params_file`: parameter file (YAML) of the node;
-    - `image_topic`: topic of the images; required for a bag with several image topics;
-    - `max_frames`: end after this number of images; 0: never;
-    - `timeout`: in seconds.
+    The fixture is a function with the parameters of
+    :func:`persontrack_ros.ros.tools.replay.replay`; it returns a :class:`Replay`.
     """
 
     def run(source: PathLike, **options: Any) -> Replay:

@@ -40,7 +40,7 @@ from cameras import RATE, SIZE
 from persontrack_ros.benchmark.measure import cpu_time, machine, percentiles
 from persontrack_ros.cli.options import count, positive
 from persontrack_ros.core.base.errors import PersontrackError
-from persontrack_ros.core.base.interrupt import SIGNALS
+from persontrack_ros.core.base.terminal import SIGNALS
 from persontrack_ros.ros.tools.node_process import NodeProcess
 
 WAYS = ('raw', 'compressed', 'detections', 'tracks')

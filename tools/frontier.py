@@ -32,7 +32,7 @@ from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.evaluation.mot import GroundTruth
-from persontrack_ros.core.evaluation.recording import TURNS, Recording, track
+from persontrack_ros.core.evaluation.recording import TURNS, Recording, as_rows, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
@@ -139,10 +139,10 @@ def score(cache: Path, video: str, sequence: str, way: Way) -> FloatArray:
             size = plain.detections.image_size or (0, 0)
             truth = moved(GroundTruth.load(Path(sequence)).rows, copy, *size)
         else:
-            truth = track(plain, TrackerSettings(), 0.0, offline=True)
+            truth = as_rows(track(plain, TrackerSettings(), 0.0, offline=True))
         large, light = (recorded(cache, video, copy, each, precision) for each in (model, LIGHT))
         for phase in range(len(pattern.split())):
-            rows = track(in_turn(large, light, pattern, phase), TrackerSettings(), 0.0)
+            rows = as_rows(track(in_turn(large, light, pattern, phase), TrackerSettings(), 0.0))
             result = evaluate([(truth, rows)])
             found.append([result.hota, result.idf1, result.mota])
     return np.mean(found, axis=0)

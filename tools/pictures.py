@@ -53,7 +53,7 @@ def main() -> None:
         page, shot = Path(folder, 'report.html'), Path(folder, 'report.png')
         with write_report(page, video.name, settings.values()) as report:
             for frame, result in pipeline.process_all(source):
-                report.add_tracks(frame.stamp, result.tracks, frame.image)
+                report.add(frame.stamp, result.tracks, frame.image)
                 if frame.number == FRAME:
                     picture = draw(frame.image, result.tracks, 0.0)
         write_image(DOCS / 'tracked.jpg', picture)

@@ -29,7 +29,7 @@ from persontrack_ros.cli.detect import record_frames
 from persontrack_ros.core.base.geometry import FloatArray, iou
 from persontrack_ros.core.config.settings import Settings, TrackerSettings
 from persontrack_ros.core.evaluation.mot import GroundTruth
-from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.inference.similarity import same_person
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
@@ -108,7 +108,7 @@ def measure(
     settings = TrackerSettings(remember=remember)
     found = []
     for recording, truth in pairs:
-        rows = track(dataclasses.replace(recording, same_person=limit), settings, 0.0)
+        rows = as_rows(track(dataclasses.replace(recording, same_person=limit), settings, 0.0))
         result = evaluate([(truth, rows)])
         rate = round(1e9 / float(np.median(np.diff(recording.stamps))))
         found.append(

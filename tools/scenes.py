@@ -16,7 +16,7 @@ from persontrack_ros.core import tracking
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import GroundTruth
-from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
 from persontrack_ros.core.evaluation.scores import evaluate
 
 SETTING = 'tracker.'
@@ -92,7 +92,7 @@ def score(
             if not name.startswith(SETTING):
                 stack.enter_context(mock.patch(f'{tracking.__name__}.{name}', value))
         tracker = dataclasses.replace(TrackerSettings(), **settings)
-        rows = track(recording, tracker, 0.0, every, offline)
+        rows = as_rows(track(recording, tracker, 0.0, every, offline))
     result = evaluate([(truth[(truth[:, 0] - 1) % every == 0], rows)])
     return np.array([result.hota, result.idf1, result.mota])
 

@@ -64,7 +64,7 @@ class BagReader(AbstractContextManager['BagReader']):
         self._report = report
         self._sources: list[Union[McapFile, SqliteFile]] = []
         with ExitStack() as stack:
-            files, announced = self._find_files()
+            files = self._find_files()
             self.storage = STORAGES[_suffix(files[0])]
             for file in files:
                 try:
@@ -89,9 +89,6 @@ class BagReader(AbstractContextManager['BagReader']):
                 raise SourceError(f'{path} {_ROS1_ADVICE}')
             for topic, kind in self.others.items():
                 self._report(f'{topic} is left out: its messages are {kind}, not of ROS 2')
-            count = sum(one.msgcount for one in self.connections)
-            if announced not in (None, count) and not self.others:
-                self._damage(f'{path} should have {announced} messages, but has {count}')
             self._stack = stack.pop_all()
 
     def messages(
@@ -180,15 +177,15 @@ class BagReader(AbstractContextManager['BagReader']):
             self.damages.append(text)
             self._report(text)
 
-    def _find_files(self) -> tuple[list[Path], Optional[int]]:
-        """Return the files of the bag and, where it is known, the number of messages."""
+    def _find_files(self) -> list[Path]:
+        """Return the files of the bag."""
         if not self.path.exists():
             raise SourceError(f'there is no bag {self.path}')
         if self.path.suffix == '.bag':
             raise SourceError(f'{self.path} {_ROS1_ADVICE}')
         # A pipe or device of such a name may never end.
         if self.path.is_file() and is_bag(self.path):
-            return [self.path], None
+            return [self.path]
         found = [file for file in self.path.glob('*') if file.is_file()]
         found = [file for file in found if _suffix(file) in STORAGES]
         if not found:
@@ -199,16 +196,15 @@ class BagReader(AbstractContextManager['BagReader']):
             content = load_yaml(self.path / 'metadata.yaml')['rosbag2_bagfile_information']
             named = [self.path / Path(name).name for name in content['relative_file_paths']]
             named = [file for file in named if _suffix(file) in STORAGES]
-            count = int(content['message_count'])
-        except (ArithmeticError, LookupError, SourceError, TypeError, ValueError) as error:
+        except (LookupError, SourceError, TypeError, ValueError) as error:
             self._report(f'{self.path} is read without its metadata.yaml: {error}')
-            named, count = [], None
+            named = []
         for file in named:
             if file not in found:
                 self._damage(f'{file.name}, a part of {self.path}, is missing')
         # Numbers count: the tenth part follows the ninth.
         found.sort(key=lambda file: (_suffix(file), len(file.name), file.name))
-        return [file for file in named if file in found] or found, count
+        return [file for file in named if file in found] or found
 
     def _open(self, file: Path, stack: ExitStack) -> Union[McapFile, SqliteFile]:
         """Open a file, if possible also a damaged one."""

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
@@ -20,24 +20,6 @@ from persontrack_ros.bags.reader import is_bag
 from persontrack_ros.bags.types import TYPES, define
 from persontrack_ros.core.base.errors import OutputError, warn
 from persontrack_ros.core.base.output import temporary_name
-
-
-def check_output(path: Path, force: bool, source: Optional[Path] = None) -> None:
-    """
-    See whether a file or bag may be written, before any work is done for it.
-
-    :param source: the bag, or other input, that is read meanwhile.
-    :raises OutputError: if it exists and `force` is not given, is a folder but no bag, or what is
-        read, or has it inside.
-    """
-    if not (path.exists() or path.is_symlink()):
-        return
-    if source and path.resolve() in (source.resolve(), *source.resolve().parents):
-        raise OutputError(f'{path} is the input; write to another file')
-    if not force:
-        raise OutputError(f'{path} exists already; --overwrite replaces it')
-    if path.is_dir() and any(path.iterdir()) and not is_bag(path):
-        raise OutputError(f'{path} is a folder but no bag, and is not overwritten')
 
 
 class _McapWriter(McapWriter):
@@ -74,9 +56,12 @@ class BagWriter(AbstractContextManager['BagWriter']):
 
         :param storage: ``mcap`` or ``sqlite3``.
         :param force: replace a bag that exists.
-        :raises OutputError: if it exists or cannot be written.
+        :raises OutputError: if it exists, is a folder but no bag, or cannot be written.
         """
-        check_output(path, force)
+        if path.exists() and not force:
+            raise OutputError(f'{path} exists already')
+        if path.is_dir() and any(path.iterdir()) and not is_bag(path):
+            raise OutputError(f'{path} is a folder but no bag, and is not overwritten')
         # Normalised, because of a name such as `..` there is no other in the same folder.
         self._path = Path(os.path.abspath(path))
         self._folder = temporary_name(self._path)

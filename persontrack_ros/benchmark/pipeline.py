@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from persontrack_ros.benchmark.measure import Usage, peak_memory, percentiles
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.base.terminal import tqdm
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline

@@ -17,6 +17,7 @@ from persontrack_ros.cli import (
     compare,
     detect,
     devices,
+    embed,
     evaluate,
     mask,
     models,
@@ -27,7 +28,7 @@ from persontrack_ros.cli import (
 )
 from persontrack_ros.cli.files import check_files, outputs_of
 from persontrack_ros.core.base.errors import PersontrackError, without_passwords
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.base.terminal import tqdm
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 
 COMMANDS = (
@@ -36,6 +37,7 @@ COMMANDS = (
     track,
     evaluate,
     compare,
+    embed,
     bag,
     mask,
     zones,

@@ -10,9 +10,14 @@ from typing import Optional
 import numpy as np
 
 from persontrack_ros.cli.files import summarise
-from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
+from persontrack_ros.cli.options import (
+    SOURCE,
+    add_max_frames_option,
+    add_settings_options,
+    settings_from,
+)
 from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.base.terminal import tqdm
 from persontrack_ros.core.config.settings import LARGE, LIGHT, NONE, Settings
 from persontrack_ros.core.evaluation.recording import TURNS, Recording
 from persontrack_ros.core.inference.detectors import Detectors
@@ -35,9 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument('source', help=SOURCE)
     parser.add_argument('output', type=Path, metavar='FILE', help='file to write (.npz)')
-    parser.add_argument(
-        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
-    )
+    add_max_frames_option(parser)
     add_settings_options(parser)
     parser.set_defaults(execute=execute, reads=('source', 'params'), writes={'output': ('.npz',)})
 

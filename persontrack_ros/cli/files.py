@@ -53,7 +53,7 @@ def read_by(options: argparse.Namespace) -> list[Path]:
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], overwrite: bool) -> None:
     """
-    Check that no output is an input, in a folder of inputs, or another output.
+    Check that no output is an input, in a folder of inputs or around one, or another output.
 
     :param overwrite: whether files that exist are replaced.
     :raises OutputError: if one is, or if a file exists that is not to be replaced.
@@ -62,12 +62,13 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], overwrite: bo
     written: dict[Path, Path] = {}
     for output in outputs:
         path = output.resolve()
-        if path in read or (os.path.exists(path) and read.intersection(path.parents)):
+        inside = os.path.exists(path) and read.intersection(path.parents)
+        if path in read or inside or any(path in one.parents for one in read if path.is_dir()):
             raise OutputError(f'{output} is the input; write to another file')
         # A device may be written twice.
         if path in written and (os.path.isfile(path) or not os.path.exists(path)):
             raise OutputError(f'{output} and {written[path]} are the same file; rename one')
-        if output != STANDARD_OUTPUT and os.path.isfile(path) and not overwrite:
+        if output != STANDARD_OUTPUT and (path.is_file() or path.is_dir()) and not overwrite:
             raise OutputError(f'{output} exists already; --overwrite replaces it')
         written[path] = output
 

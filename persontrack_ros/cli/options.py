@@ -56,17 +56,20 @@ def absolute(name: str) -> str:
     return f'/{name.strip("/")}'
 
 
-def add_offline_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option to use the whole video for each image."""
+def add_max_frames_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that limits the number of images."""
     parser.add_argument(
-        '--offline',
-        action='store_true',
-        help='use the whole video for each image: join, smooth and complete the tracks at its end',
+        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
     )
 
 
 def add_replay_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the replay of stored detections."""
+    parser.add_argument(
+        '--offline',
+        action='store_true',
+        help='use the whole video for each image: join, smooth and complete the tracks at its end',
+    )
     parser.add_argument(
         '--every', type=positive, default=1, metavar='N', help='use every N-th frame only'
     )

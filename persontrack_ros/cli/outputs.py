@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
-from persontrack_ros.cli.options import PAGE, TRACKS
+from persontrack_ros.cli.options import PAGE, TRACKS, settings_from
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.geometry import FloatArray, as_boxes
 from persontrack_ros.core.base.images import BgrImage
@@ -45,23 +45,20 @@ WRITES = {
 }
 
 
-def add_mot_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option for a file of tracks."""
-    parser.add_argument(
-        '--mot-output',
-        type=Path,
-        metavar='FILE',
-        help='write tracks in MOTChallenge format (.txt or .csv); for this and for tables, - is '
-        'standard output',
-    )
-
-
 def add_output_options(parser: argparse.ArgumentParser, images: bool = True) -> None:
     """
     Add the options for the files that a command writes.
 
-    :param images: whether the command has images.
+    :param images: whether the command has images; without any, tracks are its main output.
     """
+    if images:
+        parser.add_argument(
+            '--mot-output',
+            type=Path,
+            metavar='FILE',
+            help='write tracks in MOTChallenge format (.txt or .csv); for this and for tables, - '
+            'is standard output',
+        )
     parser.add_argument(
         '--report',
         type=Path,
@@ -97,8 +94,9 @@ def add_output_options(parser: argparse.ArgumentParser, images: bool = True) -> 
         )
 
 
-def remembering(settings: Settings, options: argparse.Namespace) -> Settings:
+def settings_of(options: argparse.Namespace) -> Settings:
     """Return the settings; for a page, those who return within an hour count once."""
+    settings = settings_from(options)
     if options.report and not settings.tracker.remember and settings.reid.model != NONE:
         return Settings.from_values({'tracker.remember': REMEMBERED}, base=settings)
     return settings
@@ -215,7 +213,7 @@ class Outputs:
         if self._events:
             self._events.add(event_rows(events))
         if self._report:
-            self._report.add_tracks(stamp, tracks, image, events)
+            self._report.add(stamp, tracks, image, events)
         if image is None or not (self._video or self._window):
             return True
         trails = self._trails.update(tracks, stamp, self._drawing.trails, image)

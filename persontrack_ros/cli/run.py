@@ -9,17 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from persontrack_ros.cli.files import outputs_of, summarise
-from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
-from persontrack_ros.cli.outputs import (
-    WRITES,
-    Outputs,
-    add_mot_option,
-    add_output_options,
-    remembering,
+from persontrack_ros.cli.options import (
+    SOURCE,
+    add_max_frames_option,
+    add_settings_options,
+    count,
 )
+from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options, settings_of
 from persontrack_ros.core.base.errors import SourceError
-from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.base.terminal import Interrupt, tqdm
 from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.media.source import (
     Partial,
@@ -52,7 +50,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar='VIDEO',
         help='annotated video (.mp4) to write',
     )
-    add_mot_option(parser)
     add_output_options(parser)
     parser.add_argument(
         '--show', action='store_true', help='show a window; Esc or q in it ends the run'
@@ -64,16 +61,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         '--skip-frames', type=count, default=0, metavar='N', help='leave out the first N images'
     )
-    parser.add_argument(
-        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
-    )
+    add_max_frames_option(parser)
     add_settings_options(parser)
     parser.set_defaults(execute=execute, reads=('source', 'params', 'zones'), writes=WRITES)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    settings = remembering(settings_from(options), options)
+    settings = settings_of(options)
     source_options = SourceOptions(
         flip=options.flip, skip_frames=options.skip_frames, max_frames=options.max_frames
     )

@@ -6,15 +6,10 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from persontrack_ros.cli.options import (
-    add_offline_option,
-    add_replay_options,
-    add_settings_options,
-    settings_from,
-)
-from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options, remembering
+from persontrack_ros.cli.options import add_replay_options, add_settings_options
+from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options, settings_of
 from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.evaluation.recording import Recording, track_frames
+from persontrack_ros.core.evaluation.recording import Recording, track
 from persontrack_ros.core.inference.ignore import make_mask
 
 
@@ -34,7 +29,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='file to write (.txt or .csv); - is standard output',
     )
     add_output_options(parser, images=False)
-    add_offline_option(parser)
     add_replay_options(parser)
     add_settings_options(parser)
     parser.set_defaults(execute=execute, reads=('detections', 'params', 'zones'), writes=WRITES)
@@ -42,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    settings = remembering(settings_from(options), options)
+    settings = settings_of(options)
     recording = Recording.load(options.detections, options.rate)
     recording = recording.masked(make_mask(settings.detector))
     size, threshold = recording.detections.image_size, settings.detector.score_threshold
@@ -60,9 +54,7 @@ def execute(options: argparse.Namespace) -> int:
             note='From stored detections, without images.',
             offline=options.offline,
         )
-        frames = track_frames(
-            recording, settings.tracker, threshold, options.every, options.offline
-        )
+        frames = track(recording, settings.tracker, threshold, options.every, options.offline)
         for number, tracks in frames:
             outputs.add(number, int(recording.stamps[number - 1]), tracks)
     return 0

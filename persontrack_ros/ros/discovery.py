@@ -37,16 +37,12 @@ _ANSWER_TIMEOUT = 20.0
 _POLL = 0.02
 
 
-class DomainError(PersontrackError):
-    """No ROS domain is free."""
-
-
 @contextmanager
 def own_domain() -> Iterator[int]:
     """
     Yield a ROS domain that no other program on this machine uses during the block.
 
-    :raises DomainError: if there is none.
+    :raises PersontrackError: if there is none.
     """
     for domain in random.sample(_DOMAINS, len(_DOMAINS)):
         first = _PORT_BASE + _DOMAIN_GAIN * domain
@@ -61,7 +57,7 @@ def own_domain() -> Iterator[int]:
                 continue
             yield domain
             return
-    raise DomainError('no ROS domain is free on this machine')
+    raise PersontrackError('no ROS domain is free on this machine')
 
 
 def _take(stack: ExitStack, port: int) -> None:

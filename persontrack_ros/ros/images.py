@@ -15,13 +15,7 @@ from persontrack_ros.core.base.images import BgrImage
 
 
 def bgr_to_image(image: BgrImage, header: Header) -> Image:
-    """
-    Convert a BGR array of shape ``(height, width, 3)`` to a ``bgr8`` message with that header.
-
-    :raises ValueError: if the array is not uint8 or has another shape.
-    """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f'expected uint8 of shape (H, W, 3), got {image.dtype} {image.shape}')
+    """Convert an image, uint8 BGR of shape ``(height, width, 3)``, to a ``bgr8`` message."""
     height, width = image.shape[:2]
     message = Image(header=header, height=height, width=width, encoding='bgr8', step=3 * width)
     # Into the array that is there: another one would be copied, and bytes would be checked one by

@@ -16,12 +16,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 
 from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.config.node_options import (
-    CAMERAS,
-    DECLARED,
-    Configuration,
-    target_id,
-)
+from persontrack_ros.core.config.node_options import CAMERAS, DECLARED, Configuration, target_id
 from persontrack_ros.core.config.parameter_file import FOREIGN
 from persontrack_ros.core.config.settings import Parameter, no_such_parameter
 from persontrack_ros.ros.compat import overrides

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import ShutdownException, SingleThreadedExecutor, TimeoutException
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import install_signal_handlers
 from rclpy.utilities import get_rmw_implementation_identifier
@@ -32,9 +32,8 @@ class NodeExecutor(SingleThreadedExecutor):
     """
     Runs callbacks and survives their exceptions.
 
-    In rclpy, an exception in a callback, or while a message is taken, ends :meth:`spin` and with
-    it the node: one unforeseen message would be enough. Here, the exception is logged and only the
-    work of this callback fails.
+    In rclpy, an exception in a callback ends :meth:`spin`, and with it the node. Here, it is only
+    logged.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -57,23 +56,11 @@ class NodeExecutor(SingleThreadedExecutor):
         """Run the next callback, within a second unless another time is given."""
         # At Ctrl-C, rclpy wakes the executors and shuts ROS down only then. One that was quicker
         # waits again, and without a timeout it would wait for ever.
-        timeout_sec = 1.0 if timeout_sec is None else timeout_sec
         try:
-            task, entity, node = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
-        except (ShutdownException, TimeoutException):
-            return
-        task()
-        error = task.exception()
-        if error is None:
-            return
-        if getattr(entity, '_executor_event', False):
-            # It failed while its message was taken: rclpy leaves it marked as being executed, and
-            # would never wait for it again, nor for others of its group.
-            entity._executor_event = False
-            entity.callback_group.ending_execution(entity)
-        if node is not None:
-            name = getattr(entity, 'topic_name', None) or getattr(entity, 'srv_name', None)
-            _log(node, name or type(entity).__name__, error)
+            super().spin_once(1.0 if timeout_sec is None else timeout_sec)
+        except Exception as error:  # noqa: BLE001 - only the work of this callback fails
+            for node in self.get_nodes()[:1]:
+                _log(node, 'a callback', error)
 
 
 def _answering(callback: Callable[[Any, Any], Any], node: Node, name: str) -> Any:

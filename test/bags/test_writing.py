@@ -16,7 +16,7 @@ from persontrack_ros.bags.images import ImageRecorder, message_to_bgr
 from persontrack_ros.bags.reader import BagReader
 from persontrack_ros.bags.track import TracksRecorder, decode_images
 from persontrack_ros.bags.types import TRACKS, TYPES, deserialise
-from persontrack_ros.bags.writer import BagWriter, check_output
+from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.core.base.errors import OutputError
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
 from persontrack_ros.core.media.source import Frame
@@ -162,20 +162,13 @@ def test_nothing_is_overwritten_unasked(make_bag, tmp_path, storage):
     path, messages = make_bag(storage, count=3)
     (tmp_path / 'home').mkdir()
     (tmp_path / 'home' / 'thesis.tex').touch()
-    for output, source, force, message in (
-        (path, None, False, 'exists already; --overwrite'),
-        (path, path, True, 'is the input'),
-        (path, next(path.glob('bag.*')), True, 'is the input'),
-        (tmp_path / 'home', None, True, 'no bag, and is not overwritten'),
+    for output, force, message in (
+        (path, False, 'exists already'),
+        (tmp_path / 'home', True, 'no bag, and is not overwritten'),
+        (tmp_path / 'home/thesis.tex/x', False, 'cannot write'),
     ):
         with pytest.raises(OutputError, match=message):
-            check_output(output, force, source)
-    for output, message in (
-        (path, 'exists already'),
-        (tmp_path / 'home/thesis.tex/x', 'cannot write'),
-    ):
-        with pytest.raises(OutputError, match=message):
-            BagWriter(output, storage)
+            BagWriter(output, storage, force)
     with BagReader(path, pytest.fail) as bag:
         assert len(list(bag.messages())) == len(messages)
     with BagWriter(path, storage, force=True):

@@ -8,7 +8,7 @@ import pytest
 from persontrack_ros.cli.detect import record_frames
 from persontrack_ros.core.base.errors import ModelError, one_line
 from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
 from persontrack_ros.core.inference.detector import Detector
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
 from persontrack_ros.core.pipeline import Pipeline
@@ -61,7 +61,7 @@ def test_stored_detections_have_the_tracks_of_the_video(models, frames, tmp_path
     settings = settings_of()
     record_frames(frames, None, settings).save(tmp_path / 'detections.npz')
     recording = Recording.load(tmp_path / 'detections.npz')
-    rows = track(recording, settings.tracker, 0.0, offline=offline)
+    rows = as_rows(track(recording, settings.tracker, 0.0, offline=offline))
     pipeline = Pipeline(settings)
     if offline:
         pipeline.use(OfflineTracker(settings.tracker))

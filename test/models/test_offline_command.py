@@ -18,10 +18,3 @@ def test_offline_writes_tracks_and_video(campus, models, tmp_path, persontrack):
     while capture.read()[0]:
         count += 1
     assert count == 15
-
-
-def test_baseline_needs_detections(persontrack, tmp_path):
-    arguments = ('--baseline', 'SORT', '--results', tmp_path / 'tracks.txt')
-    done = persontrack('evaluate', '--ground-truth', tmp_path, *arguments)
-    assert done.returncode == 2
-    assert '--baseline needs' in done.stderr

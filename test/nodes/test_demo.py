@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from persontrack_ros.core.media.source import VideoSource
 
 pytestmark = pytest.mark.slow
 
+DEMO = Path(__file__).resolve().parents[2] / 'examples' / 'demo.py'
 FRAMES = 60
 TIMEOUT = 1200
 
@@ -22,7 +24,7 @@ def run(*arguments):
     # The demo takes a domain of its own.
     environment = {name: value for name, value in os.environ.items() if name != 'ROS_DOMAIN_ID'}
     return subprocess.run(
-        [sys.executable, '-m', 'persontrack_ros.ros.tools.demo', *map(str, arguments)],
+        [sys.executable, str(DEMO), *map(str, arguments)],
         capture_output=True,
         encoding='utf-8',
         timeout=TIMEOUT,

@@ -12,7 +12,7 @@ from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.reading import load_yaml
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import GroundTruth, read_mot
-from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
 
 ANCHORS = 'a0: &a0 [x, x]\n' + ''.join(
     f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]\n' for n in range(1, 12)
@@ -119,7 +119,7 @@ def test_mutated_recordings(tmp_path, data):
         path.write_bytes(mutated(data, recording()))
     found = assert_reported(lambda: Recording.load(path))
     if found and len(found.stamps) < 1000:
-        assert_reported(lambda: track(found, TrackerSettings(), 0.0))
+        assert_reported(lambda: as_rows(track(found, TrackerSettings(), 0.0)))
 
 
 MOT = b'frame,id,x,y,w,h,score\n' + b''.join(

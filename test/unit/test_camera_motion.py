@@ -1,10 +1,9 @@
 """Test the camera motion: the estimate itself, and vtest.avi through a window that moves."""
 
-from types import SimpleNamespace
-
 import cv2
 import numpy as np
 import pytest
+from test_depth import make_info
 
 from persontrack_ros.core.base.calibration import Camera
 from persontrack_ros.core.base.detections import Detections
@@ -12,7 +11,7 @@ from persontrack_ros.core.base.errors import SettingsError, SourceError
 from persontrack_ros.core.base.geometry import boxes_to_measurements
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import GroundTruth
-from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.tracking.camera_motion import (
     CameraMotion,
@@ -229,26 +228,15 @@ def test_a_recording_keeps_the_motion(tmp_path, every):
     np.testing.assert_array_equal(moving.motions, motions)
     assert moving.motion(1, every) is None
     np.testing.assert_allclose(moving.motion(37, every), [[1, 0, 40 * every], [0, 1, 0]])
-    rows = track(moving, TrackerSettings(camera_motion='affine'), 0.0, every)
+    rows = as_rows(track(moving, TrackerSettings(camera_motion='affine'), 0.0, every))
     assert set(rows[rows[:, 0] > 50, 1]) == {1}
-    assert set(track(moving, TrackerSettings(), 0.0, every)[:, 1]) != {1}
+    assert set(as_rows(track(moving, TrackerSettings(), 0.0, every))[:, 1]) != {1}
 
 
 def test_a_recording_without_the_motion_is_refused():
     recording = Recording(np.array([1]), Detections.create([[1, 1, 9, 9]], [1.0]), np.array([0]))
     with pytest.raises(SourceError, match='tracker.camera_motion=affine'):
-        track(recording, TrackerSettings(camera_motion='affine'), 0.0)
-
-
-def calibration(model='', coefficients=()):
-    return SimpleNamespace(
-        k=[600.0, 0, 320, 0, 600, 240, 0, 0, 1],
-        d=list(coefficients),
-        distortion_model=model,
-        width=WINDOW[0],
-        height=WINDOW[1],
-        roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0),
-    )
+        as_rows(track(recording, TrackerSettings(camera_motion='affine'), 0.0))
 
 
 @pytest.mark.parametrize(
@@ -260,7 +248,7 @@ def calibration(model='', coefficients=()):
     ],
 )
 def test_points_are_where_their_rays_go(model, coefficients):
-    camera = Camera(calibration(model, coefficients), (320, 240))
+    camera = Camera(make_info(distortion=coefficients, model=model), (320, 240))
     points = np.random.default_rng(0).uniform(0, 240, (20, 2))
     rays = camera.rays(points)
     assert camera.project(np.column_stack([rays, np.ones(20)]) * 3) == pytest.approx(
@@ -272,9 +260,9 @@ def test_points_are_where_their_rays_go(model, coefficients):
 def test_a_camera_that_turns_moves_the_background(axis):
     """As it does in pixels: 2 degrees, seen in the image of the camera that turned."""
     rotation = cv2.Rodrigues(np.radians(2.0) * np.eye(3)[axis])[0]
-    motion = rotation_to_motion(rotation, Camera(calibration(), WINDOW), WINDOW)
+    motion = rotation_to_motion(rotation, Camera(make_info(), WINDOW), WINDOW)
     # Infinitely far away; K counts from the middle of the first pixel.
-    matrix = np.array([[600.0, 0, 320.5], [0, 600, 240.5], [0, 0, 1]])
+    matrix = np.array([[525.0, 0, 320], [0, 525, 240], [0, 0, 1]])
     exact = matrix @ rotation @ np.linalg.inv(matrix)
     points = np.random.default_rng(axis).uniform(0, WINDOW, (50, 2))
     expected = cv2.perspectiveTransform(points[:, None], exact)[:, 0]
@@ -286,7 +274,7 @@ def test_a_camera_that_turns_moves_the_background(axis):
 
 def test_a_camera_that_turned_away_saw_nothing_move():
     rotation = cv2.Rodrigues(np.radians([0.0, 120.0, 0.0]))[0]
-    assert rotation_to_motion(rotation, Camera(calibration(), WINDOW), WINDOW) is None
+    assert rotation_to_motion(rotation, Camera(make_info(), WINDOW), WINDOW) is None
 
 
 def test_tf_is_for_the_node():

@@ -8,7 +8,7 @@ import pytest
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import read_mot
-from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
 from persontrack_ros.core.tracking.track import TrackState
 from persontrack_ros.core.tracking.tracker import make_tracker
 
@@ -30,7 +30,7 @@ def test_reproduces_the_reference(data, sequence, max_cosine_distance):
         )
     )
     settings = dataclasses.replace(DEFAULTS, max_cosine_distance=max_cosine_distance)
-    rows = track(recording, settings, score_threshold=0.0)
+    rows = as_rows(track(recording, settings, score_threshold=0.0))
     order = np.lexsort((rows[:, 1], rows[:, 0]))
     expected = expected[np.lexsort((expected[:, 1], expected[:, 0]))]
     assert len(expected) > 250

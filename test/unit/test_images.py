@@ -246,14 +246,6 @@ def test_bgr_to_image(image):
 
 
 @pytest.mark.parametrize(
-    'image', [NOISE16, NOISE[..., 0], NOISE[..., :2], np.zeros((2, 2, 4), 'u1')]
-)
-def test_bgr_to_image_refuses_other_arrays(image):
-    with pytest.raises(ValueError, match='uint8'):
-        bgr_to_image(image, header())
-
-
-@pytest.mark.parametrize(
     ('encoding', 'size', 'step', 'needed', 'fault'),
     [
         ('bgr8', (0, 7), 21, 0, 'no pixels'),

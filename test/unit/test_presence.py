@@ -13,10 +13,20 @@ from persontrack_ros.core.report.events import ZoneCounter
 from persontrack_ros.core.report.observations import Observations
 from persontrack_ros.core.report.page import make_page, write_report
 from persontrack_ros.core.report.zones import Zones
+from persontrack_ros.core.tracking.track import Track, TrackState
 
 SECOND = 1_000_000_000
 BOX = np.array([[100.0, 50.0, 40.0, 100.0]])
 IMAGE = np.full((240, 320, 3), 90, np.uint8)
+
+
+def add(observations, stamp, ids, boxes, scores, *more, **options):
+    """Add persons who are detected, or predicted with the score 0."""
+    tracks = [
+        Track(id_, box, np.zeros(2), score, TrackState.CONFIRMED, 1, 1, 0, 0 if score else None)
+        for id_, box, score in zip(ids, boxes, scores)
+    ]
+    observations.add(stamp, tracks, *more, **options)
 
 
 def watched(times, start=0, **options):
@@ -25,7 +35,7 @@ def watched(times, start=0, **options):
     for tenth in range(101):
         there = tenth / 10 in times
         stamp = start + tenth * SECOND // 10
-        seen.add(stamp, [7] * there, BOX[: int(there)], [0.9] * there, **options)
+        add(seen, stamp, [7] * there, BOX[: int(there)], [0.9] * there, **options)
     return seen
 
 
@@ -46,7 +56,7 @@ def test_visits():
 def test_time_goes_on_where_stamps_go_back():
     seen = Observations((320, 240))
     for stamp in (0, 1, 2, 0, 1, 2):
-        seen.add(stamp * SECOND, [1], BOX, [0.9])
+        add(seen, stamp * SECOND, [1], BOX, [0.9])
     assert seen.duration == 5.0
     assert seen.persons[1].present == 5.0
 
@@ -55,14 +65,14 @@ def test_hours_take_no_more_memory():
     seen = Observations((320, 240))
     for minute in range(10_000):
         boxes = BOX + [minute % 200, 0, 0, 0]
-        seen.add(minute * 60 * SECOND, [1, 2][: 1 + minute % 2], boxes.repeat(2, 0), [0.9] * 2)
+        add(seen, minute * 60 * SECOND, [1, 2][: 1 + minute % 2], boxes.repeat(2, 0), [0.9] * 2)
     width, counts = seen.counts
     assert len(counts) <= 600
     assert width * len(counts) >= seen.duration
     assert set(counts) == {2}
     one = Observations((320, 240))
     for tenth in range(20_000):
-        one.add(tenth * SECOND // 10, [1], BOX + [tenth * 7 % 200, tenth * 3 % 100, 0, 0], [0.9])
+        add(one, tenth * SECOND // 10, [1], BOX + [tenth * 7 % 200, tenth * 3 % 100, 0, 0], [0.9])
     assert len(one.persons[1].ways) == 1
     assert len(one.persons[1].ways[0]) <= 200
 
@@ -75,7 +85,7 @@ def test_the_picture_is_the_best_one():
         left, top, width, height = box
         image[max(0, top) : top + height, max(0, left) : left + width] = grey
         boxes = np.array([box, *others], dtype=float)
-        seen.add(0, range(1, 1 + len(boxes)), boxes, [score] * len(boxes), image)
+        add(seen, 0, range(1, 1 + len(boxes)), boxes, [score] * len(boxes), image)
         picture = cv2.imdecode(np.frombuffer(seen.persons[1].picture, np.uint8), 1)
         return round(picture.mean())
 
@@ -94,7 +104,7 @@ def test_the_picture_is_the_best_one():
 def test_the_scene_is_the_emptiest_image():
     seen = Observations()
     for count, grey in ((1, 30), (0, 90), (1, 200)):
-        seen.add(0, [1] * count, BOX[:count], [0.9] * count, np.full_like(IMAGE, grey))
+        add(seen, 0, [1] * count, BOX[:count], [0.9] * count, np.full_like(IMAGE, grey))
     scene = cv2.imdecode(np.frombuffer(seen.scene, np.uint8), 1)
     assert scene.mean() == pytest.approx(90, abs=2)
     assert seen.size == (320, 240)
@@ -120,14 +130,14 @@ def test_times_of_a_bag_are_told():
 def test_nobody(images):
     seen = Observations()
     for number in range(images):
-        seen.add(number * SECOND, [], np.empty((0, 4)), [])
+        add(seen, number * SECOND, [], np.empty((0, 4)), [])
     found = data_of(make_page(seen, 'empty', {}))
     assert (found['persons'], found['images']) == ([], images)
 
 
 def test_without_pictures():
     seen = Observations(pictures=False)
-    seen.add(0, [7], BOX, [0.9], IMAGE)
+    add(seen, 0, [7], BOX, [0.9], IMAGE)
     page = make_page(seen, 'video', {})
     assert 'image/jpeg' not in page
     assert [person['id'] for person in data_of(page)['persons']] == [7]
@@ -144,7 +154,7 @@ def test_moments_and_places(tmp_path):
     for tenth in range(80):
         box = BOX + [2 * tenth, 0, 0, 0]
         events = counter.update(tenth * SECOND // 10, [7], zones.positions(box))
-        seen.add(tenth * SECOND // 10, [7], box, [0.9], IMAGE, events)
+        add(seen, tenth * SECOND // 10, [7], box, [0.9], IMAGE, events)
     seen.zones = zones
     found = data_of(make_page(seen, 'video', {}))
     assert found['zones'] == {'left': [[0, 0], [160, 0], [160, 240], [0, 240]]}
@@ -166,7 +176,7 @@ def test_pictures_of_those_who_were_there_longest(monkeypatch):
     seen = Observations()
     for second in range(40):
         boxes = np.array([(16 * id_ % 320, 16, 15, 15) for id_ in range(second, 40)], dtype=float)
-        seen.add(second * SECOND // 2, range(second, 40), boxes, [0.9] * len(boxes), IMAGE)
+        add(seen, second * SECOND // 2, range(second, 40), boxes, [0.9] * len(boxes), IMAGE)
     found = data_of(make_page(seen, 'crowd', {}))['persons']
     pictured = [person['id'] for person in found if person['picture']]
     assert len(found) == 40
@@ -180,7 +190,7 @@ def test_thousands_of_persons():
     for id_ in range(2000):
         for number, (x, y) in enumerate(walk):
             box = np.array([[x, y, 20, 40.0]])
-            seen.add((60 * id_ + number) * 10**9, [id_], box, [0.9])
+            add(seen, (60 * id_ + number) * 10**9, [id_], box, [0.9])
     assert len(make_page(seen, 'x', {})) < 1_300_000
 
 
@@ -191,7 +201,7 @@ def test_a_page_is_complete_or_absent(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
     # File names need not be UTF-8.
     with write_report(path, 'a\udcff.mp4', {}) as report:
-        report.add_tracks(0, [], IMAGE)
+        report.add(0, [], IMAGE)
     text = path.read_text()
     assert text.endswith('</html>\n')
     assert 'a?.mp4' in text

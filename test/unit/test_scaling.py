@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 import pytest
 
-from persontrack_ros.core.base.errors import ImageError
 from persontrack_ros.core.base.images import scale
 
 
@@ -25,19 +24,3 @@ def test_a_part_of_another_image_may_be_the_target():
     scale(np.full((20, 20, 3), 9, dtype=np.uint8), target[10:40, 20:30])
     assert (target[10:40, 20:30] == 9).all()
     assert target.sum() == 30 * 10 * 3 * 9
-
-
-@pytest.mark.parametrize(
-    'image',
-    [
-        np.zeros((20, 20, 3), np.float32),
-        np.zeros((20, 20, 3), np.uint16),
-        np.zeros((20, 20, 4), np.uint8),
-        np.zeros((20, 20), np.uint8),
-        np.zeros((0, 20, 3), np.uint8),
-    ],
-)
-def test_an_image_of_another_kind_leaves_nothing_of_the_one_before(image):
-    """With OpenCV, it would be written elsewhere."""
-    with pytest.raises(ImageError, match=r'expected uint8 of shape'):
-        scale(image, np.zeros((5, 5, 3), np.uint8))

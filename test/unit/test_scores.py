@@ -1,18 +1,11 @@
-"""Scores as those of TrackEval, who is followed under which id, and other trackers."""
+"""Scores as those of TrackEval, and who is followed under which id."""
 
 import dataclasses
-import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
 
-from persontrack_ros.cli.evaluate import _plot as plot
-from persontrack_ros.core.base.detections import Detections
-from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.evaluation.baseline import BASELINES, track_with_baseline
 from persontrack_ros.core.evaluation.mot import BENCHMARKS, GroundTruth, read_mot
-from persontrack_ros.core.evaluation.recording import Recording
 from persontrack_ros.core.evaluation.scores import evaluate, follow
 
 CASES = 25
@@ -111,7 +104,7 @@ def test_random_cases(benchmark, tmp_path):
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-def test_who_is_followed_under_which_id(tmp_path):
+def test_who_is_followed_under_which_id():
     # Person 7 is followed as 1, missed, and followed as 2; person 8 always as 3; 4 is nobody.
     boxes = [
         [frame, person, 100 * person, 50, 40, 100] for frame in range(1, 7) for person in (7, 8)
@@ -129,31 +122,3 @@ def test_who_is_followed_under_which_id(tmp_path):
         8: dict.fromkeys(range(1, 7), 3),
     }
     assert follow(truth, np.empty((0, 7)))[7] == dict.fromkeys(range(1, 7), 0)
-    pytest.importorskip('matplotlib')
-    plot(persons, 'name', tmp_path / 'plot.png')
-    assert (tmp_path / 'plot.png').read_bytes().startswith(b'\x89PNG')
-
-
-@pytest.mark.parametrize('name', BASELINES)
-def test_the_longer_buffer_waits_for_longer(name):
-    """Of a person who stands and is not detected for 1.4 seconds, or not for 3."""
-    pytest.importorskip('trackers')
-
-    def ids(missing, buffer):
-        frames = np.array([*range(1, 21), *range(21 + missing, 41 + missing)])
-        detections = Detections.create([(50.0, 100.0, 40.0, 100.0)] * 40, np.ones(40))
-        recording = Recording(frames, detections, np.arange(40 + missing) * 10**8)
-        rows = track_with_baseline(name, recording, 0.0, buffer=buffer)
-        np.testing.assert_allclose(
-            rows[-1, [0, 2, 3, 4, 5]], (frames[-1], 50, 100, 40, 100), atol=2
-        )
-        return len(np.unique(rows[:, 1]))
-
-    assert [ids(14, 30), ids(14, 60), ids(30, 60)] == [2, 1, 2]
-
-
-@pytest.mark.parametrize('package', [None, ModuleType('trackers')], ids=['missing', 'too old'])
-def test_without_the_package_the_error_says_what_to_install(monkeypatch, package):
-    monkeypatch.setitem(sys.modules, 'trackers', package)
-    with pytest.raises(OutputError, match='pip install "trackers'):
-        track_with_baseline('SORT', None, score_threshold=0.0)

@@ -8,7 +8,7 @@ import pytest
 
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.evaluation.mot import GroundTruth
-from persontrack_ros.core.evaluation.recording import Recording, track
+from persontrack_ros.core.evaluation.recording import Recording, as_rows, track
 from persontrack_ros.core.evaluation.scores import evaluate
 
 DATA = os.environ.get('PERSONTRACK_TEST_DATA')
@@ -42,7 +42,7 @@ def scores_of(sequence, rows, every=1):
     ],
 )
 def test_identities_persist(sequence, rate, every, floor):
-    rows = track(recording_of(sequence, rate), TrackerSettings(), 0.5, every)
+    rows = as_rows(track(recording_of(sequence, rate), TrackerSettings(), 0.5, every))
     scores = scores_of(sequence, rows, every)
     assert (scores.hota, scores.idf1, scores.mota) >= floor
     assert scores.idf1 >= floor[1]
@@ -63,6 +63,8 @@ SORT = {
 @pytest.mark.parametrize('sequence', SORT)
 def test_public_detections_without_looks(sequence):
     detections = Path(DATA) / 'mot' / sequence / 'det' / 'det.txt'
-    scores = scores_of(sequence, track(Recording.load(detections), TrackerSettings(), 0.5))
+    scores = scores_of(
+        sequence, as_rows(track(Recording.load(detections), TrackerSettings(), 0.5))
+    )
     assert scores.hota > SORT[sequence][0]
     assert scores.idf1 > SORT[sequence][1]

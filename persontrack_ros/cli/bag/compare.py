@@ -56,11 +56,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     from persontrack_ros.bags.compare import read_images, read_tracks
-    from persontrack_ros.bags.writer import check_output
     from persontrack_ros.core.evaluation.comparison import compare, draw_differences
 
-    if options.picture:
-        check_output(options.picture, options.overwrite)
     topics = (options.tracks_topic, options.image_topic)
     a, b = read_tracks(options.a, *topics), read_tracks(options.b, *topics)
     differences, total = compare(a, b, options.tolerance)

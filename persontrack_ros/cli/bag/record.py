@@ -7,9 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from persontrack_ros.cli.files import summarise
-from persontrack_ros.cli.options import SOURCE, absolute, count
-from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.cli.options import SOURCE, absolute, add_max_frames_option
+from persontrack_ros.core.base.terminal import Interrupt, tqdm
 from persontrack_ros.core.media.source import Partial, SourceOptions, VideoSource
 
 
@@ -35,18 +34,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         '--image-topic', default='/image_raw', metavar='TOPIC', help='default: /image_raw'
     )
     parser.add_argument('--frame-id', default='camera', help='default: camera')
-    parser.add_argument(
-        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
-    )
+    add_max_frames_option(parser)
     parser.set_defaults(execute=execute, reads=('source',), writes={'output': ()})
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     from persontrack_ros.bags.images import ImageRecorder
-    from persontrack_ros.bags.writer import BagWriter, check_output
+    from persontrack_ros.bags.writer import BagWriter
 
-    check_output(options.output, options.overwrite, Path(options.source))
     source_options = SourceOptions(max_frames=options.max_frames)
     recorded = 0
     interrupt = Interrupt()

@@ -10,19 +10,11 @@ from persontrack_ros.cli.files import summarise
 from persontrack_ros.cli.options import (
     absolute,
     add_image_topic_option,
+    add_max_frames_option,
     add_settings_options,
-    count,
-    settings_from,
 )
-from persontrack_ros.cli.outputs import (
-    WRITES,
-    Outputs,
-    add_mot_option,
-    add_output_options,
-    remembering,
-)
-from persontrack_ros.core.base.interrupt import Interrupt
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options, settings_of
+from persontrack_ros.core.base.terminal import Interrupt, tqdm
 from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.media.source import Partial
 from persontrack_ros.core.pipeline import Pipeline
@@ -50,11 +42,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='add images with the tracks drawn in, on the topic annotated_image, for '
         'rviz2, which has no display for 2D detections',
     )
-    add_mot_option(parser)
     add_output_options(parser)
-    parser.add_argument(
-        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
-    )
+    add_max_frames_option(parser)
     add_settings_options(parser)
     parser.set_defaults(
         execute=execute,
@@ -67,9 +56,9 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     from persontrack_ros.bags.reader import BagReader
     from persontrack_ros.bags.track import TracksRecorder, track_images
-    from persontrack_ros.bags.writer import BagWriter, check_output
+    from persontrack_ros.bags.writer import BagWriter
 
-    settings = remembering(settings_from(options), options)
+    settings = settings_of(options)
     tracks_topic = absolute(options.tracks_topic)
     namespace = tracks_topic.rpartition('/')[0]
     annotated_topic = f'{namespace}/annotated_image' if options.annotated else ''
@@ -77,9 +66,6 @@ def execute(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         bag = stack.enter_context(BagReader(options.bag))
         topic = bag.choose_image_topic(options.image_topic)
-        if options.output:
-            check_output(options.output, options.overwrite, options.bag)
-        pipeline = Pipeline(with_default_models(settings))
         interrupt = stack.enter_context(Interrupt())
         outputs = Outputs(stack, options, settings, options.bag.resolve().name)
         recorder = None
@@ -90,6 +76,7 @@ def execute(options: argparse.Namespace) -> int:
             recorder = TracksRecorder(
                 bag, new_bag, tracks_topic, annotated_topic, settings.drawing
             )
+        pipeline = Pipeline(with_default_models(settings))
         total = min(topic.msgcount, options.max_frames or topic.msgcount)
         progress = stack.enter_context(tqdm(total=total, unit='frame'))
         results = Partial(track_images(bag, topic, pipeline, recorder))

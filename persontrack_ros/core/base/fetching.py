@@ -19,8 +19,8 @@ from typing import IO
 
 from persontrack_ros.core.base.errors import DownloadError, OutputError
 from persontrack_ros.core.base.output import write_file
-from persontrack_ros.core.base.progress import tqdm
 from persontrack_ros.core.base.reading import open_regular
+from persontrack_ros.core.base.terminal import tqdm
 
 # Seconds without a byte after which a server is given up.
 TIMEOUT = 20.0

@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persontrack_ros.core.base.errors import ImageError
-
 # Shape (height, width, 3), as OpenCV has it.
 BgrImage = NDArray[np.uint8]
 
@@ -26,14 +24,7 @@ def scale(
     :param exact: give the same result on every machine; otherwise OpenCV may use Intel's
         primitives, which take half of the time, and values may be off by one.
     :param interpolation: a constant of OpenCV.
-    :raises ImageError: if the image is empty, not uint8, or has other channels than the target.
     """
-    # OpenCV would write to a new array, and the target would keep the old image.
-    if image.dtype != target.dtype or image.shape[2:] != target.shape[2:] or not image.size:
-        raise ImageError(
-            f'an image is {image.dtype} of shape {image.shape}, expected {target.dtype} of shape '
-            f'{("height", "width", *target.shape[2:])}'
-        )
     # OpenCV 4.5 does not accept a single pixel as an image.
     if image.size == 3:
         image = image.repeat(2, axis=0)

@@ -58,10 +58,6 @@ class Timeline:
         self._by_arrival = False
         self._reported = False
 
-    def describe(self, fault: str) -> str:
-        """Add to a fault the time that is used instead of the stamps."""
-        return f'{fault}: going by {self._instead}'
-
     def advance(self, stamp: int, arrival: int, threshold: float) -> Moment:
         """
         Return when the next image was taken.
@@ -88,7 +84,7 @@ class Timeline:
             if self._still == 1 and stamp and not self._by_arrival:
                 # Single images are recorded twice, or come in another order.
                 return Moment(stamp)
-            fault = self.describe(_STILL if stamp else _ZERO)
+            fault = f'{_STILL if stamp else _ZERO}: going by {self._instead}'
             faults = () if self._reported else (fault,)
             self._reported = self._by_arrival = True
             # A second that a camera counts is over before the next one.

@@ -205,22 +205,17 @@ def _read(path: Path) -> _Lines:
         if header:
             continue
         try:
-            if len(fields) not in _COLUMNS:
-                raise ValueError(f'it has {len(fields)} columns, expected 6 to 10')
             values = [float(field) for field in fields]
-            frame, id_ = values[:2]
-            if not all(map(math.isfinite, values)):
-                raise ValueError('it holds a number that is not finite')
-            if frame != int(frame) or not 1 <= frame <= MAX_FRAMES:
-                raise ValueError(
-                    f'its frame is {frame:g}; frames count from 1, up to {MAX_FRAMES}'
-                )
-            if id_ != int(id_) or abs(id_) > _MAX_ID:
-                raise ValueError(f'its id is {id_:g}, expected a whole number')
-            if max(map(abs, values[2:6])) > _MAX_COORDINATE:
-                raise ValueError('its box lies beyond any image')
-        except ValueError as error:
-            raise SourceError(f'line {number} of {path} is wrong: {error}') from error
+            frame, id_ = map(int, values[:2])
+            good = len(values) in _COLUMNS and all(map(math.isfinite, values))
+            good &= values[:2] == [frame, id_] and 1 <= frame <= MAX_FRAMES and abs(id_) <= _MAX_ID
+        except (ValueError, OverflowError):
+            good = False
+        if not (good and max(map(abs, values[2:6])) <= _MAX_COORDINATE):
+            raise SourceError(
+                f'line {number} of {path} is wrong: {line[:100]!r}; expected 6 to 10 numbers: '
+                f'frame (1 to {MAX_FRAMES}), id (a whole number), box in pixels, score or flag'
+            )
         rows.append([*values[:6], *(values[6:7] or [1.0])])
         classes.append(values[7] if len(fields) in _WITH_CLASS else -1.0)
         numbers.append(number)

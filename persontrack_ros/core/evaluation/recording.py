@@ -13,7 +13,7 @@ estimated) and ``turn`` (the detector of each frame: 0 `large`, 1 `light`, 2 `no
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 
 from persontrack_ros.core.base.arrays import read_arrays
 from persontrack_ros.core.base.detections import SMALLEST, Detections
-from persontrack_ros.core.base.errors import SourceError, warn
+from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.output import OutputFile
-from persontrack_ros.core.base.timeline import SECOND, Timeline
-from persontrack_ros.core.config.node_options import JUMP_THRESHOLD
+from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.config.settings import LARGE, LIGHT, NONE, TrackerSettings
 from persontrack_ros.core.evaluation.mot import MAX_FRAMES, read_mot, read_sequence_info
 from persontrack_ros.core.inference.ignore import IgnoreMask
@@ -41,9 +40,6 @@ from persontrack_ros.core.tracking.tracker import make_tracker
 
 # The words of `detector.pattern`, by their numbers in a file.
 TURNS = (LARGE, LIGHT, NONE)
-
-# Used if the stored stamps are unusable: the frame rate of most video files.
-ASSUMED_RATE = 25.0
 
 # Size of a million detections with embeddings, however small the file is.
 _MAX_BYTES = 1 << 30
@@ -187,27 +183,6 @@ def track(
     score_threshold: float,
     every: int = 1,
     offline: bool = False,
-) -> FloatArray:
-    """
-    Track the persons in a recording, as :func:`track_frames` does.
-
-    :returns: a row ``[frame, id, left, top, width, height, score]`` for each visible track in each
-        frame, shape ``(N, 7)``.
-    """
-    rows = [
-        [number, person.id, *person.box, person.score]
-        for number, tracks in track_frames(recording, settings, score_threshold, every, offline)
-        for person in tracks
-    ]
-    return np.array(rows, dtype=np.float64).reshape(-1, 7)
-
-
-def track_frames(
-    recording: Recording,
-    settings: TrackerSettings,
-    score_threshold: float,
-    every: int = 1,
-    offline: bool = False,
 ) -> Iterator[tuple[int, list[Track]]]:
     """
     Track the persons in a recording.
@@ -234,7 +209,7 @@ def track_frames(
         if detections is None:
             if isinstance(tracker, OfflineTracker):
                 tracker.skip(stamp)
-            elapsed = max(0, stamp - newest) / 1e9
+            elapsed = (stamp - newest) / SECOND
             images.append([each.predicted(elapsed, 1) for each in (images or [[]])[-1]])
             newest = stamp
             continue
@@ -247,6 +222,14 @@ def track_frames(
     return zip(numbers, tracker.finish() if isinstance(tracker, OfflineTracker) else images)
 
 
+def as_rows(frames: Iterable[tuple[int, list[Track]]]) -> FloatArray:
+    """Return rows as :func:`read_mot` does, of frames as :func:`track` returns them."""
+    rows = [
+        [number, each.id, *each.box, each.score] for number, tracks in frames for each in tracks
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, 7)
+
+
 def _load_npz(path: Path, rate: Optional[float]) -> Recording:
     arrays = read_arrays(path, _MAX_BYTES, 'the detections')
     count = int(arrays['num_frames'])
@@ -254,12 +237,12 @@ def _load_npz(path: Path, rate: Optional[float]) -> Recording:
         raise ValueError(f'num_frames is {count}')
     vectors = normalise(arrays['embedding']) if 'embedding' in arrays else None
     size = arrays['image_size'].tolist() if 'image_size' in arrays else None
-    stored = 'stamp' in arrays and not rate
-    stamps = arrays['stamp'] if stored else _stamps(count, rate)
+    stamps = arrays['stamp'] if 'stamp' in arrays and not rate else _stamps(count, rate)
     if stamps.shape != (count,) or stamps.dtype.kind not in 'iu':
         raise ValueError(f'stamp of shape {stamps.shape} and type {stamps.dtype}')
-    if stored:
-        stamps = _checked(stamps.astype(np.int64), path)
+    stamps = stamps.astype(np.int64)
+    for frame in np.flatnonzero(np.diff(stamps) <= 0) + 2:
+        raise ValueError(f'the stamp of frame {frame} is not later than the last one: use --rate')
     detections = Detections.create(
         arrays['tlwh'], arrays['score'], vectors, size and (int(size[0]), int(size[1]))
     )
@@ -309,28 +292,6 @@ def _load_mot(path: Path, rate: Optional[float]) -> Recording:
     return Recording(
         frames, Detections.create(rows[:, 2:6], scores, image_size=size), _stamps(count, rate)
     )
-
-
-def _checked(stamps: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
-    """Return stamps, or times by the frame rate if the stamps are unusable."""
-    changes = np.flatnonzero(np.diff(stamps) > 0) + 1
-    seconds = np.diff(stamps[changes]) / SECOND
-    rates = np.diff(changes)[seconds > 0] / seconds[seconds > 0]
-    rate = float(np.median(rates)) if len(rates) else 0.0
-    if rate < 1.0:
-        rate = ASSUMED_RATE
-    times = _stamps(len(stamps), rate)
-    timeline = Timeline(f'{rate:g} frames per second, or what --rate says')
-    fault = ''
-    for stamp, time in zip(stamps.tolist(), times.tolist()):
-        moment = timeline.advance(stamp, time, JUMP_THRESHOLD)
-        fault = next(iter(moment.faults), fault)
-        if moment.jump:
-            fault = timeline.describe(moment.jump)
-    if not fault:
-        return stamps
-    warn(f'{path}: the stamps {fault}')
-    return times
 
 
 def _stamps(count: int, rate: Optional[float]) -> NDArray[np.int64]:

@@ -20,10 +20,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from persontrack_ros.core.base.errors import (
-    SourceError,
-    without_passwords,
-)
+from persontrack_ros.core.base.errors import SourceError, without_passwords
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.media.reader import Image, Reader
 

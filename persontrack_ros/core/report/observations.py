@@ -133,24 +133,10 @@ class Observations:
         """Length of the intervals in seconds, and the largest number of persons in each."""
         return self._bin, self._counts or [0]
 
-    def add_tracks(
-        self,
-        stamp: int,
-        tracks: Sequence[Track],
-        image: Optional[BgrImage] = None,
-        events: Sequence[Event] = (),
-    ) -> None:
-        """Record the tracks in the next image; see :meth:`add`."""
-        boxes = as_boxes([track.box for track in tracks])
-        scores = [0.0 if track.detection is None else track.score for track in tracks]
-        self.add(stamp, [track.id for track in tracks], boxes, scores, image, events)
-
     def add(
         self,
         stamp: int,
-        ids: Sequence[int],
-        boxes: FloatArray,
-        scores: Sequence[float],
+        tracks: Sequence[Track],
         image: Optional[BgrImage] = None,
         events: Sequence[Event] = (),
     ) -> None:
@@ -158,11 +144,11 @@ class Observations:
         Record the persons in the next image.
 
         :param stamp: time of the image in nanoseconds; if it goes back, time goes on.
-        :param boxes: ``[left, top, width, height]`` of each, shape ``(N, 4)``.
-        :param scores: confidence of each; 0 for a predicted box.
         :param image: uint8 BGR, shape ``(height, width, 3)``; None without an image.
         :param events: found in this image.
         """
+        ids = [track.id for track in tracks]
+        boxes = as_boxes([track.box for track in tracks])
         before = self.duration
         time = self._time(stamp)
         self.images += 1
@@ -184,7 +170,7 @@ class Observations:
             if self.scene is None or len(ids) < self._fewest:
                 self._fewest = len(ids)
                 self.scene = _encode(image, min(1.0, SCENE_WIDTH / image.shape[1]))
-            self._portray(image, time, ids, boxes, scores, events)
+            self._portray(image, time, tracks, boxes, events)
 
     def _time(self, stamp: int) -> float:
         """Return the time since the first image, which never goes back."""
@@ -210,9 +196,8 @@ class Observations:
         self,
         image: BgrImage,
         time: float,
-        ids: Sequence[int],
+        tracks: Sequence[Track],
         boxes: FloatArray,
-        scores: Sequence[float],
         events: Sequence[Event],
     ) -> None:
         """Keep the best picture of each person, which is large, clear and whole, and moments."""
@@ -221,16 +206,18 @@ class Observations:
         overlaps = iou(boxes, boxes) - np.eye(len(boxes))
         areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
         whole = areas / np.maximum(boxes[:, 2] * boxes[:, 3], 1.0)
+        # A predicted box may show anything.
+        scores = [0.0 if track.detection is None else track.score for track in tracks]
         clear = np.array(scores) * (1 - overlaps.max(axis=1, initial=0.0))
         values = areas * np.minimum(whole, 1.0) ** 4 * clear**2
-        for id_, (left, top, right, bottom), value in zip(ids, corners, values):
-            person = self.persons[id_]
+        for track, (left, top, right, bottom), value in zip(tracks, corners, values):
+            person = self.persons[track.id]
             crop = image[top:bottom, left:right]
             if value > _BETTER * person.value:
                 person.value = float(value)
                 person.picture = _encode(crop, min(1.0, PICTURE_HEIGHT / crop.shape[0]))
             person.last = _scaled(crop, min(1.0, MOMENT_HEIGHT / crop.shape[0]))
-            names = [f'{each.name}: {each.event}' for each in events if each.id == id_]
+            names = [f'{each.name}: {each.event}' for each in events if each.id == track.id]
             for name in ([] if person.moments else ['from']) + names:
                 if len(person.moments) < MOMENTS:
                     person.moments.append((time, name, _encode(person.last, 1.0)))

@@ -32,7 +32,7 @@ from persontrack_ros.benchmark.measure import (
 from persontrack_ros.core.base.errors import PersontrackError
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
-from persontrack_ros.core.base.progress import tqdm
+from persontrack_ros.core.base.terminal import tqdm
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.media.source import SourceOptions, VideoSource

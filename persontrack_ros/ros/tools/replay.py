@@ -58,7 +58,6 @@ def replay(
     :returns: what the node published on ``tracks``, one message for each image.
     :raises SourceError: if the source cannot be read.
     :raises ReplayError: if the node ended, or did not answer every image in time.
-    :raises DomainError: if no ROS domain is free.
     """
     with ExitStack() as stack:
         context = Context()

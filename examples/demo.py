@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The demo: a video through the topics of the tracker node, with its results in files."""
 
 from __future__ import annotations
@@ -13,7 +14,12 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.cli.files import check_outputs, read_by
-from persontrack_ros.cli.options import SOURCE, add_settings_options, count, settings_from
+from persontrack_ros.cli.options import (
+    SOURCE,
+    add_max_frames_option,
+    add_settings_options,
+    settings_from,
+)
 from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import OutputError, PersontrackError
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
@@ -47,9 +53,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         metavar='DIR',
         help='directory of the results (default: demo_output)',
     )
-    parser.add_argument(
-        '--max-frames', type=count, default=0, metavar='N', help='end after N images (0: never)'
-    )
+    add_max_frames_option(parser)
     add_settings_options(parser)
     parser.set_defaults(reads=('source', 'params'))
     try:

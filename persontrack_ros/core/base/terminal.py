@@ -1,11 +1,14 @@
-"""Ctrl-C, and other requests to end, while something is being written."""
+"""Terminals: progress bars, and requests to end such as Ctrl-C."""
 
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import ExitStack
 from types import FrameType
-from typing import Optional
+from typing import Any, Optional
+
+import tqdm as library
 
 # Ctrl-C; `kill`, systemd and containers; a terminal or connection that is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -31,3 +34,18 @@ class Interrupt(ExitStack):
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
         self.requested = True
+
+
+class tqdm(library.tqdm):  # type: ignore[misc]  # noqa: N801 - as in the library
+    """
+    A progress bar.
+
+    :cvar quiet: whether there are none, with ``--quiet``.
+    """
+
+    quiet = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Begin a bar, with the arguments of the library."""
+        hidden = self.quiet or not sys.stderr.isatty()
+        super().__init__(*arguments, mininterval=0.5, disable=hidden, **options)
