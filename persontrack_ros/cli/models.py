@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
-from typing import Optional
 
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.inference.catalogue import (
     DEFAULT_DETECTOR,
     DEFAULT_REID,
     QUANTIZED,
-    Entry,
     catalogue,
 )
 from persontrack_ros.core.inference.download import MIRROR_VARIABLE, install
@@ -21,6 +18,7 @@ from persontrack_ros.core.inference.files import (
     check_release,
     default_precision,
     find_model,
+    installed,
     published_precision,
     read_release,
     unknown,
@@ -80,7 +78,7 @@ def show_list(options: argparse.Namespace) -> int:
             print(f'  {entry.name}{"  (default)" if entry.name in DEFAULTS else ""}')
             print(f'    {entry.about} {entry.licence}.')
             for precision in (*entry.releases, QUANTIZED):
-                path = _installed(entry, precision)
+                path = installed(entry, precision)
                 size = 'made here'
                 if precision in entry.releases:
                     files = entry.releases[precision][0].files.values()
@@ -117,7 +115,7 @@ def verify(options: argparse.Namespace) -> int:
     good = True
     for entry in catalogue().values():
         for precision, releases in entry.releases.items():
-            path = _installed(entry, precision)
+            path = installed(entry, precision)
             if path is None:
                 continue
             try:
@@ -128,10 +126,3 @@ def verify(options: argparse.Namespace) -> int:
                 state = f'BAD: {error}'
             print(f'{entry.name} {precision}: {state} ({path.parent})')
     return 0 if good else 1
-
-
-def _installed(entry: Entry, precision: str) -> Optional[Path]:
-    try:
-        return find_model(entry.name, precision)
-    except ModelError:
-        return None
