@@ -148,10 +148,8 @@ def _sources(
         for publisher in ('intel/', ''):
             yield f'{root}{publisher}{entry.name}/{precision}/', releases
     for release in releases:
-        if not mirror:
-            yield release.wheel or release.url, (release,)
-        elif release.url:
-            yield release.url.replace(_ZOO, root), (release,)
+        source = release.url.replace(_ZOO, root) if mirror else release.url
+        yield release.wheel or source, (release,)
 
 
 def _fetch_from_wheel(wheel: Mapping[str, str]) -> bytes:
