@@ -45,7 +45,6 @@ setup(
     extras_require={
         'evaluation': ['motrics', 'psutil'],
         'completion': ['argcomplete'],
-        'int8': ['nncf'],
         # Where no ROS brings it.
         'opencv': ['opencv-python'],
         'test': ['motrics', 'pytest'],

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Optional
 
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.base.fetching import cache_directory
@@ -83,13 +84,21 @@ def find_model(model: str, precision: str) -> Path:
         raise ModelError(f'{unknown(model)}. {looked}')
     command = f'persontrack models download {model}'
     if precision == QUANTIZED:
-        command = f'persontrack models quantize {model} --calibration VIDEO'
+        command = f'tools/quantize.py {model} VIDEO'
     elif precision != default_precision(entry):
         command += f' --precision {precision}'
     raise ModelError(
         f'the model {model} ({precision}) is not installed. Run "{command}". {without_zoo()}. '
         f'{looked}'
     )
+
+
+def installed(entry: Entry, precision: str) -> Optional[Path]:
+    """Return the file of a published or quantized model, see :func:`find_model`, or None."""
+    try:
+        return find_model(entry.name, precision)
+    except ModelError:
+        return None
 
 
 def check_contents(path: Path) -> str:
