@@ -45,6 +45,7 @@ setup(
     extras_require={
         'evaluation': ['motrics', 'psutil'],
         'completion': ['argcomplete'],
+        'int8': ['nncf'],
         # Where no ROS brings it.
         'opencv': ['opencv-python'],
         'test': ['motrics', 'pytest'],
