@@ -47,11 +47,7 @@ class Outputs:
     """
 
     def __init__(self, node: Node, camera: Camera) -> None:
-        """
-        Begin without publishers.
-
-        :param camera: of the gallery with the persons.
-        """
+        """Begin without publishers; the camera is that of the tracker."""
         self._node, self._camera = node, camera
         self._publishers: dict[str, Publisher] = {}
         self._space: Optional[Space] = None
