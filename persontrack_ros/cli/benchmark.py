@@ -50,7 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs='*',
         type=_part,
         metavar='PART',
-        help=f'what to measure: {", ".join(PARTS)} (default: all)',
+        help=f'what to measure: {", ".join(PARTS)} (default: all; without ROS, not the node)',
     )
     parser.add_argument(
         '--video', metavar='FILE', help='video to measure with (default: the sample video)'
@@ -84,8 +84,8 @@ def execute(options: argparse.Namespace) -> int:
     # Without ROS, the node is left out.
     wanted = options.parts or [part for part in PARTS if part != 'node' or find_spec('rclpy')]
     video = options.video or str(sample_video())
-    if 'ways' not in wanted and (options.cores or options.plot):
-        raise SettingsError('--cores and --plot need the part ways')
+    if 'ways' not in wanted and (options.cores or options.rate or options.plot):
+        raise SettingsError('--cores, --rate and --plot need the part ways')
     # Check this before the long measurement.
     with VideoSource(video) as source:
         frame_rate = options.rate or source.rate
@@ -93,7 +93,8 @@ def execute(options: argparse.Namespace) -> int:
     if settings.detector.model == NONE:
         raise SettingsError('detector.model is none: there is nothing to measure')
     if 'ways' in wanted and (commands := missing(WAYS[0])):
-        raise ModelError(f'ways are compared with the default: run {" and ".join(commands)}')
+        needed = ' and '.join(sorted(commands))
+        raise ModelError(f'ways need the default models: run {needed}, or name other parts')
     about, device = machine(), Detector(settings.detector, Runtime(settings.inference)).device
     results: dict[str, Any] = {
         'machine': about,
