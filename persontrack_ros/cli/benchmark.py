@@ -185,7 +185,7 @@ def _show_ways(options: argparse.Namespace, rows: list[Way], at: str) -> None:
         print(f'more ways need models; get them by: {"; ".join(sorted(commands))}')
     chosen = choose(rows, options.cores) if options.cores else None
     if chosen:
-        print(f'for {options.cores:g} cores {at}, in the parameter file:')
+        print(f'for {options.cores:g} cores {at}, below ros__parameters in the parameter file:')
         for name, value in sorted(chosen['values'].items() - Settings().values().items()):
             print(f'    {name}: {value}')
     elif options.cores:
