@@ -1,13 +1,16 @@
-"""``persontrack models``: list, install and check models."""
+"""``persontrack models``: list, install, check and quantize models."""
 
 from __future__ import annotations
 
 import argparse
 import os
 
+from persontrack_ros.cli.options import positive
 from persontrack_ros.core.base.errors import ModelError
+from persontrack_ros.core.inference import quantize
 from persontrack_ros.core.inference.catalogue import (
     DEFAULT_DETECTOR,
+    DEFAULT_PRECISION,
     DEFAULT_REID,
     QUANTIZED,
     catalogue,
@@ -32,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         'models',
-        help='list, download and verify models',
+        help='list, download, verify and quantize models',
         description='The detection and re-identification models that have a name.',
     )
     actions = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
@@ -67,6 +70,34 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     action.set_defaults(execute=verify)
 
+    action = actions.add_parser(
+        'quantize',
+        help='make an INT8 version of a model (needs NNCF)',
+        description='Make an INT8 version of a model with NNCF (pip install nncf), into the cache '
+        f'of the user as precision {QUANTIZED}. It is compared with the original on the last '
+        'fifth of each video, which is not used for calibration, and not installed if it does not '
+        'agree.',
+    )
+    action.add_argument('name', metavar='NAME', help='name or path of a model')
+    action.add_argument(
+        '--calibration',
+        nargs='+',
+        required=True,
+        metavar='VIDEO',
+        help='videos like those of the camera: hours, weather and distances',
+    )
+    action.add_argument(
+        '--kind',
+        choices=('detector', 'reid'),
+        default='detector',
+        help='kind of a model given by its path (default: detector)',
+    )
+    action.add_argument(
+        '--images', type=positive, default=200, metavar='N', help='number of images (default: 200)'
+    )
+    action.add_argument('--device', default='CPU', help='device to compare on (default: CPU)')
+    action.set_defaults(execute=make_int8)
+
 
 def show_list(options: argparse.Namespace) -> int:
     """Run ``models list``."""
@@ -99,8 +130,8 @@ def download(options: argparse.Namespace) -> int:
         precision = published_precision(entry, options.precision or default_precision(entry))
         if precision == QUANTIZED:
             raise ModelError(
-                f'{name} is not published as {QUANTIZED}; make it with '
-                f'"tools/quantize.py {name} VIDEO"'
+                f'{name} is not published as {QUANTIZED}; make it with "persontrack models '
+                f'quantize {name} --calibration VIDEO"'
             )
         path, new = install(entry, precision, options.mirror)
         print(f'{name} {precision}: {"installed in" if new else "is already in"} {path.parent}')
@@ -126,3 +157,16 @@ def verify(options: argparse.Namespace) -> int:
                 state = f'BAD: {error}'
             print(f'{entry.name} {precision}: {state} ({path.parent})')
     return 0 if good else 1
+
+
+def make_int8(options: argparse.Namespace) -> int:
+    """Run ``models quantize``."""
+    entry = catalogue().get(options.name)
+    kind = entry.kind if entry else options.kind
+    path = find_model(options.name, DEFAULT_PRECISION)
+    made, report = quantize.quantize(
+        kind, path, options.device, options.calibration, options.images
+    )
+    print(f'{report}\nwritten to {made}')
+    print(f'to use it, set {kind}.model to {path.stem} and {kind}.precision to {QUANTIZED}')
+    return 0

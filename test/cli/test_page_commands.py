@@ -48,7 +48,7 @@ NOT_RUN = {
     'persontrack run "$(persontrack sample-video)"': 'test/cli/test_pip.py',
     'scripts/env persontrack models download': 'test/unit/models/test_download.py',
     'persontrack models download': 'test/unit/models/test_download.py',
-    'python tools/quantize.py': 'test/unit/models/test_quantize.py',
+    'persontrack models quantize': 'test/unit/models/test_quantize.py',
     'persontrack run video.mp4 --set detector.precision=INT8': 'test/unit/models/test_quantize.py',
     'yolo export': 'ultralytics, which is not ours',
     'persontrack run video.mp4 --set detector.model=./yolo11n': 'test/models/test_bad_models.py',

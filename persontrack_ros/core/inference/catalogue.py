@@ -14,10 +14,11 @@ from persontrack_ros.core.base.fetching import Facts
 
 DEFAULT_DETECTOR = 'person-detection-0202'
 DEFAULT_REID = 'person-reidentification-retail-0287'
+DEFAULT_PRECISION = 'FP16'
 # Of the Python package index, used where the zoo cannot be reached.
 SMALL_DETECTOR = 'yolox-nano'
 
-# Made by `tools/quantize.py`; it is not published, so there is nothing to verify.
+# Made by `persontrack models quantize`; it is not published, so there is nothing to verify.
 QUANTIZED = 'INT8'
 
 

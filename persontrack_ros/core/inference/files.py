@@ -84,7 +84,7 @@ def find_model(model: str, precision: str) -> Path:
         raise ModelError(f'{unknown(model)}. {looked}')
     command = f'persontrack models download {model}'
     if precision == QUANTIZED:
-        command = f'tools/quantize.py {model} VIDEO'
+        command = f'persontrack models quantize {model} --calibration VIDEO'
     elif precision != default_precision(entry):
         command += f' --precision {precision}'
     raise ModelError(

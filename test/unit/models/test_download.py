@@ -186,7 +186,7 @@ def test_a_damaged_model_is_found_and_replaced(models, cache, capsys):
     [
         ('FP16', f'persontrack models download {DETECTOR}"'),
         ('FP32', f'persontrack models download {DETECTOR} --precision FP32"'),
-        ('INT8', f'tools/quantize.py {DETECTOR} VIDEO"'),
+        ('INT8', f'persontrack models quantize {DETECTOR} --calibration VIDEO"'),
     ],
 )
 def test_a_missing_model_names_the_command(cache, precision, command):
