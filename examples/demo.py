@@ -13,7 +13,6 @@ from typing import Optional
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.files import check_outputs, read_by
 from persontrack_ros.cli.options import (
     SOURCE,
@@ -25,6 +24,7 @@ from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import OutputError, PersontrackError
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
 from persontrack_ros.core.evaluation.mot import MotWriter
+from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.media.encodings import image_to_bgr
 from persontrack_ros.core.media.source import VideoSource
 from persontrack_ros.core.media.writer import VideoWriter

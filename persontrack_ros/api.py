@@ -30,6 +30,7 @@ from persontrack_ros.core.config.parameter_file import read_settings
 from persontrack_ros.core.config.settings import Settings, Value
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.inference.devices import kinds
+from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.inference.runtime import check_process
 from persontrack_ros.core.inference.similarity import Similarity, compare
 from persontrack_ros.core.inference.threads import keep_after_fork
@@ -92,7 +93,10 @@ class PersonTracker:
 
     def __init__(self, **settings: Mapping[str, Value]) -> None:
         """
-        Load and warm up the models; they are never downloaded here.
+        Load and warm up the models.
+
+        Default models that are missing are downloaded; if that fails, smaller ones are used, with
+        a warning in the log.
 
         :param settings: parameters by group, as in config/persontrack.yaml:
             ``detector={'pattern': 'large none'}, tracker={'remember': 60.0}``. Other parameters
@@ -110,7 +114,7 @@ class PersonTracker:
                     "detector={'pattern': 'large none'}"
                 )
             values.update({f'{group}.{name}': value for name, value in own.items()})
-        self._settings = Settings.from_values(values)
+        self._settings = with_default_models(Settings.from_values(values))
         self._pipeline = Pipeline(self._settings)
         self._lock = threading.RLock()
         # Identifies the video of an unfinished `watch`.

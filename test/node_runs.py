@@ -54,8 +54,8 @@ class Output:
         """All that was written so far."""
         return '\n'.join(self.lines)
 
-    def wait_for(self, pattern: str, count: int = 1) -> None:
-        """Wait until so many lines match."""
+    def wait_for(self, pattern: str, count: int = 1) -> Any:
+        """Wait until so many lines match; return the node itself."""
 
         def seen() -> bool:
             return sum(bool(re.search(pattern, line)) for line in self.lines) >= count
@@ -63,6 +63,7 @@ class Output:
         with self._changed:
             self._changed.wait_for(lambda: seen() or self._ended, TIMEOUT)
             assert seen(), f'no {pattern!r} in:\n{self.output}'
+        return self
 
 
 class Process(Output):

@@ -13,13 +13,13 @@ from typing import Any
 
 from persontrack_ros.benchmark.measure import CAMERA_RATE, machine
 from persontrack_ros.benchmark.pipeline import measure_pipeline
-from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.options import add_settings_options, settings_from
 from persontrack_ros.cli.sample_video import sample_video
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.core.base.output import write_file
 from persontrack_ros.core.config.settings import NONE, Settings
 from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.inference.runtime import Runtime
 from persontrack_ros.core.media.source import VideoSource
 

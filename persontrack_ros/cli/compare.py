@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from persontrack_ros.cli.options import add_settings_options, settings_from
+from persontrack_ros.core.config.settings import NONE, Settings
+from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.inference.similarity import compare
 from persontrack_ros.core.media.folder import read_image
 
@@ -28,6 +30,8 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
     image_a, image_b = (read_image(path) for path in (options.image_a, options.image_b))
+    # No detector is needed.
+    settings = with_default_models(Settings.from_values({'detector.model': NONE}, base=settings))
     similarity = compare(image_a, image_b, settings)
     verdict = 'same person' if similarity.same else 'different persons'
     numbers = f'{similarity.cosine:.3f}: {verdict} (threshold {similarity.threshold:.3f})'

@@ -21,6 +21,7 @@ from persontrack_ros.core.base.terminal import tqdm
 from persontrack_ros.core.config.settings import LARGE, LIGHT, NONE, Settings
 from persontrack_ros.core.evaluation.recording import TURNS, Recording
 from persontrack_ros.core.inference.detectors import Detectors
+from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.inference.embedder import make_embedder
 from persontrack_ros.core.inference.ignore import make_mask
 from persontrack_ros.core.inference.runtime import Runtime
@@ -48,6 +49,7 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
     with VideoSource(options.source, SourceOptions(max_frames=options.max_frames)) as source:
+        settings = with_default_models(settings)
         frames = Partial(source)
         recording = record_frames(frames, source.frame_count, settings)
     recording.save(options.output)

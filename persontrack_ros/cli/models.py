@@ -20,6 +20,7 @@ from persontrack_ros.core.inference.catalogue import (
 )
 from persontrack_ros.core.inference.download import MIRROR_VARIABLE, install
 from persontrack_ros.core.inference.files import (
+    SEARCH_VARIABLE,
     check_release,
     default_precision,
     find_model,
@@ -134,17 +135,12 @@ def download(options: argparse.Namespace) -> int:
                 f'{name} is not published as {QUANTIZED}; make it with "persontrack models '
                 f'quantize {name} --calibration VIDEO"'
             )
-        install_and_print(entry, precision, options.mirror)
+        path, new = install(entry, precision, options.mirror)
+        print(f'{name} {precision}: {"installed in" if new else "is already in"} {path.parent}')
+        used = find_model(name, precision)
+        if used != path:
+            print(f'note: {used} is found before it, by {SEARCH_VARIABLE}')
     return 0
-
-
-def install_and_print(entry: Entry, precision: str, mirror: str) -> None:
-    """Install a model, see :func:`install`, and print the result."""
-    path, new = install(entry, precision, mirror)
-    print(f'{entry.name} {precision}: {"installed in" if new else "is already in"} {path.parent}')
-    used = find_model(entry.name, precision)
-    if used != path:
-        print(f'note: {used} is found before it, by PERSONTRACK_MODEL_PATH')
 
 
 def verify(options: argparse.Namespace) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from persontrack_ros.cli.defaults import with_default_models
 from persontrack_ros.cli.files import outputs_of, summarise
 from persontrack_ros.cli.options import (
     SOURCE,
@@ -19,6 +18,7 @@ from persontrack_ros.cli.options import (
 from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options, settings_of
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.terminal import Interrupt, tqdm
+from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.media.source import (
     Partial,
     SourceOptions,

@@ -329,16 +329,21 @@ class Pipeline:
         self._result = Result(tracks, detections, embedded, times)
         return self._result
 
-    def apply(self, settings: Settings) -> None:
-        """Apply the parameters that can change at run time."""
+    def apply(self, settings: Settings, pattern: tuple[str, ...] = ()) -> None:
+        """
+        Apply the parameters that can change at run time.
+
+        :param pattern: replaces `detector.pattern`, unless it is empty.
+        """
         detector = settings.detector
         if self._detectors is not None and detector != self._applied:
             self._detectors.set_score_threshold(detector.score_threshold)
             self._stillness = Stillness(self._exact) if detector.skip_still else None
             self._searched = self._came = None
         self._applied = detector
-        if detector.turns != self._turns:
-            self._turns, self._next = detector.turns, None
+        turns = pattern or detector.turns
+        if turns != self._turns:
+            self._turns, self._next = turns, None
         self.tracker.settings = settings.tracker
 
     def reset(self) -> None:
@@ -358,10 +363,20 @@ class Pipeline:
         self._tracks = []
 
     @property
+    def turn(self) -> str:
+        """The word of the pattern for the newest frame."""
+        return self._turn
+
+    @property
     def devices(self) -> dict[str, str]:
         """The devices of the models, by `detector` and `reid`; empty without a model."""
         detector = '' if self._detectors is None else self._detectors.large.device
         return {'detector': detector, 'reid': self._embedder.device}
+
+    @property
+    def dimension(self) -> int:
+        """Length of the embeddings; 0 without embeddings."""
+        return self._embedder.dimension
 
     @property
     def mean_time(self) -> float:

@@ -17,11 +17,19 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+    from rclpy.event_handler import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+    from rclpy.qos_event import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 
-__all__ = ['SubscriptionEventCallbacks', 'UnsupportedEventTypeError']
+__all__ = ['PublisherEventCallbacks', 'SubscriptionEventCallbacks', 'UnsupportedEventTypeError']
 from persontrack_ros.core.base.errors import SettingsError
 
 
@@ -38,6 +46,15 @@ def init(arguments: Optional[Sequence[str]]) -> None:
     except RCLError as error:
         # What follows are lines of rcl's source.
         raise SettingsError(f'ROS does not start: {str(error).split(", at ")[0]}') from error
+
+
+def not_installed(parameter: str, package: str) -> SettingsError:
+    """Return the error of a parameter that needs a package of ROS which is not installed."""
+    distribution = os.environ.get('ROS_DISTRO', '<distribution>')
+    return SettingsError(
+        f'{parameter} needs {package}, which is not installed: '
+        f'sudo apt install ros-{distribution}-{package.replace("_", "-")}'
+    )
 
 
 def overrides(node: Node) -> dict[str, rclpy.Parameter]:

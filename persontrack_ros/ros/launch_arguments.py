@@ -29,6 +29,10 @@ TRACKER = {
         'Parameter file (YAML) of the node; empty: the defaults, or what an including launch file '
         'sets with SetParameter.'
     ),
+    'camera': Argument(
+        'Name of the camera, as /camera/camera: image, depth and camera_info are below it, but '
+        'those that begin with a slash.'
+    ),
     'image': Argument('Topic of the images, as /camera/image_raw.', 'image_raw'),
     'image_transport': Argument(
         'How the images come: raw, or compressed on the topic image/compressed; empty: as in '
@@ -46,12 +50,24 @@ TRACKER = {
         'Frame of the 3D positions, such as odom, and fixed frame of rviz2; empty: as in '
         'params_file.'
     ),
+    'follow': Argument(
+        'Person to follow, as the parameter target: nearest. It sets tracker.camera_motion: tf '
+        'as well, and publishes target_pose as goal_update, as Nav2 takes it; needs depth and '
+        'target_frame. Empty: as in params_file.'
+    ),
+    'zones_file': Argument('File of lines and zones; empty: as in params_file.'),
     'use_sim_time': Argument(
         'Take the time from /clock; empty: as in params_file.', choices=('', *_BOOL)
     ),
     'autostart': Argument(
         'Configure and activate the node at the start; empty: as in params_file.',
         choices=('', *_BOOL),
+    ),
+    'respawn': Argument(
+        'Start the tracker again, 2 s after it ended for whatever reason but Ctrl-C; then no node '
+        'that ends with an error ends the others.',
+        'false',
+        _BOOL,
     ),
     'log_level': Argument(
         'Log messages of this level and above, of the nodes and not of the libraries below them.',

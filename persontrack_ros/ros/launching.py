@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from posixpath import dirname, join
 from typing import Any
 
 import yaml
@@ -25,6 +26,7 @@ from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 from launch import Action, LaunchContext, LaunchDescription
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.config.node_options import PUBLISHER_PARAMETERS, camera_names
+from persontrack_ros.core.config.settings import TF
 from persontrack_ros.ros.launch_arguments import Argument
 
 # Fast DDS 2 (up to Jazzy) reads the first one, Fast DDS 3 the second.
@@ -38,7 +40,7 @@ _OF_LAUNCH = {
 }
 
 # What config/persontrack.rviz shows.
-_RVIZ_TOPICS = ('annotated_image', 'markers')
+_RVIZ_TOPICS = ('annotated_image', 'markers', 'target_point')
 
 
 def description(file: str, arguments: Mapping[str, Argument]) -> LaunchDescription:
@@ -69,7 +71,7 @@ def description(file: str, arguments: Mapping[str, Argument]) -> LaunchDescripti
         actions = _tracker(context, values, config)
         if 'source' in arguments:
             actions.append(_publisher(context, values))
-        if launched:
+        if launched and not _is_true(values['respawn']):
             actions.insert(0, RegisterEventHandler(OnProcessExit(on_exit=_end_after_an_error)))
         return actions
 
@@ -105,21 +107,23 @@ def _large_images(config: Path) -> list[Action]:
 
 def _tracker(context: LaunchContext, values: Mapping[str, str], config: Path) -> list[Action]:
     """Make the tracker, or those of the argument `cameras`, and rviz2 if it is wanted."""
-    namespace, image, target = values['namespace'], values['image'], values['target_frame']
+    namespace, image, fixed = values['namespace'], _topic(values, 'image'), values['target_frame']
     parameters: dict[str, Any] = {
-        flag: values[flag].lower() == 'true'
-        for flag in ('use_sim_time', 'autostart')
-        if values[flag]
+        flag: _is_true(values[flag]) for flag in ('use_sim_time', 'autostart') if values[flag]
     }
-    if values['image_transport']:
-        parameters['image_transport'] = values['image_transport']
-    info = values['camera_info'] or ''.join((*image.rpartition('/')[:2], 'camera_info'))
+    for name in ('image_transport', 'target_frame', 'zones_file'):
+        if values[name]:
+            parameters[name] = _text(values[name])
+    info = join(dirname(image), 'camera_info')
+    if values['camera_info']:
+        info = _topic(values, 'camera_info')
     remappings = [('image_raw', image), ('camera_info', info)]
     if values['depth']:
         parameters['depth'] = True
-        remappings.append(('depth_image', values['depth']))
-    if target:
-        parameters['target_frame'] = _text(target)
+        remappings.append(('depth_image', _topic(values, 'depth')))
+    if values['follow']:
+        parameters |= {'target': _text(values['follow']), 'tracker.camera_motion': TF}
+        remappings.append(('target_pose', 'goal_update'))
     namespaces, nodes = [namespace], ['person_tracker']
     if 'cameras' in values:
         parameters['cameras'] = _text(values['cameras'])
@@ -139,11 +143,13 @@ def _tracker(context: LaunchContext, values: Mapping[str, str], config: Path) ->
         remappings=remappings,
         ros_arguments=_log_level(context, values, nodes),
         output='screen',
+        respawn=_is_true(values['respawn']),
+        respawn_delay=2.0,
     )
-    if values['rviz'].lower() != 'true':
+    if not _is_true(values['rviz']):
         return [node]
-    frame = values['fixed_frame'] or target
-    shown = config / ('persontrack_fixed.rviz' if target else 'persontrack.rviz')
+    frame = values['fixed_frame'] or fixed
+    shown = config / ('persontrack_fixed.rviz' if fixed else 'persontrack.rviz')
     windows = [
         Node(
             package='rviz2',
@@ -177,10 +183,19 @@ def _publisher(context: LaunchContext, values: Mapping[str, str]) -> Action:
         executable='video_publisher',
         namespace=values['namespace'],
         parameters=[parameters] if parameters else None,
-        remappings=[('image_raw', values['image'])],
+        remappings=[('image_raw', _topic(values, 'image'))],
         ros_arguments=_log_level(context, values, ['video_publisher']),
         output='screen',
     )
+
+
+def _topic(values: Mapping[str, str], name: str) -> str:
+    """Return a topic, below the name of the camera unless it begins with a slash."""
+    return join(values['camera'], values[name])
+
+
+def _is_true(value: str) -> bool:
+    return value.lower() == 'true'
 
 
 def _text(value: str) -> ParameterValue:

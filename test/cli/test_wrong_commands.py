@@ -54,6 +54,8 @@ def files(tmp_path):
         ('compare good.png missing.png', 'cannot read the image missing.png: No such file'),
         ('compare good.png garbage.png', 'cannot decode the image garbage.png'),
         ('compare good.png good.png --device NOPE', 'device NOPE is not available'),
+        ('embed good.png person.npy', 'cannot write person.npy: the name has to end in .npz'),
+        ('embed good.png a.npz --set reid.model=none', 'none computes no embeddings'),
         ('track bad.npz out.txt', 'cannot read the detections bad.npz'),
         ('track missing.npz out.txt', 'cannot read the detections missing.npz'),
         ('detect missing.mp4 out.npz', 'no such video'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from concurrent.futures import Future
 from unittest import mock
@@ -14,7 +15,8 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from persontrack_ros.core.base.errors import SourceError
-from persontrack_ros.ros.nodes import tracker_node
+from persontrack_ros.ros import __main__ as executables
+from persontrack_ros.ros.nodes import cameras_node, tracker_node
 from persontrack_ros.ros.nodes.tracker_node import TrackerNode
 from persontrack_ros.ros.tracker import checks
 from persontrack_ros.ros.tracker.checks import Level
@@ -122,6 +124,17 @@ def test_a_dead_worker_ends_the_process(own_graph):
     rig.close()
 
 
+def test_a_camera_takes_the_process_with_it(own_graph, monkeypatch, capfd):
+    """With an exit code, so that a supervisor sees it."""
+    monkeypatch.setattr(cameras_node, 'run', mock.Mock(side_effect=RuntimeError('no more\nof it')))
+    arguments = ['cameras_node', '--ros-args', '-p', 'cameras:=front rear']
+    monkeypatch.setattr('sys.argv', arguments)
+    before = signal.getsignal(signal.SIGINT)
+    assert executables._main('cameras_node') == 1
+    signal.signal(signal.SIGINT, before)
+    assert 'cameras_node: error: RuntimeError: no more of it' in capfd.readouterr().err
+
+
 def test_a_frame_that_hangs_is_named(rig, monkeypatch):
     go_on = threading.Event()
     process = Processor.process
@@ -197,7 +210,7 @@ def test_each_transition_succeeds_or_leaves_the_state_before_it(
 def test_an_error_about_3d_positions_is_reported():
     """It is raised within a future, which would hide it."""
     node, depth = mock.Mock(), Future()
-    space = Space(node, mock.Mock(), mock.Mock())
+    space = Space(node, mock.Mock(), mock.Mock(), mock.Mock())
     frame = mock.MagicMock(depth=depth, tracks=[], detections=None, header=Header())
     frame.moment.time = 0
     space.publish(frame)

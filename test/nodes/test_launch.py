@@ -31,6 +31,13 @@ EXECUTABLE = """\
 exec "{python}" -m persontrack_ros.ros "${{0##*/}}" "$@"
 """
 
+# The commands of a page, continued lines joined.
+COMMANDS = re.findall(
+    r'^(ros2 launch .*)',
+    re.sub(r' *\\\n +', ' ', (CHECKOUT / 'docs/how_do_i.md').read_text()),
+    re.MULTILINE,
+)
+
 # Says what it was started with, as it is not installed here.
 RVIZ = """\
 #!/bin/sh
@@ -183,6 +190,106 @@ def test_several_cameras(models, launch, rviz, peer_of, params_file, pictures, t
             tracks = peer.track(to_message(picture))
         assert tracks.detections
         assert peer.get('tracker.n_init') == 1
+
+
+# A launch file of a driver, with an argument of the name of one of ours.
+DRIVER = """\
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, LogInfo
+from launch.substitutions import LaunchConfiguration
+
+
+def generate_launch_description():
+    names = ['params_file', '{argument}']
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, default_value=name) for name in names),
+        LogInfo(msg=['driver with ', *(LaunchConfiguration(name) for name in names)]),
+    ])
+"""
+DRIVERS = {
+    'realsense2_camera/launch/rs_launch.py': 'align_depth.enable',
+    'depthai_ros_driver/launch/camera.launch.py': 'parent_frame',
+}
+
+
+@pytest.fixture
+def drivers(launch, tmp_path, monkeypatch):
+    """Install what stands for drivers and robot_state_publisher, and logs how it was started."""
+    drivers = tmp_path / 'drivers'
+    for name in ('robot_state_publisher/robot_state_publisher', 'usb_cam/usb_cam_node_exe'):
+        install(drivers, name, '#!/bin/sh\necho "$0 with $*"\nexec sleep 1000\n')
+    for file, argument in DRIVERS.items():
+        (drivers / 'share' / file).parent.mkdir(parents=True)
+        (drivers / 'share' / file).write_text(DRIVER.format(argument=argument))
+        (drivers / 'share/ament_index/resource_index/packages' / Path(file).parts[0]).touch()
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(drivers), prepend=':')
+
+
+COLOR = ('/camera/camera/color/image_raw', '/camera/camera/color/camera_info')
+ALIGNED = '/camera/camera/aligned_depth_to_color/image_raw'
+
+
+@pytest.mark.parametrize(
+    ('driver', 'log', 'topics'),
+    [
+        ('realsense', 'driver with params_filetrue', [*COLOR, ALIGNED]),
+        (
+            'oak',
+            'driver with params_filecamera_link',
+            ['/oak/rgb/image_raw', '/oak/rgb/camera_info', '/oak/stereo/image_raw'],
+        ),
+        ('usb', 'usb_cam_node_exe with .*__ns:=/camera', ['/camera/image_raw']),
+    ],
+)
+def test_the_robot_of_the_examples(
+    models, launch, drivers, peer, params_file, driver, log, topics
+):
+    file = CHECKOUT / 'examples/robot.launch.py'
+    process = launch(str(file), f'driver:={driver}', params_file, 'autostart:=true')
+    for topic in topics:
+        peer.until(lambda topic=topic: peer.node.count_subscribers(topic), topic)
+    assert peer.get('depth') is (driver != 'usb')
+    assert peer.get('tracker.n_init') == 1
+    process.wait_for('robot_state_publisher with .*--params-file')
+    process.wait_for(log)
+
+
+@pytest.mark.skipif(find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros')
+@pytest.mark.parametrize('command', COMMANDS)
+def test_a_command_of_the_page(models, launch, drivers, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    zones = (CHECKOUT / 'docs/zones.md').read_text().split('```yaml')[1].split('```')[0]
+    Path('zones.yaml').write_text(zones)
+    _, _, *words = command.split()
+    file, *arguments = [word for word in words if word != 'persontrack_ros']
+    path = CHECKOUT / file
+    path = path if path.exists() else CHECKOUT / 'launch' / file
+    launch(str(path), *arguments).wait_for('tracking the persons in /')
+
+
+@pytest.mark.skipif(find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros')
+def test_a_camera_to_follow_persons_with(models, launch, peer_of, params_file):
+    names = ('namespace:=robot', 'camera:=lens', 'image:=color', 'depth:=/sonar/depth')
+    others = ('target_frame:=odom', 'follow:=nearest', 'autostart:=true')
+    process = launch('persontrack', *names, *others, params_file)
+    peer = peer_of('/robot')
+    for topic in ('/robot/lens/color', '/robot/lens/camera_info', '/sonar/depth'):
+        peer.until(lambda topic=topic: peer.node.count_subscribers(topic), topic)
+    # As Nav2 has it in the same namespace (GoalUpdater of nav2_behavior_tree).
+    peer.until(lambda: peer.node.count_publishers('/robot/goal_update'), 'goals')
+    assert peer.get('target') == 'nearest'
+    assert peer.get('tracker.camera_motion') == 'tf'
+    end(process)
+
+
+def test_a_node_that_is_killed_is_started_again(models, launch, params_file):
+    more = ('respawn:=true', 'autostart:=true', 'zones_file:=of_nobody.yaml')
+    process = launch('persontrack', params_file, *more)
+    process.wait_for('not started')
+    os.kill(pid_of(process, 'tracker_node'), signal.SIGKILL)
+    process.wait_for('not started', count=2)
+    assert 'of_nobody.yaml' in process.output
+    end(process)
 
 
 @pytest.mark.parametrize('has_file', [False, True])

@@ -47,8 +47,7 @@ class Robot:
 def robot(start_once, module_peer):
     """Return what publishes to a node that needs neither models nor images, in simulated time."""
     process = start_once('tracker_node', input='detections', use_sim_time=True)
-    process.wait_for('tracking the persons')
-    return Robot(module_peer, process)
+    return Robot(module_peer, process.wait_for('tracking the persons'))
 
 
 ENDLESS = Clock()
@@ -73,8 +72,7 @@ ENDS = [[INT], [TERM], [INT, INT, INT], [TERM, INT], [STOP, CONT, INT]]
 @pytest.mark.parametrize('numbers', ENDS, ids=lambda each: '-'.join(one.name for one in each))
 @pytest.mark.slow
 def test_signals_that_end_it(spawn, numbers):
-    process = spawn('tracker_node', input='detections')
-    process.wait_for('tracking the persons')
+    process = spawn('tracker_node', input='detections').wait_for('tracking the persons')
     for number in numbers:
         os.kill(process.pid, number)
         time.sleep(0.05)

@@ -46,11 +46,8 @@ class Scene:
 
 @pytest.fixture(scope='module')
 def tracker(models, start_once):
-    process = start_once(
-        'tracker_node', depth=True, input='image+detections', detector__model='none'
-    )
-    process.wait_for('tracking the persons')
-    return process
+    parameters = {'depth': True, 'input': 'image+detections', 'detector__model': 'none'}
+    return start_once('tracker_node', **parameters).wait_for('tracking the persons')
 
 
 @pytest.fixture(scope='module')
@@ -115,13 +112,17 @@ WRONG_IMAGES = [
 ]
 
 
-def test_images_that_cannot_be(scene, picture):
+def test_images_that_cannot_be(scene, tracker, picture):
+    """Each is skipped; the log has some of them, on one line each."""
     for change in WRONG_IMAGES:
         wrong = changed(picture(), change)
         scene.peer.images.publish(wrong)
         scene.detections.publish(found(wrong.header, PERSON))
         scene.track(picture())
         assert all(each.header.stamp != wrong.header.stamp for each in scene.peer.tracks), change
+    reports = [line for line in tracker.lines if 'frame skipped' in line]
+    assert 1 <= len(reports) < len(WRONG_IMAGES)
+    assert all('ERROR' in line for line in reports)
 
 
 def test_images_that_are_strange(scene, picture):

@@ -21,12 +21,12 @@ OVERRIDE = 'qos_overrides./detections.subscription.reliability'
 
 @pytest.fixture
 def run(start, peer):
-    """Return a function that starts a tracker of detections."""
+    """Return a function that starts a tracker of detections, which does not warn of silence."""
 
     def run(*arguments):
-        process = start('tracker_node', *arguments, input='detections')
-        process.wait_for('tracking the persons')
-        return process
+        parameters = {'input': 'detections', 'diagnostics__silence_warn': 0.0}
+        process = start('tracker_node', *arguments, **parameters)
+        return process.wait_for('tracking the persons')
 
     return run
 
@@ -117,14 +117,8 @@ def test_latched_camera_info_arrives_and_so_does_any_other(
     latched = peer.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
     latched.publish(camera_info(to_message(pictures[0]).header))
     depths = peer.node.create_publisher(Image, 'depth_image', 10)
-    process = start(
-        'tracker_node',
-        depth=True,
-        reid__model='none',
-        tracker__n_init=1,
-        diagnostics__silence_warn=2.0,
-    )
-    process.wait_for('tracking the persons')
+    parameters = {'depth': True, 'reid__model': 'none', 'diagnostics__silence_warn': 2.0}
+    process = start('tracker_node', tracker__n_init=1, **parameters)
     places = peer.collect(Detection3DArray, 'tracks_3d')
     peer.until_tracker_listens()
 
@@ -164,8 +158,7 @@ def test_latched_camera_info_arrives_and_so_does_any_other(
 @pytest.mark.slow
 def test_lost_images_are_reported_once(models, data, spawn, peer, monkeypatch):
     """As many are for which the shared memory of their publisher has no room."""
-    process = spawn('tracker_node', reid__model='none')
-    process.wait_for('tracking the persons')
+    process = spawn('tracker_node', reid__model='none').wait_for('tracking the persons')
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
         monkeypatch.delenv(name, raising=False)
     spawn(

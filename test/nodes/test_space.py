@@ -1,4 +1,4 @@
-"""Persons in space: depth images of known geometry in, tracks_3d and markers out."""
+"""Persons in space: depth images of known geometry in; tracks_3d, markers and persons out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
@@ -41,6 +41,7 @@ class Space:
         self.infos = peer.publisher(CameraInfo, 'camera_info')
         self.tracks = peer.collect(Detection3DArray, 'tracks_3d')
         self.markers = peer.collect(MarkerArray, 'markers')
+        self.persons = peer.collect(PointCloud2, 'persons')
         peer.until_tracker_listens()
 
     def message(self, depth=None, focal=FOCAL):
@@ -58,6 +59,16 @@ class Space:
         stamp = message.header.stamp
         self.peer.until(lambda: stamp in [each.header.stamp for each in self.tracks], 'tracks_3d')
         return next(each for each in self.tracks if each.header.stamp == stamp)
+
+    def cloud(self, places):
+        """Return the points of each person, by id, that belong to 3D positions."""
+
+        def clouds():
+            return [each for each in self.persons if each.header == places.header]
+
+        self.peer.until(clouds, 'persons')
+        points = points_of(clouds()[0])
+        return {id_: points[points['id'] == id_] for id_ in points['id'].tolist()}
 
     def show(self, depth, message=None):
         """Return the tracks of an image, and their places and markers."""
@@ -106,11 +117,22 @@ def place_of(detection):
     return np.array([centre.x, centre.y, centre.z])
 
 
+def points_of(cloud):
+    """Read the points as any client does: by the fields that the message names."""
+    kinds = {PointField.FLOAT32: '<f4', PointField.UINT32: '<u4'}
+    names, offsets = zip(*((each.name, each.offset) for each in cloud.fields))
+    formats = [kinds[each.datatype] for each in cloud.fields]
+    layout = {'names': names, 'offsets': offsets, 'formats': formats}
+    assert not cloud.is_bigendian
+    assert (cloud.height, cloud.row_step) == (1, cloud.width * cloud.point_step)
+    assert len(cloud.data) == cloud.row_step
+    return np.frombuffer(bytes(cloud.data), np.dtype({**layout, 'itemsize': cloud.point_step}))
+
+
 @pytest.fixture(scope='module')
 def tracker(models, start_once):
     process = start_once('tracker_node', depth=True, reid__model='color', tracker__n_init=1)
-    process.wait_for('tracking the persons in /image_raw')
-    return process
+    return process.wait_for('tracking the persons in /image_raw')
 
 
 @pytest.fixture(scope='module')
@@ -138,6 +160,28 @@ def test_positions_and_sizes_in_metres(space, kind):
         assert solid.bbox.size.x == pytest.approx(size[0] / FOCAL * distance, abs=0.05)
         assert solid.bbox.size.y == pytest.approx(size[1] / FOCAL * distance, abs=0.05)
         assert 0 <= solid.bbox.size.z <= 0.4
+
+
+def test_a_disc_of_points_for_each_person(space, pictures, to_message):
+    depth, _ = space.settle()
+    _, places, _ = space.show(depth)
+    discs = space.cloud(places)
+    assert sorted(discs) == sorted(int(each.id) for each in places.detections)
+    for each in places.detections:
+        x, y, z = (discs[int(each.id)][axis] for axis in 'xyz')
+        assert np.allclose([x[0], y[0], z[0]], place_of(each), atol=1e-5)
+        # Level, and more than the four points that Nav2's collision monitor wants by default.
+        assert np.allclose(np.hypot(x - x[0], z - z[0])[1:], 0.25, atol=1e-5)
+        assert np.ptp(y) == 0
+        assert len(x) > 4
+        # Nothing stands still in the frame of the camera.
+        assert np.isnan(discs[int(each.id)]['vx']).all()
+    # An empty cloud where there is no person.
+    assert space.peer.call(Trigger, 'reset').success
+    message = to_message(np.zeros_like(pictures[0]))
+    space.with_depth(message, np.full((576, 768), WALL, np.float32))
+    assert not space.peer.track(message).detections
+    assert space.cloud(space.places(message)) == {}
 
 
 def test_markers_follow_the_tracks_and_end_with_them(space, pictures, to_message):
@@ -204,12 +248,3 @@ def test_tracks_do_not_wait_for_depth(space, tracker):
     assert space.peer.track(later).detections
     assert space.places(later).detections
     assert all(each.header != message.header for each in space.tracks)
-
-
-def test_a_camera_that_is_not_calibrated_is_reported(space, tracker):
-    def is_reported():
-        space.peer.track(space.message(np.ones((576, 768), dtype=np.float32), focal=0.0))
-        # The log names one reason in some seconds.
-        return re.search('WARN.*no tracks_3d: .*not calibrated', tracker.output)
-
-    space.peer.until(is_reported)

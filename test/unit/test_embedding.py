@@ -7,10 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
+from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.config.settings import ReidSettings, Settings
 from persontrack_ros.core.inference.embedder import make_embedder
 from persontrack_ros.core.inference.runtime import Runtime
+from persontrack_ros.core.inference.similarity import most_similar
 from persontrack_ros.core.pipeline import Pipeline
+from persontrack_ros.core.tracking.gallery import Camera, Gallery
+from persontrack_ros.core.tracking.tracker import make_tracker
 
 Locate = Callable[[str], Path]
 BOXES = np.array([[10.0, 10.0, 40.0, 90.0], [-30.0, 5.0, 50.0, 80.0], [500.0, 500.0, 10.0, 20.0]])
@@ -75,3 +79,33 @@ def test_tracking_without_a_reid_model(model, data, models):
     # Three to five persons walk by in the first two seconds, and each is given one or two ids.
     assert 3 <= len(tracks) <= 6
     assert max(track.id for track in tracks) <= 9
+
+
+def test_the_person_of_a_picture():
+    """Not a person who is too different, and none of two who resemble the picture as much."""
+    wanted, other = np.eye(2, dtype=np.float32)
+    near, far = ((wanted + part * other) / np.hypot(1, part) for part in (0.3, 1.0))
+    assert most_similar(wanted, {1: far, 2: near}, 0.2) == 2
+    assert most_similar(wanted, {1: far}, 0.2) is None
+    assert most_similar(wanted, {1: near, 2: near, 3: far}, 0.2) is None
+    # Of another model.
+    assert most_similar(wanted, {1: np.ones(3, dtype=np.float32)}, 0.2) is None
+    assert most_similar(wanted, {}, 0.2) is None
+
+
+@pytest.mark.parametrize('algorithm', ['persistent', 'deep_sort'])
+def test_trackers_keep_an_embedding_of_each_person(algorithm):
+    """By the published id."""
+    settings = Settings.from_values({'tracker.algorithm': algorithm, 'reid.model': 'color'})
+    camera = Camera(Gallery())
+    camera.gallery.next_id = 5
+    tracker = make_tracker(settings.tracker, camera)
+    vectors = np.eye(2, 3, dtype=np.float32)
+    boxes = [[10.0, 10.0, 40.0, 90.0], [200.0, 10.0, 40.0, 90.0]]
+    for frame in range(4):
+        detections = Detections.create(boxes, [0.9, 0.9])
+        tracks = tracker.update(detections, lambda rows: vectors[rows], frame * 10**8)
+    assert len(tracks) == 2
+    for track in tracks:
+        assert track.detection is not None
+        np.testing.assert_allclose(tracker.embeddings[track.id], vectors[track.detection])

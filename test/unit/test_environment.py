@@ -12,7 +12,11 @@ from packaging.utils import canonicalize_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = CHECKOUT / 'environment'
-VISION_MSGS = CHECKOUT / 'persontrack_ros' / 'bags' / 'vision_msgs'
+MESSAGES = [
+    CHECKOUT / 'persontrack_ros' / 'bags' / 'vision_msgs',
+    ENVIRONMENT / 'bond',
+    ENVIRONMENT / 'hri_msgs',
+]
 DISTROS = ['jazzy', 'kilted']
 
 inside = pytest.mark.skipif(
@@ -41,14 +45,15 @@ def requirements(name: str, **variables: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line]
 
 
-def test_installed_messages_are_the_released_ones() -> None:
-    """Nodes that use the released vision_msgs have to understand ours."""
+@pytest.mark.parametrize('folder', MESSAGES, ids=lambda folder: folder.name)
+def test_installed_messages_are_the_released_ones(folder: Path) -> None:
+    """Nodes that use the released messages have to understand ours."""
     packages = pytest.importorskip('ament_index_python.packages')
-    messages = pytest.importorskip('vision_msgs.msg')
+    messages = pytest.importorskip(f'{folder.name}.msg')
     serialization = pytest.importorskip('rclpy.serialization')
-    share = Path(packages.get_package_share_directory('vision_msgs'))
-    hashes = json.loads((VISION_MSGS / 'type_hashes.json').read_text())
-    assert sorted(hashes) == sorted(file.stem for file in (VISION_MSGS / 'msg').glob('*.msg'))
+    share = Path(packages.get_package_share_directory(folder.name))
+    hashes = json.loads((folder / 'type_hashes.json').read_text())
+    assert sorted(hashes) == sorted(file.stem for file in (folder / 'msg').glob('*.msg'))
     for name, expected in hashes.items():
         # That takes the libraries of every generator.
         kind = getattr(messages, name)

@@ -7,9 +7,17 @@ import pytest
 from test_drawing import track as box_of
 
 from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.config.node_options import NEAREST, Configuration
+from persontrack_ros.core.config.node_options import MIDDLE, NEAREST, Configuration
 from persontrack_ros.core.drawing import draw
-from persontrack_ros.core.tracks3d.following import Follower, Heading, TargetStatus
+from persontrack_ros.core.tracks3d.depth import Box3D
+from persontrack_ros.core.tracks3d.following import (
+    Follower,
+    Heading,
+    TargetStatus,
+    at_pixel,
+    at_point,
+    choose,
+)
 
 SECOND = 10**9
 PATIENCE = 10.0
@@ -23,7 +31,7 @@ class Scene:
     """Frames, one a second, of persons who are visible, at distances, or known from before."""
 
     def __init__(self, wanted):
-        self.follower, self.wanted, self.seconds = Follower(), wanted, 0
+        self.follower, self.wanted, self.seconds = Follower(PATIENCE), wanted, 0
 
     def see(self, *visible, known=(), **distances):
         self.seconds += 1
@@ -33,8 +41,8 @@ class Scene:
             {*visible, *measured},
             measured,
             {*known, *measured},
+            min(measured, key=measured.__getitem__, default=None),
             self.seconds * SECOND,
-            PATIENCE,
         )
 
 
@@ -81,18 +89,54 @@ def test_the_nearest_is_kept_until_lost_for_good():
     assert scene.see(_1=1.0, _2=0.5).id == 2
 
 
-PLACES = {'depth': True, 'target_frame': 'odom'}
+def box(x, y, z, yaw=0.0):
+    position = np.array([x, y, z])
+    size, noise = np.ones(3), np.eye(3)
+    return Box3D(position, size, position, 0.1, noise, yaw)
+
+
+def test_the_nearest_the_middle_and_the_clicked():
+    # 3 is large, 2 in the middle of an image of 400 pixels, and 1 nearest in space.
+    tracks = [track(1), track(2), box_of([300.0, 50.0, 60.0, 200.0], 3)]
+    boxes = {1: box(2.0, 0, 1), 2: box(3.0, 0, 1), 3: box(3.0, 2, 1)}
+    size = (400, 300)
+    assert choose(NEAREST, tracks, None, size, None) == 3
+    assert choose(NEAREST, tracks, boxes, size, None) == 1
+    assert choose(NEAREST, [], {}, size, None) is None
+    assert choose(MIDDLE, tracks, None, size, None) == 2
+    assert choose(MIDDLE, tracks[2:], boxes, size, None) == 3
+    # The person of a file, if they are measured.
+    assert choose('a.npz', tracks, None, size, 3) == 3
+    assert choose('a.npz', tracks[:2], None, size, 3) is None
+    # Within a box; of two boxes, the one whose middle it is nearer to.
+    assert at_pixel(tracks, 205, 195) == 2
+    assert at_pixel(tracks, 205, 205) is None
+    behind = box_of([180.0, 140.0, 40.0, 40.0], 4)
+    assert [at_pixel([*tracks, behind], x, 160) for x in (201, 238)] == [4, 2]
+    assert at_pixel([], 0, 0) is None
+    # On the floor, from the feet to above the head; not further than a step.
+    assert at_point(boxes, np.array([2.8, 0.3, 0.0])) == 2
+    assert at_point(boxes, np.array([2.8, 1.8, 2.5])) == 3
+    assert at_point(boxes, np.array([4.2, 0.0, 1.0])) is None
+    # The floor of an optical frame: y points down.
+    lens = {1: box(0, 0, 2.0, None), 2: box(0, 0, 4.0, None)}
+    assert at_point(lens, np.array([0.0, 2.0, 3.8])) == 2
 
 
 @pytest.mark.parametrize(
     ('values', 'reason'),
     [
         *(
-            ({'target': wanted, **PLACES}, 'neither the id of a track nor nearest')
+            (
+                {'target': wanted},
+                'neither the id of a track, nearest, middle, nor a file of persont',
+            )
             for wanted in ('far', '-1', '0', '007', '1.5', '1 2', '\u0661', 'Nearest', '9' * 20)
         ),
-        ({'target': '1'}, 'set depth and target_frame'),
-        ({'target': '1', 'depth': True}, 'set depth and target_frame'),
+        ({'target': 'middle', 'input': 'detections'}, 'middle needs images'),
+        ({'target': '1', 'tracker.algorithm': 'none'}, 'not with tracker.algorithm: none'),
+        ({'target_tf': True}, 'set depth and target_frame'),
+        ({'target_tf': True, 'depth': True}, 'set depth and target_frame'),
         # As tf2, which refuses it only when it is asked.
         ({'depth': True, 'target_frame': '/odom'}, "no slash at their beginning: '/odom'"),
     ],

@@ -2,9 +2,12 @@
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import yaml
+from scipy.spatial.transform import Rotation
 
 from persontrack_ros.core.config.node_options import NODE_PARAMETERS
 from persontrack_ros.ros.launch_arguments import CAMERAS, TRACKER, VIDEO
@@ -16,12 +19,31 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 def test_arguments_that_are_parameters_change_nothing_by_default():
     parameters = {one.name: one for one in NODE_PARAMETERS}
     both = TRACKER.keys() & {*parameters, 'use_sim_time'}
-    assert both == {'autostart', 'image_transport', 'depth', 'target_frame', 'use_sim_time'}
+    assert both == {
+        *('autostart', 'image_transport', 'depth', 'target_frame', 'use_sim_time', 'zones_file')
+    }
     assert all(TRACKER[name].default == '' for name in both)
     transports = TRACKER['image_transport'].choices
     assert set(transports) - {''} == set(parameters['image_transport'].choices)
     # Of one file, each has a meaning of its own.
     assert not TRACKER.keys() & (CAMERAS.keys() | VIDEO.keys())
+
+
+def test_the_optical_frame_of_the_example():
+    """REP 103: z points where x of the camera does, x to its right, y down."""
+    robot = ElementTree.parse(CHECKOUT / 'examples' / 'robot.urdf').getroot()
+    joints = {each.find('child').get('link'): each for each in robot.iter('joint')}
+    assert {each.get('name') for each in robot.iter('link')} == {'base_link', *joints}
+    assert joints['camera_optical_frame'].find('parent').get('link') == 'camera_link'
+    angles = [
+        float(each) for each in joints['camera_optical_frame'].find('origin').get('rpy').split()
+    ]
+    axes = Rotation.from_euler('xyz', angles).as_matrix()
+    assert np.allclose(axes, [[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+    # The frames that the launch file gives to the drivers.
+    launch = (CHECKOUT / 'examples' / 'robot.launch.py').read_text()
+    frames = re.findall("(?:frame='|frame_id': ')(\\w+)'", launch)
+    assert set(frames) == {'camera_link', 'camera_optical_frame'} == set(joints)
 
 
 def displays(name):
@@ -32,7 +54,8 @@ def displays(name):
 
 @pytest.mark.parametrize('name', ['persontrack', 'persontrack_fixed'])
 def test_rviz_shows_what_is_published(name):
-    _, shown = displays(name)
+    manager, shown = displays(name)
+    assert manager['Tools'][-1]['Topic'] == '/target_point'
     image, markers = shown['Image'], shown['MarkerArray']
     assert image['Enabled']
     assert markers['Enabled']

@@ -160,7 +160,10 @@ def test_what_cannot_be_opened_is_an_error(answer):
     assert f'cannot decode the video {address}/a.mp4' in str(caught.value)
 
 
-def test_who_waits_for_an_image_can_be_stopped(videos):
+def test_who_waits_for_an_image_can_be_stopped(videos, monkeypatch):
+    from persontrack_ros.core.media import media
+
+    monkeypatch.setattr(media, 'TIMEOUT', (10.0, 600.0))
     content = (videos / 'video.ts').read_bytes()
     numbers = []
     stop = threading.Event()
@@ -176,7 +179,7 @@ def test_who_waits_for_an_image_can_be_stopped(videos):
             time.sleep(0.01)
         stop.set()
         # Before the server is given up.
-        reader.join(5)
+        reader.join(60)
         assert not reader.is_alive()
 
 

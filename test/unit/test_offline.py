@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from test_tracking import SECOND, SIZE, embeddings_of, frames
+from test_tracking import SECOND, frames, step, update
 from test_tracking_accuracy import DATA, recording_of, scores_of
 
 from persontrack_ros.core.base.detections import Detections
@@ -11,12 +11,6 @@ from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.kalman_filter import DEEP_SORT_NOISE, smooth
 from persontrack_ros.core.tracking.offline import OfflineTracker
-
-
-def step(tracker, boxes, people, stamp, scores=0.85):
-    embeddings = embeddings_of(*people)
-    detections = Detections.create(boxes, np.full(len(boxes), scores), image_size=SIZE)
-    return tracker.update(detections, lambda indices: embeddings[indices], stamp)
 
 
 def walker(frame, top=100.0):
@@ -67,7 +61,7 @@ def test_images_without_a_search_are_no_misses():
                 tracker.skip(stamp)
             else:
                 seen = [] if frame % 5 else [frame]
-                step(tracker, [walker(each) for each in seen], [0] * len(seen), stamp, 0.95)
+                step(tracker, [walker(each) for each in seen], [0] * len(seen), stamp)
         images = list(tracker.finish())
         assert [len(tracks) for tracks in images] == [count] * 51
 
@@ -115,11 +109,8 @@ def test_the_smoother_goes_straight_through_a_gap():
 @pytest.mark.parametrize('algorithm', ['persistent', 'deep_sort'])
 def test_any_input(algorithm, frames):
     tracker = OfflineTracker(TrackerSettings(algorithm=algorithm, n_init=1))
-    for people, stamp, motion in frames:
-        boxes, scores, who = zip(*people) if people else ((), (), ())
-        embeddings = np.eye(9, dtype=np.float32)[list(who)][:, 1:]
-        detections = Detections.create(boxes, scores, image_size=SIZE)
-        tracker.update(detections, embeddings.__getitem__, stamp, motion)
+    for frame in frames:
+        update(tracker, frame)
     images = list(tracker.finish())
     assert len(images) == len(frames)
     for tracks in images:

@@ -148,10 +148,12 @@ BORDERS = {
 )
 def test_who_walks_out_of_the_image_has_left(border, speed, lost, drift, gone):
     box, velocity = BORDERS[border]
-    table = table_of(box)
+    table = table_of(box, (300, 200, 40, 100))
+    # The other one is seen.
+    table.seen_at[1] = lost
     table.kalman.velocity[:, :2] = speed * np.array(velocity)
     table.drifts[:] = np.sign(np.abs(velocity)) * drift
-    assert leaving(table, SIZE, lost, 0.1).tolist() == [gone]
+    assert leaving(table, SIZE, lost, 0.1).tolist() == [gone, False]
 
 
 def test_who_vanishes_within_the_image_has_not_left():

@@ -9,34 +9,35 @@ from persontrack_ros.core.base.timeline import Timeline
 SECOND = 10**9
 
 
-def jumps(*stamps, threshold=1.0):
-    """Return the jumps of stamps in seconds, in images that come as fast as they can."""
+def moments_of(stamps, arrivals, threshold=1.0):
+    """Return what is known of images by their stamps and arrivals, in seconds."""
     timeline = Timeline()
-    moments = [
-        timeline.advance(round(stamp * SECOND), number, threshold)
-        for number, stamp in enumerate(stamps)
-    ]
-    assert not any(moment.faults for moment in moments)
-    assert all(moment.restart == bool(moment.jump) for moment in moments)
-    return [moment.jump for moment in moments]
-
-
-def test_jumps():
-    assert jumps(5, 6, 5.5, 5.6, 4.7, 8, 2) == [''] * 6 + ['went back by 6.000 s']
-    assert jumps(6, 1, threshold=5.0) == ['', '']
-    assert jumps(5, 4, threshold=0.0) == ['', 'went back by 1.000 s']
-    assert jumps(100, 1000, 10) == ['', 'leapt ahead by 900.000 s', 'went back by 990.000 s']
-    loops = jumps(*[10, 40, 70, 100] * 3)
-    assert [bool(each) for each in loops] == [False] * 4 + [True, False, False, False] * 2
-
-
-def play(stamps, arrivals, threshold=1.0):
-    """Return when each image was taken (seconds since the first), jumps and faults."""
-    timeline = Timeline()
-    moments = [
+    return [
         timeline.advance(round(stamp * SECOND), round(arrival * SECOND), threshold)
         for stamp, arrival in zip(stamps, arrivals)
     ]
+
+
+@pytest.mark.parametrize(
+    ('stamps', 'threshold', 'expected'),
+    [
+        ((5, 6, 5.5, 5.6, 4.7, 8, 2), 1.0, [''] * 6 + ['went back by 6.000 s']),
+        ((6, 1), 5.0, ['', '']),
+        ((5, 4), 0.0, ['', 'went back by 1.000 s']),
+        ((100, 1000, 10), 1.0, ['', 'leapt ahead by 900.000 s', 'went back by 990.000 s']),
+        ((10, 40, 70, 100, 10, 40), 1.0, [''] * 4 + ['went back by 90.000 s', '']),
+    ],
+)
+def test_jumps(stamps, threshold, expected):
+    moments = moments_of(stamps, range(len(stamps)), threshold)
+    assert [moment.jump for moment in moments] == expected
+    assert [moment.restart for moment in moments] == [bool(jump) for jump in expected]
+    assert not any(moment.faults for moment in moments)
+
+
+def play(stamps, arrivals):
+    """Return when each image was taken (seconds since the first), jumps and faults."""
+    moments = moments_of(stamps, arrivals)
     times = [(one.time - moments[0].time) / SECOND for one in moments]
     told = [one.jump for one in moments if one.jump]
     return times, told, [fault for one in moments for fault in one.faults]
@@ -168,12 +169,8 @@ def test_stamps_for_others_than_the_tracker():
     """Nobody may look up by a stamp what arrival counts for."""
 
     def stamped(*stamps):
-        timeline = Timeline()
-        moments = [
-            timeline.advance(round(stamp * SECOND), number * SECOND // 10, 1.0)
-            for number, stamp in enumerate(stamps)
-        ]
-        return [moment.stamped for moment in moments]
+        arrivals = [number / 10 for number in range(len(stamps))]
+        return [moment.stamped for moment in moments_of(stamps, arrivals)]
 
     tenths = [100 + number / 10 for number in range(20)]
     assert all(stamped(*tenths))

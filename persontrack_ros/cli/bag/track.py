@@ -15,6 +15,7 @@ from persontrack_ros.cli.options import (
 )
 from persontrack_ros.cli.outputs import WRITES, Outputs, add_output_options, settings_of
 from persontrack_ros.core.base.terminal import Interrupt, tqdm
+from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.media.source import Partial
 from persontrack_ros.core.pipeline import Pipeline
 
@@ -75,7 +76,7 @@ def execute(options: argparse.Namespace) -> int:
             recorder = TracksRecorder(
                 bag, new_bag, tracks_topic, annotated_topic, settings.drawing
             )
-        pipeline = Pipeline(settings)
+        pipeline = Pipeline(with_default_models(settings))
         total = min(topic.msgcount, options.max_frames or topic.msgcount)
         progress = stack.enter_context(tqdm(total=total, unit='frame'))
         results = Partial(track_images(bag, topic, pipeline, recorder))

@@ -6,12 +6,13 @@ This module works without ROS.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.config.settings import PARAMETERS, TF, Parameter, Settings
+from persontrack_ros.core.config.settings import AUTO, NONE, PARAMETERS, TF, Parameter, Settings
 from persontrack_ros.core.media.encodings import MAX_MEGAPIXELS
 
 # Values of `input`.
@@ -25,8 +26,11 @@ ANY_CLASS = 'any'
 # The default of `time.jump_threshold`, also used without a node.
 JUMP_THRESHOLD = 1.0
 
-# The value of `target` that follows the nearest person.
+# Values of `target`, besides ids: the nearest person, the one in the middle of the image, and
+# files with this suffix.
 NEAREST = 'nearest'
+MIDDLE = 'middle'
+EMBEDDING_SUFFIX = '.npz'
 
 # The parameter of cameras_node; set for its process, it reaches the trackers in it, too.
 CAMERAS = 'cameras'
@@ -96,16 +100,28 @@ NODE_PARAMETERS = (
     Parameter(
         'target',
         '',
-        'Target of target_pose: the id of a track, until ids begin anew; nearest, the person '
-        'who is nearest when it is set, until they are lost for good; empty for no target. '
-        'Needs depth and target_frame.',
+        'Person to follow: the id of a track, until ids begin anew; nearest (without depth: '
+        'largest) or middle (of the image), the person who is that when it is set, until they '
+        'are lost for good; a file of persontrack embed (.npz), the person in its picture; '
+        'empty: none.',
         runtime=True,
+    ),
+    Parameter(
+        'target_tf',
+        False,
+        'Publish the frame target on tf beside target_pose; needs depth and target_frame.',
     ),
     Parameter(
         'zones_file',
         '',
         'File of lines and zones (YAML, docs/zones.md): who crosses and enters them is published '
         'and counted; empty: none.',
+    ),
+    Parameter(
+        'hri',
+        False,
+        'Publish bodies and, with tracker.remember, persons on /humans, as REP 155 (ROS4HRI) '
+        'describes; needs images and hri_msgs.',
     ),
     Parameter(
         'detections.class_id',
@@ -126,6 +142,15 @@ NODE_PARAMETERS = (
         80,
         'Quality of annotated_image/compressed.',
         limits=(1, 100),
+        runtime=True,
+    ),
+    Parameter(
+        'inference.cores',
+        0.0,
+        'Cores that the node may use in the mean, all cameras of a cameras_node together: it '
+        'chooses the best detector.pattern that fits, and drops frames where none does; 0: no '
+        'limit.',
+        limits=(0.0, 1024.0),
         runtime=True,
     ),
     Parameter(
@@ -216,19 +241,36 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
     images = options['input'] != DETECTIONS
     frame, target = options['target_frame'], options['target']
     by_tf = settings.tracker.camera_motion == TF
+    cores, there_are = options['inference.cores'], len(os.sched_getaffinity(0))
     rules: list[tuple[Any, str]] = [
         (not images and options['depth'], 'depth needs images: not with input: detections'),
+        (not images and options['hri'], 'hri needs images: not with input: detections'),
+        (
+            options['hri'] and settings.tracker.algorithm == NONE,
+            'hri needs tracks: not with tracker.algorithm: none',
+        ),
         (
             not images and settings.detector.ignore,
             'detector.ignore needs images: not with input: detections',
         ),
         (
-            target not in ('', NEAREST) and target_id(target) is None,
-            f'target: {target!r} is neither the id of a track nor {NEAREST}',
+            target not in ('', NEAREST, MIDDLE)
+            and target_id(target) is None
+            and not target.endswith(EMBEDDING_SUFFIX),
+            f'target: {target!r} is neither the id of a track, {NEAREST}, {MIDDLE}, nor a file of '
+            f'persontrack embed ({EMBEDDING_SUFFIX})',
         ),
         (
-            target and not (options['depth'] and frame),
-            'target needs 3D positions: set depth and target_frame',
+            target == MIDDLE and not images,
+            f'target: {MIDDLE} needs images: not with input: detections',
+        ),
+        (
+            target and settings.tracker.algorithm == NONE,
+            'target needs tracks: not with tracker.algorithm: none',
+        ),
+        (
+            options['target_tf'] and not (options['depth'] and frame),
+            'target_tf needs 3D positions: set depth and target_frame',
         ),
         (
             frame.startswith('/'),
@@ -239,6 +281,16 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
             frame and not (options['depth'] or by_tf),
             'target_frame is the frame of tracks_3d and markers: set depth as well, or '
             'tracker.camera_motion: tf',
+        ),
+        (
+            cores > there_are,
+            f'inference.cores: {cores:g} is more than the {there_are} cores that this process may '
+            'use',
+        ),
+        (
+            cores and settings.detector.pattern != AUTO,
+            'inference.cores chooses the pattern: leave detector.pattern at auto, or set '
+            'inference.cores to 0',
         ),
     ]
     for broken, text in rules:

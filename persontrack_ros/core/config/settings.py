@@ -96,9 +96,10 @@ def _parameter(default: Any, description: str, **options: Any) -> Any:
 # The value of `detector.model`, `reid.model` and `tracker.algorithm` that leaves this stage out.
 NONE = 'none'
 
-# The words of `detector.pattern`, besides NONE.
+# The words of `detector.pattern`, besides NONE, and the value that chooses them.
 LARGE = 'large'
 LIGHT = 'light'
+AUTO = 'auto'
 
 # Other values of `tracker.camera_motion`.
 AFFINE = 'affine'
@@ -140,7 +141,7 @@ class DetectorSettings:
         'there is none.',
     )
     pattern: str = _parameter(
-        'auto',
+        AUTO,
         'The detector of each frame, in turn: large is detector.model, light is '
         'detector.light_model, and none predicts the tracks, which costs next to nothing; the '
         'first is large. "large none" detects in every second frame. auto: "large light" with a '
@@ -162,7 +163,7 @@ class DetectorSettings:
     @property
     def turns(self) -> tuple[str, ...]:
         """The words of the pattern."""
-        if self.pattern == 'auto':
+        if self.pattern == AUTO:
             return (LARGE,) if self.light_model == NONE else (LARGE, LIGHT)
         return tuple(self.pattern.split())
 

@@ -15,7 +15,8 @@ from persontrack_ros.core.base.fetching import Facts
 DEFAULT_DETECTOR = 'person-detection-0202'
 DEFAULT_REID = 'person-reidentification-retail-0287'
 DEFAULT_PRECISION = 'FP16'
-EMBEDDED_DETECTOR = 'yolox-nano'
+# Of the Python package index, used where the zoo cannot be reached.
+SMALL_DETECTOR = 'yolox-nano'
 
 # Made by `persontrack models quantize`; it is not published, so there is nothing to verify.
 QUANTIZED = 'INT8'

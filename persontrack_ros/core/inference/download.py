@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -15,22 +17,88 @@ from typing import Union
 
 from persontrack_ros.core.base.errors import DownloadError, ModelError
 from persontrack_ros.core.base.fetching import NotThereError, fetch, store
-from persontrack_ros.core.inference.catalogue import Entry, Release
+from persontrack_ros.core.config.settings import Settings, Value
+from persontrack_ros.core.inference.catalogue import (
+    DEFAULT_DETECTOR,
+    DEFAULT_REID,
+    SMALL_DETECTOR,
+    Entry,
+    Release,
+    catalogue,
+)
+from persontrack_ros.core.inference.embedder import COLOR
 from persontrack_ros.core.inference.files import (
+    check_contents,
     check_release,
+    default_precision,
+    find_model,
     installation_directory,
     read_release,
+    without_zoo,
 )
+
+_logger = logging.getLogger(__name__)
 
 MIRROR_VARIABLE = 'PERSONTRACK_MODEL_MIRROR'
 _ZOO = 'https://storage.openvinotoolkit.org/'
 # Seconds that pip may take.
 _PIP_TIMEOUT = 180.0
 
+# The group of parameters, the default model, and its replacement.
+_DEFAULTS = (('detector', DEFAULT_DETECTOR, SMALL_DETECTOR), ('reid', DEFAULT_REID, COLOR))
+
+
+def with_default_models(settings: Settings) -> Settings:
+    """
+    Install the default models if they are needed and missing; used by commands and Python.
+
+    The node does not call this: it never downloads.
+
+    :returns: the settings, with the small models if a default one cannot be installed, which is
+        logged.
+    :raises DownloadError: if the small detector cannot be downloaded either.
+    :raises OutputError: if the cache cannot be written.
+    """
+    mirror = os.environ.get(MIRROR_VARIABLE, '')
+    small = catalogue()[SMALL_DETECTOR]
+    # Trying again each time would wait for the timeout of a firewall.
+    reachable = bool(mirror) or not _is_installed(small, default_precision(small))
+    instead: dict[str, Value] = {}
+    missing: list[str] = []
+    reason = ''
+    for group, model, other in _DEFAULTS:
+        precision = getattr(settings, group).precision
+        entry = catalogue()[model]
+        if getattr(settings, group).model != model or precision not in entry.releases:
+            continue
+        try:
+            if reachable and not _is_installed(entry, precision):
+                path, _ = install(entry, precision, mirror)
+                _logger.info('%s %s: installed in %s', model, precision, path.parent)
+            find_model(model, precision)
+        except ModelError as error:
+            reachable = False
+            instead[f'{group}.model'] = other
+            missing.append(model)
+            reason = reason or str(error)
+    if missing:
+        used = ' and '.join(map(str, instead.values()))
+        _logger.warning('using %s instead of %s: %s', used, ' and '.join(missing), reason)
+    if SMALL_DETECTOR in instead.values():
+        install(small, default_precision(small), '')
+    return Settings.from_values(instead, base=settings)
+
+
+def _is_installed(entry: Entry, precision: str) -> bool:
+    try:
+        return find_model(entry.name, precision).is_file()
+    except ModelError:
+        return False
+
 
 def install(entry: Entry, precision: str, mirror: str) -> tuple[Path, bool]:
     """
-    Download a published model into the user's cache, unless it is there and undamaged.
+    Download a published model into the user's cache, unless it is installed and undamaged.
 
     Files are stored after all files of the release are verified.
 
@@ -45,8 +113,11 @@ def install(entry: Entry, precision: str, mirror: str) -> tuple[Path, bool]:
     # The file to load comes last, so that a reader finds either no file or all.
     names = list(releases[0].files)
     with suppress(ModelError):
-        check_release(read_release(folder, releases), releases)
-        return folder / names[-1], False
+        path = find_model(entry.name, precision)
+        check_contents(path)
+        if path.parent == folder:
+            check_release(read_release(folder, releases), releases)
+        return path, False
     for source, possible in _sources(entry, precision, mirror):
         try:
             if not isinstance(source, str):
@@ -60,13 +131,16 @@ def install(entry: Entry, precision: str, mirror: str) -> tuple[Path, bool]:
         except NotThereError:
             continue
         except ModelError as error:
-            raise DownloadError(f'the files from {source} cannot be used: {error}') from error
+            # The errors of downloads have the address already.
+            origin = '' if isinstance(error, DownloadError) else f'from {source}: '
+            raise DownloadError(f'{origin}{error}. {without_zoo()}') from error
         for name, content in contents.items():
             store(folder / name, content)
         return folder / names[-1], True
     raise NotThereError(
         f'{mirror or "the Open Model Zoo"} does not have {entry.name} ({precision}); a mirror '
-        f'has it in [intel/]{entry.name}/{precision}/ or under the paths of the zoo'
+        f'has it in [intel/]{entry.name}/{precision}/ or under the paths of the zoo. '
+        f'{without_zoo()}'
     )
 
 

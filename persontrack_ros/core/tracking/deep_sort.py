@@ -23,7 +23,7 @@ from persontrack_ros.core.base.geometry import (
     measurements_to_boxes,
 )
 from persontrack_ros.core.config.settings import TrackerSettings
-from persontrack_ros.core.tracking.appearance import Embed, Embeddings
+from persontrack_ros.core.tracking.appearance import Embed, Embeddings, normalise
 from persontrack_ros.core.tracking.association import Association, IndexArray, associate
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, States
 from persontrack_ros.core.tracking.table import Columns, checked, resized
@@ -138,6 +138,12 @@ class DeepSort:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
         table = self._table
         return table.as_tracks(np.arange(len(table)), table.boxes, self._interval)
+
+    @property
+    def embeddings(self) -> dict[int, Embeddings]:
+        """The mean embedding ``(D,)`` of each track, by id; zero if it has none."""
+        means = [normalise(each.sum(axis=0, keepdims=True))[0] for each in self._table.galleries]
+        return dict(zip(self._table.ids.tolist(), means))
 
     def _match(
         self, boxes: FloatArray, measurements: FloatArray, embeddings: Embeddings

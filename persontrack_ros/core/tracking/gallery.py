@@ -142,6 +142,15 @@ class Camera:
         # Number of resets: a tracker from before a reset no longer changes the gallery.
         self.era = 0
 
+    def known(self, since: int) -> list[int]:
+        """Return the ids of persons who can be re-identified, of this camera and seen since."""
+        with self.gallery.lock:
+            return [
+                id_
+                for id_, person in self.gallery.persons.items()
+                if self in person.cameras and person.views and person.seen_at >= since
+            ]
+
     def forget(self) -> None:
         """Forget persons known to this camera alone; without persons, ids start at 1 again."""
         with self.gallery.lock:

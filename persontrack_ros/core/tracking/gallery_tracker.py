@@ -320,6 +320,15 @@ class GalleryTracker(Persistent):
         """All tracks that have an id, also invisible ones."""
         return self._renamed(super().tracks)
 
+    @property
+    def embeddings(self) -> dict[int, Embeddings]:
+        """The embedding ``(D,)`` of each track that has one and an id, by id."""
+        return {
+            self._ids[local]: embedding
+            for local, embedding in super().embeddings.items()
+            if local in self._ids
+        }
+
 
 def clear(detections: Detections) -> NDArray[np.bool_]:
     """Return which detections are neither covered by others nor cut off by the border."""

@@ -215,6 +215,12 @@ class Persistent:
         """All tracks that are not deleted, also tentative and invisible ones, by id."""
         return self._table.as_tracks(np.arange(len(self._table)), self._table.boxes)
 
+    @property
+    def embeddings(self) -> dict[int, Embeddings]:
+        """The embedding ``(D,)`` of each track that has one, by id."""
+        table = self._table
+        return dict(zip(table.ids[table.embedded].tolist(), table.embeddings[table.embedded]))
+
     def _forget(self, image_size: Optional[tuple[int, int]], elapsed: float) -> None:
         """Delete tracks that are lost for too long, or have left the image."""
         lost = self._table.lost_time(self._now)

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Optional
 
+import numpy as np
+
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.timeline import SECOND
-from persontrack_ros.core.config.node_options import NEAREST
+from persontrack_ros.core.config.node_options import MIDDLE, NEAREST, target_id
+from persontrack_ros.core.tracking.track import Track
+from persontrack_ros.core.tracks3d.depth import Box3D
 
 # In metres per second: who is slower stands, and turns on the spot for all that can be measured.
 WALKING = 0.3
+
+# A person is meant by a point that is no further from them on the floor, in metres.
+REACH = 1.0
 
 
 class TargetStatus(Enum):
     """
     How much is known of where the target is now.
 
-    `SEEN`: measured in this frame; `PREDICTED`: a moment before; `LOST`: neither.
+    `SEEN`: measured in this frame; `PREDICTED`: a moment before; `LOST`: neither. With depth, the
+    3D position is measured; without, the box is detected.
     """
 
     SEEN = 'seen'
@@ -45,14 +53,20 @@ class Target:
 
 class Follower:
     """
-    Chooses the target, and keeps to it until another person is wanted.
+    Keeps to the target until another person is wanted.
 
-    With `nearest`, who was chosen is kept while their track is visible or their position known,
-    and then for as long as they would get their id again; only then is another person chosen.
+    A target by id stays. One that was chosen, as the nearest one for example, is kept while their
+    track is visible or their position known, and then for as long as they would get their id
+    again; only then is another person chosen.
     """
 
-    def __init__(self) -> None:
-        """Start without a target."""
+    def __init__(self, patience: float) -> None:
+        """
+        Start without a target.
+
+        :param patience: how long a lost target is kept, in seconds.
+        """
+        self._patience = patience
         self._wanted = ''
         self._target: Optional[Target] = None
 
@@ -60,20 +74,20 @@ class Follower:
         self,
         wanted: str,
         visible: Collection[int],
-        distances: Mapping[int, float],
+        measured: Collection[int],
         known: Collection[int],
+        chosen: Optional[int],
         time: int,
-        patience: float,
     ) -> Optional[Target]:
         """
         Look for the target in the next frame.
 
-        :param wanted: an id, `nearest`, or empty for no target.
+        :param wanted: a value of the parameter `target`.
         :param visible: ids of the tracks.
-        :param distances: of those that are measured in this frame, by id, in metres.
+        :param measured: ids of those that are measured in this frame.
         :param known: ids of those that were measured a moment before.
+        :param chosen: the person that `wanted` means in this frame, see :func:`choose`.
         :param time: of the frame, in nanoseconds.
-        :param patience: how long a lost target is kept, in seconds.
         :returns: None without a target.
         """
         if wanted != self._wanted:
@@ -81,15 +95,12 @@ class Follower:
         if not wanted:
             return None
         old = self._target
-        id_ = old.id if old and wanted == NEAREST else None
-        if wanted != NEAREST:
-            id_ = int(wanted)
-        elif old and old.status == TargetStatus.LOST and time - old.since > patience * SECOND:
+        id_ = old.id if old else None
+        if old and old.status == TargetStatus.LOST and time - old.since > self._patience * SECOND:
             # A target that is back in this very frame is kept.
             id_ = id_ if id_ in visible else None
-        if id_ is None:
-            id_ = min(distances, key=distances.__getitem__) if distances else None
-        if id_ in distances:
+        id_ = target_id(wanted) or id_ or chosen
+        if id_ in measured:
             status = TargetStatus.SEEN
         elif id_ in visible and id_ in known:
             status = TargetStatus.PREDICTED
@@ -98,6 +109,59 @@ class Follower:
         unchanged = old is not None and (old.id, old.status) == (id_, status)
         self._target = Target(id_, status, old.since if old and unchanged else time)
         return self._target
+
+
+def choose(
+    wanted: str,
+    tracks: Sequence[Track],
+    boxes: Optional[Mapping[int, Box3D]],
+    image_size: tuple[int, int],
+    similar: Optional[int],
+) -> Optional[int]:
+    """
+    Return the id of the person that a value of `target` means in one frame; None for no person.
+
+    :param tracks: those that are measured.
+    :param boxes: by id; None without depth: the largest person is the nearest one.
+    :param image_size: width and height.
+    :param similar: the person of the file that `wanted` names.
+    """
+    if wanted == MIDDLE:
+        return at_pixel(tracks, np.array(image_size) / 2, math.inf)
+    if wanted != NEAREST:
+        return similar if similar in {track.id for track in tracks} else None
+    if boxes is None:
+        return _least({track.id: -float(np.prod(track.box[2:])) for track in tracks})
+    return _least({track.id: float(np.linalg.norm(boxes[track.id].away)) for track in tracks})
+
+
+def at_pixel(tracks: Sequence[Track], pixel: FloatArray, reach: float = 0.5) -> Optional[int]:
+    """
+    Return the person whose box has its centre nearest to a pixel.
+
+    :param pixel: ``[x, y]``.
+    :param reach: the longest way to the centre, in widths and heights of the box.
+    """
+    centres = {track.id: track.box[:2] + track.box[2:] / 2 for track in tracks}
+    ways = {
+        track.id: float(np.abs((pixel - centres[track.id]) / track.box[2:]).max())
+        for track in tracks
+    }
+    return _least({id_: way for id_, way in ways.items() if way <= reach})
+
+
+def at_point(boxes: Mapping[int, Box3D], point: FloatArray) -> Optional[int]:
+    """Return the person nearest to a point ``(3,)`` on the floor, no further than `REACH`."""
+    ways = {}
+    for id_, box in boxes.items():
+        # y points down in the optical frame of a camera.
+        floor = [0, 2] if box.yaw is None else [0, 1]
+        ways[id_] = float(np.linalg.norm((box.position - point)[floor]))
+    return _least({id_: way for id_, way in ways.items() if way <= REACH})
+
+
+def _least(costs: Mapping[int, float]) -> Optional[int]:
+    return min(costs, key=costs.__getitem__, default=None)
 
 
 class Heading:

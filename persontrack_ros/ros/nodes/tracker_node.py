@@ -12,11 +12,13 @@ from rclpy.logging import get_logger
 
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.core.config.settings import NONE, TF
+from persontrack_ros.core.inference.budget import Budget, Pattern
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.memory import giving_memory_back
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import NodeExecutor, ros, until_shutdown
+from persontrack_ros.ros.tracker import bond
 from persontrack_ros.ros.tracker.checks import Checks, name_work
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
 from persontrack_ros.ros.tracker.frames import Frames
@@ -43,20 +45,27 @@ class TrackerNode(LifecycleNode):
     """
 
     def __init__(
-        self, gallery: Optional[Gallery] = None, turns: Optional[Turns] = None, **options: object
+        self,
+        gallery: Optional[Gallery] = None,
+        turns: Optional[Turns] = None,
+        budget: Optional[Budget] = None,
+        **options: object,
     ) -> None:
         """
         Declare the parameters and offer the services; nothing is loaded yet.
 
         :param gallery: shared with other cameras.
         :param turns: shared with other cameras.
+        :param budget: shared with other cameras.
         """
         super().__init__('person_tracker', **options)
         self._camera = Camera(gallery or Gallery())
         self._turns = turns or Turns()
         self._configuration = NodeParameters(self, lambda values: self._state.check_target(values))
-        self._state = NodeState(self._configuration)
+        self._state = NodeState(self._configuration, (budget or Budget()).join())
         self._is_dead = False
+        self._bond: Optional[bond.Bond] = None
+        self._pattern: Pattern = ()
         self._transitions = Transitions(self, self._state)
         self._frames = Frames(self, self._state)
         self._checks = Checks(self, self._state)
@@ -96,7 +105,7 @@ class TrackerNode(LifecycleNode):
             f'loaded in {time.monotonic() - started:.1f} s'
             + (f', on {devices}' if devices else '')
         )
-        outputs = self._state.outputs = Outputs(self)
+        outputs = self._state.outputs = Outputs(self, self._camera)
         outputs.advertise(settings, options)
         if settings.tracker.camera_motion == TF and outputs.transforms is not None:
             processor.turning = TurningCamera(self, outputs.transforms)
@@ -112,12 +121,17 @@ class TrackerNode(LifecycleNode):
         worker = self._state.worker = NewestItemWorker(
             self._frames.process, self._frames.fail, self._turns
         )
-        inputs = self._state.inputs = Inputs(self)
+        inputs = self._state.inputs = Inputs(self, self._state.admits)
         inputs.subscribe(options, worker, settings.tracker.camera_motion == TF)
         self._state.statistics.resume()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
         topics = ' and '.join(each.name for each in inputs.topics.values())
-        self.get_logger().info(f'{what} the persons in {topics}')
+        note = ''
+        if not options['autostart'] and bond.Status is not None:
+            self._bond = bond.Bond(self)
+        elif not options['autostart']:
+            note = '; no lifecycle manager can watch this: bond is not installed'
+        self.get_logger().info(f'{what} the persons in {topics}{note}')
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work; the models and tracks stay."""
@@ -182,9 +196,10 @@ class TrackerNode(LifecycleNode):
         state = self._state
         if state.inputs is None and state.worker is None:
             return
-        destroy = [] if state.inputs is None else [state.inputs.destroy]
+        destroy = [each.destroy for each in (self._bond, state.inputs) if each is not None]
         self._transitions.each('deactivate', *destroy, state.end_tracks, self._close_account)
-        state.inputs = state.worker = None
+        self._bond = state.inputs = state.worker = None
+        state.share.limit = 0.0
 
     def _close_account(self) -> None:
         state = self._state
@@ -223,7 +238,19 @@ class TrackerNode(LifecycleNode):
             self.executor.fail(RuntimeError('the thread of the tracker ended'))
             return
         self._checks.run()
+        self._log_pattern()
         self._is_dead = state.worker is not None and state.worker.failure is not None
+
+    def _log_pattern(self) -> None:
+        """Log the pattern that `inference.cores` has chosen, if it has changed."""
+        pattern, budget = self._state.share.pattern, self._state.share.budget
+        if pattern != self._pattern:
+            if pattern:
+                self.get_logger().info(
+                    f'inference.cores {self._state.share.limit:g}: detector.pattern '
+                    f'"{" ".join(pattern)}" from now on; {budget.used:.2f} cores were in use'
+                )
+            self._pattern = pattern
 
 
 def run(tracker: TrackerNode, executor: NodeExecutor) -> None:

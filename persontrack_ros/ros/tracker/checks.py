@@ -168,6 +168,19 @@ def slow(node: Node, state: NodeState) -> Iterator[Finding]:
         )
 
 
+def cores(node: Node, state: NodeState) -> Iterator[Finding]:
+    """Whether `inference.cores` is less than any pattern of detectors takes."""
+    share, budget = state.share, state.share.budget
+    if share.limit and budget.lacking:
+        yield Finding(
+            Level.WARN,
+            f'inference.cores {share.limit:g} is too low: "{" ".join(share.pattern)}", the '
+            f'cheapest detector.pattern, takes {budget.lacking:.2f} cores, {budget.rest:.2f} of '
+            f'them beside the frames, as receiving does; {share.dropped:.0%} of the frames are '
+            'dropped. Raise it, or lower the rate or the size of the images',
+        )
+
+
 def classes(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether another detector gives persons another class than the one that is tracked."""
     if state.processor is not None and state.inputs is not None:
@@ -209,6 +222,7 @@ CHECKS: tuple[Check, ...] = (
     silence,
     counterparts,
     slow,
+    cores,
     classes,
     same_name,
     shared_memory,

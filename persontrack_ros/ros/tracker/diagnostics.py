@@ -45,6 +45,7 @@ def report(state: NodeState, findings: Sequence[Finding]) -> Report:
 def _values(state: NodeState) -> dict[str, str]:
     settings, options = state.parameters.current
     statistics, times = state.statistics, state.statistics.times()
+    share = state.share
     inputs, outputs, processor = state.inputs, state.outputs, state.processor
     heard = [time.monotonic() - each.heard for each in inputs.topics.values()] if inputs else []
     transforms = outputs.transforms if outputs else None
@@ -61,6 +62,8 @@ def _values(state: NodeState) -> dict[str, str]:
         **{fate: str(count) for fate, count in state.account.items()},
         'unmatched': str(inputs.unmatched if inputs else 0),
         'without transform': str(transforms.missing if transforms else 0),
+        'detector pattern': ' '.join(share.pattern or settings.detector.turns),
+        'cores': f'{share.budget.used:.2f}' if share.limit else '',
         'target': options['target'],
     }
     target = outputs.target if outputs and options['target'] else None

@@ -40,14 +40,17 @@ class Frames:
         assert processor is not None
         assert outputs is not None
         started = time.monotonic()
-        with processor.in_turn():
-            settings, options = state.parameters.current
-            result = processor.process(frame, self._arrival(frame), settings, options)
-            self._warn(result, outputs)
-            if processor.tracks:
-                outputs.publish_tracks(result.tracks, result.header)
-                self._published = True
-        outputs.publish_rest(result, settings.drawing, options)
+        with state.share.processing(lambda: processor.turn):
+            with processor.in_turn():
+                settings, options = state.parameters.current
+                result = processor.process(
+                    frame, self._arrival(frame), settings, options, state.share.pattern
+                )
+                self._warn(result, outputs)
+                if processor.tracks:
+                    outputs.publish_tracks(result.tracks, result.header)
+                    self._published = True
+            outputs.publish_rest(result, settings.drawing, options)
         self._log(frame, result)
         persons = result.tracks if processor.tracks else result.detections or ()
         state.statistics.processed(

@@ -11,9 +11,13 @@ from typing import Any, Optional
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Vector3
+from nav_msgs.msg import Odometry
 from rclpy.serialization import deserialize_message
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import ColorRGBA, Header, String
 from vision_msgs.msg import (
+    Detection2D,
     Detection2DArray,
     Detection3D,
     Detection3DArray,
@@ -26,10 +30,17 @@ from persontrack_ros.core.base.messages import CLASS_ID, boxes_to_bytes
 from persontrack_ros.core.drawing import track_color
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import Box3D
+from persontrack_ros.core.tracks3d.following import WALKING
 from persontrack_ros.core.tracks3d.motion_filter import Motion
 
-# Variance of the unknown orientation of a person, in square radians.
+# Variance of what is unknown, as of the orientation of a person in square radians.
 UNKNOWN = 1e6
+
+# A point of the topic `persons`.
+POINT = np.dtype([*((name, '<f4') for name in ('x', 'y', 'z', 'vx', 'vy', 'vz')), ('id', '<u4')])
+
+# The disc of points of a person: its radius in metres, and the points on its edge.
+DISC_RADIUS, DISC_POINTS = 0.25, 8
 
 
 def check_layout() -> None:
@@ -125,7 +136,7 @@ def _detection_3d(track: Track, box: Box3D, header: Header) -> Detection3D:
     center, size, result = detection.bbox.center, detection.bbox.size, _hypothesis(track.score)
     center.position.x, center.position.y, center.position.z = box.position.tolist()
     size.x, size.y, size.z = box.size.tolist()
-    center.orientation = orientation(box)
+    center.orientation = orientation(box.yaw or 0.0)
     result.pose.pose = center
     covariance = np.diag([UNKNOWN] * 6)
     covariance[:3, :3] = box.covariance
@@ -134,10 +145,78 @@ def _detection_3d(track: Track, box: Box3D, header: Header) -> Detection3D:
     return detection
 
 
-def orientation(box: Box3D) -> Quaternion:
-    """Return the orientation of a 3D box."""
-    half = (box.yaw or 0.0) / 2
-    return Quaternion(z=math.sin(half), w=math.cos(half))
+def boxes_3d_to_cloud(boxes: Mapping[int, Box3D], header: Header) -> PointCloud2:
+    """
+    Fill the message of the ``persons`` topic: a level disc of points for each person.
+
+    The first point of a person is the position. All have the velocity, which is NaN where it is
+    unknown, and the id.
+
+    :param boxes: by id, in the frame of the header.
+    """
+    points = np.zeros((len(boxes), 1 + DISC_POINTS), POINT)
+    angles = np.arange(DISC_POINTS) * 2 * math.pi / DISC_POINTS
+    for disc, (id_, box) in zip(points, boxes.items()):
+        # In the optical frame of the camera, y points down.
+        across = 'xz' if box.yaw is None else 'xy'
+        velocity = np.full(3, np.nan) if box.velocity is None else box.velocity
+        for name, value in zip(POINT.names or (), (*box.position, *velocity, id_)):
+            disc[name] = value
+        disc[across[0]][1:] += DISC_RADIUS * np.cos(angles)
+        disc[across[1]][1:] += DISC_RADIUS * np.sin(angles)
+    kinds = [PointField.FLOAT32] * 6 + [PointField.UINT32]
+    return PointCloud2(
+        header=header,
+        height=1,
+        width=points.size,
+        fields=[
+            PointField(name=name, offset=4 * i, datatype=kind, count=1)
+            for i, (name, kind) in enumerate(zip(POINT.names or (), kinds))
+        ],
+        point_step=POINT.itemsize,
+        row_step=points.nbytes,
+        data=points.tobytes(),
+        is_dense=bool(np.isfinite(points['vx']).all()),
+    )
+
+
+def orientation(yaw: float) -> Quaternion:
+    """Return the orientation of an angle around z, in radians."""
+    return Quaternion(z=math.sin(yaw / 2), w=math.cos(yaw / 2))
+
+
+def track_to_detection(track: Track, header: Header) -> Detection2D:
+    """Fill the message of the ``target_detection`` topic: the track as it is in ``tracks``."""
+    detection = Detection2D(header=header, id=str(track.id), results=[_hypothesis(track.score)])
+    box, (left, top, width, height) = detection.bbox, track.box.tolist()
+    box.center.position.x, box.center.position.y = left + width / 2, top + height / 2
+    box.size_x, box.size_y = width, height
+    return detection
+
+
+def motion_to_odometry(motion: Motion, yaw: float, header: Header) -> Odometry:
+    """
+    Fill the message of the ``target_odometry`` topic.
+
+    The pose is on the floor. Height, roll, pitch and rotation are unknown, and so is the yaw of a
+    person who stands; the child frame has x along the yaw.
+
+    :param header: with the frame of the motion.
+    """
+    message = Odometry(header=header, child_frame_id='target')
+    pose, twist = message.pose, message.twist
+    pose.pose.position.x, pose.pose.position.y = motion.position[:2].tolist()
+    pose.pose.orientation = orientation(yaw)
+    turn = Rotation.from_euler('z', -yaw).as_matrix()
+    velocity = twist.twist.linear
+    velocity.x, velocity.y, velocity.z = (turn @ motion.velocity).tolist()
+    of_pose, of_twist = np.diag([UNKNOWN] * 6), np.diag([UNKNOWN] * 6)
+    of_pose[:2, :2] = motion.covariance[:2, :2]
+    of_twist[:3, :3] = turn @ motion.covariance[3:, 3:] @ turn.T
+    if velocity.x > WALKING:
+        of_pose[5, 5] = of_twist[1, 1] / velocity.x**2
+    pose.covariance, twist.covariance = of_pose.ravel(), of_twist.ravel()
+    return message
 
 
 def _hypothesis(score: float) -> ObjectHypothesisWithPose:
@@ -215,7 +294,7 @@ class Markers:
 
         box = make(BOXES, Marker.CUBE, size, 0.4)
         box.pose.position = trail[-1]
-        box.pose.orientation = orientation(person)
+        box.pose.orientation = orientation(person.yaw or 0.0)
         text = make(IDS, Marker.TEXT_VIEW_FACING, Vector3(z=_TEXT_HEIGHT), 1.0)
         text.text = str(id_)
         if person.yaw is None:

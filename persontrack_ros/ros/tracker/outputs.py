@@ -6,27 +6,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header, String
-from vision_msgs.msg import Detection2DArray, Detection3DArray
+from vision_msgs.msg import Detection2D, Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from persontrack_ros.core.base.messages import boxes_to_bytes, stamp_to_nanoseconds
 from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
 from persontrack_ros.core.config.settings import NONE, DrawingSettings, Settings
 from persontrack_ros.core.drawing import Trails, draw
+from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.following import Target
 from persontrack_ros.core.tracks3d.motion_filter import Motion
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
+from persontrack_ros.ros.tracker.humans import HumanTopics
 from persontrack_ros.ros.tracker.messages import check_layout, tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.space import Space
+from persontrack_ros.ros.tracker.target import Targets
 from persontrack_ros.ros.tracker.transforms import Transforms
 from persontrack_ros.ros.tracker.zones import ZoneTopics
 
@@ -42,11 +46,17 @@ class Outputs:
     :ivar zones: of the lines and zones, if `zones_file` is set.
     """
 
-    def __init__(self, node: Node) -> None:
-        """Begin without publishers."""
-        self._node = node
+    def __init__(self, node: Node, camera: Camera) -> None:
+        """
+        Begin without publishers.
+
+        :param camera: of the gallery with the persons.
+        """
+        self._node, self._camera = node, camera
         self._publishers: dict[str, Publisher] = {}
         self._space: Optional[Space] = None
+        self._humans: Optional[HumanTopics] = None
+        self._targets: Optional[Targets] = None
         self._trails = Trails()
         self.transforms: Optional[Transforms] = None
         self.zones: Optional[ZoneTopics] = None
@@ -55,8 +65,8 @@ class Outputs:
         """
         Make the publishers; if that fails, those that were made wait for :meth:`destroy`.
 
-        :raises SettingsError: if tf is needed, but not installed, or vision_msgs is of another
-            version.
+        :raises SettingsError: if tf or hri_msgs is needed, but not installed, or vision_msgs is of
+            another version.
         """
         check_layout()
         if options['input'] == IMAGE:
@@ -70,18 +80,29 @@ class Outputs:
                 self._advertise('compressed', CompressedImage, 1, f'{topic}/compressed')
             if options['target_frame']:
                 self.transforms = Transforms(self._node, options['target_frame'])
+            if options['hri']:
+                remember = settings.tracker.remember
+                self._humans = HumanTopics(self._node, self._camera, remember, options['depth'])
+            self._advertise('target_detection', Detection2D, 10)
+            if options['depth'] and options['target_frame']:
+                self._advertise('target_pose', PoseStamped, 10)
+                self._advertise('target_odometry', Odometry, 10)
+            patience = max(settings.tracker.remember, LOST_TIME)
+            self._targets = Targets(
+                self._node, self._publishers, patience, self.transforms, options['target_tf']
+            )
             if options['depth']:
                 self._advertise('tracks_3d', Detection3DArray, 10)
                 self._advertise('markers', MarkerArray, 10)
-                if options['target_frame']:
-                    self._advertise('target_pose', PoseStamped, 10)
+                self._advertise('persons', PointCloud2, 10)
                 self._space = Space(
                     self._node,
                     self._publishers['tracks_3d'],
                     self._publishers['markers'],
+                    self._publishers['persons'],
+                    self._targets,
                     self.transforms,
-                    self._publishers.get('target_pose'),
-                    max(settings.tracker.remember, LOST_TIME),
+                    self._humans,
                 )
             if options['zones_file']:
                 self.zones = ZoneTopics(self._node, options)
@@ -108,13 +129,20 @@ class Outputs:
             scores = result.detections.scores.tolist()
             rows = [(box, score, '') for box, score in zip(result.detections.boxes, scores)]
             self._publishers['detections'].publish(boxes_to_bytes(rows, header))
+        if self._humans:
+            self._humans.publish(result)
         info = self._wanted('track_info')
         moves = self._space is not None and self.transforms is not None
         moves &= info or self.zones is not None
         target = options['target']
-        located = any(map(self._wanted, ('tracks_3d', 'markers')))
-        if self._space and image is not None and result.depth and (moves or target or located):
-            self._space.publish(result, target)
+        located = self._humans or any(map(self._wanted, ('tracks_3d', 'markers', 'persons')))
+        if self._space is None:
+            if self._targets is not None:
+                self._targets.update(result, target)
+        elif image is not None and result.depth:
+            assert self._targets is not None
+            if moves or target or located or self._targets.needs_positions:
+                self._space.publish(result, target)
         motions: Mapping[int, Motion] = {}
         fixed = ''
         if moves and self._space is not None and self.transforms is not None:
@@ -155,7 +183,7 @@ class Outputs:
     @property
     def target(self) -> Optional[Target]:
         """The target and its status; None if no target is set."""
-        return None if self._space is None else self._space.target
+        return None if self._targets is None else self._targets.target
 
     @property
     def space_fault(self) -> str:
@@ -167,8 +195,12 @@ class Outputs:
         self._trails = Trails()
         if self.zones:
             self.zones.forget()
+        if self._humans:
+            self._humans.clear()
         if self._space is not None:
             self._space.clear()
+        if self._targets is not None:
+            self._targets.forget()
 
     def _wanted(self, name: str) -> bool:
         publisher = self._publishers.get(name)
@@ -178,7 +210,11 @@ class Outputs:
         """End the publishers."""
         if self.transforms is not None:
             self.transforms.destroy()
+        if self._targets is not None:
+            self._targets.destroy()
         if self.zones:
             self.zones.destroy()
+        if self._humans:
+            self._humans.destroy()
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)

@@ -23,11 +23,24 @@ from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import Classes, message_to_detections
 from persontrack_ros.core.base.timeline import Moment, Timeline
 from persontrack_ros.core.config.node_options import ANY_CLASS, DETECTIONS
-from persontrack_ros.core.config.settings import NONE, TF, Settings, TrackerSettings, Value
+from persontrack_ros.core.config.settings import (
+    LARGE,
+    NONE,
+    TF,
+    Settings,
+    TrackerSettings,
+    Value,
+)
+from persontrack_ros.core.inference.budget import Pattern, patterns
 from persontrack_ros.core.inference.ignore import IgnoreMask
-from persontrack_ros.core.inference.similarity import same_person
+from persontrack_ros.core.inference.similarity import (
+    load_embedding,
+    most_similar,
+    same_person,
+)
 from persontrack_ros.core.media.encodings import SampleRange
 from persontrack_ros.core.pipeline import STATISTICS_FRAMES, Pipeline
+from persontrack_ros.core.tracking.appearance import Embeddings
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.core.tracking.state import load_tracker, save_state
 from persontrack_ros.core.tracking.track import Track
@@ -59,6 +72,7 @@ class FrameResult:
     :ivar tracks: the visible ones.
     :ivar embedded: number of detections whose embedding was computed.
     :ivar mean_time: of the newest frames, in seconds.
+    :ivar similar: the visible person of the file that `target` names.
     """
 
     header: Header
@@ -73,6 +87,7 @@ class FrameResult:
     tracks: Sequence[Track]
     embedded: int
     mean_time: float
+    similar: Optional[int] = None
 
 
 class Processor:
@@ -86,6 +101,7 @@ class Processor:
     :ivar tracks: whether it tracks, and not only detects.
     :ivar timeline: the time of the stream.
     :ivar classes: of the detections of another node.
+    :ivar patterns: those of its detectors, for a :class:`Share`.
     :ivar turning: the rotation of the camera, with `tracker.camera_motion: tf`.
     """
 
@@ -97,6 +113,7 @@ class Processor:
         :raises ModelError: if a model or device cannot be used.
         """
         unused: dict[str, Value] = {}
+        self._settings = settings
         self.tracks = settings.tracker.algorithm != NONE
         if not self.tracks:
             # A pipeline has a tracker; this one stays idle.
@@ -109,6 +126,9 @@ class Processor:
             # Without images, there are no embeddings.
             unused |= {'detector.model': NONE, 'reid.model': NONE, 'tracker.remember': 0.0}
         self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
+        self.patterns: tuple[Pattern, ...] = ((LARGE,),)
+        if self._detects:
+            self.patterns = patterns(settings.detector)
         if settings.tracker.camera_motion == TF:
             # The motion is passed to the pipeline.
             unused['tracker.camera_motion'] = NONE
@@ -125,11 +145,18 @@ class Processor:
         self.classes = Classes()
         self.turning: Optional[TurningCamera] = None
         self._warnings: list[tuple[str, str]] = []
+        # What `load_target` read, by file.
+        self._targets: dict[str, Embeddings] = {}
 
     @property
     def devices(self) -> dict[str, str]:
         """The devices of the models, see :attr:`Pipeline.devices`."""
         return self._pipeline.devices
+
+    @property
+    def turn(self) -> str:
+        """The word of `detector.pattern` for the newest frame."""
+        return self._pipeline.turn
 
     @contextmanager
     def in_turn(self, patience: float = -1.0) -> Iterator[None]:
@@ -147,6 +174,15 @@ class Processor:
             yield
         finally:
             self._lock.release()
+
+    def load_target(self, file: str) -> None:
+        """
+        Read the file of a person to follow, a value of the parameter `target`.
+
+        :raises SourceError: see :func:`load_embedding`.
+        """
+        model, dimension = self._settings.reid.model, self._pipeline.dimension
+        self._targets[file] = load_embedding(Path(file).expanduser(), model, dimension)
 
     def reset(self) -> None:
         """
@@ -183,12 +219,18 @@ class Processor:
         return counts
 
     def process(
-        self, frame: Frame, arrival: int, settings: Settings, options: Mapping[str, Any]
+        self,
+        frame: Frame,
+        arrival: int,
+        settings: Settings,
+        options: Mapping[str, Any],
+        pattern: Pattern = (),
     ) -> FrameResult:
         """
         Find and track the persons in a frame.
 
         :param arrival: when it came, in nanoseconds.
+        :param pattern: replaces `detector.pattern`, unless it is empty.
         :raises ImageError: if the image cannot be used.
         :raises ModelError: if a model gives impossible numbers.
         """
@@ -207,7 +249,7 @@ class Processor:
         if self.turning is not None:
             self.turning.expect(frame.header, moment.stamped)
         started = time.perf_counter()
-        self._pipeline.apply(settings)
+        self._pipeline.apply(settings, pattern)
         detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
         elapsed = time.perf_counter() - started
         tracks: Sequence[Track] = ()
@@ -233,7 +275,16 @@ class Processor:
             tracks,
             embedded,
             mean_time=sum(self._times) / len(self._times),
+            similar=self._find_similar(tracks, options['target']),
         )
+
+    def _find_similar(self, tracks: Sequence[Track], target: str) -> Optional[int]:
+        """Return the visible person of the file that is the target, if it is one."""
+        if target not in self._targets:
+            return None
+        visible = {track.id for track in tracks}
+        known = {id_: each for id_, each in self.tracker.embeddings.items() if id_ in visible}
+        return most_similar(self._targets[target], known, same_person(self._settings.reid.model))
 
     def _detect(
         self,

@@ -1,18 +1,14 @@
-"""The topics with 3D positions: ``tracks_3d``, ``markers`` and ``target_pose``."""
+"""The topics with 3D positions: ``tracks_3d``, ``markers`` and ``persons``."""
 
 from __future__ import annotations
 
-import math
 import threading
-import time as clock
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Optional
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Header
@@ -21,17 +17,15 @@ from persontrack_ros.core.base.errors import PersontrackError, one_line
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D, Locator, Scene
-from persontrack_ros.core.tracks3d.following import Follower, Heading, Target, TargetStatus
 from persontrack_ros.core.tracks3d.frames import Pose
 from persontrack_ros.core.tracks3d.motion_filter import Motion, MotionFilter
-from persontrack_ros.ros.tracker.messages import Markers, boxes_3d_to_message
+from persontrack_ros.ros.tracker.humans import HumanTopics
+from persontrack_ros.ros.tracker.messages import Markers, boxes_3d_to_cloud, boxes_3d_to_message
 from persontrack_ros.ros.tracker.processing import FrameResult
+from persontrack_ros.ros.tracker.target import Targets
 from persontrack_ros.ros.tracker.transforms import Transforms
 
 _WARNING_PERIOD = 5.0
-
-# Seconds without an answer after which a target counts as lost: frames, depth or tf have stopped.
-SILENCE = 1.0
 
 
 class Space:
@@ -49,23 +43,25 @@ class Space:
         node: Node,
         tracks: Publisher,
         markers: Publisher,
+        persons: Publisher,
+        targets: Targets,
         transforms: Optional[Transforms] = None,
-        target_pose: Optional[Publisher] = None,
-        patience: float = 0.0,
+        humans: Optional[HumanTopics] = None,
     ) -> None:
         """
         Publish on these.
 
+        :param targets: gets the positions.
         :param transforms: to the frame of what is published; None: that of the camera.
-        :param target_pose: of the person who is followed.
-        :param patience: seconds for which a lost person may come back with the same id.
+        :param humans: which have frames of tf.
         """
         self._node = node
         self._tracks_publisher = tracks
         self._markers_publisher = markers
-        self._target_publisher = target_pose
+        self._persons_publisher = persons
+        self._targets = targets
         self._transforms = transforms
-        self._patience = patience
+        self._humans = humans
         self.fault = ''
         self._lock = threading.RLock()
         self._markers = Markers()
@@ -75,10 +71,6 @@ class Space:
         self._frames: deque[tuple[FrameResult, Optional[Future[Pose]], str]] = deque()
         self._locator = Locator()
         self._filter = MotionFilter()
-        self._follower = Follower()
-        self._heading = Heading()
-        self._target: Optional[Target] = None
-        self._answered, self._time = 0.0, 0
         self._measured: dict[int, int] = {}
 
     def publish(self, frame: FrameResult, target: str = '') -> None:
@@ -86,7 +78,7 @@ class Space:
         Locate the persons of a frame, now or later.
 
         :param frame: with an image and depth.
-        :param target: the person to follow, see :class:`Follower`.
+        :param target: the parameter.
         """
         assert frame.depth is not None
         transform = None
@@ -103,16 +95,6 @@ class Space:
         with self._lock:
             found = {track.id: self._filter.at(track.id, time) for track in tracks}
         return {id_: motion for id_, motion in found.items() if motion is not None}
-
-    @property
-    def target(self) -> Optional[Target]:
-        """The target and its status; None if no target is set."""
-        with self._lock:
-            target = self._target
-            silent = clock.monotonic() - self._answered > SILENCE
-            if target is None or target.status is TargetStatus.LOST or not silent:
-                return target
-            return replace(target, status=TargetStatus.LOST, since=self._time)
 
     def clear(self) -> None:
         """Forget all tracks, and delete their markers."""
@@ -143,7 +125,8 @@ class Space:
                         )
 
     def _finish(self, frame: FrameResult, transform: Optional[Future[Pose]], target: str) -> None:
-        camera, header, boxes = None, frame.header, self._measure(frame)
+        camera, header = None, frame.header
+        boxes = measured = self._measure(frame)
         if transform is not None and self._transforms is not None:
             # Transforms has logged why one failed.
             failed = transform.cancelled() or transform.exception() is not None
@@ -161,7 +144,13 @@ class Space:
             boxes = None if boxes is None else known
         if boxes is not None:
             self._tracks_publisher.publish(boxes_3d_to_message(frame.tracks, boxes, header))
+            if self._persons_publisher.get_subscription_count():
+                self._persons_publisher.publish(boxes_3d_to_cloud(boxes, header))
         boxes = boxes or {}
+        if self._humans:
+            places = {id_: box.position for id_, box in (measured or {}).items() if id_ in boxes}
+            up = None if camera is None else camera.rotation[2]
+            self._humans.locate(frame.header, places, up)
         self._measured |= dict.fromkeys(boxes, frame.moment.time)
         visible = {track.id for track in frame.tracks}
         self._measured = {
@@ -169,8 +158,11 @@ class Space:
             for id_, time in self._measured.items()
             if id_ in visible and frame.moment.time - time <= MAX_AGE * SECOND
         }
-        if self._target_publisher is not None:
-            self._follow(self._target_publisher, frame, boxes, target, header, camera)
+        followed = self._targets.update(frame, target, boxes, self._measured, header.frame_id)
+        if camera is not None and followed is not None:
+            motion = self._filter.at(followed, frame.moment.time)
+            assert motion is not None
+            self._targets.publish_pose(followed, motion, camera.position, header)
         self._markers_publisher.publish(self._markers.update(self._measured, boxes, header))
 
     def _measure(self, frame: FrameResult) -> Optional[dict[int, Box3D]]:
@@ -186,33 +178,3 @@ class Space:
                 f'no tracks_3d: {one_line(error)}', throttle_duration_sec=_WARNING_PERIOD
             )
             return None
-
-    def _follow(
-        self,
-        publisher: Publisher,
-        frame: FrameResult,
-        boxes: Mapping[int, Box3D],
-        wanted: str,
-        header: Header,
-        camera: Optional[Pose],
-    ) -> None:
-        """Publish the pose of the target, if it was measured."""
-        distances = {id_: float(np.linalg.norm(box.away)) for id_, box in boxes.items()}
-        visible = [track.id for track in frame.tracks]
-        target = self._follower.update(
-            wanted, visible, distances, self._measured, frame.moment.time, self._patience
-        )
-        self._target, self._answered, self._time = target, clock.monotonic(), frame.moment.time
-        if camera is None or target is None or target.id is None:
-            return
-        if target.status is not TargetStatus.SEEN:
-            return
-        box = boxes[target.id]
-        assert box.velocity is not None  # the filter gives it in a fixed frame
-        yaw = self._heading.update(target.id, box.position, box.velocity, camera.position)
-        message = PoseStamped(header=header)
-        # On the floor.
-        message.pose.position.x, message.pose.position.y = box.position[:2].tolist()
-        message.pose.orientation.z = math.sin(yaw / 2)
-        message.pose.orientation.w = math.cos(yaw / 2)
-        publisher.publish(message)

@@ -12,8 +12,9 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
-from persontrack_ros.core.base.errors import SettingsError, one_line
-from persontrack_ros.core.config.node_options import target_id
+from persontrack_ros.core.base.errors import SettingsError, SourceError, one_line
+from persontrack_ros.core.config.node_options import EMBEDDING_SUFFIX, target_id
+from persontrack_ros.core.inference.budget import Share
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.tracker.inputs import Frame, Inputs
 from persontrack_ros.ros.tracker.outputs import Outputs
@@ -27,6 +28,7 @@ class NodeState:
     """
     The parts and counts of a tracker node.
 
+    :ivar share: of the processor time that `inference.cores` limits.
     :ivar processor: from configure to cleanup, like `outputs`.
     :ivar worker: from activate to deactivate, like `inputs`.
     :ivar enabled: whether frames are tracked; not while ``~/enable`` has paused it.
@@ -35,6 +37,7 @@ class NodeState:
     """
 
     parameters: NodeParameters
+    share: Share
     statistics: Statistics = field(default_factory=Statistics)
     processor: Optional[Processor] = None
     outputs: Optional[Outputs] = None
@@ -60,6 +63,13 @@ class NodeState:
     def account(self) -> dict[str, int]:
         """How many frames were sent since configure, and how many had each fate."""
         return self.statistics.account(self.dropped + self.dropped_now, self.in_work)
+
+    def admits(self) -> bool:
+        """Return whether to process a frame that came, by `inference.cores`."""
+        # There is a processor for as long as frames come.
+        assert self.processor is not None
+        limit = self.parameters.current.options['inference.cores']
+        return self.share.admits(limit, self.processor.patterns)
 
     def incoming_rate(self) -> float:
         """
@@ -96,14 +106,20 @@ class NodeState:
 
     def check_target(self, values: Mapping[str, Any]) -> None:
         """
-        Check that a person has had the id of the target: else the next one to get it is followed.
+        Check that a target exists: a new person with its id would be followed, or no person ever.
 
         :param values: parameters that are to be set, by name.
-        :raises SettingsError: if no person has had the id yet.
+        :raises SettingsError: if no person has had the id yet, or the file cannot be used.
         """
-        wanted = target_id(values.get('target', ''))
+        target = values.get('target', '')
+        wanted = target_id(target)
         if wanted is not None and wanted >= self.tracking_processor.tracker.next_id:
             raise SettingsError(f'target: no person has had the id {wanted} yet')
+        if target.endswith(EMBEDDING_SUFFIX):
+            try:
+                self.tracking_processor.load_target(target)
+            except (SourceError, RuntimeError) as error:
+                raise SettingsError(f'target: {one_line(error)}') from error
 
 
 class Transitions:

@@ -6,13 +6,12 @@ Only this module imports tf2_ros, which not every ROS 2 has.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
@@ -21,15 +20,16 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from persontrack_ros.core.base.calibration import Camera
-from persontrack_ros.core.base.errors import ImageError, SettingsError
+from persontrack_ros.core.base.errors import ImageError
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 from persontrack_ros.core.tracking.camera_motion import rotation_to_motion
 from persontrack_ros.core.tracks3d.frames import Pose
+from persontrack_ros.ros.compat import not_installed
 
 try:
-    from tf2_ros import Buffer, TransformException, TransformListener
+    from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
 except ImportError:
     Buffer = object
 
@@ -40,6 +40,18 @@ _BACK = 1.0
 # Seconds that a frame waits after detection for the rotation of the camera.
 ROTATION_PATIENCE = 0.1
 _WARNING_PERIOD = 5.0
+
+
+def make_broadcaster(node: Node, parameter: str) -> Any:
+    """
+    Return a publisher of transforms.
+
+    :param parameter: the parameter that needs it.
+    :raises SettingsError: if tf2_ros is not installed.
+    """
+    if Buffer is object:
+        raise not_installed(parameter, 'tf2_ros_py')
+    return TransformBroadcaster(node)
 
 
 class _Waiting(NamedTuple):
@@ -66,11 +78,7 @@ class Transforms(Buffer):
         :raises SettingsError: if tf2_ros is not installed.
         """
         if Buffer is object:
-            distribution = os.environ.get('ROS_DISTRO', '<distribution>')
-            raise SettingsError(
-                f'target_frame needs tf2_ros, which is not installed: '
-                f'sudo apt install ros-{distribution}-tf2-ros-py'
-            )
+            raise not_installed('target_frame', 'tf2_ros_py')
         super().__init__()
         self.target = target
         self.missing = 0
@@ -88,6 +96,17 @@ class Transforms(Buffer):
             waiting, self._waiting = self._waiting, deque()
         for each in waiting:
             each.future.cancel()
+
+    def newest(self, frame: str) -> Pose:
+        """
+        Return the newest pose in the target of a frame.
+
+        :raises ImageError: if tf does not have it.
+        """
+        pose = self._pose(frame, Time())
+        if pose is None:
+            raise ImageError(f'tf has no transform from {frame!r} to {self.target!r}')
+        return pose
 
     def expect(self, header: Header, stamped: bool) -> Future[Pose]:
         """
@@ -136,7 +155,7 @@ class Transforms(Buffer):
             waiting, self._waiting = self._waiting, deque()
             now = time.monotonic()
             for each in waiting:
-                pose = self._pose(each)
+                pose = self._pose(each.frame, each.time)
                 if pose is not None or now > each.until:
                     done.append((each, pose))
                 else:
@@ -157,9 +176,9 @@ class Transforms(Buffer):
                 self._logged.discard('late')
                 each.future.set_result(pose)
 
-    def _pose(self, waiting: _Waiting) -> Optional[Pose]:
+    def _pose(self, frame: str, time_: Time) -> Optional[Pose]:
         try:
-            found = self.lookup_transform_core(self.target, waiting.frame, waiting.time).transform
+            found = self.lookup_transform_core(self.target, frame, time_).transform
         except TransformException:
             return None
         at, turned = found.translation, found.rotation
