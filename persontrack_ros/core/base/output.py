@@ -132,11 +132,7 @@ def write_image(path: Path, image: BgrImage) -> None:
     """
     Write an image file.
 
-    :param path: the suffix decides the format.
-    :raises OutputError: if it cannot be written, or OpenCV does not know the suffix.
+    :param path: the suffix, .png or .jpg, decides the format.
+    :raises OutputError: if it cannot be written.
     """
-    try:
-        content = cv2.imencode(path.suffix, image)[1].tobytes()
-    except cv2.error as error:
-        raise OutputError(f'cannot write {path}: the name has to end in .png or .jpg') from error
-    write_file(path, content)
+    write_file(path, cv2.imencode(path.suffix, image)[1].tobytes())
