@@ -87,6 +87,7 @@ class Pipeline:
     Not thread-safe: one thread at a time may call its methods.
 
     :ivar mask: areas in which detections are ignored; None without such areas.
+    :ivar turn: the word of `detector.pattern` for the newest image that is no copy.
     """
 
     def __init__(self, settings: Settings, pipelined: bool = False) -> None:
@@ -115,9 +116,9 @@ class Pipeline:
         self._motion = make_camera_motion(settings.tracker, runtime.exact)
         self._exact = runtime.exact
         self._totals: deque[float] = deque(maxlen=STATISTICS_FRAMES)
-        # The detector of the newest image that is no copy; the index of the next one in the
-        # pattern (None: the pattern begins anew), and the size of the image.
-        self._turn = LARGE
+        # The index of the next image in the pattern (None: the pattern begins anew), and the size
+        # of the newest one.
+        self.turn = LARGE
         self._turns: tuple[str, ...] = ()
         self._next: Optional[int] = None
         self._size: Optional[tuple[int, ...]] = None
@@ -164,8 +165,8 @@ class Pipeline:
         detectors = self._own_detectors
         self._copied, new = self._plan(image, stamp)
         if new:
-            self._found = self._search(detectors, image, self._turn)
-        return None if self._turn == NONE else self._found
+            self._found = self._search(detectors, image, self.turn)
+        return None if self.turn == NONE else self._found
 
     def _search(self, detectors: Detectors, image: BgrImage, turn: str) -> Detections:
         detections = detectors.detect(image, turn)
@@ -224,8 +225,8 @@ class Pipeline:
                 for frame in frames:
                     copied, new = self._plan(frame.image, frame.stamp)
                     if new:
-                        search = pool.submit(detect, frame.image, self._turn)
-                    due = self._turn != NONE
+                        search = pool.submit(detect, frame.image, self.turn)
+                    due = self.turn != NONE
                     waiting.append((frame, search if due else None, new, copied))
                     # One more than the detectors work on, so that none waits for the tracker.
                     yield from finished(len(team) + 1)
@@ -246,10 +247,10 @@ class Pipeline:
         # Predictions in pixels of another resolution are useless.
         if self._next is None or image.shape[:2] != self._size:
             self._next, self._searched = 0, None
-        self._turn = self._turns[self._next]
+        self.turn = self._turns[self._next]
         self._next, self._size = (self._next + 1) % len(self._turns), image.shape[:2]
-        if self._turn == NONE or self._stillness is None:
-            return False, self._turn != NONE
+        if self.turn == NONE or self._stillness is None:
+            return False, self.turn != NONE
         still = self._stillness.is_still(image)
         if still and self._searched is not None and 0 < stamp - self._searched < LONGEST_STILL:
             return False, False
@@ -329,19 +330,15 @@ class Pipeline:
         self._result = Result(tracks, detections, embedded, times)
         return self._result
 
-    def apply(self, settings: Settings, pattern: tuple[str, ...] = ()) -> None:
-        """
-        Apply the parameters that can change at run time.
-
-        :param pattern: replaces `detector.pattern`, unless it is empty.
-        """
+    def apply(self, settings: Settings, pattern: str = '') -> None:
+        """Apply the parameters that can change at run time; a pattern replaces theirs."""
         detector = settings.detector
         if self._detectors is not None and detector != self._applied:
             self._detectors.set_score_threshold(detector.score_threshold)
             self._stillness = Stillness(self._exact) if detector.skip_still else None
             self._searched = self._came = None
         self._applied = detector
-        turns = pattern or detector.turns
+        turns = tuple(pattern.split()) or detector.turns
         if turns != self._turns:
             self._turns, self._next = turns, None
         self.tracker.settings = settings.tracker
@@ -361,11 +358,6 @@ class Pipeline:
         self.tracker = tracker
         self._next = self._came = self._result = None
         self._tracks = []
-
-    @property
-    def turn(self) -> str:
-        """The word of the pattern for the newest frame."""
-        return self._turn
 
     @property
     def devices(self) -> dict[str, str]:

@@ -34,7 +34,9 @@ def test_values_that_are_refused(start, peer):
         answer = peer.set(inference__cores=value)
         assert not answer.successful
         assert 'inference.cores' in answer.reason
-    assert f'more than the {cores} cores' in peer.set(inference__cores=cores + 0.5).reason
+    assert (
+        f'more than the {cores} of this process' in peer.set(inference__cores=cores + 0.5).reason
+    )
     assert peer.set(inference__cores=float(cores)).successful
     answer = peer.set(detector__pattern='large none')
     assert not answer.successful
@@ -50,7 +52,7 @@ def test_less_than_any_pattern_takes(models, start, peer, pictures, to_message):
     publish_at(peer, 20, pictures, to_message)
     status = peer.diagnostics()
     status.until(WARN, 'inference.cores 0.03 is too low: "large none none"')
-    process.wait_for('inference.cores 0.03: detector.pattern "large none none" from now on')
+    process.wait_for('inference.cores 0.03: detector.pattern is "large none none" now')
     assert status['detector pattern'] == 'large none none'
     assert status.number('cores') > 0
     assert status.number('dropped') > status.number('processed') > 0

@@ -6,13 +6,12 @@ This module works without ROS.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.config.settings import AUTO, NONE, PARAMETERS, TF, Parameter, Settings
+from persontrack_ros.core.config.settings import NONE, PARAMETERS, TF, Parameter, Settings
 from persontrack_ros.core.media.encodings import MAX_MEGAPIXELS
 
 # Values of `input`.
@@ -241,13 +240,11 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
     images = options['input'] != DETECTIONS
     frame, target = options['target_frame'], options['target']
     by_tf = settings.tracker.camera_motion == TF
-    cores, there_are = options['inference.cores'], len(os.sched_getaffinity(0))
     rules: list[tuple[Any, str]] = [
         (not images and options['depth'], 'depth needs images: not with input: detections'),
-        (not images and options['hri'], 'hri needs images: not with input: detections'),
         (
-            options['hri'] and settings.tracker.algorithm == NONE,
-            'hri needs tracks: not with tracker.algorithm: none',
+            options['hri'] and not (images and settings.tracker.algorithm != NONE),
+            'hri needs images and tracks: not with input: detections or tracker.algorithm: none',
         ),
         (
             not images and settings.detector.ignore,
@@ -283,12 +280,7 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
             'tracker.camera_motion: tf',
         ),
         (
-            cores > there_are,
-            f'inference.cores: {cores:g} is more than the {there_are} cores that this process may '
-            'use',
-        ),
-        (
-            cores and settings.detector.pattern != AUTO,
+            options['inference.cores'] and settings.detector.pattern != 'auto',
             'inference.cores chooses the pattern: leave detector.pattern at auto, or set '
             'inference.cores to 0',
         ),

@@ -96,10 +96,9 @@ def _parameter(default: Any, description: str, **options: Any) -> Any:
 # The value of `detector.model`, `reid.model` and `tracker.algorithm` that leaves this stage out.
 NONE = 'none'
 
-# The words of `detector.pattern`, besides NONE, and the value that chooses them.
+# The words of `detector.pattern`, besides NONE.
 LARGE = 'large'
 LIGHT = 'light'
-AUTO = 'auto'
 
 # Other values of `tracker.camera_motion`.
 AFFINE = 'affine'
@@ -141,7 +140,7 @@ class DetectorSettings:
         'there is none.',
     )
     pattern: str = _parameter(
-        AUTO,
+        'auto',
         'The detector of each frame, in turn: large is detector.model, light is '
         'detector.light_model, and none predicts the tracks, which costs next to nothing; the '
         'first is large. "large none" detects in every second frame. auto: "large light" with a '
@@ -163,7 +162,7 @@ class DetectorSettings:
     @property
     def turns(self) -> tuple[str, ...]:
         """The words of the pattern."""
-        if self.pattern == AUTO:
+        if self.pattern == 'auto':
             return (LARGE,) if self.light_model == NONE else (LARGE, LIGHT)
         return tuple(self.pattern.split())
 

@@ -19,7 +19,6 @@ from rclpy.node import Node
 from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.config.node_options import CAMERAS, DECLARED, camera_names
 from persontrack_ros.core.config.settings import Parameter
-from persontrack_ros.core.inference.budget import Budget
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Gallery
 from persontrack_ros.ros.nodes.tracker_node import TrackerNode, run
@@ -52,11 +51,12 @@ class CamerasNode(Node):
 
     def make_trackers(self) -> list[TrackerNode]:
         """Make the node of each camera, in a namespace within that of this node."""
-        shared = Gallery(), Turns(), Budget()
+        gallery, turns = Gallery(), Turns()
         return [
             # Names given to the whole process are not meant for each of them.
             TrackerNode(
-                *shared,
+                gallery,
+                turns,
                 cli_args=[
                     '--ros-args',
                     *('-r', '__node:=person_tracker'),

@@ -12,13 +12,13 @@ from rclpy.logging import get_logger
 
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.core.config.settings import NONE, TF
-from persontrack_ros.core.inference.budget import Budget, Pattern
+from persontrack_ros.core.inference.budget import Share, patterns
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.memory import giving_memory_back
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import NodeExecutor, ros, until_shutdown
-from persontrack_ros.ros.tracker import bond
+from persontrack_ros.ros.tracker.bond import Bond, start_bond
 from persontrack_ros.ros.tracker.checks import Checks, name_work
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
 from persontrack_ros.ros.tracker.frames import Frames
@@ -45,27 +45,22 @@ class TrackerNode(LifecycleNode):
     """
 
     def __init__(
-        self,
-        gallery: Optional[Gallery] = None,
-        turns: Optional[Turns] = None,
-        budget: Optional[Budget] = None,
-        **options: object,
+        self, gallery: Optional[Gallery] = None, turns: Optional[Turns] = None, **options: object
     ) -> None:
         """
         Declare the parameters and offer the services; nothing is loaded yet.
 
         :param gallery: shared with other cameras.
         :param turns: shared with other cameras.
-        :param budget: shared with other cameras.
         """
         super().__init__('person_tracker', **options)
         self._camera = Camera(gallery or Gallery())
         self._turns = turns or Turns()
-        self._configuration = NodeParameters(self, lambda values: self._state.check_target(values))
-        self._state = NodeState(self._configuration, (budget or Budget()).join())
+        self._configuration = NodeParameters(self, lambda values: self._state.check(values))
+        self._state = NodeState(self._configuration, Share(self._turns.budget))
         self._is_dead = False
-        self._bond: Optional[bond.Bond] = None
-        self._pattern: Pattern = ()
+        self._bond: Optional[Bond] = None
+        self._pattern = ''
         self._transitions = Transitions(self, self._state)
         self._frames = Frames(self, self._state)
         self._checks = Checks(self, self._state)
@@ -99,7 +94,9 @@ class TrackerNode(LifecycleNode):
         self.get_logger().info(f'loading {settings.detector.model} and {settings.reid.model}')
         started = time.monotonic()
         processor = self._state.processor = Processor(settings, options, self._camera)
-        self._state.check_target(options)
+        detects = processor.devices['detector'] != ''
+        self._state.share.patterns = patterns(settings.detector)[: None if detects else 1]
+        self._state.check(options)
         devices = ' and '.join(sorted({*processor.devices.values()} - {''}))
         self.get_logger().info(
             f'loaded in {time.monotonic() - started:.1f} s'
@@ -121,17 +118,20 @@ class TrackerNode(LifecycleNode):
         worker = self._state.worker = NewestItemWorker(
             self._frames.process, self._frames.fail, self._turns
         )
-        inputs = self._state.inputs = Inputs(self, self._state.admits)
+        inputs = self._state.inputs = Inputs(self, self._admits)
         inputs.subscribe(options, worker, settings.tracker.camera_motion == TF)
         self._state.statistics.resume()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
         topics = ' and '.join(each.name for each in inputs.topics.values())
         note = ''
-        if not options['autostart'] and bond.Status is not None:
-            self._bond = bond.Bond(self)
-        elif not options['autostart']:
-            note = '; no lifecycle manager can watch this: bond is not installed'
+        if not options['autostart']:
+            self._bond = start_bond(self)
+            if self._bond is None:
+                note = '; no lifecycle manager can watch this: bond is not installed'
         self.get_logger().info(f'{what} the persons in {topics}{note}')
+
+    def _admits(self) -> bool:
+        return self._state.share.admits(self._configuration.current.options['inference.cores'])
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work; the models and tracks stay."""
@@ -238,19 +238,12 @@ class TrackerNode(LifecycleNode):
             self.executor.fail(RuntimeError('the thread of the tracker ended'))
             return
         self._checks.run()
-        self._log_pattern()
+        share = state.share
+        if share.pattern != self._pattern:
+            self._pattern = share.pattern
+            now = f'detector.pattern is "{share.pattern}" now' if share.pattern else 'no limit'
+            self.get_logger().info(f'inference.cores {share.limit:g}: {now}')
         self._is_dead = state.worker is not None and state.worker.failure is not None
-
-    def _log_pattern(self) -> None:
-        """Log the pattern that `inference.cores` has chosen, if it has changed."""
-        pattern, budget = self._state.share.pattern, self._state.share.budget
-        if pattern != self._pattern:
-            if pattern:
-                self.get_logger().info(
-                    f'inference.cores {self._state.share.limit:g}: detector.pattern '
-                    f'"{" ".join(pattern)}" from now on; {budget.used:.2f} cores were in use'
-                )
-            self._pattern = pattern
 
 
 def run(tracker: TrackerNode, executor: NodeExecutor) -> None:

@@ -174,7 +174,7 @@ def cores(node: Node, state: NodeState) -> Iterator[Finding]:
     if share.limit and budget.lacking:
         yield Finding(
             Level.WARN,
-            f'inference.cores {share.limit:g} is too low: "{" ".join(share.pattern)}", the '
+            f'inference.cores {share.limit:g} is too low: "{share.pattern}", the '
             f'cheapest detector.pattern, takes {budget.lacking:.2f} cores, {budget.rest:.2f} of '
             f'them beside the frames, as receiving does; {share.dropped:.0%} of the frames are '
             'dropped. Raise it, or lower the rate or the size of the images',

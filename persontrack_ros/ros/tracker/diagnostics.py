@@ -62,7 +62,7 @@ def _values(state: NodeState) -> dict[str, str]:
         **{fate: str(count) for fate, count in state.account.items()},
         'unmatched': str(inputs.unmatched if inputs else 0),
         'without transform': str(transforms.missing if transforms else 0),
-        'detector pattern': ' '.join(share.pattern or settings.detector.turns),
+        'detector pattern': share.pattern or ' '.join(settings.detector.turns),
         'cores': f'{share.budget.used:.2f}' if share.limit else '',
         'target': options['target'],
     }

@@ -43,9 +43,8 @@ class Frames:
         with state.share.processing(lambda: processor.turn):
             with processor.in_turn():
                 settings, options = state.parameters.current
-                result = processor.process(
-                    frame, self._arrival(frame), settings, options, state.share.pattern
-                )
+                processor.pattern = state.share.pattern
+                result = processor.process(frame, self._arrival(frame), settings, options)
                 self._warn(result, outputs)
                 if processor.tracks:
                     outputs.publish_tracks(result.tracks, result.header)

@@ -23,15 +23,7 @@ from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import Classes, message_to_detections
 from persontrack_ros.core.base.timeline import Moment, Timeline
 from persontrack_ros.core.config.node_options import ANY_CLASS, DETECTIONS
-from persontrack_ros.core.config.settings import (
-    LARGE,
-    NONE,
-    TF,
-    Settings,
-    TrackerSettings,
-    Value,
-)
-from persontrack_ros.core.inference.budget import Pattern, patterns
+from persontrack_ros.core.config.settings import NONE, TF, Settings, TrackerSettings, Value
 from persontrack_ros.core.inference.ignore import IgnoreMask
 from persontrack_ros.core.inference.similarity import (
     load_embedding,
@@ -101,7 +93,7 @@ class Processor:
     :ivar tracks: whether it tracks, and not only detects.
     :ivar timeline: the time of the stream.
     :ivar classes: of the detections of another node.
-    :ivar patterns: those of its detectors, for a :class:`Share`.
+    :ivar pattern: replaces `detector.pattern`, unless it is empty.
     :ivar turning: the rotation of the camera, with `tracker.camera_motion: tf`.
     """
 
@@ -126,9 +118,7 @@ class Processor:
             # Without images, there are no embeddings.
             unused |= {'detector.model': NONE, 'reid.model': NONE, 'tracker.remember': 0.0}
         self._detects = NONE not in (unused.get('detector.model'), settings.detector.model)
-        self.patterns: tuple[Pattern, ...] = ((LARGE,),)
-        if self._detects:
-            self.patterns = patterns(settings.detector)
+        self.pattern = ''
         if settings.tracker.camera_motion == TF:
             # The motion is passed to the pipeline.
             unused['tracker.camera_motion'] = NONE
@@ -219,18 +209,12 @@ class Processor:
         return counts
 
     def process(
-        self,
-        frame: Frame,
-        arrival: int,
-        settings: Settings,
-        options: Mapping[str, Any],
-        pattern: Pattern = (),
+        self, frame: Frame, arrival: int, settings: Settings, options: Mapping[str, Any]
     ) -> FrameResult:
         """
         Find and track the persons in a frame.
 
         :param arrival: when it came, in nanoseconds.
-        :param pattern: replaces `detector.pattern`, unless it is empty.
         :raises ImageError: if the image cannot be used.
         :raises ModelError: if a model gives impossible numbers.
         """
@@ -249,7 +233,7 @@ class Processor:
         if self.turning is not None:
             self.turning.expect(frame.header, moment.stamped)
         started = time.perf_counter()
-        self._pipeline.apply(settings, pattern)
+        self._pipeline.apply(settings, self.pattern)
         detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
         elapsed = time.perf_counter() - started
         tracks: Sequence[Track] = ()

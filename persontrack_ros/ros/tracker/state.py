@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -64,13 +65,6 @@ class NodeState:
         """How many frames were sent since configure, and how many had each fate."""
         return self.statistics.account(self.dropped + self.dropped_now, self.in_work)
 
-    def admits(self) -> bool:
-        """Return whether to process a frame that came, by `inference.cores`."""
-        # There is a processor for as long as frames come.
-        assert self.processor is not None
-        limit = self.parameters.current.options['inference.cores']
-        return self.share.admits(limit, self.processor.patterns)
-
     def incoming_rate(self) -> float:
         """
         Return how many frames are sent per second; to be called once a second.
@@ -104,13 +98,20 @@ class NodeState:
         if self.outputs is not None:
             self.outputs.clear()
 
-    def check_target(self, values: Mapping[str, Any]) -> None:
+    def check(self, values: Mapping[str, Any]) -> None:
         """
-        Check that a target exists: a new person with its id would be followed, or no person ever.
+        Check that there are so many cores, and that a target exists.
+
+        A new person with its id would be followed, or no person ever.
 
         :param values: parameters that are to be set, by name.
         :raises SettingsError: if no person has had the id yet, or the file cannot be used.
         """
+        cores, there_are = values.get('inference.cores', 0.0), len(os.sched_getaffinity(0))
+        if cores > there_are:
+            raise SettingsError(
+                f'inference.cores: {cores:g} is more than the {there_are} of this process'
+            )
         target = values.get('target', '')
         wanted = target_id(target)
         if wanted is not None and wanted >= self.tracking_processor.tracker.next_id:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, Optional, TypeVar
 
+from persontrack_ros.core.inference.budget import Budget
+
 Item = TypeVar('Item')
 
 _HAND_OVER = 20e-6
@@ -20,11 +22,14 @@ class Turns:
     Lets as many workers work at once as there are processors, in the order of their requests.
 
     More would only slow each other down, in an order that the scheduler decides.
+
+    :ivar budget: of the processor time of all workers.
     """
 
     def __init__(self, count: int = len(os.sched_getaffinity(0))) -> None:
         """Begin with all places free."""
         self._free = count
+        self.budget = Budget()
         self._condition = threading.Condition()
         self._waiting: deque[object] = deque()
 
