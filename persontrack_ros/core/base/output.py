@@ -8,7 +8,6 @@ import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Optional
 
 import cv2
@@ -97,12 +96,7 @@ class OutputFile(io.FileIO):
             self._temporary.unlink(missing_ok=True)
             self._temporary = None
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
         """Complete the file, or remove it after an error."""
         if kind is None:
             self.commit()
