@@ -74,8 +74,9 @@ class Replay:
         tracks = TrackedFrames(self.frames, stamps)
         differences, _ = compare(tracks, read_tracks(Path(expected)), tolerance)
         lines = [f'{one.title}: {one}' for one in differences]
-        what = f'{len(lines)} frames differ (A: this replay, B: {expected}), {allow} may:'
-        assert len(lines) <= allow, '\n'.join([what, *lines[:_NAMED]])
+        if len(lines) > allow:
+            what = f'{len(lines)} frames differ (A: this replay, B: {expected}), {allow} may:'
+            raise AssertionError('\n'.join([what, *lines[:_NAMED]]))
 
     def assert_scores(self, ground_truth: PathLike, **minima: float) -> None:
         """
