@@ -17,6 +17,7 @@ setup(
     package_data={
         PACKAGE: ['py.typed'],
         f'{PACKAGE}.bags': ['vision_msgs/type_hashes.json', 'vision_msgs/msg/*.msg'],
+        f'{PACKAGE}.benchmark': ['*.yaml'],
         f'{PACKAGE}.core.inference': ['*.yaml'],
         f'{PACKAGE}.core.report': ['*.html'],
     },

@@ -22,7 +22,7 @@ from launch import LaunchDescription
 # The topics of each driver, as arguments of persontrack.launch.py. The drivers of depth cameras
 # publish their frames below camera_link, optical ones among them.
 TOPICS = {
-    # realsense2_camera 4.54 and later; before, the camera was /camera.
+    # realsense2_camera 4.55 and later; before, the camera was /camera.
     'realsense': {
         'camera': '/camera/camera',
         'image': 'color/image_raw',

@@ -24,7 +24,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from persontrack_ros.benchmark.measure import Usage, cpu_time, percentiles
+from persontrack_ros.benchmark.measure import cpu_time, percentiles, usage
 from persontrack_ros.cli.options import positive
 from persontrack_ros.core.base.errors import PersontrackError
 from persontrack_ros.core.base.images import BgrImage
@@ -123,9 +123,10 @@ def measure(
         cameras.wait_for(nodes)
         cameras.run(_WARM_UP)
         processes = [node.process.pid for node in nodes]
-        before, began = sum(map(cpu_time, processes)), Usage.now()
+        before, began = sum(map(cpu_time, processes)), usage()
         stamps = cameras.run(seconds)
-        cpu, used = sum(map(cpu_time, processes)) - before, Usage.now() - began
+        cpu = sum(map(cpu_time, processes)) - before
+        wall, own, machine = (usage() - began).tolist()
         memory = memory_together(processes)
         cameras.rest()
     latencies = [
@@ -136,11 +137,11 @@ def measure(
     return {
         'sent': [len(each) for each in stamps.values()],
         'tracked': tracked,
-        'images_per_s': sum(tracked) / used.wall,
+        'images_per_s': sum(tracked) / wall,
         **percentiles(list(itertools.chain(*latencies))),
         'cpu_ms_per_image': 1e3 * cpu / sum(tracked),
-        'cores': cpu / used.wall,
-        'others_cores': (used.machine - used.cpu - cpu) / used.wall,
+        'cores': cpu / wall,
+        'others_cores': (machine - own - cpu) / wall,
         'memory_mb': memory,
         'least_to_mean': min(tracked) * len(tracked) / sum(tracked),
     }

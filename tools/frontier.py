@@ -3,66 +3,51 @@
 Measure what each way to save processor time costs in accuracy: the table of docs/performance.md.
 
     scripts/env tools/frontier.py CACHE TUD-Campus.mp4=mot/TUD-Campus vtest.avi=mot/PETS09-S2L1
-    scripts/env tools/frontier.py CACHE ... --others people-detection.264 --int8
+    scripts/env tools/frontier.py CACHE ... --others people-detection.264
 
-Both detectors search each video once as it is, mirrored, compressed, brighter, shifted and scaled;
-CACHE keeps what they find. For each way, the table has the processor time of a frame without
-reading it, as a ratio to the default, measured on the first --frames of the videos by all ways in
-turn; and HOTA/IDF1/MOTA, in the mean of the copies and of the phases of the pattern. The scores of
---others, which have no ground truth, compare with the offline tracks of the default. --int8 needs
-INT8 versions of both detectors (`persontrack models quantize`).
+The detectors search each video once as it is, mirrored, compressed, brighter, shifted and scaled;
+CACHE keeps what they find. For each way of persontrack_ros/benchmark/frontier.py, the table has
+the processor time of a frame without reading it, as a ratio to the default, measured on the first
+--frames of the videos by all ways in turn; and HOTA/IDF1/MOTA, in the mean of the copies and of
+the phases of the pattern. Of a long video, the copies have 400 frames. The scores of --others,
+which have no ground truth, compare 400 frames with the offline tracks of the default. INT8
+versions of both detectors (`persontrack models quantize`) are needed.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import time
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from scenes import cell
 from tqdm import tqdm
 
+from persontrack_ros.benchmark.frontier import LIGHT_DETECTOR, WAYS, Way, measure
 from persontrack_ros.cli.detect import record_frames
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.geometry import FloatArray
 from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.core.config.settings import Settings, TrackerSettings
+from persontrack_ros.core.config.settings import NONE, Settings, TrackerSettings
 from persontrack_ros.core.evaluation.mot import GroundTruth
 from persontrack_ros.core.evaluation.recording import TURNS, Recording, as_rows, track
 from persontrack_ros.core.evaluation.scores import evaluate
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
-from persontrack_ros.core.pipeline import Pipeline
 
-LARGE, LIGHT = 'person-detection-0202', 'person-detection-0200'
-PATTERNS = [
-    (LARGE, 'large'),
-    (LARGE, 'large light'),
-    (LARGE, 'large light light'),
-    (LARGE, 'large light light light'),
-    (LARGE, 'large none'),
-    (LARGE, 'large light none'),
-    (LARGE, 'large none light none'),
-    (LARGE, 'large none none'),
-    (LIGHT, 'large'),
-    (LIGHT, 'large none'),
-]
-PRECISIONS = ('FP16', 'INT8')
-COPIES = ('as it is', 'mirrored', 'JPEG 50', 'brighter', 'shifted', 'scaled')
+# The copies, and the frames before those that a copy of a long video has.
+COPY = 'as it is'
+COPIES = {
+    COPY: 0,
+    'mirrored': 0,
+    'JPEG 50': 395,
+    'brighter': 200,
+    'shifted': 0,
+    'scaled': 395,
+}
+MOST = 400
 SHIFT, SCALE = (7, 5), 0.85
-
-# Model, pattern and precision.
-Way = tuple[str, str, str]
-
-
-def values(way: Way) -> dict[str, Any]:
-    """Return the settings of a way."""
-    names = ('model', 'pattern', 'precision', 'light_model')
-    light = LIGHT if 'light' in way[1] else 'none'
-    return {f'detector.{name}': value for name, value in zip(names, (*way, light))}
 
 
 def changed(image: BgrImage, copy: str) -> BgrImage:
@@ -96,12 +81,14 @@ def moved(truth: FloatArray, copy: str, width: int, height: int) -> FloatArray:
     return truth
 
 
-def recorded(cache: Path, video: str, copy: str, model: str, precision: str) -> Recording:
-    """Return what a model finds in a copy, from the cache where it is there."""
-    path = cache / f'{Path(video).name}.{copy}.{model}.{precision}.npz'.replace(' ', '-')
+def recorded(cache: Path, video: str, copy: str, part: SourceOptions, way: Way) -> Recording:
+    """Return what the model of a way finds in a copy, from the cache where it is there."""
+    names = ('detector.model', 'detector.precision', 'reid.model')
+    values = {name: way['values'][name] for name in names}
+    path = cache / f'{Path(video).name}.{copy}.{".".join(values.values())}.npz'.replace(' ', '-')
     if not path.exists():
-        settings = Settings.from_values({'detector.model': model, 'detector.precision': precision})
-        with VideoSource(video) as source:
+        settings = Settings.from_values(values)
+        with VideoSource(video, part) as source:
             frames = (
                 dataclasses.replace(each, image=changed(each.image, copy)) for each in source
             )
@@ -116,14 +103,18 @@ def in_turn(large: Recording, light: Recording, pattern: str, phase: int) -> Rec
     turns = [TURNS.index(words[(each + phase) % len(words)]) for each in range(count)]
     used = np.array([0, *turns[1:]], dtype=np.int8)
     parts = [(one, used[one.frames - 1] == turn) for turn, one in enumerate((large, light))]
-    found = [
+    boxes, scores = (
         np.concatenate([getattr(one.detections, name)[rows] for one, rows in parts])
-        for name in ('boxes', 'scores', 'embeddings')
-    ]
+        for name in ('boxes', 'scores')
+    )
+    # Detections of the light one need no embeddings.
+    vectors = np.zeros((len(boxes), large.detections.embeddings.shape[1]), dtype=np.float32)
+    own = large.detections.embeddings[parts[0][1]]
+    vectors[: len(own)] = own
     return dataclasses.replace(
         large,
         frames=np.concatenate([one.frames[rows] for one, rows in parts]),
-        detections=Detections(*found, large.detections.image_size),
+        detections=Detections(boxes, scores, vectors, large.detections.image_size),
         turns=used,
         light_threshold=light.score_threshold,
     )
@@ -131,38 +122,29 @@ def in_turn(large: Recording, light: Recording, pattern: str, phase: int) -> Rec
 
 def score(cache: Path, video: str, sequence: str, way: Way) -> FloatArray:
     """Return HOTA, IDF1 and MOTA of a way in the mean of the copies and phases."""
-    model, pattern, precision = way
+    with VideoSource(video) as source:
+        long = (source.frame_count or 0) > MOST
+    own = {'detector.model': LIGHT_DETECTOR, 'reid.model': NONE}
+    light = {'values': {**way['values'], **own}}
     found = []
-    for copy in COPIES if sequence else COPIES[:1]:
-        plain = recorded(cache, video, COPIES[0], LARGE, PRECISIONS[0])
+    for copy, skipped in COPIES.items() if sequence else [(COPY, 0)]:
+        part = SourceOptions(skip_frames=skipped * long, max_frames=MOST)
+        if sequence and copy == COPY:
+            part = SourceOptions()
+        plain = recorded(cache, video, COPY, part, WAYS[0])
         if sequence:
-            size = plain.detections.image_size or (0, 0)
-            truth = moved(GroundTruth.load(Path(sequence)).rows, copy, *size)
+            truth = GroundTruth.load(Path(sequence)).rows
+            truth = moved(truth, copy, *(plain.detections.image_size or (0, 0)))
         else:
             truth = as_rows(track(plain, TrackerSettings(), 0.0, offline=True))
-        large, light = (recorded(cache, video, copy, each, precision) for each in (model, LIGHT))
-        for phase in range(len(pattern.split())):
-            rows = as_rows(track(in_turn(large, light, pattern, phase), TrackerSettings(), 0.0))
+        pair = [recorded(cache, video, copy, part, each) for each in (way, light)]
+        truth[:, 0] -= part.skip_frames
+        truth = truth[(truth[:, 0] > 0) & (truth[:, 0] <= len(pair[0].stamps))]
+        for phase in range(len(way['pattern'].split())):
+            rows = as_rows(track(in_turn(*pair, way['pattern'], phase), TrackerSettings(), 0.0))
             result = evaluate([(truth, rows)])
             found.append([result.hota, result.idf1, result.mota])
     return np.mean(found, axis=0)
-
-
-def times(videos: list[str], ways: list[Way], count: int) -> FloatArray:
-    """Return the processor time of a frame in milliseconds, by video and way."""
-    pipelines = [Pipeline(Settings.from_values(values(way))) for way in ways]
-    used = np.zeros((len(videos), len(ways)))
-    for row, video in enumerate(videos):
-        for pipeline in pipelines:
-            pipeline.reset()
-        with VideoSource(video, SourceOptions(max_frames=count)) as source:
-            for number, frame in enumerate(tqdm(source, total=count, desc=Path(video).name), 1):
-                for column, pipeline in enumerate(pipelines):
-                    started = time.process_time()
-                    pipeline.process(frame.image, frame.stamp)
-                    used[row, column] += 1000 * (time.process_time() - started)
-        used[row] /= number
-    return used
 
 
 def main() -> None:
@@ -173,26 +155,29 @@ def main() -> None:
     parser.add_argument('cache', type=Path, metavar='CACHE', help='directory')
     parser.add_argument('videos', nargs='+', metavar='VIDEO=SEQUENCE')
     parser.add_argument('--others', nargs='+', default=[], metavar='VIDEO')
-    parser.add_argument('--int8', action='store_true', help='also with INT8')
-    parser.add_argument('--frames', type=int, default=200, metavar='N', help='default: 200')
+    parser.add_argument('--frames', type=int, default=192, metavar='N', help='default: 192')
     options = parser.parse_args()
-    precisions = PRECISIONS if options.int8 else PRECISIONS[:1]
-    ways = [(*each, precision) for precision in precisions for each in PATTERNS]
     pairs = [each.rpartition('=')[::2] for each in options.videos]
-    used = times([video for video, _ in pairs], ways, options.frames)
-    ratios = (used / used[:, :1]).mean(axis=0)
     count = len(pairs)
     pairs += [(video, '') for video in options.others]
-    scores = np.array([[score(options.cache, *pair, way) for pair in pairs] for way in tqdm(ways)])
+    scores = np.array([[score(options.cache, *pair, way) for pair in pairs] for way in tqdm(WAYS)])
+    used = np.array(
+        [
+            [row['cpu_ms'] for row in measure(video, Settings(), WAYS, options.frames, np.inf)]
+            for video, _ in pairs[:count]
+        ]
+    )
+    ratios = (used / used[:, :1]).mean(axis=0)
     means = scores[:, :count].mean(axis=1)
     names = [Path(sequence or video).name for video, sequence in pairs]
-    print('| model | pattern | time | ' + ' | '.join(names) + ' | mean | loss |')
-    print('|---' * (len(names) + 5) + '|')
+    columns = ['model', 'pattern', 'time', *names[:count], 'loss', *names[count:]]
+    print('| ' + ' | '.join(columns) + ' |')
+    print('|---' * len(columns) + '|')
     for row in np.argsort(-ratios, kind='stable'):
-        model, pattern, precision = ways[row]
-        cells = [*scores[row], means[row], means[0] - means[row]]
-        name = model.rpartition('-')[2] + ('' if precision == 'FP16' else f' {precision}')
-        print(f'| {name} | {pattern} | {ratios[row]:.2f} | {" | ".join(map(cell, cells))} |')
+        way = WAYS[row]
+        cells = [*scores[row, :count], means[0] - means[row], *scores[row, count:]]
+        name = f'{way["name"]} | {way["pattern"]}'
+        print(f'| {name} | {ratios[row]:.2f} | {" | ".join(map(cell, cells))} |')
     print('default, ms:', ', '.join(f'{each:.1f}' for each in used[:, 0]))
 
 

@@ -72,7 +72,7 @@ IDEAS: dict[str, dict[str, Any]] = {
     },
     'one assignment instead of a cascade': {'persistent.by_everything': _cascade},
     'a new track joins a lost one': {'stages.REUNION_DISTANCE': NEVER},
-    'moving average instead of the newest look': {'persistent.MEMORY': 0.0},
+    'moving average instead of the newest embedding': {'persistent.MEMORY': 0.0},
     'even mean of the first embeddings': {'table.Table.start': staticmethod(_start_sure)},
     'lazy re-identification': {'tracker.refresh_time': 0.0},
     'lost persons without embeddings are deleted early': {'persistent.UNKNOWN_TIME': math.inf},

@@ -6,12 +6,13 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import openvino as ov
+
+from persontrack_ros.core.base.geometry import FloatArray
 
 # Images per second of a camera.
 CAMERA_RATE = 30
@@ -19,31 +20,12 @@ CAMERA_RATE = 30
 Item = TypeVar('Item')
 
 
-@dataclass(frozen=True)
-class Usage:
-    """
-    A point in time of this process and machine.
-
-    :ivar wall: seconds since some time.
-    :ivar cpu: seconds that all threads of this process have worked.
-    :ivar machine: seconds that all processors were busy, for all processes.
-    """
-
-    wall: float
-    cpu: float
-    machine: float
-
-    @classmethod
-    def now(cls) -> Usage:
-        """Read the clocks."""
-        # User, nice, system, idle, waiting, interrupts, soft interrupts, stolen; proc(5).
-        ticks = [int(each) for each in Path('/proc/stat').read_text().split(maxsplit=9)[1:9]]
-        busy = (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf('SC_CLK_TCK')
-        return cls(time.perf_counter(), time.process_time(), busy)
-
-    def __sub__(self, other: Usage) -> Usage:
-        """Return the time between two points."""
-        return Usage(self.wall - other.wall, self.cpu - other.cpu, self.machine - other.machine)
+def usage() -> FloatArray:
+    """Return seconds: of time, of work of all threads of this process, and of all processors."""
+    # User, nice, system, idle, waiting, interrupts, soft interrupts, stolen; proc(5).
+    ticks = [int(each) for each in Path('/proc/stat').read_text().split(maxsplit=9)[1:9]]
+    busy = (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf('SC_CLK_TCK')
+    return np.array([time.perf_counter(), time.process_time(), busy])
 
 
 def cpu_time(process: int) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from persontrack_ros.benchmark.measure import Usage, peak_memory, percentiles
+from persontrack_ros.benchmark.measure import peak_memory, percentiles, usage
 from persontrack_ros.core.base.terminal import tqdm
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
@@ -33,24 +33,24 @@ def measure_pipeline(video: str, settings: Settings, frames: int) -> dict[str, A
         stream = iter(source)
         for frame in islice(stream, WARM_UP):
             pipeline.process(frame.image, frame.stamp)
-        before = Usage.now()
+        before = usage()
         for frame in tqdm(islice(stream, frames), 'pipeline', frames):
             began = time.perf_counter()
             results.append(pipeline.process(frame.image, frame.stamp))
             latencies.append(time.perf_counter() - began)
-        used = Usage.now() - before
+        wall, cpu, machine = (usage() - before).tolist()
     memory = peak_memory(os.getpid())
     parts = {
         part: 1e3 * float(np.mean([getattr(result.times, part) for result in results]))
         for part in _PARTS
     }
     return {
-        'frame_ms': 1e3 * used.wall / frames,
-        'cpu_ms': 1e3 * used.cpu / frames,
+        'frame_ms': 1e3 * wall / frames,
+        'cpu_ms': 1e3 * cpu / frames,
         'latency': percentiles(latencies),
-        'parts_ms': {'reading': 1e3 * (used.wall - sum(latencies)) / frames, **parts},
+        'parts_ms': {'reading': 1e3 * (wall - sum(latencies)) / frames, **parts},
         'detections': sum(len(result.detections) for result in results),
         'embedded': sum(result.embedded for result in results),
         'peak_memory_mb': memory,
-        'others_cores': (used.machine - used.cpu) / used.wall,
+        'others_cores': (machine - cpu) / wall,
     }

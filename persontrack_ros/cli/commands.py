@@ -53,10 +53,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2."""
-        if message.startswith('unrecognized arguments: ') and not message.split()[2].startswith(
-            '-'
-        ):
-            message += '; a command takes one source: call it once for each'
         super().error(without_passwords(message))
 
 

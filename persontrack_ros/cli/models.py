@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
-from typing import Optional
 
 from persontrack_ros.cli.options import positive
 from persontrack_ros.core.base.errors import ModelError
@@ -15,7 +13,6 @@ from persontrack_ros.core.inference.catalogue import (
     DEFAULT_PRECISION,
     DEFAULT_REID,
     QUANTIZED,
-    Entry,
     catalogue,
 )
 from persontrack_ros.core.inference.download import MIRROR_VARIABLE, install
@@ -24,6 +21,7 @@ from persontrack_ros.core.inference.files import (
     check_release,
     default_precision,
     find_model,
+    installed,
     published_precision,
     read_release,
     unknown,
@@ -111,7 +109,7 @@ def show_list(options: argparse.Namespace) -> int:
             print(f'  {entry.name}{"  (default)" if entry.name in DEFAULTS else ""}')
             print(f'    {entry.about} {entry.licence}.')
             for precision in (*entry.releases, QUANTIZED):
-                path = _installed(entry, precision)
+                path = installed(entry, precision)
                 size = 'made here'
                 if precision in entry.releases:
                     files = entry.releases[precision][0].files.values()
@@ -148,7 +146,7 @@ def verify(options: argparse.Namespace) -> int:
     good = True
     for entry in catalogue().values():
         for precision, releases in entry.releases.items():
-            path = _installed(entry, precision)
+            path = installed(entry, precision)
             if path is None:
                 continue
             try:
@@ -172,10 +170,3 @@ def make_int8(options: argparse.Namespace) -> int:
     print(f'{report}\nwritten to {made}')
     print(f'to use it, set {kind}.model to {path.stem} and {kind}.precision to {QUANTIZED}')
     return 0
-
-
-def _installed(entry: Entry, precision: str) -> Optional[Path]:
-    try:
-        return find_model(entry.name, precision)
-    except ModelError:
-        return None

@@ -17,19 +17,12 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 
 try:
-    from rclpy.event_handler import (
-        PublisherEventCallbacks,
-        SubscriptionEventCallbacks,
-        UnsupportedEventTypeError,
-    )
+    from rclpy import event_handler as events
 except ImportError:  # Humble
-    from rclpy.qos_event import (
-        PublisherEventCallbacks,
-        SubscriptionEventCallbacks,
-        UnsupportedEventTypeError,
-    )
+    from rclpy import qos_event as events
 
-__all__ = ['PublisherEventCallbacks', 'SubscriptionEventCallbacks', 'UnsupportedEventTypeError']
+__all__ = ['events']
+
 from persontrack_ros.core.base.errors import SettingsError
 
 

@@ -51,9 +51,9 @@ TRACKER = {
         'params_file.'
     ),
     'follow': Argument(
-        'Person to follow, as the parameter target: nearest. It sets tracker.camera_motion: tf '
-        'as well, and publishes target_pose as goal_update, as Nav2 takes it; needs depth and '
-        'target_frame. Empty: as in params_file.'
+        'Person to follow, as the parameter target, such as nearest. It sets '
+        'tracker.camera_motion: tf as well, and publishes target_pose as goal_update, as Nav2 '
+        'takes it; needs depth and target_frame. Empty: as in params_file.'
     ),
     'zones_file': Argument('File of lines and zones; empty: as in params_file.'),
     'use_sim_time': Argument(

@@ -264,13 +264,3 @@ def test_evaluate_counts_new_ids(persontrack, persons, vtest_tracks, tmp_path):
     done = persontrack('evaluate', '--ground-truth', persons, '--results', results, '--json')
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)['PETS09-S2L1']['id_switches'] >= 3
-
-
-def test_unknown_names_in_a_parameter_file_are_told_of(persontrack, tmp_path, stored):
-    """And no more: the node does not refuse them, and it is the same file."""
-    params = tmp_path / 'params.yaml'
-    params.write_text('/**: {ros__parameters: {tracker: {max_aeg: 3}}}')
-    result = persontrack('track', stored, tmp_path / 'tracks.txt', '--quiet', '--params', params)
-    assert result.returncode == 0
-    (line,) = result.stderr.splitlines()
-    assert 'tracker.max_aeg: no such parameter; did you mean tracker.max_age?' in line

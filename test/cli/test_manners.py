@@ -56,29 +56,6 @@ def test_what_could_be_written(persontrack, campus, models):
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, '', '')
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        ('run a.mp4 --output out.gif', 'out.gif: the name has to end in .mp4 or .webm or .mkv'),
-        ('run a.mp4 --mot-output out.mp4', 'out.mp4: the name has to end in .txt or .csv'),
-        ('run a.mp4 --report out.pdf', 'out.pdf: the name has to end in .html'),
-        ('track a.npz out.npz', 'out.npz: the name has to end in .txt or .csv'),
-        ('detect a.mp4 out', 'out: the name has to end in .npz'),
-        ('run a.mp4 b.mp4', 'unrecognized arguments: b.mp4; a command takes one source'),
-        ('run img_%04d.jpg', 'img_%04d.jpg; for numbered images, name their folder'),
-        ('run videos', 'in the folder videos; it has videos: name one, as videos/a.mp4'),
-        ('run a.mp4 --set tracker.algorithm=DEEP-SORT', "'DEEP-SORT' is not one of persistent"),
-    ],
-)
-def test_helpful_errors(persontrack, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'videos').mkdir()
-    (tmp_path / 'videos' / 'a.mp4').touch()
-    done = persontrack(*arguments.split())
-    assert done.returncode == 2
-    assert message in done.stderr.splitlines()[-1]
-
-
 def test_names_in_any_case(persontrack, stored, tmp_path):
     for name in ('Deep_SORT', 'deep_sort'):
         done = persontrack(

@@ -123,12 +123,6 @@ def test_the_other_kind_of_model(runtime, models, tmp_path):
     assert_refused(runtime, ModelEmbedder, detector, 'no re-identification model')
 
 
-@pytest.mark.parametrize('device', ['CPU', 'AUTO', 'AUTO:CPU'])
-def test_devices_of_this_machine(runtime, vtest, device):
-    settings = dataclasses.replace(Settings().detector, device=device)
-    assert len(Detector(settings, runtime).detect(vtest[1])) >= 3
-
-
 @pytest.mark.parametrize(
     ('name', 'precision'),
     [('person-reidentification-retail-0288', 'FP16'), (REID, 'FP16-INT8')],

@@ -22,27 +22,6 @@ def test_one_unit_vector_per_box(embedder, vtest, count):
         assert alone @ vectors[index] > 0.995
 
 
-@pytest.mark.parametrize(
-    'box',
-    [
-        [-30, 100, 60, 120],
-        [740, 100, 60, 120],
-        [100, -60, 60, 120],
-        [100, 540, 60, 120],
-        [-100, -100, 50, 50],
-        [900, 700, 60, 120],
-        [-1e6, -1e6, 3e6, 3e6],
-        [100, 100, 0.1, 0.1],
-        [100, 100, 0, 0],
-    ],
-)
-def test_boxes_partly_and_wholly_outside(embedder, vtest, box):
-    vector = embedder.embed(vtest[1], np.array([box], dtype=float))
-    assert vector.shape == (1, 256)
-    assert np.isfinite(vector).all()
-    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
-
-
 def test_a_box_partly_outside_is_clipped(embedder, vtest):
     clipped, partly = embedder.embed(
         vtest[1], np.array([[0, 100, 40, 120], [-30, 100, 70, 120.0]])

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 from node_runs import Process
 from sensor_msgs.msg import Image
 from stand_ins import INCLUDING, LAUNCH
@@ -31,17 +32,17 @@ EXECUTABLE = """\
 exec "{python}" -m persontrack_ros.ros "${{0##*/}}" "$@"
 """
 
-# The commands of a page, continued lines joined.
-COMMANDS = re.findall(
-    r'^(ros2 launch .*)',
-    re.sub(r' *\\\n +', ' ', (CHECKOUT / 'docs/how_do_i.md').read_text()),
-    re.MULTILINE,
-)
+# The commands for ROS under each question of a page, continued lines joined.
+QUESTIONS = [
+    commands
+    for part in (CHECKOUT / 'docs/how_do_i.md').read_text().split('\n## ')
+    if (commands := re.findall('^ros2 (.*)', re.sub(r' *\\\n +', ' ', part), re.MULTILINE))
+]
 
-# Says what it was started with, as it is not installed here.
-RVIZ = """\
+# Says what it was started with, for what is not installed here.
+STAND_IN = """\
 #!/bin/sh
-echo "rviz2 was started with $*"
+echo "${0##*/} was started with $*"
 exec sleep 1000
 """
 
@@ -102,7 +103,7 @@ def params_file(tmp_path):
 @pytest.fixture
 def rviz(tmp_path, monkeypatch, launch):
     """Install an rviz2."""
-    install(tmp_path / 'rviz', 'rviz2/rviz2', RVIZ)
+    install(tmp_path / 'rviz', 'rviz2/rviz2', STAND_IN)
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path / 'rviz'), prepend=':')
 
 
@@ -192,36 +193,35 @@ def test_several_cameras(models, launch, rviz, peer_of, params_file, pictures, t
         assert peer.get('tracker.n_init') == 1
 
 
-# A launch file of a driver, with an argument of the name of one of ours.
+# A launch file of a driver, which has arguments of its own.
 DRIVER = """\
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, LogInfo
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration as Value
 
 
 def generate_launch_description():
-    names = ['params_file', '{argument}']
     return LaunchDescription([
-        *(DeclareLaunchArgument(name, default_value=name) for name in names),
-        LogInfo(msg=['driver with ', *(LaunchConfiguration(name) for name in names)]),
+        DeclareLaunchArgument('params_file', default_value='its own'),
+        LogInfo(msg=['driver with ', Value('params_file'), ' and ', Value('{argument}')]),
     ])
 """
-DRIVERS = {
-    'realsense2_camera/launch/rs_launch.py': 'align_depth.enable',
-    'depthai_ros_driver/launch/camera.launch.py': 'parent_frame',
-}
 
 
 @pytest.fixture
 def drivers(launch, tmp_path, monkeypatch):
-    """Install what stands for drivers and robot_state_publisher, and logs how it was started."""
+    """Install what stands for drivers and robot_state_publisher."""
     drivers = tmp_path / 'drivers'
     for name in ('robot_state_publisher/robot_state_publisher', 'usb_cam/usb_cam_node_exe'):
-        install(drivers, name, '#!/bin/sh\necho "$0 with $*"\nexec sleep 1000\n')
-    for file, argument in DRIVERS.items():
-        (drivers / 'share' / file).parent.mkdir(parents=True)
-        (drivers / 'share' / file).write_text(DRIVER.format(argument=argument))
-        (drivers / 'share/ament_index/resource_index/packages' / Path(file).parts[0]).touch()
+        install(drivers, name, STAND_IN)
+    for package, file, argument in (
+        ('realsense2_camera', 'rs_launch.py', 'align_depth.enable'),
+        ('depthai_ros_driver', 'camera.launch.py', 'parent_frame'),
+    ):
+        install(drivers, f'{package}/node', STAND_IN)
+        path = drivers / 'share' / package / 'launch' / file
+        path.parent.mkdir(parents=True)
+        path.write_text(DRIVER.format(argument=argument))
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(drivers), prepend=':')
 
 
@@ -232,13 +232,13 @@ ALIGNED = '/camera/camera/aligned_depth_to_color/image_raw'
 @pytest.mark.parametrize(
     ('driver', 'log', 'topics'),
     [
-        ('realsense', 'driver with params_filetrue', [*COLOR, ALIGNED]),
+        ('realsense', 'driver with its own and true', [*COLOR, ALIGNED]),
         (
             'oak',
-            'driver with params_filecamera_link',
+            'driver with its own and camera_link',
             ['/oak/rgb/image_raw', '/oak/rgb/camera_info', '/oak/stereo/image_raw'],
         ),
-        ('usb', 'usb_cam_node_exe with .*__ns:=/camera', ['/camera/image_raw']),
+        ('usb', 'usb_cam_node_exe was .*__ns:=/camera', ['/camera/image_raw']),
     ],
 )
 def test_the_robot_of_the_examples(
@@ -250,21 +250,32 @@ def test_the_robot_of_the_examples(
         peer.until(lambda topic=topic: peer.node.count_subscribers(topic), topic)
     assert peer.get('depth') is (driver != 'usb')
     assert peer.get('tracker.n_init') == 1
-    process.wait_for('robot_state_publisher with .*--params-file')
+    process.wait_for('robot_state_publisher was .*--params-file')
     process.wait_for(log)
 
 
 @pytest.mark.skipif(find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros')
-@pytest.mark.parametrize('command', COMMANDS)
-def test_a_command_of_the_page(models, launch, drivers, tmp_path, monkeypatch, command):
+@pytest.mark.parametrize('commands', QUESTIONS)
+def test_the_answers_of_a_page(models, launch, drivers, peer, tmp_path, monkeypatch, commands):
+    """One node for each question; values are set, and topics published, as the page has it."""
     monkeypatch.chdir(tmp_path)
     zones = (CHECKOUT / 'docs/zones.md').read_text().split('```yaml')[1].split('```')[0]
     Path('zones.yaml').write_text(zones)
-    _, _, *words = command.split()
-    file, *arguments = [word for word in words if word != 'persontrack_ros']
+    starts = [each for each in commands if each.startswith('launch ')]
+    _, file, *arguments = (
+        (starts or ['launch persontrack.launch.py'])[0].replace('persontrack_ros ', '').split()
+    )
     path = CHECKOUT / file
     path = path if path.exists() else CHECKOUT / 'launch' / file
     launch(str(path), *arguments).wait_for('tracking the persons in /')
+    for command in set(commands) - set(starts):
+        kind, what, *words = command.split()
+        if kind == 'param':
+            _, name, value = words
+            assert peer.set(**{name: yaml.safe_load(value)}).successful
+        else:
+            assert (kind, what) == ('topic', 'echo')
+            peer.until(lambda topic=words[0]: peer.node.count_publishers(topic), 'topic')
 
 
 @pytest.mark.skipif(find_spec('tf2_ros') is None, reason='this ROS 2 has no tf2_ros')

@@ -10,9 +10,7 @@ from persontrack_ros.core.media.source import SourceOptions, VideoSource
 
 def rows(count, **last):
     """Return what a good run measures, and other numbers in its second half."""
-    good = dict.fromkeys(
-        (*soak.MEASURED, *soak.FATES, 'sent', 'published', 'hours', 'ids_so_far', 'load'), 0.0
-    )
+    good = dict.fromkeys((*soak.MEASURED, *soak.FATES, 'sent', 'published', 'hours', 'load'), 0.0)
     return [{**good, **(last if index >= count // 2 else {})} for index in range(count)]
 
 

@@ -231,9 +231,24 @@ def test_the_person_of_a_picture(rig, tmp_path):
     assert len(rig.targets) == count + 1
     # Without embeddings.
     rig.change('deactivate', 'cleanup')
-    assert rig.tracker.set_parameters([Parameter('reid.model', value='none')])[0].successful
+    rig.tracker.set_parameters([Parameter('reid.model', value='none')])
     rig.change('configure', result=node_runs.TransitionCallbackReturn.FAILURE)
     rig.until_logged('red.npz needs embeddings: a reid.model, and images')
+    rig.tracker.set_parameters([Parameter('target', value='')])
+    rig.reconfigure('configure', 'activate')
+
+
+def test_pixels_with_depth(rig):
+    """Also where no depth image comes, and nothing but the click needs one."""
+    rig.peer.destroy_publisher(rig.publishers.pop('target_point'))
+    rig.until(lambda: not rig.tracker.count_publishers('target_point'))
+    rig.change('deactivate', 'cleanup')
+    rig.tracker.set_parameters([Parameter('depth', value=True)])
+    rig.reconfigure('configure', 'activate')
+    red, _ = rig.begin()
+    rig.until(lambda: rig.tracker._state.statistics.visible == 2)
+    rig.publishers['target_pixel'].publish(Point(x=16.0, y=40.0))
+    rig.until(lambda: rig.target == red)
 
 
 def test_odometry_of_a_person():

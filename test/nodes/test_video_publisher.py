@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import rclpy
 from node_runs import pixels, ros_arguments
+from numbered_pictures import picture, write_video
 from rclpy.context import Context
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
@@ -21,7 +22,6 @@ from vision_msgs.msg import Detection2DArray
 from persontrack_ros.core.base.errors import PersontrackError, SourceError
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 from persontrack_ros.core.media.encodings import decode_image
-from persontrack_ros.core.media.writer import VideoWriter
 from persontrack_ros.ros.nodes.video_publisher import VideoPublisher
 from persontrack_ros.ros.process import NodeExecutor, spinning
 
@@ -29,20 +29,9 @@ FRAMES = 6
 RATE = 20.0
 
 
-def picture(number, height=48, width=64):
-    """Return a picture whose left half says its number and whose right half is white."""
-    image = np.full((height, width, 3), 255, dtype=np.uint8)
-    image[:, : width // 2] = 30 * number
-    return image
-
-
 @pytest.fixture
-def video(tmp_path: Path) -> str:
-    path = tmp_path / 'a video.mp4'
-    with VideoWriter(path, RATE) as writer:
-        for number in range(1, FRAMES + 1):
-            writer.write(picture(number), round(number * 1e9 / RATE))
-    return str(path)
+def video(tmp_path: Path):
+    return write_video(tmp_path / 'a video.mp4', FRAMES, RATE)
 
 
 @pytest.fixture
@@ -98,7 +87,7 @@ class Camera:
     @property
     def numbers(self):
         return [
-            round(float(pixels(message)[:, : message.width // 3].mean()) / 30)
+            round(float(pixels(message)[:, : message.width // 3].mean()) / 20)
             for message in self.messages
         ]
 
@@ -159,7 +148,7 @@ def test_options(camera, folder, monkeypatch):
         assert (message.height, message.width) == (24, 32)
         image = pixels(message)
         assert image[:, :10].mean() > 240
-        assert round(image[:, 20:].mean() / 30) == number
+        assert round(image[:, 20:].mean() / 20) == number
     np.testing.assert_allclose(camera.stamps, [1e8, 2e8, 3e8])
 
 

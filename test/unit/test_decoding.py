@@ -203,14 +203,6 @@ def test_files_that_are_no_models(content, suffix, said, tmp_path):
         Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
 
 
-def test_a_reid_model_is_no_detector(tmp_path):
-    path = save_model(tmp_path, {'reid_embedding': np.zeros((1, 256))})
-    with pytest.raises(ModelError) as caught:
-        Detector(DetectorSettings(model=str(path), device='CPU'), Runtime())
-    assert 'is no detector for the decoder ssd' in str(caught.value)
-    assert 'reid_embedding [1, 256]' in str(caught.value)
-
-
 def test_impossible_scores_are_damaged_weights(tmp_path):
     path = save_model(tmp_path, {'out': np.full((1, 1, 2, 7), 1e6)})
     with pytest.raises(ModelError, match='impossible scores'):

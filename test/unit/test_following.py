@@ -14,9 +14,10 @@ from persontrack_ros.core.tracks3d.following import (
     Follower,
     Heading,
     TargetStatus,
-    at_pixel,
-    at_point,
     choose,
+    least,
+    off,
+    on_floor,
 )
 
 SECOND = 10**9
@@ -108,19 +109,17 @@ def test_the_nearest_the_middle_and_the_clicked():
     # The person of a file, if they are measured.
     assert choose('a.npz', tracks, None, size, 3) == 3
     assert choose('a.npz', tracks[:2], None, size, 3) is None
-    # Within a box; of two boxes, the one whose middle it is nearer to.
-    assert at_pixel(tracks, 205, 195) == 2
-    assert at_pixel(tracks, 205, 205) is None
-    behind = box_of([180.0, 140.0, 40.0, 40.0], 4)
-    assert [at_pixel([*tracks, behind], x, 160) for x in (201, 238)] == [4, 2]
-    assert at_pixel([], 0, 0) is None
-    # On the floor, from the feet to above the head; not further than a step.
-    assert at_point(boxes, np.array([2.8, 0.3, 0.0])) == 2
-    assert at_point(boxes, np.array([2.8, 1.8, 2.5])) == 3
-    assert at_point(boxes, np.array([4.2, 0.0, 1.0])) is None
-    # The floor of an optical frame: y points down.
-    lens = {1: box(0, 0, 2.0, None), 2: box(0, 0, 4.0, None)}
-    assert at_point(lens, np.array([0.0, 2.0, 3.8])) == 2
+    # The border of a box is half of it off its centre.
+    assert [off(tracks[1], np.array(pixel)) for pixel in ([220, 150], [205, 200], [260, 160])] == [
+        0.0,
+        0.5,
+        1.0,
+    ]
+    assert least({1: 0.7, 2: 0.3, 3: 0.4}, 0.5) == 2
+    assert least({1: 0.7, 2: math.nan}, 0.5) is None
+    # From the feet to above the head; y points down in an optical frame.
+    assert on_floor(boxes[2], np.array([2.7, 0.4, 0.0])) == pytest.approx(0.5)
+    assert on_floor(box(0, 0, 2.0, None), np.array([0.3, 2.0, 2.4])) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

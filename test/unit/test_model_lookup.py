@@ -51,18 +51,6 @@ def test_tilde_and_empty_entries(places, monkeypatch, tmp_path):
     assert find_model(NAME, 'FP16') == path
 
 
-def test_a_missing_model_is_named_with_places_and_remedy(places):
-    install(places[0], precision='FP32')
-    with pytest.raises(ModelError) as caught:
-        find_model(NAME, 'FP16')
-    text = str(caught.value)
-    assert f'{NAME} (FP16)' in text
-    for place in places:
-        assert str(place) in text
-    assert 'PERSONTRACK_MODEL_PATH' in text
-    assert '\n' not in text
-
-
 def test_a_path_is_taken_as_it_is(places, tmp_path):
     path = tmp_path / 'own.xml'
     path.touch()

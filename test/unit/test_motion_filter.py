@@ -21,7 +21,7 @@ def camera_at(position, yaw):
 
 def follow(person_at, rate, seconds=8):
     """
-    Return times and velocities of a person before a camera that drives to and fro.
+    Return times and velocities of a person before a camera that drives back and forth.
 
     Boxes jitter by 1 % of their size, and their depths, of many pixels each, by 1 cm.
     """

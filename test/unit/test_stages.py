@@ -113,6 +113,18 @@ def test_looks_decide_who_is_in_the_same_place(crowd, embeddings, expected):
     assert matching.detection_of[1:].tolist() == list(range(1, 1 + crowd))
 
 
+def test_as_many_as_possible_are_matched():
+    """None overlaps; the second detection looks otherwise than the second track."""
+    table = table_of((100, 100, 40, 100), (160, 100, 40, 100), embeddings=[NOTHING, RED])
+    table.kalman = table.kalman.predict(3.0, WALKING)
+    boxes, detected = detected_in(
+        (50, 100, 40, 100), (210, 100, 40, 100), embeddings=[NOTHING, BLUE]
+    )
+    matching = Matching(2, 2)
+    by_everything(matching, table, candidate_pairs(table, boxes, detected.measurements), detected)
+    assert matching.detection_of.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(('heights', 'detected'), [(0.9 * REACH, True), (1.1 * REACH, False)])
 @pytest.mark.parametrize('seconds', [1.0, 4.0])
 def test_reach_grows_with_the_square_root_of_the_time(heights, detected, seconds):

@@ -198,6 +198,15 @@ def test_people_who_cross_keep_their_ids(rate):
         assert {t.detection: t.id for t in tracks if t.detection is not None} == {0: 1, 1: 2}
 
 
+def test_a_person_who_jumps_keeps_the_id():
+    """Further in one image than the filter expects."""
+    tracker = persistent()
+    for frame in range(10):
+        step(tracker, [[100, 100, 40, 100]], [0], frame * SECOND // 10)
+    (track,) = step(tracker, [[155, 100, 40, 100]], [0], SECOND)
+    assert (track.id, track.time_since_update) == (1, 0)
+
+
 @pytest.mark.parametrize(('found_again', 'expected'), [(40, 1), (100, 2)])
 def test_a_person_lost_in_the_middle_comes_back_with_the_same_id_in_time(found_again, expected):
     tracker = persistent()

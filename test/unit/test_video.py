@@ -5,21 +5,14 @@ import os
 import cv2
 import numpy as np
 import pytest
+from numbered_pictures import picture, write_video
 
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.media.folder import read_image
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
-from persontrack_ros.core.media.writer import VideoWriter
 
 FRAMES = 8
 RATE = 25.0
-
-
-def picture(number, height=48, width=64):
-    """Return a picture whose left half says its number and whose right half is white."""
-    image = np.full((height, width, 3), 255, dtype=np.uint8)
-    image[:, : width // 2] = 20 * number
-    return image
 
 
 def numbers(frames):
@@ -28,11 +21,7 @@ def numbers(frames):
 
 @pytest.fixture
 def video(tmp_path):
-    path = tmp_path / 'a video.mp4'
-    with VideoWriter(path, RATE) as writer:
-        for number in range(1, FRAMES + 1):
-            writer.write(picture(number), round(number * 1e9 / RATE))
-    return str(path)
+    return write_video(tmp_path / 'a video.mp4', FRAMES, RATE)
 
 
 @pytest.fixture

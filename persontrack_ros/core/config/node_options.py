@@ -242,10 +242,9 @@ def check_options(options: Mapping[str, Any], settings: Settings = Settings()) -
     by_tf = settings.tracker.camera_motion == TF
     rules: list[tuple[Any, str]] = [
         (not images and options['depth'], 'depth needs images: not with input: detections'),
-        (not images and options['hri'], 'hri needs images: not with input: detections'),
         (
-            options['hri'] and settings.tracker.algorithm == NONE,
-            'hri needs tracks: not with tracker.algorithm: none',
+            options['hri'] and not (images and settings.tracker.algorithm != NONE),
+            'hri needs images and tracks: not with input: detections or tracker.algorithm: none',
         ),
         (
             not images and settings.detector.ignore,

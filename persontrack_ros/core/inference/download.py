@@ -33,6 +33,7 @@ from persontrack_ros.core.inference.files import (
     default_precision,
     find_model,
     installation_directory,
+    installed,
     read_release,
     without_zoo,
 )
@@ -62,7 +63,7 @@ def with_default_models(settings: Settings) -> Settings:
     mirror = os.environ.get(MIRROR_VARIABLE, '')
     small = catalogue()[SMALL_DETECTOR]
     # Trying again each time would wait for the timeout of a firewall.
-    reachable = bool(mirror) or not _is_installed(small, default_precision(small))
+    reachable = bool(mirror) or not installed(small, default_precision(small))
     instead: dict[str, Value] = {}
     missing: list[str] = []
     reason = ''
@@ -72,7 +73,7 @@ def with_default_models(settings: Settings) -> Settings:
         if getattr(settings, group).model != model or precision not in entry.releases:
             continue
         try:
-            if reachable and not _is_installed(entry, precision):
+            if reachable and not installed(entry, precision):
                 path, _ = install(entry, precision, mirror)
                 _logger.info('%s %s: installed in %s', model, precision, path.parent)
             find_model(model, precision)
@@ -87,13 +88,6 @@ def with_default_models(settings: Settings) -> Settings:
     if SMALL_DETECTOR in instead.values():
         install(small, default_precision(small), '')
     return Settings.from_values(instead, base=settings)
-
-
-def _is_installed(entry: Entry, precision: str) -> bool:
-    try:
-        return find_model(entry.name, precision).is_file()
-    except ModelError:
-        return False
 
 
 def install(entry: Entry, precision: str, mirror: str) -> tuple[Path, bool]:
@@ -154,10 +148,8 @@ def _sources(
         for publisher in ('intel/', ''):
             yield f'{root}{publisher}{entry.name}/{precision}/', releases
     for release in releases:
-        if not mirror:
-            yield release.wheel or release.url, (release,)
-        elif release.url:
-            yield release.url.replace(_ZOO, root), (release,)
+        source = release.url.replace(_ZOO, root) if mirror else release.url
+        yield release.wheel or source, (release,)
 
 
 def _fetch_from_wheel(wheel: Mapping[str, str]) -> bytes:

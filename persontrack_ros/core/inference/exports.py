@@ -243,7 +243,7 @@ def _yolo_decoder(values: Mapping[str, Any], columns: int, outputs: Shapes) -> O
     # The name of a data set follows.
     name, _, _ = str(values.get('description')).partition(' trained on ')
     about = f'{values.get("head")} {name}'.lower().replace('-', '')
-    if rows == columns and not (last == columns and 'rtdetr' in about):
+    if rows == columns:
         return 'yolov8'
     if last == 6:
         if suppressed or values.get('end2end'):

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Optional
 
 from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.base.fetching import cache_directory
@@ -90,6 +91,14 @@ def find_model(model: str, precision: str) -> Path:
         f'the model {model} ({precision}) is not installed. Run "{command}". {without_zoo()}. '
         f'{looked}'
     )
+
+
+def installed(entry: Entry, precision: str) -> Optional[Path]:
+    """Return the file of a published or quantized model, see :func:`find_model`, or None."""
+    try:
+        return find_model(entry.name, precision)
+    except ModelError:
+        return None
 
 
 def check_contents(path: Path) -> str:

@@ -49,7 +49,9 @@ class Scene:
         self._exact = exact
         self._size: Optional[tuple[int, ...]] = None
         self._small: NDArray[np.uint8] = np.empty((*COPY_SIZE[::-1], 3), dtype=np.uint8)
+        # The image before, and its blocks.
         self._grey: Optional[NDArray[np.uint8]] = None
+        self._blocks: tuple[NDArray[Any], ...] = ()
         # The image of `_small`, until `cut` has compared it too.
         self._image: Optional[BgrImage] = None
 
@@ -91,9 +93,10 @@ class Scene:
         if (contrasts >= CONTRAST).sum() < LEAST_BLOCKS or exposed.mean() < LEAST_EXPOSED:
             return False
         before, self._grey = self._grey, grey
+        known, self._blocks = self._blocks, (blocks, contrasts)
         if before is None:
             return False
-        others, other_contrasts = _blocks(before)
+        others, other_contrasts = known
         clear = np.minimum(contrasts, other_contrasts) >= CONTRAST
         products = (blocks * others).mean(axis=1)
         same = products[clear] >= SAME_BLOCK * (contrasts * other_contrasts)[clear]

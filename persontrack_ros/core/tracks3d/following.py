@@ -19,7 +19,7 @@ from persontrack_ros.core.tracks3d.depth import Box3D
 # In metres per second: who is slower stands, and turns on the spot for all that can be measured.
 WALKING = 0.3
 
-# A person is meant by a point that is no further from them on the floor, in metres.
+# A click means a person up to this distance on the floor, in metres.
 REACH = 1.0
 
 
@@ -126,42 +126,32 @@ def choose(
     :param image_size: width and height.
     :param similar: the person of the file that `wanted` names.
     """
+    middle = np.array(image_size) / 2
     if wanted == MIDDLE:
-        return at_pixel(tracks, np.array(image_size) / 2, math.inf)
+        return least({track.id: off(track, middle) for track in tracks})
     if wanted != NEAREST:
         return similar if similar in {track.id for track in tracks} else None
     if boxes is None:
-        return _least({track.id: -float(np.prod(track.box[2:])) for track in tracks})
-    return _least({track.id: float(np.linalg.norm(boxes[track.id].away)) for track in tracks})
+        return least({track.id: -float(np.prod(track.box[2:])) for track in tracks})
+    return least({track.id: float(np.linalg.norm(boxes[track.id].away)) for track in tracks})
 
 
-def at_pixel(tracks: Sequence[Track], pixel: FloatArray, reach: float = 0.5) -> Optional[int]:
-    """
-    Return the person whose box has its centre nearest to a pixel.
-
-    :param pixel: ``[x, y]``.
-    :param reach: the longest way to the centre, in widths and heights of the box.
-    """
-    centres = {track.id: track.box[:2] + track.box[2:] / 2 for track in tracks}
-    ways = {
-        track.id: float(np.abs((pixel - centres[track.id]) / track.box[2:]).max())
-        for track in tracks
-    }
-    return _least({id_: way for id_, way in ways.items() if way <= reach})
+def least(costs: Mapping[int, float], most: float = math.inf) -> Optional[int]:
+    """Return the id with the least cost; None if that is above a limit."""
+    allowed = {id_: cost for id_, cost in costs.items() if cost <= most}
+    return min(allowed, key=allowed.__getitem__, default=None)
 
 
-def at_point(boxes: Mapping[int, Box3D], point: FloatArray) -> Optional[int]:
-    """Return the person nearest to a point ``(3,)`` on the floor, no further than `REACH`."""
-    ways = {}
-    for id_, box in boxes.items():
-        # y points down in the optical frame of a camera.
-        floor = [0, 2] if box.yaw is None else [0, 1]
-        ways[id_] = float(np.linalg.norm((box.position - point)[floor]))
-    return _least({id_: way for id_, way in ways.items() if way <= REACH})
+def off(track: Track, pixel: FloatArray) -> float:
+    """Return the way from the centre of a box to a pixel, in widths or heights of the box."""
+    return float(np.abs((pixel - track.box[:2]) / track.box[2:] - 0.5).max())
 
 
-def _least(costs: Mapping[int, float]) -> Optional[int]:
-    return min(costs, key=costs.__getitem__, default=None)
+def on_floor(box: Box3D, point: FloatArray) -> float:
+    """Return the distance of a person to a point ``(3,)`` on the floor, in metres."""
+    # y points down in the optical frame of a camera.
+    floor = [0, 2] if box.yaw is None else [0, 1]
+    return float(np.linalg.norm((box.position - point)[floor]))
 
 
 class Heading:

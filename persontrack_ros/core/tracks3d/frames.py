@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Optional
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -62,17 +61,3 @@ class Pose:
         points up in no camera that sees persons.
         """
         return bool(self.rotation[2, 2] > 0.6 and abs(self.rotation[2, 1]) < 0.6)
-
-
-def quaternion_of_body(position: FloatArray, up: Optional[FloatArray] = None) -> FloatArray:
-    """
-    Return the orientation of a person who looks at the camera: z points up, x to the camera.
-
-    :param position: in the optical frame of the camera, not in line with `up`.
-    :param up: unit vector upwards in it; None for a camera that is level.
-    :returns: ``[x, y, z, w]``.
-    """
-    z = np.array([0.0, -1.0, 0.0]) if up is None else up
-    x = (position @ z) * z - position
-    x /= np.linalg.norm(x)
-    return Rotation.from_matrix(np.column_stack([x, np.cross(z, x), z])).as_quat()

@@ -18,7 +18,7 @@ from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.memory import giving_memory_back
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import NodeExecutor, ros, until_shutdown
-from persontrack_ros.ros.tracker import bond
+from persontrack_ros.ros.tracker.bond import Bond, start_bond
 from persontrack_ros.ros.tracker.checks import Checks, name_work
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
 from persontrack_ros.ros.tracker.frames import Frames
@@ -59,7 +59,7 @@ class TrackerNode(LifecycleNode):
         self._configuration = NodeParameters(self, lambda values: self._state.check(values))
         self._state = NodeState(self._configuration, Share(self._turns.budget))
         self._is_dead = False
-        self._bond: Optional[bond.Bond] = None
+        self._bond: Optional[Bond] = None
         self._pattern = ''
         self._transitions = Transitions(self, self._state)
         self._frames = Frames(self, self._state)
@@ -124,10 +124,10 @@ class TrackerNode(LifecycleNode):
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'
         topics = ' and '.join(each.name for each in inputs.topics.values())
         note = ''
-        if not options['autostart'] and bond.Status is not None:
-            self._bond = bond.Bond(self)
-        elif not options['autostart']:
-            note = '; no lifecycle manager can watch this: bond is not installed'
+        if not options['autostart']:
+            self._bond = start_bond(self)
+            if self._bond is None:
+                note = '; no lifecycle manager can watch this: bond is not installed'
         self.get_logger().info(f'{what} the persons in {topics}{note}')
 
     def _admits(self) -> bool:

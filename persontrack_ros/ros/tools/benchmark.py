@@ -128,8 +128,8 @@ def measure_node(
     Measure the node with images of a size, and the pipeline alone, in turns.
 
     Both get the same images at the rate of a camera: a processor that was idle is slower for a
-    while, and that is not the node's doing. In the end, images come twice as fast as the node can
-    track them: `images_per_s` is its rate then.
+    while, and that is not the node's doing. `receiving_ms` is the difference of their processor
+    times, which is not the tracking.
     """
     camera = Camera()
     pipeline = Pipeline(Settings.from_values(values))
@@ -145,14 +145,16 @@ def measure_node(
             # The stamps go on as in the video: with others, the tracker has something else to do.
             start = time.time_ns()
 
-            def measure(count: int) -> tuple[list[float], list[float], float]:
+            def measure(count: int) -> tuple[list[float], list[float], float, float]:
                 images = list(itertools.islice(stream, count))
                 alone = []
                 time.sleep(_REST)
+                before = time.process_time()
                 for frame in paced(images, 1 / CAMERA_RATE):
                     began = time.perf_counter()
                     pipeline.process(frame.image, frame.stamp)
                     alone.append(time.perf_counter() - began)
+                own = time.process_time() - before
                 time.sleep(_REST)
                 before = cpu_time(process)
                 there = [
@@ -160,39 +162,26 @@ def measure_node(
                     for frame in paced(images, 1 / CAMERA_RATE)
                 ]
                 used = cpu_time(process) - before
-                return alone, [latency for latency in there if latency is not None], used
+                return alone, [latency for latency in there if latency is not None], own, used
 
             measure(_WARM_UP)
             turns = [measure(frames) for _ in tqdm(range(rounds), 'node, {}x{}'.format(*size))]
-            there = [latency for _, latencies, _ in turns for latency in latencies]
-            images = [frame.image for frame in itertools.islice(stream, frames)]
+            there = [latency for _, latencies, *_ in turns for latency in latencies]
+            apart = [np.median(near) - np.median(alone) for alone, near, *_ in turns]
+            own, used = 1e3 * np.sum([turn[2:] for turn in turns], axis=0) / (rounds * frames)
             result = {
                 'start_s': started,
                 'node': percentiles(there),
-                'pipeline': percentiles([latency for own, _, _ in turns for latency in own]),
-                'node_minus_pipeline_ms': 1e3
-                * float(np.median([np.median(near) - np.median(own) for own, near, _ in turns])),
-                'cpu_ms': 1e3 * sum(cpu for _, _, cpu in turns) / (rounds * frames),
+                'pipeline': percentiles([latency for alone, *_ in turns for latency in alone]),
+                'node_minus_pipeline_ms': 1e3 * float(np.median(apart)),
+                'cpu_ms': float(used),
+                'receiving_ms': float(used - own),
                 'images': rounds * frames,
                 'missed': rounds * frames - len(there),
-                'images_per_s': _flood(camera, images, float(np.median(there)) / 2),
                 'peak_memory_mb': peak_memory(process),
             }
     camera.node.destroy_node()
     return result
-
-
-def _flood(camera: Camera, images: list[BgrImage], period: float) -> float:
-    """Publish images faster than the node can track them; return how many it tracks a second."""
-    answered = len(camera.answered)
-    due = began = time.perf_counter()
-    for image in images:
-        last = camera.publish(image)
-        due += period
-        camera.rest(max(0.0, due - time.perf_counter()))
-    # The newest one is always tracked.
-    camera.spin_until(lambda: last in camera.answered, _MISSED_AFTER)
-    return (len(camera.answered) - answered) / (time.perf_counter() - began)
 
 
 def main() -> int:

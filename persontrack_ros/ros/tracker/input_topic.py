@@ -18,11 +18,7 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
 from persontrack_ros.core.base.errors import SettingsError, SourceError, one_line
-from persontrack_ros.ros.compat import (
-    SubscriptionEventCallbacks,
-    UnsupportedEventTypeError,
-    take_waiting,
-)
+from persontrack_ros.ros.compat import events, take_waiting
 from persontrack_ros.ros.discovery import node_of
 
 # Messages that may wait in the middleware while the executor is busy: enough for each one to be
@@ -186,13 +182,13 @@ class InputTopic:
         )
         try:
             self._subscription = create(
-                event_callbacks=SubscriptionEventCallbacks(
+                event_callbacks=events.SubscriptionEventCallbacks(
                     # By default, rclpy warns.
                     incompatible_qos=None if self._override else lambda event: self.adapt(),
                     message_lost=self._on_missed,
                 )
             )
-        except UnsupportedEventTypeError:
+        except events.UnsupportedEventTypeError:
             # Cyclone DDS does not report what was missed; publishers are checked once a second.
             self._subscription = create()
 

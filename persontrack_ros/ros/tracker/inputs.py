@@ -20,7 +20,7 @@ from persontrack_ros.core.base.calibration import rectify
 from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.config.node_options import DETECTIONS, IMAGE
 from persontrack_ros.core.media.encodings import SampleRange, decode_image, image_to_bgr
-from persontrack_ros.ros.compat import SubscriptionEventCallbacks
+from persontrack_ros.ros.compat import events
 from persontrack_ros.ros.tracker import matching
 from persontrack_ros.ros.tracker.input_topic import InputTopic, Message
 from persontrack_ros.ros.tracker.matching import Depth, DepthInput, StampMatcher
@@ -152,7 +152,7 @@ class Inputs:
                     'camera_info',
                     self._on_info,
                     QoSProfile(depth=1, reliability=reliability, durability=durability),
-                    event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+                    event_callbacks=events.SubscriptionEventCallbacks(use_default_callbacks=False),
                 )
                 for reliability, durability in (
                     (ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL),

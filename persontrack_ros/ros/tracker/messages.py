@@ -36,7 +36,7 @@ from persontrack_ros.core.tracks3d.motion_filter import Motion
 # Variance of what is unknown, as of the orientation of a person in square radians.
 UNKNOWN = 1e6
 
-# A point of the topic `persons`.
+# The fields of the topic `persons`.
 POINT = np.dtype([*((name, '<f4') for name in ('x', 'y', 'z', 'vx', 'vy', 'vz')), ('id', '<u4')])
 
 # The disc of points of a person: its radius in metres, and the points on its edge.
@@ -157,13 +157,11 @@ def boxes_3d_to_cloud(boxes: Mapping[int, Box3D], header: Header) -> PointCloud2
     points = np.zeros((len(boxes), 1 + DISC_POINTS), POINT)
     angles = np.arange(DISC_POINTS) * 2 * math.pi / DISC_POINTS
     for disc, (id_, box) in zip(points, boxes.items()):
+        velocity = [math.nan] * 3 if box.velocity is None else box.velocity
+        disc[:] = (*box.position, *velocity, id_)
+        disc['x'][1:] += DISC_RADIUS * np.cos(angles)
         # In the optical frame of the camera, y points down.
-        across = 'xz' if box.yaw is None else 'xy'
-        velocity = np.full(3, np.nan) if box.velocity is None else box.velocity
-        for name, value in zip(POINT.names or (), (*box.position, *velocity, id_)):
-            disc[name] = value
-        disc[across[0]][1:] += DISC_RADIUS * np.cos(angles)
-        disc[across[1]][1:] += DISC_RADIUS * np.sin(angles)
+        disc['z' if box.yaw is None else 'y'][1:] += DISC_RADIUS * np.sin(angles)
     kinds = [PointField.FLOAT32] * 6 + [PointField.UINT32]
     return PointCloud2(
         header=header,
@@ -176,7 +174,6 @@ def boxes_3d_to_cloud(boxes: Mapping[int, Box3D], header: Header) -> PointCloud2
         point_step=POINT.itemsize,
         row_step=points.nbytes,
         data=points.tobytes(),
-        is_dense=bool(np.isfinite(points['vx']).all()),
     )
 
 

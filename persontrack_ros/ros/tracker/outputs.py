@@ -47,11 +47,7 @@ class Outputs:
     """
 
     def __init__(self, node: Node, camera: Camera) -> None:
-        """
-        Begin without publishers.
-
-        :param camera: of the gallery with the persons.
-        """
+        """Begin without publishers; the camera is that of the tracker."""
         self._node, self._camera = node, camera
         self._publishers: dict[str, Publisher] = {}
         self._space: Optional[Space] = None
@@ -136,13 +132,12 @@ class Outputs:
         moves &= info or self.zones is not None
         target = options['target']
         located = self._humans or any(map(self._wanted, ('tracks_3d', 'markers', 'persons')))
-        if self._space is None:
-            if self._targets is not None:
-                self._targets.update(result, target)
-        elif image is not None and result.depth:
-            assert self._targets is not None
-            if moves or target or located or self._targets.needs_positions:
+        located = located or moves or target
+        if self._space and (located or (self._targets and self._targets.needs_positions)):
+            if image is not None and result.depth:
                 self._space.publish(result, target)
+        elif self._targets:
+            self._targets.update(result, target)
         motions: Mapping[int, Motion] = {}
         fixed = ''
         if moves and self._space is not None and self.transforms is not None:

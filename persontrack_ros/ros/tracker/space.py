@@ -149,8 +149,7 @@ class Space:
         boxes = boxes or {}
         if self._humans:
             places = {id_: box.position for id_, box in (measured or {}).items() if id_ in boxes}
-            up = None if camera is None else camera.rotation[2]
-            self._humans.locate(frame.header, places, up)
+            self._humans.locate(frame.header, places)
         self._measured |= dict.fromkeys(boxes, frame.moment.time)
         visible = {track.id for track in frame.tracks}
         self._measured = {

@@ -20,13 +20,15 @@ from persontrack_ros.core.config.node_options import target_id
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import Box3D
 from persontrack_ros.core.tracks3d.following import (
+    REACH,
     Follower,
     Heading,
     Target,
     TargetStatus,
-    at_pixel,
-    at_point,
     choose,
+    least,
+    off,
+    on_floor,
 )
 from persontrack_ros.core.tracks3d.motion_filter import Motion
 from persontrack_ros.ros.tracker.messages import motion_to_odometry, track_to_detection
@@ -184,7 +186,7 @@ class Targets:
         point = np.array([at.x, at.y, at.z])
         # In the frame of the camera, pixels have no z, and points in space a positive one.
         if not frame or (frame == camera.removeprefix('/') and at.z == 0):
-            found = at_pixel(tracks, point[:2])
+            found = least({track.id: off(track, point[:2]) for track in tracks}, 0.5)
         elif boxes is None:
             raise ImageError('3D points need depth; pixels have no frame_id')
         else:
@@ -193,7 +195,7 @@ class Targets:
                     raise ImageError('other frames than that of the camera need target_frame')
                 pose = self._transforms.newest(frame)
                 point = pose.rotation @ point + pose.position
-            found = at_point(boxes, point)
+            found = least({id_: on_floor(box, point) for id_, box in boxes.items()}, REACH)
         if found is None:
             raise ImageError('no person is there in the newest frame')
         return found

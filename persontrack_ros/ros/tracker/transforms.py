@@ -43,12 +43,7 @@ _WARNING_PERIOD = 5.0
 
 
 def make_broadcaster(node: Node, parameter: str) -> Any:
-    """
-    Return a publisher of transforms.
-
-    :param parameter: the parameter that needs it.
-    :raises SettingsError: if tf2_ros is not installed.
-    """
+    """Return a publisher of transforms; raises SettingsError if tf2_ros is not installed."""
     if Buffer is object:
         raise not_installed(parameter, 'tf2_ros_py')
     return TransformBroadcaster(node)

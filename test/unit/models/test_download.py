@@ -189,6 +189,6 @@ def test_a_damaged_model_is_found_and_replaced(models, cache, capsys):
         ('INT8', f'persontrack models quantize {DETECTOR} --calibration VIDEO"'),
     ],
 )
-def test_a_missing_model_names_the_command(precision, command):
-    with pytest.raises(ModelError, match=f'Run "{command}'):
+def test_a_missing_model_names_the_command(cache, precision, command):
+    with pytest.raises(ModelError, match=f'Run "{command}.* Looked in {cache}/intel/{DETECTOR}/'):
         find_model(DETECTOR, precision)

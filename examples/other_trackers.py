@@ -2,7 +2,7 @@
 """
 Track stored detections with another tracker, one of the package trackers, with its defaults.
 
-    scripts/env tools/baseline.py ByteTrack pets.npz bytetrack.txt
+    scripts/env examples/other_trackers.py ByteTrack pets.npz bytetrack.txt
     scripts/env persontrack evaluate --ground-truth mot/PETS09-S2L1 --results bytetrack.txt
 
 SORT: Bewley et al., ICIP 2016. ByteTrack: Zhang et al., ECCV 2022. OC-SORT: Cao et al., CVPR 2023.
