@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from persontrack_ros.core.config.settings import LARGE, LIGHT, NONE, DetectorSettings
+from persontrack_ros.core.config.settings import LARGE, LIGHT, NONE
 
 # Values of `detector.pattern`, from the most accurate one to the one that takes least
 # (docs/performance.md).
@@ -39,11 +39,6 @@ STAYS, FITS = 1.05, 0.95
 SAVED, OWED = 1.5, 3.0
 # Seconds without a frame after which the measurement begins anew.
 PAUSE = 10.0
-
-
-def patterns(settings: DetectorSettings) -> tuple[str, ...]:
-    """Return the patterns that fit the models, the most accurate one first."""
-    return WITHOUT_LIGHT if settings.light_model == NONE else WITH_LIGHT
 
 
 class Budget:
@@ -141,7 +136,7 @@ class Share:
     One camera of a budget.
 
     :ivar limit: cores; 0 for no limit.
-    :ivar patterns: those to choose from, see :func:`patterns`.
+    :ivar patterns: those to choose from, the most accurate one first.
     :ivar dropped: part of the frames that were dropped in the last seconds.
     :ivar working: whether a frame is in work; `cost` is what it took so far.
     :ivar most: cores that a frame in work gets beside other processes.

@@ -12,7 +12,7 @@ from rclpy.logging import get_logger
 
 from persontrack_ros.core.base.errors import PersontrackError, SettingsError
 from persontrack_ros.core.config.settings import NONE, TF
-from persontrack_ros.core.inference.budget import Share, patterns
+from persontrack_ros.core.inference.budget import WITH_LIGHT, WITHOUT_LIGHT, Share
 from persontrack_ros.core.inference.threads import use_one_thread_beside_inference
 from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.memory import giving_memory_back
@@ -95,7 +95,8 @@ class TrackerNode(LifecycleNode):
         started = time.monotonic()
         processor = self._state.processor = Processor(settings, options, self._camera)
         detects = processor.devices['detector'] != ''
-        self._state.share.patterns = patterns(settings.detector)[: None if detects else 1]
+        patterns = WITHOUT_LIGHT if settings.detector.light_model == NONE else WITH_LIGHT
+        self._state.share.patterns = patterns if detects else patterns[:1]
         self._state.check(options)
         devices = ' and '.join(sorted({*processor.devices.values()} - {''}))
         self.get_logger().info(
@@ -116,9 +117,9 @@ class TrackerNode(LifecycleNode):
     def _activate(self) -> None:
         settings, options = self._configuration.current
         worker = self._state.worker = NewestItemWorker(
-            self._frames.process, self._frames.fail, self._turns
+            self._frames.process, self._frames.fail, self._turns, self._admits
         )
-        inputs = self._state.inputs = Inputs(self, self._admits)
+        inputs = self._state.inputs = Inputs(self)
         inputs.subscribe(options, worker, settings.tracker.camera_motion == TF)
         self._state.statistics.resume()
         what = 'detecting' if settings.tracker.algorithm == NONE else 'tracking'

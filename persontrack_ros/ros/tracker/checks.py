@@ -27,6 +27,8 @@ from persontrack_ros.ros.tracker.statistics import WINDOW
 LONG, TOO_LONG = 2.0, 10.0
 # Frames within the window that are needed to judge how long one takes.
 _LEAST = 20
+# Part of the frames that may be dropped without a warning.
+_RARELY = 0.05
 # Bytes of shared memory that Fast DDS takes for a process, without our profile.
 _SCARCE = 2**20
 # Seconds until what begins again is logged again.
@@ -171,7 +173,7 @@ def slow(node: Node, state: NodeState) -> Iterator[Finding]:
 def cores(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether `inference.cores` is less than any pattern of detectors takes."""
     share, budget = state.share, state.share.budget
-    if share.limit and budget.lacking:
+    if share.limit and budget.lacking and share.dropped > _RARELY:
         yield Finding(
             Level.WARN,
             f'inference.cores {share.limit:g} is too low: "{share.pattern}", the '

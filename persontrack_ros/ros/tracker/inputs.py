@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -87,14 +87,9 @@ class Inputs:
     :ivar topics: by what they bring: `image`, `detections`, `depth`.
     """
 
-    def __init__(self, node: Node, admits: Callable[[], bool]) -> None:
-        """
-        Subscribe to nothing yet.
-
-        :param admits: called with each frame that came; returns whether the worker gets it.
-        """
+    def __init__(self, node: Node) -> None:
+        """Subscribe to nothing yet."""
         self._node = node
-        self._admits = admits
         self._matcher: Optional[StampMatcher] = None
         self._depth: Optional[DepthInput] = None
         self._info: Optional[CameraInfo] = None
@@ -217,9 +212,6 @@ class Inputs:
             self._depth.add_info(message)
 
     def _submit(self, messages: Mapping[str, Message]) -> None:
-        if not self._admits():
-            self._dropped += 1
-            return
         depth = None
         if self._depth is not None:
             depth = self._depth.expect(next(iter(messages.values())).stamp)

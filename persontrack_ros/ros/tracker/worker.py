@@ -68,6 +68,7 @@ class NewestItemWorker(Generic[Item]):
         handle: Callable[[Item], None],
         failed: Callable[[Item, BaseException], None],
         turns: Turns,
+        admits: Callable[[], bool] = lambda: True,
     ) -> None:
         """
         Start the thread.
@@ -75,10 +76,12 @@ class NewestItemWorker(Generic[Item]):
         :param handle: an exception in it fails this item only.
         :param failed: called with the item and what was raised; if it raises too, the thread ends.
         :param turns: shared with other workers.
+        :param admits: returns whether to handle the next item, unless it replaces one.
         """
         self._handle = handle
         self._failed = failed
         self._turns = turns
+        self._admits = admits
         self.current: Optional[tuple[Item, float]] = None
         self.failure: Optional[BaseException] = None
         self._condition = threading.Condition()
@@ -91,10 +94,13 @@ class NewestItemWorker(Generic[Item]):
 
     def submit(self, item: Item) -> None:
         """Hand over an item; return at once."""
+        admitted = self._admits()
         with self._condition:
-            self.dropped += self._item is not None
-            self._item = item
-            self._condition.notify()
+            replaces = self._item is not None
+            self.dropped += replaces or not admitted
+            if replaces or admitted:
+                self._item = item
+                self._condition.notify()
         # Without a pause, the thread of the executor would keep the interpreter to itself for
         # half a millisecond, while the worker waits for it.
         time.sleep(_HAND_OVER)
