@@ -61,7 +61,7 @@ def test_clocks(robot):
         *([-1, 5] * 5,),
     ):
         robot.show(*(Clock(clock=Time(sec=each)) for each in seconds))
-    robot.tracker.wait_for(r'ERROR.*/clock: ')
+    robot.tracker.wait_for('ERROR.*Seconds value must not be negative')
     robot.show(ENDLESS)
 
 

@@ -200,7 +200,7 @@ def test_time_that_goes_back(robot):
 def test_refused_without_tf(models, start, peer):
     process = start('tracker_node', depth=True, target_frame='odom', reid__model='color')
     process.wait_for(
-        r'ERROR.*target_frame needs tf2_ros, which is not installed: sudo apt install '
+        r'ERROR.*target_frame needs tf2_ros_py, which is not installed: sudo apt install '
         r'ros-\w+-tf2-ros-py'
     )
     assert peer.set(target_frame='', tracker__camera_motion='none').successful
