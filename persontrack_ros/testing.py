@@ -75,12 +75,8 @@ class Replay:
         differences, _ = compare(tracks, read_tracks(Path(expected)), tolerance)
         lines = [f'{one.title}: {one}' for one in differences]
         if len(lines) > allow:
-            more = f'\nand {len(lines) - _NAMED} more' if len(lines) > _NAMED else ''
-            raise AssertionError(
-                f'{len(lines)} frames differ (A: this replay, B: {expected}), {allow} may:\n'
-                + '\n'.join(lines[:_NAMED])
-                + more
-            )
+            what = f'{len(lines)} frames differ (A: this replay, B: {expected}), {allow} may:'
+            raise AssertionError('\n'.join([what, *lines[:_NAMED]]))
 
     def assert_scores(self, ground_truth: PathLike, **minima: float) -> None:
         """

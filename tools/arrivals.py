@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
-from typing import Optional
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -69,12 +67,12 @@ def spin_until(executor: SingleThreadedExecutor, due: float) -> None:
         executor.spin_once(timeout_sec=left)
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
+def main() -> None:
     """Run the program."""
     parser = argparse.ArgumentParser()
     parser.add_argument('seconds', type=float)
     parser.add_argument('cameras', nargs='+')
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     rclpy.init(args=[])
     node, executor = Node('arrivals'), SingleThreadedExecutor()
     executor.add_node(node)
@@ -89,8 +87,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     spin_until(executor, time.monotonic() + options.seconds)
     print(json.dumps({name: list(each.values()) for name, each in latencies.items()}))
     rclpy.try_shutdown()
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

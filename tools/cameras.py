@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from arrivals import Arrivals, images_of, spin_until
 from builtin_interfaces.msg import Time
@@ -181,15 +181,13 @@ def table(cameras: dict[int, Any]) -> list[str]:
     return lines
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
+def main() -> None:
     """Measure each number of cameras, in one node and in as many; print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('video')
     parser.add_argument('--cameras', nargs='+', type=positive, default=[1, 2, 4, 8], metavar='N')
     parser.add_argument('--seconds', type=positive, default=15, metavar='S')
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     images = images_of(options.video, SIZE, _IMAGES)
     results = {}
     with isolated():
@@ -200,8 +198,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
                 for nodes in ('one', 'many')
             }
     print('\n'.join(table(results)))
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

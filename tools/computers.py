@@ -24,7 +24,6 @@ import argparse
 import json
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -198,26 +197,15 @@ def measure(way: str, options: argparse.Namespace) -> str:
 
 def main() -> int:
     """Measure each way, and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('video')
     parser.add_argument('--ways', nargs='+', choices=WAYS, default=WAYS, metavar='WAY')
     parser.add_argument('--cameras', type=positive, default=1, metavar='N')
     parser.add_argument('--seconds', type=positive, default=20, metavar='S')
-    parser.add_argument(
-        '--discovery',
-        choices=DISCOVERIES,
-        default='multicast',
-        help='how computers find each other; without multicast, the link has none',
-    )
-    parser.add_argument(
-        '--mbit',
-        type=count,
-        default=0,
-        metavar='RATE',
-        help='megabits per second of the link; 0, the default, is as fast as it goes',
-    )
+    # Without multicast, the link has none.
+    parser.add_argument('--discovery', choices=DISCOVERIES, default='multicast')
+    # Of the link; 0 is as fast as it goes.
+    parser.add_argument('--mbit', type=count, default=0)
     options = parser.parse_args()
     options.video = os.path.abspath(options.video)
     # What was made is taken away.
@@ -226,10 +214,6 @@ def main() -> int:
     try:
         if os.geteuid():
             raise PersontrackError('network namespaces need root: sudo -E scripts/env ...')
-        if not (shutil.which('ip') and shutil.which('tc')):
-            raise PersontrackError('ip or tc is missing: install iproute2')
-        if not Path(options.video).exists():
-            raise PersontrackError(f'{options.video} does not exist')
         print(
             f'{machine()["processor"]}, {os.cpu_count()} cores; {os.environ["ROS_DISTRO"]}, '
             f'{os.environ["RMW_IMPLEMENTATION"]}, {options.discovery}; {options.cameras} cameras; '

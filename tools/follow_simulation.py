@@ -268,9 +268,7 @@ def follow_persons(node: Simulation, world: World, seconds: float) -> int:
 
 def main() -> int:
     """Simulate; return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('video', nargs='?')
     parser.add_argument('--faults', type=int, metavar='N', help='let N times something fail')
     parser.add_argument('--seconds', type=float, default=60.0, help='simulated (default: 60)')

@@ -149,9 +149,7 @@ def score(cache: Path, video: str, sequence: str, way: Way) -> FloatArray:
 
 def main() -> None:
     """Measure, and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('cache', type=Path, metavar='CACHE', help='directory')
     parser.add_argument('videos', nargs='+', metavar='VIDEO=SEQUENCE')
     parser.add_argument('--others', nargs='+', default=[], metavar='VIDEO')

@@ -95,9 +95,7 @@ def truth_in(truth: FloatArray, views: list[FloatArray], whole: bool) -> FloatAr
 
 def main() -> None:
     """Detect what is not detected yet, track, and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('video')
     parser.add_argument('sequence', type=Path, help='directory with gt/gt.txt')
     parser.add_argument('cache', type=Path, metavar='CACHE')

@@ -123,9 +123,7 @@ def measure(
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('video')
     parser.add_argument('sequence', type=Path)
     parser.add_argument('cache', type=Path)

@@ -23,10 +23,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import psutil
@@ -304,21 +304,13 @@ def report(rows: list[dict[str, float]]) -> tuple[str, bool]:
     return '\n'.join([*lines, *(f'\nNot good: {problem}.' for problem in problems)]), not problems
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
+def main() -> int:
     """Run as the options say; return 1 for a node that grows or loses images, 2 for bad input."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('source', help='video file or folder of images')
     parser.add_argument('--hours', type=float, default=1.0, metavar='H', help='default: 1')
-    parser.add_argument(
-        '--output',
-        type=Path,
-        default=Path('soak_output'),
-        metavar='DIR',
-        help='directory of the results (default: soak_output)',
-    )
-    options = parser.parse_args(arguments)
+    parser.add_argument('--output', type=Path, default=Path('soak_output'), metavar='DIR')
+    options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     try:
         with VideoSource(options.source, SourceOptions(loop=True)) as video, isolated():

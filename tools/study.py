@@ -104,9 +104,7 @@ IDEAS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Run the study and print its table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--rounds', type=int, default=10, metavar='N', help='default: 10')
     parser.add_argument('--offline', action='store_true', help='use the whole video')
     parser.add_argument(

@@ -16,8 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -130,26 +129,19 @@ def table(runs: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
+def main() -> None:
     """Measure, and print the table; or be the driver, and print JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('video')
     parser.add_argument('--count', type=positive, default=30, help='images of each size')
     parser.add_argument('--drive', help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
-    try:
-        if options.drive:
-            print(json.dumps(drive(options.video, options.drive, options.count)))
-            return 0
-        with isolated():
-            print('\n'.join(table(measure(options.video, options.count))))
-    except PersontrackError as error:
-        print(f'transport: error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    options = parser.parse_args()
+    if options.drive:
+        print(json.dumps(drive(options.video, options.drive, options.count)))
+        return
+    with isolated():
+        print('\n'.join(table(measure(options.video, options.count))))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -142,10 +142,9 @@ def track_images(
         moment = timeline.advance_to(image.header, image.time, JUMP_THRESHOLD)
         if moment.jump:
             warn(f'the stamps of {topic.topic} {moment.jump}: the tracks end here')
+            pipeline.restart()
         for fault in moment.faults:
             warn(f'the stamps of {topic.topic} {fault}')
-        if moment.restart:
-            pipeline.restart()
         result = pipeline.process(image.image, moment.time)
         if recorder:
             recorder.write(image, result.tracks, pipeline.mask, result.detections.ignored)

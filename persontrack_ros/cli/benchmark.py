@@ -50,7 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs='*',
         type=_part,
         metavar='PART',
-        help=f'what to measure: {", ".join(PARTS)} (default: all)',
+        help=f'what to measure: {", ".join(PARTS)} (default: all; without ROS, not the node)',
     )
     parser.add_argument(
         '--video', metavar='FILE', help='video to measure with (default: the sample video)'
@@ -84,8 +84,8 @@ def execute(options: argparse.Namespace) -> int:
     # Without ROS, the node is left out.
     wanted = options.parts or [part for part in PARTS if part != 'node' or find_spec('rclpy')]
     video = options.video or str(sample_video())
-    if 'ways' not in wanted and (options.cores or options.plot):
-        raise SettingsError('--cores and --plot need the part ways')
+    if 'ways' not in wanted and (options.cores or options.rate or options.plot):
+        raise SettingsError('--cores, --rate and --plot need the part ways')
     # Check this before the long measurement.
     with VideoSource(video) as source:
         frame_rate = options.rate or source.rate
@@ -93,17 +93,25 @@ def execute(options: argparse.Namespace) -> int:
     if settings.detector.model == NONE:
         raise SettingsError('detector.model is none: there is nothing to measure')
     if 'ways' in wanted and (commands := missing(WAYS[0])):
-        raise ModelError(f'ways are compared with the default: run {" and ".join(commands)}')
+        needed = ' and '.join(sorted(commands))
+        raise ModelError(f'ways need the default models: run {needed}, or name other parts')
+    about, device = machine(), Detector(settings.detector, Runtime(settings.inference)).device
     results: dict[str, Any] = {
-        'machine': machine(),
+        'machine': about,
         'video': video,
         'settings': settings.values(),
-        'device': Detector(settings.detector, Runtime(settings.inference)).device,
+        'device': device,
     }
+    print(
+        f'{about["processor"]}, {about["cores"]} cores, inference on {device}; '
+        f'OpenVINO {about["openvino"]}, Python {about["python"]}'
+    )
     if 'pipeline' in wanted:
         results['pipeline'] = measure_pipeline(video, settings, _FRAMES)
+        _show_pipeline(results['pipeline'], Path(video).name)
     if 'node' in wanted:
         results['node'] = _measure_node(video, settings)
+        _show_node(results['node'])
     if 'ways' in wanted:
         ways = [way for way in WAYS if not missing(way)]
         rows = measure(video, settings, ways, _WAY_FRAMES, _WAY_SECONDS)
@@ -111,8 +119,6 @@ def execute(options: argparse.Namespace) -> int:
         for row in rows:
             row['cores'] = (row['cpu_ms'] + receiving) * frame_rate / 1e3
         results['ways'] = sorted(rows, key=lambda row: -row['cores'])
-    print(_as_text(results))
-    if 'ways' in wanted:
         _show_ways(options, results['ways'], f'at {frame_rate:g} frames per second')
     if options.json:
         write_file(options.json, json.dumps(results, indent=2).encode() + b'\n')
@@ -130,50 +136,36 @@ def _measure_node(video: str, settings: Settings) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def _as_text(results: Mapping[str, Any]) -> str:
-    """Return the tables of all parts that were run."""
-    about = results['machine']
-    lines = [
-        f'{about["processor"]}, {about["cores"]} cores, inference on {results["device"]}; '
-        f'OpenVINO {about["openvino"]}, Python {about["python"]}'
-    ]
-    if 'pipeline' in results:
-        lines += ['', *_pipeline(results['pipeline'], Path(results['video']).name)]
-    if 'node' in results:
-        lines += ['', *_node(results['node'])]
-    return '\n'.join(lines)
-
-
-def _pipeline(row: Mapping[str, Any], video: str) -> list[str]:
+def _show_pipeline(row: Mapping[str, Any], video: str) -> None:
     parts = ', '.join(f'{name} {value:.1f}' for name, value in row['parts_ms'].items())
-    return [
-        f'pipeline, {video}: {row["frame_ms"]:.1f} ms per frame, '
-        f'{1e3 / row["frame_ms"]:.0f} frames per second',
-        f'  ms per frame:  {parts}',
+    print(
+        f'\npipeline, {video}: {row["frame_ms"]:.1f} ms per frame, '
+        f'{1e3 / row["frame_ms"]:.0f} frames per second\n'
+        f'  ms per frame:  {parts}\n'
         f'  latency:       p50 {row["latency"]["p50_ms"]:.1f} ms, '
-        f'p99 {row["latency"]["p99_ms"]:.1f} ms',
+        f'p99 {row["latency"]["p99_ms"]:.1f} ms\n'
         f'  processors:    {row["cpu_ms"]:.1f} ms per frame; other programs used '
-        f'{row["others_cores"]:.1f} cores',
-        f'  embeddings:    of {row["embedded"]} of {row["detections"]} detections',
-        f'  memory:        {row["peak_memory_mb"]:.0f} MB',
-    ]
+        f'{row["others_cores"]:.1f} cores\n'
+        f'  embeddings:    of {row["embedded"]} of {row["detections"]} detections\n'
+        f'  memory:        {row["peak_memory_mb"]:.0f} MB'
+    )
 
 
-def _node(node: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f'node, between processes, {CAMERA_RATE} images per second; ms',
+def _show_node(node: Mapping[str, Any]) -> None:
+    print(
+        f'\nnode, between processes, {CAMERA_RATE} images per second; ms\n'
         f'{"image":10}{"p50":>7}{"p99":>7}{"pipeline p50":>14}{"difference":>12}{"CPU":>7}'
-        f'{"receiving":>11}{"missed":>11}{"MB":>6}',
-    ]
+        f'{"receiving":>11}{"missed":>11}{"MB":>6}'
+    )
     for size, row in node.items():
         missed = f'{row["missed"]} of {row["images"]}'
-        lines.append(
+        print(
             f'{size:10}{row["node"]["p50_ms"]:7.1f}{row["node"]["p99_ms"]:7.1f}'
             f'{row["pipeline"]["p50_ms"]:14.1f}{row["node_minus_pipeline_ms"]:12.1f}'
             f'{row["cpu_ms"]:7.1f}{row["receiving_ms"]:11.1f}{missed:>11}{row["peak_memory_mb"]:6.0f}'
         )
     start = max(row['start_s'] for row in node.values())
-    return [*lines, f'start of the node to its first tracks: {start:.1f} s']
+    print(f'start of the node to its first tracks: {start:.1f} s')
 
 
 def _show_ways(options: argparse.Namespace, rows: list[Way], at: str) -> None:
@@ -193,7 +185,7 @@ def _show_ways(options: argparse.Namespace, rows: list[Way], at: str) -> None:
         print(f'more ways need models; get them by: {"; ".join(sorted(commands))}')
     chosen = choose(rows, options.cores) if options.cores else None
     if chosen:
-        print(f'for {options.cores:g} cores {at}, in the parameter file:')
+        print(f'for {options.cores:g} cores {at}, below ros__parameters in the parameter file:')
         for name, value in sorted(chosen['values'].items() - Settings().values().items()):
             print(f'    {name}: {value}')
     elif options.cores:

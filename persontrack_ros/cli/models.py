@@ -72,25 +72,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     action = actions.add_parser(
         'quantize',
-        help='make an INT8 version of a model (needs NNCF)',
-        description='Make an INT8 version of a model with NNCF (pip install nncf), into the cache '
-        f'of the user as precision {QUANTIZED}. It is compared with the original on the last '
-        'fifth of each video, which is not used for calibration, and not installed if it does not '
-        'agree.',
+        help='make an INT8 version of a detector (needs NNCF)',
+        description='Make an INT8 version of a detector with NNCF (pip install nncf), into the '
+        f'cache of the user as precision {QUANTIZED}. It is compared with the original on the '
+        'last fifth of each video, which is not used for calibration, and not installed if it '
+        'does not agree.',
     )
-    action.add_argument('name', metavar='NAME', help='name or path of a model')
+    action.add_argument('name', metavar='NAME', help='name or path of a detector')
     action.add_argument(
         '--calibration',
         nargs='+',
         required=True,
         metavar='VIDEO',
         help='videos like those of the camera: hours, weather and distances',
-    )
-    action.add_argument(
-        '--kind',
-        choices=('detector', 'reid'),
-        default='detector',
-        help='kind of a model given by its path (default: detector)',
     )
     action.add_argument(
         '--images', type=positive, default=200, metavar='N', help='number of images (default: 200)'
@@ -162,11 +156,10 @@ def verify(options: argparse.Namespace) -> int:
 def make_int8(options: argparse.Namespace) -> int:
     """Run ``models quantize``."""
     entry = catalogue().get(options.name)
-    kind = entry.kind if entry else options.kind
+    if entry:
+        published_precision(entry, QUANTIZED)
     path = find_model(options.name, DEFAULT_PRECISION)
-    made, report = quantize.quantize(
-        kind, path, options.device, options.calibration, options.images
-    )
+    made, report = quantize.quantize(path, options.device, options.calibration, options.images)
     print(f'{report}\nwritten to {made}')
-    print(f'to use it, set {kind}.model to {path.stem} and {kind}.precision to {QUANTIZED}')
+    print(f'to use it, set detector.model to {path.stem} and detector.precision to {QUANTIZED}')
     return 0

@@ -133,11 +133,6 @@ class TrackerAnswers:
             Detection2DArray, 'tracks', self._on_tracks, QoSProfile(depth=10)
         )
 
-    @property
-    def topic_name(self) -> str:
-        """The full name of the topic of the tracks."""
-        return self._tracks.topic_name
-
     def wait_until_connected(self) -> None:
         """
         Wait until a node subscribes to the images and publishes tracks, or ROS ends.

@@ -200,6 +200,15 @@ def test_the_commands_of_a_page(page, files, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_how_near_the_inference(campus, models, tmp_path):
+    bound = CHECKOUT / 'tools' / 'bound.py'
+    done = run(shlex.join(map(str, [sys.executable, bound, campus, '--frames', '24'])), tmp_path)
+    assert done.returncode == 0, done.stderr
+    times = re.findall(r'^(wall|processor) +([\d.]+) ms, bound ([\d.]+) ms', done.stdout, re.M)
+    assert [name for name, *_ in times] == ['wall', 'processor']
+    assert all(float(each) > 0 for _, *both in times for each in both)
+
+
 def test_a_study_of_the_tracker(persons, tmp_path):
     """On the first images; it replaces constants and functions of the tracker by their names."""
     make_sequences(persons, tmp_path / 'mot')

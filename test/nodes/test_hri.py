@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from functools import partial
 from unittest import mock
 
 import numpy as np
@@ -133,6 +134,11 @@ class Scene(Rig):
         self.until(has_come)
         return {f'person_tracker_{each.id}': each.bbox for each in self.tracks[-1].detections}
 
+    def meet(self, *persons):
+        """Show persons; return whether the client has got the region of each."""
+        boxes = self.show(*persons)
+        return boxes and all(f'bodies/{id_}/roi' in self.client.newest for id_ in boxes)
+
     def topics(self, under):
         return {
             name.rpartition('/')[2]: types[0]
@@ -154,12 +160,13 @@ def test_bodies_appear_move_and_vanish_as_tracks_do(make):
     scene = make()
     walked = {}
     for step in range(20):
-        boxes = scene.show((12 * step - 20, 150, RED), *[(400, 430, BLUE)] * (step >= 6))
+        persons = [(12 * step - 20, 150, RED), *[(400, 430, BLUE)] * (step >= 6)]
+        if step in (0, 6):
+            scene.until(partial(scene.meet, *persons))
+        boxes = scene.show(*persons)
         assert scene.client.ids() == [boxes.keys(), None, None]  # nobody is re-identified
         for id_, box in boxes.items():
             name = f'bodies/{id_}/roi'
-            if name not in scene.client.newest:  # the client has only learnt of it
-                continue
             scene.until(lambda name=name: scene.client.newest[name].header == scene.header)
             roi, centre, size = scene.client.newest[name], box.center.position, [WIDTH, HEIGHT] * 2
             sides = np.array([centre.x, centre.y] * 2) / size
@@ -179,8 +186,7 @@ def test_bodies_appear_move_and_vanish_as_tracks_do(make):
     }
     pictures = []
     scene.peer.create_subscription(Image, f'/humans/bodies/{second}/cropped', pictures.append, 1)
-    while not pictures:
-        scene.show((400, 430, BLUE))
+    scene.until(lambda: scene.show((400, 430, BLUE)) and pictures)
     assert (pictures[0].header.frame_id, pictures[0].encoding) == ('lens', 'bgr8')
     assert abs(np.subtract(pixels(pictures[0]).shape[:2], (146, 60))).max() <= 2
     assert (pixels(pictures[0])[3:, 3:-3] == BLUE).all()
@@ -240,8 +246,15 @@ def test_frames_of_tf(make, monkeypatch):
     tf.return_value.pub_tf = scene.peer.create_publisher(Image, 'unused', 1)
     sent = tf.return_value.sendTransform
     scene.peer.create_subscription(Detection3DArray, 'tracks_3d', places.append, 10)
-    while not (sent.called and places and places[-1].header == sent.call_args[0][0][0].header):
-        ((id_, _),) = scene.show((450, 150, RED)).items()
+    ((id_, _),) = scene.show((450, 150, RED)).items()
+    scene.until(
+        lambda: (
+            scene.show((450, 150, RED))
+            and places
+            and sent.called
+            and places[-1].header == sent.call_args[0][0][0].header
+        )
+    )
     body, person = sent.call_args[0][0]
     assert [body.child_frame_id, person.child_frame_id] == [f'body_{id_}', f'person_{id_}']
     assert (body.header.frame_id, person.transform) == ('lens', body.transform)

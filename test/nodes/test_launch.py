@@ -193,61 +193,55 @@ def test_several_cameras(models, launch, rviz, peer_of, params_file, pictures, t
         assert peer.get('tracker.n_init') == 1
 
 
-# A launch file of a driver, which has arguments of its own.
+# A launch file of a driver, which logs what it gets: params_file is not the one of the tracker.
 DRIVER = """\
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, LogInfo
+from launch.actions import LogInfo
 from launch.substitutions import LaunchConfiguration as Value
 
 
 def generate_launch_description():
-    return LaunchDescription([
-        DeclareLaunchArgument('params_file', default_value='its own'),
-        LogInfo(msg=['driver with ', Value('params_file'), ' and ', Value('{argument}')]),
-    ])
+    names = ('params_file', 'align_depth.enable', 'parent_frame')
+    return LaunchDescription([LogInfo(msg=[Value(name, default='/') for name in names])])
 """
 
 
 @pytest.fixture
 def drivers(launch, tmp_path, monkeypatch):
     """Install what stands for drivers and robot_state_publisher."""
-    drivers = tmp_path / 'drivers'
-    for name in ('robot_state_publisher/robot_state_publisher', 'usb_cam/usb_cam_node_exe'):
-        install(drivers, name, STAND_IN)
-    for package, file, argument in (
-        ('realsense2_camera', 'rs_launch.py', 'align_depth.enable'),
-        ('depthai_ros_driver', 'camera.launch.py', 'parent_frame'),
+    for name in ('robot_state_publisher', 'usb_cam_node_exe'):
+        install(tmp_path, f'{name.removesuffix("_node_exe")}/{name}', STAND_IN)
+    for file in (
+        'realsense2_camera/launch/rs_launch.py',
+        'depthai_ros_driver/launch/camera.launch.py',
     ):
-        install(drivers, f'{package}/node', STAND_IN)
-        path = drivers / 'share' / package / 'launch' / file
+        path = tmp_path / 'share' / file
         path.parent.mkdir(parents=True)
-        path.write_text(DRIVER.format(argument=argument))
-    monkeypatch.setenv('AMENT_PREFIX_PATH', str(drivers), prepend=':')
-
-
-COLOR = ('/camera/camera/color/image_raw', '/camera/camera/color/camera_info')
-ALIGNED = '/camera/camera/aligned_depth_to_color/image_raw'
+        path.write_text(DRIVER)
+        install(tmp_path, f'{path.parts[-3]}/node', STAND_IN)
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path), prepend=':')
 
 
 @pytest.mark.parametrize(
-    ('driver', 'log', 'topics'),
+    ('driver', 'log', 'camera', 'topics'),
     [
-        ('realsense', 'driver with its own and true', [*COLOR, ALIGNED]),
         (
-            'oak',
-            'driver with its own and camera_link',
-            ['/oak/rgb/image_raw', '/oak/rgb/camera_info', '/oak/stereo/image_raw'],
+            'realsense',
+            '/true/',
+            '/camera/camera',
+            'color/image_raw color/camera_info aligned_depth_to_color/image_raw',
         ),
-        ('usb', 'usb_cam_node_exe was .*__ns:=/camera', ['/camera/image_raw']),
+        ('oak', '//camera_link', '/oak', 'rgb/image_raw rgb/camera_info stereo/image_raw'),
+        ('usb', 'usb_cam_node_exe was .*__ns:=/camera', '/camera', 'image_raw'),
     ],
 )
 def test_the_robot_of_the_examples(
-    models, launch, drivers, peer, params_file, driver, log, topics
+    models, launch, drivers, peer, params_file, driver, log, camera, topics
 ):
     file = CHECKOUT / 'examples/robot.launch.py'
     process = launch(str(file), f'driver:={driver}', params_file, 'autostart:=true')
-    for topic in topics:
-        peer.until(lambda topic=topic: peer.node.count_subscribers(topic), topic)
+    for topic in topics.split():
+        peer.until(lambda topic=f'{camera}/{topic}': peer.node.count_subscribers(topic), topic)
     assert peer.get('depth') is (driver != 'usb')
     assert peer.get('tracker.n_init') == 1
     process.wait_for('robot_state_publisher was .*--params-file')

@@ -6,7 +6,9 @@ import re
 
 import numpy as np
 import pytest
+from geometry_msgs.msg import Point, PointStamped
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
@@ -248,3 +250,20 @@ def test_tracks_do_not_wait_for_depth(space, tracker):
     assert space.peer.track(later).detections
     assert space.places(later).detections
     assert all(each.header != message.header for each in space.tracks)
+
+
+def test_a_click_in_the_frame_of_the_camera(space, tracker):
+    points = space.peer.publisher(PointStamped, 'target_point')
+    depth, _ = space.settle()
+    places = space.show(depth)[1]
+
+    def click(frame, x, y, z):
+        point = Point(x=float(x), y=float(y), z=float(z))
+        points.publish(PointStamped(header=Header(frame_id=frame), point=point))
+
+    for each in places.detections:
+        click('lens', *place_of(each))
+        space.peer.until(lambda id_=each.id: space.peer.get('target') == id_, 'target')
+    click('map', 1, 0, 0)
+    tracker.wait_for("in 'map': other frames than that of the camera need target_frame")
+    assert space.peer.set(target='').successful

@@ -287,7 +287,7 @@ def test_a_target_at_run_time(robot, tracker):
     assert len(poses) == count
     check_pose(show(), other.id)
     assert len(poses) == count + 1
-    # What follows that is tested in test_target_ends.py.
+    # What follows that is tested in test_target.py.
     assert peer.call(Trigger, 'reset').success
     tracker.wait_for(f'WARN.*target {other.id} ends with its ids')
 

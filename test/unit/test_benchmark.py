@@ -115,12 +115,21 @@ def test_command(zoo, campus, persontrack, tmp_path, monkeypatch):
     assert ElementTree.parse(plot).getroot().tag.endswith('svg')
 
 
+def test_without_the_models_of_the_default(campus, persontrack, tmp_path, monkeypatch):
+    monkeypatch.setenv(SEARCH_VARIABLE, '')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    own = ('--set', 'detector.model=x.onnx', '--set', 'reid.model=color')
+    done = persontrack('benchmark', '--video', campus, *own)
+    assert done.returncode == 2
+    assert 'run persontrack models download person-detection-0202 and ' in done.stderr
+
+
 @pytest.mark.parametrize(
     ('arguments', 'problem'),
     [
         (['fast'], "invalid _part value: 'fast'"),
         (['pipeline', '--video', 'missing.avi'], 'no such video'),
-        (['pipeline', '--video', 'missing.avi', '--cores', '1'], 'need the part ways'),
+        (['pipeline', '--video', 'missing.avi', '--cores', '1'], '--plot need the part ways'),
         (['--video', 'missing.avi', '--cores', '-1'], 'number from 0.01'),
         (['--video', 'missing.avi', '--plot', 'ways.pdf'], 'the name has to end in .svg'),
         (['--video', __file__, '--set', 'detector.model=none'], 'cannot decode the video'),

@@ -11,12 +11,10 @@ import pytest
 import yaml
 from test_exports import save
 
-from persontrack_ros.core.base.errors import DownloadError, ModelError
+from persontrack_ros.core.base.errors import ModelError
 from persontrack_ros.core.base.geometry import iou
 from persontrack_ros.core.config.settings import DetectorSettings
-from persontrack_ros.core.inference.catalogue import catalogue
 from persontrack_ros.core.inference.detector import Detector
-from persontrack_ros.core.inference.download import install
 from persontrack_ros.core.inference.runtime import Runtime
 
 opset = ov.opset13
@@ -228,14 +226,8 @@ def test_the_threshold_of_the_parameter_counts_before_that_of_the_model(tmp_path
         'yolox-nano',
     ],
 )
-def test_known_people_on_a_real_frame(name, data, monkeypatch):
+def test_known_people_on_a_real_frame(name, data, small_models, monkeypatch):
     monkeypatch.setenv('PERSONTRACK_MODEL_PATH', str(data('models')))
-    entry = catalogue()[name]
-    if name == 'yolox-nano':
-        try:
-            install(entry, 'FP32', '')
-        except DownloadError as error:
-            pytest.skip(str(error))
     capture = cv2.VideoCapture(str(data('videos/vtest.avi')))
     read, image = capture.read()
     assert read

@@ -31,7 +31,6 @@ def moments_of(stamps, arrivals, threshold=1.0):
 def test_jumps(stamps, threshold, expected):
     moments = moments_of(stamps, range(len(stamps)), threshold)
     assert [moment.jump for moment in moments] == expected
-    assert [moment.restart for moment in moments] == [bool(jump) for jump in expected]
     assert not any(moment.faults for moment in moments)
 
 

@@ -8,7 +8,6 @@ import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Optional
 
 import cv2
@@ -97,12 +96,7 @@ class OutputFile(io.FileIO):
             self._temporary.unlink(missing_ok=True)
             self._temporary = None
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
         """Complete the file, or remove it after an error."""
         if kind is None:
             self.commit()
@@ -132,11 +126,7 @@ def write_image(path: Path, image: BgrImage) -> None:
     """
     Write an image file.
 
-    :param path: the suffix decides the format.
-    :raises OutputError: if it cannot be written, or OpenCV does not know the suffix.
+    :param path: the suffix, .png or .jpg, decides the format.
+    :raises OutputError: if it cannot be written.
     """
-    try:
-        content = cv2.imencode(path.suffix, image)[1].tobytes()
-    except cv2.error as error:
-        raise OutputError(f'cannot write {path}: the name has to end in .png or .jpg') from error
-    write_file(path, content)
+    write_file(path, cv2.imencode(path.suffix, image)[1].tobytes())

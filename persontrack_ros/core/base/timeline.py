@@ -35,11 +35,6 @@ class Moment(NamedTuple):
     faults: tuple[str, ...] = ()
     stamped: bool = True
 
-    @property
-    def restart(self) -> bool:
-        """Whether the tracks end before this image."""
-        return bool(self.jump)
-
 
 class Timeline:
     """Returns when each image was taken."""

@@ -174,7 +174,8 @@ def published_precision(entry: Entry, precision: str) -> str:
     """
     if len(entry.releases) == 1 and precision != QUANTIZED:
         return default_precision(entry)
-    if precision not in (*entry.releases, QUANTIZED):
+    quantizable = (QUANTIZED,) if entry.kind == 'detector' else ()
+    if precision not in (*entry.releases, *quantizable):
         raise ModelError(
             f'there is no {precision} of {entry.name}; there are {", ".join(entry.releases)}'
         )

@@ -150,19 +150,16 @@ class States:
             self.velocity_variance - velocity_gain * self.cross_covariance,
         )
 
-    def squared_mahalanobis(
-        self, measurements: FloatArray, measurement_noise: Stds = DEEP_SORT_NOISE.measurement
-    ) -> FloatArray:
+    def squared_mahalanobis(self, measurements: FloatArray) -> FloatArray:
         """
         Return the squared Mahalanobis distance of every track to every measurement.
 
-        :param measurements: shape ``(M, 4)``.
-        :param measurement_noise: relative standard deviations of the measurements.
+        :param measurements: shape ``(M, 4)``, with Deep SORT's noise.
         :returns: shape ``(N, M)``; to be compared with :data:`GATING_THRESHOLD`.
         """
         # The sum of (z - x)^2 / s over the components, multiplied out, is one matrix product; an
         # array of all differences costs ten times as much at 200 tracks.
-        weight = 1 / self.innovation_variance(measurement_noise)
+        weight = 1 / self.innovation_variance(DEEP_SORT_NOISE.measurement)
         weighted = weight * self.position
         constant = np.sum(weighted * self.position, axis=1, keepdims=True)
         squared = weight @ np.square(measurements).T - 2 * weighted @ measurements.T + constant
