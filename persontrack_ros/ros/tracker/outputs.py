@@ -27,7 +27,7 @@ from persontrack_ros.core.tracks3d.following import Target
 from persontrack_ros.core.tracks3d.motion_filter import Motion
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.tracker.humans import HumanTopics
-from persontrack_ros.ros.tracker.messages import check_layout, tracks_to_info
+from persontrack_ros.ros.tracker.messages import tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.space import Space
 from persontrack_ros.ros.tracker.target import Targets
@@ -61,10 +61,8 @@ class Outputs:
         """
         Make the publishers; if that fails, those that were made wait for :meth:`destroy`.
 
-        :raises SettingsError: if tf or hri_msgs is needed, but not installed, or vision_msgs is of
-            another version.
+        :raises SettingsError: if tf or hri_msgs is needed, but not installed.
         """
-        check_layout()
         if options['input'] == IMAGE:
             self._advertise('detections', Detection2DArray, 10)
         if settings.tracker.algorithm != NONE:
