@@ -210,7 +210,7 @@ def test_each_transition_succeeds_or_leaves_the_state_before_it(
 def test_an_error_about_3d_positions_is_reported():
     """It is raised within a future, which would hide it."""
     node, depth = mock.Mock(), Future()
-    space = Space(node, *(mock.Mock() for _ in range(4)))
+    space = Space(node, mock.MagicMock(), mock.Mock())
     frame = mock.MagicMock(depth=depth, tracks=[], detections=None, header=Header())
     frame.moment.time = 0
     space.publish(frame)

@@ -90,13 +90,7 @@ class Outputs:
                 self._advertise('markers', MarkerArray, 10)
                 self._advertise('persons', PointCloud2, 10)
                 self._space = Space(
-                    self._node,
-                    self._publishers['tracks_3d'],
-                    self._publishers['markers'],
-                    self._publishers['persons'],
-                    self._targets,
-                    self.transforms,
-                    self._humans,
+                    self._node, self._publishers, self._targets, self.transforms, self._humans
                 )
             if options['zones_file']:
                 self.zones = ZoneTopics(self._node, options)
