@@ -164,12 +164,6 @@ class TrackerNode(LifecycleNode):
     def _shutdown(self) -> None:
         self._transitions.each('shutdown', self._stop_worker, self._disconnect, self._free)
 
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Go back to unconfigured; no transition of ours gets here."""
-        self._transitions.report('a transition ended by an error; the node is unconfigured')
-        self._shutdown()
-        return TransitionCallbackReturn.SUCCESS
-
     def destroy_node(self) -> None:
         """Stop the work and destroy the node."""
         if not self._stop_worker():
