@@ -24,10 +24,13 @@ from rclpy.impl import rcutils_logger
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
+from persontrack_ros.ros.discovery import Introduction
 from persontrack_ros.ros.nodes import tracker_node
 from persontrack_ros.ros.process import NodeExecutor, until_shutdown
 
@@ -220,6 +223,9 @@ class Rig:
         self.peer = Node('peer', context=self.context, use_global_arguments=False)
         for node in (self.tracker, self.peer):
             self.executor.add_node(node)
+        self.publishers: dict[str, Any] = {}
+        self.tracks = self.hear(Detection2DArray, 'tracks')
+        self._seconds = 1000.0
 
     def close(self) -> None:
         self.tracker.destroy_node()
@@ -236,6 +242,41 @@ class Rig:
         while not condition():
             assert time.monotonic() < end
             self.executor.spin_once(timeout_sec=0.02)
+
+    def hear(self, kind: type, topic: str, quality: Union[int, QoSProfile] = 100) -> list[Any]:
+        """Return a list that gets the messages of a topic."""
+        messages: list[Any] = []
+        self.peer.create_subscription(kind, topic, messages.append, quality)
+        return messages
+
+    def advertise(self, **topics: type) -> None:
+        """Make publishers, by the names of their topics."""
+        self.publishers |= {
+            topic: self.peer.create_publisher(kind, topic, 10) for topic, kind in topics.items()
+        }
+
+    def activate(self, *transitions: str) -> None:
+        """Activate the tracker by transitions; then it and the peer know each other's topics."""
+        self.change(*transitions)
+        for each in self.publishers.values():
+            self.until(each.get_subscription_count)
+        self.until(lambda: self.peer.count_publishers('tracks'))
+        introduction = Introduction(self.peer, 'person_tracker')
+        self.until(introduction.is_done)
+        introduction.close()
+
+    def header(self, seconds: float = 0.1) -> Header:
+        """Return the header of the next frame, some time after the last one."""
+        self._seconds += seconds
+        return Header(frame_id='lens', stamp=stamp(self._seconds))
+
+    def call(self, name: str) -> Any:
+        """Call a service of the tracker."""
+        client = self.peer.create_client(Trigger, f'person_tracker/{name}')
+        self.until(client.service_is_ready)
+        future = client.call_async(Trigger.Request())
+        self.until(future.done)
+        assert future.result().success, future.result().message
 
 
 def found(header: Header, *boxes: Sequence[float], class_id: str = 'person') -> Detection2DArray:

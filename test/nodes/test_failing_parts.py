@@ -39,15 +39,14 @@ class Rig(node_runs.Rig):
     def __init__(self):
         super().__init__(input='detections')
         self.state = self.tracker._state
-        self.publisher = self.peer.create_publisher(Detection2DArray, 'detections', 10)
+        self.advertise(detections=Detection2DArray)
+        self.publisher = self.publishers['detections']
         self.sent = 0
         self.unconfigured = self.entities
         self.change('configure')
         self.inactive = self.entities
-        self.change('activate')
+        self.activate('activate')
         self.active = self.entities
-        self.until(lambda: self.tracker.count_publishers('detections'))
-        self.until(self.publisher.get_subscription_count)
 
     @property
     def entities(self):
