@@ -154,8 +154,9 @@ def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
     if 'depth' in faults:
         # Space logs it with each kind of result.
         yield Finding(Level.WARN, f'no tracks_3d: {faults["depth"]}', 'depth', log=False)
-    if state.outputs is not None and state.outputs.space_fault:
-        yield Finding(Level.ERROR, state.outputs.space_fault, 'space', log=False)
+    space = state.outputs.space if state.outputs is not None else None
+    if space is not None and space.fault:
+        yield Finding(Level.ERROR, space.fault, 'space', log=False)
 
 
 def slow(node: Node, state: NodeState) -> Iterator[Finding]:

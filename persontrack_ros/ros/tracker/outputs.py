@@ -42,6 +42,7 @@ class Outputs:
     Plain publishers, made and destroyed with the state of the node: the frame in work at
     deactivation is still published.
 
+    :ivar space: of the 3D positions, with depth.
     :ivar transforms: of the camera, if a parameter needs tf.
     :ivar zones: of the lines and zones, if `zones_file` is set.
     """
@@ -50,7 +51,7 @@ class Outputs:
         """Begin without publishers; the camera is that of the tracker."""
         self._node, self._camera = node, camera
         self._publishers: dict[str, Publisher] = {}
-        self._space: Optional[Space] = None
+        self.space: Optional[Space] = None
         self._humans: Optional[HumanTopics] = None
         self._targets: Optional[Targets] = None
         self._trails = Trails()
@@ -89,7 +90,7 @@ class Outputs:
                 self._advertise('tracks_3d', Detection3DArray, 10)
                 self._advertise('markers', MarkerArray, 10)
                 self._advertise('persons', PointCloud2, 10)
-                self._space = Space(
+                self.space = Space(
                     self._node, self._publishers, self._targets, self.transforms, self._humans
                 )
             if options['zones_file']:
@@ -120,20 +121,20 @@ class Outputs:
         if self._humans:
             self._humans.publish(result)
         info = self._wanted('track_info')
-        moves = self._space is not None and self.transforms is not None
+        moves = self.space is not None and self.transforms is not None
         moves &= info or self.zones is not None
         target = options['target']
         located = self._humans or any(map(self._wanted, ('tracks_3d', 'markers', 'persons')))
         located = located or moves or target
-        if self._space and (located or (self._targets and self._targets.needs_positions)):
+        if self.space and (located or (self._targets and self._targets.needs_positions)):
             if image is not None and result.depth:
-                self._space.publish(result, target)
+                self.space.publish(result, target)
         elif self._targets:
             self._targets.update(result, target)
         motions: Mapping[int, Motion] = {}
         fixed = ''
-        if moves and self._space is not None and self.transforms is not None:
-            motions = self._space.motions(result.tracks, result.moment.time)
+        if moves and self.space is not None and self.transforms is not None:
+            motions = self.space.motions(result.tracks, result.moment.time)
             fixed = self.transforms.target
         if self.zones:
             places = {id_: motion.position for id_, motion in motions.items()}
@@ -172,11 +173,6 @@ class Outputs:
         """The target and its status; None if no target is set."""
         return None if self._targets is None else self._targets.target
 
-    @property
-    def space_fault(self) -> str:
-        """What failed when the persons of the last frame were located, or empty."""
-        return '' if self._space is None else self._space.fault
-
     def clear(self) -> None:
         """Delete the markers: the tracks end here."""
         self._trails = Trails()
@@ -184,8 +180,8 @@ class Outputs:
             self.zones.forget()
         if self._humans:
             self._humans.clear()
-        if self._space is not None:
-            self._space.clear()
+        if self.space is not None:
+            self.space.clear()
         if self._targets is not None:
             self._targets.forget()
 
