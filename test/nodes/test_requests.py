@@ -192,16 +192,6 @@ def test_a_race(peer):
         assert sum(each.result().success for each in futures) == 1
 
 
-def test_clients_that_do_not_wait(peer):
-    for number in range(5):
-        client = peer.node.create_client(Trigger, 'person_tracker/reset')
-        peer.until(client.service_is_ready, 'service')
-        client.call_async(Trigger.Request())
-        peer.node.destroy_client(client)
-        assert peer.call(SetBool, 'enable', data=number % 2 == 0).success
-    assert peer.call(Trigger, 'reset').success
-
-
 def test_files_that_cannot_be_a_state(tracker, peer, tmp_path):
     """Neither waits nor takes memory for them; nor is one replaced that is something else."""
     begin = len(tracker.lines)
