@@ -30,7 +30,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from persontrack_ros.ros.discovery import Introduction
+from persontrack_ros.ros.discovery import wait_until_known_by
 from persontrack_ros.ros.nodes import tracker_node
 from persontrack_ros.ros.process import NodeExecutor, until_shutdown
 
@@ -261,9 +261,7 @@ class Rig:
         for each in self.publishers.values():
             self.until(each.get_subscription_count)
         self.until(lambda: self.peer.count_publishers('tracks'))
-        introduction = Introduction(self.peer, 'person_tracker')
-        self.until(introduction.is_done)
-        introduction.close()
+        wait_until_known_by('person_tracker', self.peer, self.until)
 
     def header(self, seconds: float = 0.1) -> Header:
         """Return the header of the next frame, some time after the last one."""

@@ -28,7 +28,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.ros.discovery import Introduction, own_domain
+from persontrack_ros.ros.discovery import own_domain, wait_until_known_by
 
 EVERYTHING = QoSProfile(history=HistoryPolicy.KEEP_ALL)
 
@@ -106,9 +106,7 @@ class Peer:
 
     def until_known_by(self, other: str = 'person_tracker') -> None:
         """Spin until another node knows all endpoints of this one: nothing is lost from then."""
-        introduction = Introduction(self.node, other)
-        self.until(introduction.is_done, f'answer of {other}')
-        introduction.close()
+        wait_until_known_by(other, self.node, partial(self.until, what=f'answer of {other}'))
 
     def until_tracker_listens(self) -> None:
         self.until(
