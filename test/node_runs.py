@@ -33,6 +33,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 from persontrack_ros.ros.discovery import wait_until_known_by
 from persontrack_ros.ros.nodes import tracker_node
 from persontrack_ros.ros.process import NodeExecutor, until_shutdown
+from persontrack_ros.ros.tools import node_process
 
 # Seconds; on a machine that is busy with other programs.
 TIMEOUT = 120
@@ -178,12 +179,8 @@ Start = Callable[..., Union[Process, Inside]]
 
 def ros_arguments(parameters: Mapping[str, object]) -> list[str]:
     """Return the arguments that set parameters; `__` in a name stands for a dot."""
-    arguments = []
-    for name, value in parameters.items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        quoted = f"'{text}'" if isinstance(value, str) else text
-        arguments += ['-p', f'{name.replace("__", ".")}:={quoted}']
-    return arguments
+    dotted = {name.replace('__', '.'): value for name, value in parameters.items()}
+    return node_process.ros_arguments(dotted)
 
 
 @contextmanager
