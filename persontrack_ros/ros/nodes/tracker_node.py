@@ -19,7 +19,7 @@ from persontrack_ros.ros.memory import giving_memory_back
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import NodeExecutor, ros, until_shutdown
 from persontrack_ros.ros.tracker.bond import Bond, start_bond
-from persontrack_ros.ros.tracker.checks import Checks, name_work
+from persontrack_ros.ros.tracker.checks import Checks, work
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
 from persontrack_ros.ros.tracker.frames import Frames
 from persontrack_ros.ros.tracker.inputs import Inputs
@@ -94,11 +94,11 @@ class TrackerNode(LifecycleNode):
         self.get_logger().info(f'loading {settings.detector.model} and {settings.reid.model}')
         started = time.monotonic()
         processor = self._state.processor = Processor(settings, options, self._camera)
-        detects = processor.devices['detector'] != ''
+        on = processor.pipeline.devices
         patterns = WITHOUT_LIGHT if settings.detector.light_model == NONE else WITH_LIGHT
-        self._state.share.patterns = patterns if detects else patterns[:1]
+        self._state.share.patterns = patterns if on['detector'] else patterns[:1]
         self._state.check(options)
-        devices = ' and '.join(sorted({*processor.devices.values()} - {''}))
+        devices = ' and '.join(sorted({*on.values()} - {''}))
         self.get_logger().info(
             f'loaded in {time.monotonic() - started:.1f} s'
             + (f', on {devices}' if devices else '')
@@ -141,7 +141,7 @@ class TrackerNode(LifecycleNode):
     def _deactivate(self) -> None:
         try:
             if not self._stop_worker():
-                raise PersontrackError(f'{name_work(self._state)}; the node stays active')
+                raise PersontrackError(f'{work(self._state)[1]}; the node stays active')
         except Exception:
             if self._state.inputs is not None:
                 self._state.inputs.adapt()
@@ -168,7 +168,7 @@ class TrackerNode(LifecycleNode):
         """Stop the work and destroy the node."""
         if not self._stop_worker():
             # Python cannot end while another thread is within OpenVINO.
-            problem = f'{name_work(self._state)}; the node does not wait for it any longer'
+            problem = f'{work(self._state)[1]}; the node does not wait for it any longer'
             self._transitions.logger.error(problem)
             if isinstance(self.executor, NodeExecutor):
                 self.executor.fail(RuntimeError(problem))
@@ -183,7 +183,7 @@ class TrackerNode(LifecycleNode):
             self._transitions.each('deactivate', inputs.destroy)
         if worker is None or worker.stop(_SHORT):
             return True
-        self._transitions.logger.warning(f'waiting for the tracker: {name_work(self._state)}')
+        self._transitions.logger.warning(f'waiting for the tracker: {work(self._state)[1]}')
         return worker.stop(_PATIENCE)
 
     def _disconnect(self) -> None:
