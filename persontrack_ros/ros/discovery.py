@@ -64,20 +64,19 @@ def _take(stack: ExitStack, port: int) -> None:
 
 
 def node_of(endpoint: TopicEndpointInfo) -> str:
-    """Return the full name of the node that a publisher or subscription belongs to, if known."""
-    if not is_known(endpoint):
-        return 'an unknown node'
+    """
+    Return the full name of the node that a publisher or subscription belongs to.
+
+    It is empty until the node is known, which may be later than the endpoint.
+    """
+    if endpoint.node_name == _UNKNOWN_NAME:
+        return ''
     return f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
-
-
-def is_known(endpoint: TopicEndpointInfo) -> bool:
-    """Return whether the node of an endpoint is known; that may be so later than the endpoint."""
-    return bool(endpoint.node_name != _UNKNOWN_NAME)
 
 
 def publishers_of(node: Node, topic: str) -> list[str]:
     """Return the full names of the nodes that publish a topic, as far as they are known."""
-    return [node_of(each) for each in node.get_publishers_info_by_topic(topic) if is_known(each)]
+    return [*filter(None, map(node_of, node.get_publishers_info_by_topic(topic)))]
 
 
 def wait_until_known_by(other: str, node: Node, wait: Callable[[Callable[[], bool]], Any]) -> None:
