@@ -9,12 +9,12 @@ import math
 import cv2
 import numpy as np
 import pytest
-from geometry_msgs.msg import Point, PointStamped, PoseStamped, TransformStamped
+from geometry_msgs.msg import PointStamped, PoseStamped, TransformStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
-from test_space import FOCAL, MIDDLE, Space, box_of, camera_info, place_of
+from test_space import FOCAL, MIDDLE, Space, box_of, camera_info, click, place_of
 from vision_msgs.msg import Detection2D
 
 HAS_TF = importlib.util.find_spec('tf2_ros') is not None
@@ -341,23 +341,16 @@ def test_a_click_in_space(robot, tracker):
     for _ in range(3):
         places = robot.show(depth, robot.stand(robot.message(depth)))[1]
 
-    def click(frame, at, z=None):
-        x, y, height = map(float, at)
-        point = Point(x=x, y=y, z=height if z is None else z)
-        points.publish(PointStamped(header=Header(frame_id=frame), point=point))
-
     for person in places.detections:
         for frame, shift in (('odom', 0.0), ('base_link', 0.0), ('lens', HEIGHT)):
             assert peer.set(target='').successful
             at = place_of(person) - [0, 0, shift]
-            if frame == 'lens':
-                click(frame, OPTICAL.T @ at)
-            else:
-                click(frame, at, 0.0)
+            at = OPTICAL.T @ at if frame == 'lens' else [*at[:2], 0]
+            points.publish(click(frame, *at))
             peer.until(lambda id_=person.id: peer.get('target') == id_, 'target')
-    click('odom', [-5.0, 0.0, 0.0])
+    points.publish(click('odom', -5, 0, 0))
     tracker.wait_for(r"target is as it was: the point -5, 0, 0 in 'odom': no person is there")
-    click('mars', [0.0, 0.0, 0.0])
+    points.publish(click('mars', 0, 0, 0))
     tracker.wait_for(r"tf has no transform from 'mars' to 'odom'")
     assert peer.get('target') == places.detections[-1].id
     assert peer.set(target='').successful
