@@ -18,7 +18,7 @@ from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.memory import giving_memory_back
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import NodeExecutor, ros, until_shutdown
-from persontrack_ros.ros.tracker.bond import Bond, start_bond
+from persontrack_ros.ros.tracker import bond
 from persontrack_ros.ros.tracker.checks import Checks, work
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
 from persontrack_ros.ros.tracker.frames import Frames
@@ -59,7 +59,7 @@ class TrackerNode(LifecycleNode):
         self._configuration = NodeParameters(self, lambda values: self._state.check(values))
         self._state = NodeState(self._configuration, Share(self._turns.budget))
         self._is_dead = False
-        self._bond: Optional[Bond] = None
+        self._bond: Optional[bond.Bond] = None
         self._pattern = ''
         self._transitions = Transitions(self, self._state)
         self._frames = Frames(self, self._state)
@@ -126,7 +126,7 @@ class TrackerNode(LifecycleNode):
         topics = ' and '.join(each.name for each in inputs.topics.values())
         note = ''
         if not options['autostart']:
-            self._bond = start_bond(self)
+            self._bond = bond.Bond(self) if bond.Status else None
             if self._bond is None:
                 note = '; no lifecycle manager can watch this: bond is not installed'
         self.get_logger().info(f'{what} the persons in {topics}{note}')
