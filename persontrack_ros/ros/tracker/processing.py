@@ -92,7 +92,6 @@ class Processor:
     :ivar pipeline: of the models and the tracker.
     :ivar tracker: idle with `tracker.algorithm: none`.
     :ivar tracks: whether it tracks, and not only detects.
-    :ivar timeline: the time of the stream.
     :ivar classes: of the detections of another node.
     :ivar pattern: replaces `detector.pattern`, unless it is empty.
     :ivar turning: the rotation of the camera, with `tracker.camera_motion: tf`.
@@ -131,7 +130,7 @@ class Processor:
         self._lock = threading.Lock()
         self.tracker = make_tracker(self.pipeline.tracker.settings, camera)
         self.pipeline.use(self.tracker)
-        self.timeline = Timeline()
+        self._timeline = Timeline()
         self._samples = SampleRange()
         self.classes = Classes()
         self.turning: Optional[TurningCamera] = None
@@ -210,7 +209,7 @@ class Processor:
         :raises ModelError: if a model gives impossible numbers.
         """
         image = frame.decode(options['max_megapixels'], self._samples)
-        moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
+        moment = self._timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
         # If this frame fails from here on, the next one reports it.
         if moment.jump:
             self._warnings.append(('', f'the stamps {moment.jump}'))
