@@ -24,7 +24,6 @@ from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.following import Target
-from persontrack_ros.core.tracks3d.motion_filter import Motion
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.tracker.humans import HumanTopics
 from persontrack_ros.ros.tracker.messages import tracks_to_info
@@ -121,21 +120,18 @@ class Outputs:
         if self._humans:
             self._humans.publish(result)
         info = self._wanted('track_info')
-        moves = self.space is not None and self.transforms is not None
-        moves &= info or self.zones is not None
+        # Has the motions of persons, where they are known and needed.
+        moving = self.space if self.transforms and (info or self.zones) else None
         target = options['target']
-        located = self._humans or any(map(self._wanted, ('tracks_3d', 'markers', 'persons')))
-        located = located or moves or target
+        topics = map(self._wanted, ('tracks_3d', 'markers', 'persons'))
+        located = any((self._humans, moving, target, *topics))
         if self.space and (located or (self._targets and self._targets.needs_positions)):
             if image is not None and result.depth:
                 self.space.publish(result, target)
         elif self._targets:
             self._targets.update(result, target)
-        motions: Mapping[int, Motion] = {}
-        fixed = ''
-        if moves and self.space is not None and self.transforms is not None:
-            motions = self.space.motions(result.tracks, result.moment.time)
-            fixed = self.transforms.target
+        motions = moving.motions(result.tracks, result.moment.time) if moving else {}
+        fixed = self.transforms.target if moving and self.transforms else ''
         if self.zones:
             places = {id_: motion.position for id_, motion in motions.items()}
             self.zones.publish(result, places)
