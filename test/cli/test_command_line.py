@@ -240,20 +240,6 @@ def test_show_without_a_display(persontrack, video):
 
 
 @pytest.mark.slow
-def test_stored_detections_track_like_the_video(persontrack, video, vtest_tracks, tmp_path):
-    """`detect` and `track` give what `run` gives, within the float32 of the file."""
-    stored, tracks = tmp_path / 'detections.npz', tmp_path / 'tracks.txt'
-    done = persontrack('detect', video, stored, '--max-frames', 15)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith('15 frames, ')
-    assert persontrack('track', stored, tracks).returncode == 0
-    rows, expected = read_mot(tracks), read_mot(vtest_tracks)
-    expected = expected[expected[:, 0] <= 15]
-    np.testing.assert_array_equal(rows[:, :2], expected[:, :2])
-    np.testing.assert_allclose(rows[:, 2:6], expected[:, 2:6], atol=0.5)
-
-
-@pytest.mark.slow
 def test_evaluate_counts_new_ids(persontrack, persons, vtest_tracks, tmp_path):
     # Everybody gets a new id after 20 frames.
     rows = np.loadtxt(vtest_tracks, delimiter=',')
