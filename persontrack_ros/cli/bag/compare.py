@@ -7,9 +7,6 @@ from pathlib import Path
 
 from persontrack_ros.cli.options import add_image_topic_option, count
 
-# Number of frames in the list.
-_LISTED = 20
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -52,9 +49,7 @@ def execute(options: argparse.Namespace) -> int:
     topics = (options.tracks_topic, options.image_topic)
     a, b = read_tracks(options.a, *topics), read_tracks(options.b, *topics)
     differences, total = compare(a, b, options.tolerance)
-    for difference in differences[:_LISTED]:
+    for difference in differences:
         print(difference)
-    if len(differences) > _LISTED:
-        print(f'and {len(differences) - _LISTED} more')
     print(f'{len(differences)} of {total} frames differ')
     return int(len(differences) > options.allow)
