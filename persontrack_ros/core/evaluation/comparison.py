@@ -10,11 +10,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from persontrack_ros.core.base.geometry import FloatArray, as_boxes, iou
+from persontrack_ros.core.evaluation.scores import MIN_IOU
 
 Boxes = Mapping[int, FloatArray]
-
-# As in IDF1 and MOTA.
-SAME_PERSON_IOU = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def _compare_frame(a: Optional[Boxes], b: Optional[Boxes], tolerance: float) -> 
     a, b = a or {}, b or {}
     rest_a, rest_b = ([id_ for id_ in one if id_ not in other] for one, other in ((a, b), (b, a)))
     overlaps = iou(as_boxes([a[id_] for id_ in rest_a]), as_boxes([b[id_] for id_ in rest_b]))
-    overlaps[overlaps < SAME_PERSON_IOU] = 0.0
+    overlaps[overlaps < MIN_IOU] = 0.0
     renamed = {
         rest_a[row]: rest_b[column]
         for row, column in zip(*linear_sum_assignment(-overlaps))
