@@ -91,18 +91,6 @@ def test_flip(persontrack, video, tmp_path):
         assert np.abs(mirrored - box).max(axis=1).min() < 15
 
 
-def test_params(persontrack, video, tmp_path):
-    params = tmp_path / 'params.yaml'
-    params.write_text('/**: {ros__parameters: {detector: {score_threshold: 1.0}}}')
-    path = tmp_path / 'tracks.txt'
-    done = persontrack(
-        'run', video, '--online', '--max-frames', 5, '--mot-output', path, '--params', params
-    )
-    assert done.returncode == 0
-    assert path.read_text() == ''
-    assert '0 ids' in done.stdout
-
-
 @pytest.mark.parametrize(
     ('number', 'after'), [(signal.SIGINT, 1), (signal.SIGTERM, 10), (signal.SIGHUP, 10)]
 )
