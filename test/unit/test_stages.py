@@ -156,6 +156,8 @@ BORDERS = {
         # The camera turns, faster than the person walks or more slowly.
         (1, 0.6, 60, False),
         (1, 0.6, 40, True),
+        # Further than the camera turns, from more than a body's width within.
+        (1, 2.0, 60, True),
     ],
 )
 def test_who_walks_out_of_the_image_has_left(border, speed, lost, drift, gone):
