@@ -18,6 +18,8 @@ pytestmark = pytest.mark.slow
 NOTEBOOK = Path(__file__).resolve().parents[2] / 'notebooks' / 'person_tracking.ipynb'
 # Of a cell; on a machine that is busy with other things.
 TIMEOUT = 600
+# A mirror that cannot be reached, as the zoo on some networks.
+NOWHERE = 'http://127.0.0.1:9'
 
 
 class Impatient(NotebookClient):
@@ -142,6 +144,25 @@ def test_the_sample_video_and_a_video_in_the_place_of_a_webcam(run, data):
         _, counts = np.unique(times[np.ptp(times, axis=1) > 200], axis=0, return_counts=True)
         # A person may be there for a moment only.
         assert np.count_nonzero(counts > 25) == len(page.persons(cell))
+
+
+@pytest.mark.parametrize('place', ['cache', 'folder'])
+def test_models_that_are_there_without_the_zoo(run, zoo, campus, tmp_path, place):
+    variables = {'PERSONTRACK_MODEL_PATH': zoo}
+    if place == 'cache':
+        shutil.copytree(zoo / 'intel', tmp_path / 'cache' / 'persontrack_ros' / 'models')
+        variables = {}
+    page = run(PERSONTRACK_VIDEO=campus, PERSONTRACK_MODEL_MIRROR=NOWHERE, **variables)
+    assert page.text('load') == ''
+    assert len(page.persons('show')) == 8
+
+
+def test_the_small_models_where_the_zoo_cannot_be_reached(run, campus, small_models):
+    page = run(PERSONTRACK_VIDEO=campus, PERSONTRACK_MODEL_MIRROR=NOWHERE)
+    (line,) = page.text('load').splitlines()
+    assert line.startswith('using yolox-nano and color instead of person-detection-0202 and ')
+    assert '--mirror' in line
+    assert len(page.persons('show')) >= 5
 
 
 def test_the_button_ends_it_and_without_a_webcam_it_says_what_to_do(run, data):
