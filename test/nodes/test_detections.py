@@ -148,7 +148,7 @@ def test_both_detectors(models, run, peer, pictures, to_message, tmp_path):
     assert peer.change_state('configure', 'activate')
     annotated = peer.collect(Image, 'annotated_image')
     peer.until_tracker_listens()
-    peer.until(lambda: peer.node.count_subscribers('detections'), 'subscription')
+    peer.until_there('detections')
     for picture in pictures[:3]:
         message = to_message(picture)
         others = found(message.header, (324, 10, 40, 100, 0.9), (718, 10, 40, 100, 0.8))
@@ -179,7 +179,7 @@ def test_detections_of_other_classes_are_reported(run, peer, header, class_id):
         peer.ask(partial(send, message), head)
     assert 'no detection has the class' not in process.output
     assert peer.change_state('deactivate', 'cleanup', 'configure', 'activate')
-    peer.until(lambda: peer.node.count_subscribers('detections'), 'subscription')
+    peer.until_there('detections')
     for step in range(12):
         head = header()
         message = found(head, (100 + step, 100, 40, 100, 0.9), class_id=class_id)

