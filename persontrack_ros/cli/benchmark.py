@@ -75,7 +75,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _part(text: str) -> str:
     if text not in PARTS:
-        raise ValueError('no part')
+        raise argparse.ArgumentTypeError(f'{text} is none of {", ".join(PARTS)}')
     return text
 
 

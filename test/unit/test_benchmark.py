@@ -127,7 +127,7 @@ def test_without_the_models_of_the_default(campus, persontrack, tmp_path, monkey
 @pytest.mark.parametrize(
     ('arguments', 'problem'),
     [
-        (['fast'], "invalid _part value: 'fast'"),
+        (['fast'], 'fast is none of pipeline, node, ways'),
         (['pipeline', '--video', 'missing.avi'], 'no such video'),
         (['pipeline', '--video', 'missing.avi', '--cores', '1'], '--plot need the part ways'),
         (['--video', 'missing.avi', '--cores', '-1'], 'number from 0.01'),
