@@ -188,7 +188,7 @@ def _show_ways(options: argparse.Namespace, rows: list[Way], at: str) -> None:
     chosen = choose(rows, options.cores) if options.cores else None
     if chosen:
         print(f'for {options.cores:g} cores {at}, below ros__parameters in the parameter file:')
-        for name, value in sorted(chosen['values'].items() - Settings().values().items()):
+        for name, value in chosen['values'].items():
             print(f'    {name}: {value}')
     elif options.cores:
         least = min(row['cores'] for row in rows)
