@@ -125,7 +125,6 @@ def files(data, campus, models, persons, ffmpeg, persontrack, tmp_path_factory):
     (folder / 'video.mp4').symlink_to('TUD-Campus.mp4')
     make_sequences(persons, folder / 'mot')
     (folder / 'scripts').symlink_to(CHECKOUT / 'scripts')
-    (folder / 'another').symlink_to('tracked')
     (folder / 'strict.yaml').write_text(
         '/person_tracker:\n  ros__parameters:\n    detector.score_threshold: 0.8\n'
     )
