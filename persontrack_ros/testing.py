@@ -72,8 +72,7 @@ class Replay:
         headers = enumerate((message.header for message in self.messages), start=1)
         stamps = {number: stamp_to_nanoseconds(header) for number, header in headers}
         tracks = TrackedFrames(self.frames, stamps)
-        differences, _ = compare(tracks, read_tracks(Path(expected)), tolerance)
-        lines = [f'{one.title}: {one}' for one in differences]
+        lines, _ = compare(tracks, read_tracks(Path(expected)), tolerance)
         if len(lines) > allow:
             what = f'{len(lines)} frames differ (A: this replay, B: {expected}), {allow} may:'
             raise AssertionError('\n'.join([what, *lines[:_NAMED]]))

@@ -19,7 +19,6 @@ import cv2
 import numpy as np
 
 from persontrack_ros.cli.sample_video import sample_video
-from persontrack_ros.core.base.output import write_image
 from persontrack_ros.core.config.settings import Settings
 from persontrack_ros.core.drawing import draw
 from persontrack_ros.core.media.source import SourceOptions, VideoSource
@@ -56,12 +55,12 @@ def main() -> None:
                 report.add(frame.stamp, result.tracks, frame.image)
                 if frame.number == FRAME:
                     picture = draw(frame.image, result.tracks, 0.0)
-        write_image(DOCS / 'tracked.jpg', picture)
+        cv2.imwrite(str(DOCS / 'tracked.jpg'), picture)
         size = f'--window-size={WINDOW[0]},{WINDOW[1]}'
         command = ['chromium', '--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars']
         command += [f'--user-data-dir={folder}/profile', size, f'--screenshot={shot}']
         subprocess.run([*command, page.as_uri()], check=True, capture_output=True)
-        write_image(DOCS / 'report.jpg', cv2.imread(str(shot))[:SHOWN])
+        cv2.imwrite(str(DOCS / 'report.jpg'), cv2.imread(str(shot))[:SHOWN])
 
 
 def tuning(video: str) -> None:
@@ -79,7 +78,8 @@ def tuning(video: str) -> None:
             mask, ignored = pipeline.mask, result.detections.ignored
             picture = draw(frame.image, result.tracks, 0.0, mask=mask, ignored=ignored)
             parts.append(picture[PART])
-    write_image(DOCS / 'tuning.jpg', np.vstack([np.hstack(parts[:2]), np.hstack(parts[2:])]))
+    rows = np.hstack(parts[:2]), np.hstack(parts[2:])
+    cv2.imwrite(str(DOCS / 'tuning.jpg'), np.vstack(rows))
 
 
 if __name__ == '__main__':

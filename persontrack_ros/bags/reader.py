@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Optional, Union
@@ -134,7 +133,7 @@ class BagReader(AbstractContextManager['BagReader']):
         """
         Find the topic of the images.
 
-        :param name: name of the topic; None for the only one.
+        :param name: name of the topic; None for the only one that is not annotated.
         :raises SourceError: with the existing topics, if there is none or a choice is needed.
         """
         # compressedDepth images have their own format, and no colours.
@@ -153,9 +152,11 @@ class BagReader(AbstractContextManager['BagReader']):
                 ', '.join(sorted(topics)) or 'no topics at all'
             )
         if name is None:
-            if len(images) != 1:
+            # `bag track --annotated` adds one.
+            cameras = [one for one in images if '/annotated_image' not in one]
+            if len(cameras) != 1:
                 raise SourceError(f'{self.path}: {there}')
-            (name,) = images
+            (name,) = cameras
         topic = images.get(name) or images.get(f'/{name}')
         if topic is None:
             raise SourceError(f'{self.path} has no image topic {name}; {there}')
@@ -215,17 +216,11 @@ class BagReader(AbstractContextManager['BagReader']):
                     shutil.copyfileobj(content, unpacked)
             except zstandard.ZstdError as error:
                 self._damage(f'{packed.name} is damaged: {error}')
-        if file.suffix == '.db3' and file.with_name(f'{file.name}-wal').exists():
-            # The log of a killed recorder is merged into a copy.
-            folder = Path(stack.enter_context(TemporaryDirectory()))
-            for name in (file.name, f'{file.name}-wal'):
-                shutil.copyfile(file.with_name(name), folder / name)
-            file = folder / file.name
-            try:
-                with closing(sqlite3.connect(file)) as database:
-                    database.execute('PRAGMA journal_mode=DELETE')
-            except sqlite3.Error as error:
-                raise SourceError(f'the log {file.name}-wal cannot be read: {error}') from error
+        if file.with_name(f'{file.name}-wal').exists():
+            raise SourceError(
+                f'messages are in the log {file.name}-wal, as a killed recorder leaves it; move '
+                f'them: `sqlite3 {file.name} "PRAGMA journal_mode=DELETE"`'
+            )
         if file.suffix == '.mcap':
             return McapFile(file, self._report, self._damage)
         return SqliteFile(file, self._damage)

@@ -17,7 +17,6 @@ from persontrack_ros.core.inference.catalogue import (
 )
 from persontrack_ros.core.inference.download import MIRROR_VARIABLE, install
 from persontrack_ros.core.inference.files import (
-    SEARCH_VARIABLE,
     check_release,
     default_precision,
     find_model,
@@ -129,9 +128,6 @@ def download(options: argparse.Namespace) -> int:
             )
         path, new = install(entry, precision, options.mirror)
         print(f'{name} {precision}: {"installed in" if new else "is already in"} {path.parent}')
-        used = find_model(name, precision)
-        if used != path:
-            print(f'note: {used} is found before it, by {SEARCH_VARIABLE}')
     return 0
 
 

@@ -91,18 +91,6 @@ def test_flip(persontrack, video, tmp_path):
         assert np.abs(mirrored - box).max(axis=1).min() < 15
 
 
-def test_params(persontrack, video, tmp_path):
-    params = tmp_path / 'params.yaml'
-    params.write_text('/**: {ros__parameters: {detector: {score_threshold: 1.0}}}')
-    path = tmp_path / 'tracks.txt'
-    done = persontrack(
-        'run', video, '--online', '--max-frames', 5, '--mot-output', path, '--params', params
-    )
-    assert done.returncode == 0
-    assert path.read_text() == ''
-    assert '0 ids' in done.stdout
-
-
 @pytest.mark.parametrize(
     ('number', 'after'), [(signal.SIGINT, 1), (signal.SIGTERM, 10), (signal.SIGHUP, 10)]
 )
@@ -237,20 +225,6 @@ def test_show_without_a_display(persontrack, video):
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith('persontrack: error: cannot open a window')
     assert 'Traceback' not in done.stderr
-
-
-@pytest.mark.slow
-def test_stored_detections_track_like_the_video(persontrack, video, vtest_tracks, tmp_path):
-    """`detect` and `track` give what `run` gives, within the float32 of the file."""
-    stored, tracks = tmp_path / 'detections.npz', tmp_path / 'tracks.txt'
-    done = persontrack('detect', video, stored, '--max-frames', 15)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith('15 frames, ')
-    assert persontrack('track', stored, tracks).returncode == 0
-    rows, expected = read_mot(tracks), read_mot(vtest_tracks)
-    expected = expected[expected[:, 0] <= 15]
-    np.testing.assert_array_equal(rows[:, :2], expected[:, :2])
-    np.testing.assert_allclose(rows[:, 2:6], expected[:, 2:6], atol=0.5)
 
 
 @pytest.mark.slow

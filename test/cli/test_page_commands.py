@@ -124,8 +124,8 @@ def files(data, campus, models, persons, ffmpeg, persontrack, tmp_path_factory):
     ffmpeg(cut, campus, folder / 'TUD-Campus.mp4')
     (folder / 'video.mp4').symlink_to('TUD-Campus.mp4')
     make_sequences(persons, folder / 'mot')
-    (folder / 'scripts').symlink_to(CHECKOUT / 'scripts')
-    (folder / 'another').symlink_to('tracked')
+    for name in ('scripts', 'examples'):
+        (folder / name).symlink_to(CHECKOUT / name)
     (folder / 'strict.yaml').write_text(
         '/person_tracker:\n  ros__parameters:\n    detector.score_threshold: 0.8\n'
     )

@@ -160,18 +160,3 @@ def test_from_stored_detections(browser, stored, persontrack, tmp_path):
     assert (seen['pictures'], seen['ways'] > 0) == ([], True)
     assert 'From stored detections, without images.' in seen['text']
     assert 'There are no images to show.' in seen['text']
-
-
-def test_of_a_bag(browser, campus, models, persontrack, tmp_path):
-    bag, page, tracks = tmp_path / 'bag', tmp_path / 'report.html', tmp_path / 'tracks.txt'
-    done = persontrack('bag', 'record', campus, '-o', bag, '--max-frames', 20)
-    assert done.returncode == 0, done.stderr
-    command = ('bag', 'track', bag, '--report', page)
-    done = persontrack(*command, '--mot-output', tracks)
-    assert done.returncode == 0, done.stderr
-    seen = look(browser, page, tmp_path, 390)
-    assert sorted(seen['rows']) == ids_of(tracks)
-    assert min(seen['pictures']) > 10
-    # It is not written over without being asked.
-    done = persontrack(*command)
-    assert (done.returncode, '--overwrite' in done.stderr) == (2, True)

@@ -28,18 +28,6 @@ def test_finds_the_persons_of_the_ground_truth(detector, vtest, truth):
     assert hits / found > 0.85, 'precision'
 
 
-def test_detections_are_sorted_and_above_the_threshold(detector, vtest):
-    for image in vtest.values():
-        found = detector.detect(image)
-        assert found.boxes.shape == (len(found), 4)
-        assert (found.boxes[:, 2:] > 0).all()
-        assert (np.diff(found.scores) <= 0).all()
-        assert (found.scores >= 0.5).all()
-        assert (found.scores <= 1).all()
-        assert found.image_size == (768, 576)
-        assert found.embeddings is None
-
-
 @pytest.mark.parametrize('size', [(384, 288), (1920, 1440), (3840, 2160), (500, 700)])
 def test_boxes_are_in_pixels_of_the_input_whatever_its_size(detector, vtest, persons, size):
     rows = GroundTruth.load(persons).rows

@@ -156,14 +156,6 @@ def test_yolo_without_need_of_suppression(tmp_path, metadata, classes):
         assert find(folder) == EXPECTED
 
 
-@pytest.mark.parametrize('classes', [1, 80, 365])
-def test_yolo(tmp_path, classes):
-    values = np.zeros((1, 4 + classes, 100), np.float32)
-    values[0, :5, 3] = [32, 32, 12.8, 16, 0.9]
-    folder = save(tmp_path / 'x', {'o': values}, metadata={'names': names(classes)})
-    assert find(folder) == EXPECTED
-
-
 @pytest.mark.parametrize('shape', [(1, 300, 84), (1, 85, 8400), (300, 84), (1, 84, 8, 8)])
 def test_other_shapes_of_yolo_are_refused(tmp_path, shape):
     folder = save(tmp_path / 'x', {'o': np.zeros(shape)}, metadata={'names': names(3)})

@@ -173,16 +173,6 @@ def test_more_bits_than_thought():
     assert found == [0, 200, 75, 255, 64, 19]
 
 
-@pytest.mark.parametrize('encoding', ['bgr8', 'rgba8', 'mono8', 'uyvy', 'nv12'])
-def test_byte_order_does_not_concern_8_bit(encoding):
-    height, width = (4, 6) if encoding in ('uyvy', 'nv12') else (5, 7)
-    message = Image(height=height, width=width, encoding=encoding, step=width * 4)
-    message.data = array('B', range(256))
-    little = image_to_bgr(message)
-    message.is_bigendian = 1
-    assert_picture(image_to_bgr(message), little)
-
-
 @padded
 @pytest.mark.parametrize('encoding', ['uyvy', 'yuv422', 'yuyv', 'yuv422_yuy2', 'nv12', 'nv21'])
 def test_subsampled_yuv(encoding, layout):

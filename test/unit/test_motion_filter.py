@@ -8,7 +8,7 @@ import pytest
 
 from persontrack_ros.core.tracks3d.depth import MAX_AGE, Box3D
 from persontrack_ros.core.tracks3d.frames import Pose
-from persontrack_ros.core.tracks3d.motion_filter import MotionFilter
+from persontrack_ros.core.tracks3d.motion_filter import Motion, MotionFilter
 
 OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 EYE = 0.85
@@ -104,6 +104,13 @@ def test_frames_of_links(pitch):
     for roll in (0.0, math.pi / 2, math.pi):
         assert not tilted(OPTICAL, pitch, roll).is_of_link
     assert not tilted(OPTICAL, math.pi / 2).is_of_link
+
+
+def test_a_prediction_in_two_steps_is_that_in_one():
+    start = Motion(np.array([1.0, 2, 3]), np.array([0.5, 0, -1]), np.diag(np.arange(1.0, 7)))
+    once, twice = start.predicted(3.0), start.predicted(1.0).predicted(2.0)
+    np.testing.assert_allclose(twice.position, once.position)
+    np.testing.assert_allclose(twice.covariance, once.covariance)
 
 
 def test_certainty_grows_with_measurements_and_fades_without():

@@ -14,7 +14,7 @@ from persontrack_ros.bags.writer import BagWriter
 from persontrack_ros.cli import commands
 from persontrack_ros.core.base.detections import Detections
 from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.base.output import OutputFile, write_file, write_image
+from persontrack_ros.core.base.output import OutputFile, write_file
 from persontrack_ros.core.evaluation.mot import MotWriter
 from persontrack_ros.core.evaluation.recording import Recording
 from persontrack_ros.core.media.writer import VideoWriter
@@ -93,7 +93,6 @@ WRITERS = {
     'out.mkv': write_video,
     'out.txt': write_tracks,
     'out.npz': write_recording,
-    'out.png': lambda path: write_image(path, IMAGE_),
     'mcap': write_bag('mcap'),
     'sqlite3': write_bag('sqlite3'),
 }
@@ -118,7 +117,7 @@ def test_a_full_disk(tmp_path, name):
     assert os.listdir(folder) == [name]
 
 
-@pytest.mark.parametrize('name', ['out.mp4', 'out.mkv', 'out.txt', 'out.npz', 'out.png'])
+@pytest.mark.parametrize('name', ['out.mp4', 'out.mkv', 'out.txt', 'out.npz'])
 def test_a_full_device(tmp_path, name):
     (tmp_path / name).symlink_to('/dev/full')
     with pytest.raises(OutputError, match='No space left'):
@@ -151,7 +150,6 @@ def inputs(tmp_path, monkeypatch):
         'bag record in.mp4 -o in.mp4 --overwrite',
         'bag track bag --mot-output bag/bag.mcap --overwrite',
         'bag track bag -o bag --overwrite',
-        'bag compare in.txt seq --picture seq/gt/gt.txt --overwrite',
     ],
 )
 def test_nothing_is_written_over_what_is_read(inputs, capsys, command):

@@ -34,7 +34,6 @@ def test_a_parameter_file_of_ros(write):
     autostart: false
     use_sim_time: true
     qos_overrides: {/image_raw: {subscription: {depth: 5}}}
-    diagnostic_updater: {period: 2.0}
     tracker:
       max_age: 12
     detector: {score_threshold: 0.25, device: CPU}

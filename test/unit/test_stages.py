@@ -135,6 +135,14 @@ def test_reach_grows_with_the_square_root_of_the_time(heights, detected, seconds
     assert list(zip(same, new)) == [(0, 1)] * detected
 
 
+@pytest.mark.parametrize(('distance', 'same'), [(0.45, True), (0.6, False)])
+def test_lost_persons_are_reunited_by_appearance(distance, same):
+    other = np.array([1 - distance, np.sqrt(1 - (1 - distance) ** 2)], dtype=np.float32)
+    table = table_of((100, 100, 40, 100), embeddings=[RED])
+    table = table.append(table_of((110, 100, 40, 100), embeddings=[other], seen_at=1.0))
+    assert len(reunite(table, np.array([0]), np.array([1]), 1.0)[0]) == same
+
+
 # A box that is at the border of the image, and the velocity that leads out there.
 BORDERS = {
     'left': ((0, 200, 40, 100), (-50, 0)),
@@ -156,6 +164,8 @@ BORDERS = {
         # The camera turns, faster than the person walks or more slowly.
         (1, 0.6, 60, False),
         (1, 0.6, 40, True),
+        # Further than the camera turns, from more than a body's width within.
+        (1, 2.0, 60, True),
     ],
 )
 def test_who_walks_out_of_the_image_has_left(border, speed, lost, drift, gone):

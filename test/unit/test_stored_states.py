@@ -7,17 +7,17 @@ import zipfile
 
 import numpy as np
 import pytest
-from test_tracking import ALGORITHMS, SECOND, save_tracker, step
+from test_tracking import SECOND, save_tracker, step
 
 from persontrack_ros.core.base.arrays import read_arrays
-from persontrack_ros.core.base.errors import OutputError, SourceError
+from persontrack_ros.core.base.errors import OutputError, SettingsError, SourceError
 from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.state import load_tracker
 from persontrack_ros.core.tracking.tracker import make_tracker
 
 
-def make(algorithm, remember=0.0):
-    return make_tracker(TrackerSettings(algorithm=algorithm, remember=remember, nn_budget=6))
+def make(remember=0.0):
+    return make_tracker(TrackerSettings(remember=remember))
 
 
 def walk(tracker, first, last):
@@ -28,9 +28,8 @@ def walk(tracker, first, last):
 
 
 @pytest.mark.parametrize('remember', [0.0, 60.0])
-@pytest.mark.parametrize('algorithm', ALGORITHMS)
-def test_wrong_arrays_change_nothing(algorithm, remember):
-    first, second = make(algorithm, remember), make(algorithm, remember)
+def test_wrong_arrays_change_nothing(remember):
+    first, second = make(remember), make(remember)
     walk(first, 0, 12)
     walk(second, 0, 5)
     before, state = repr(second.tracks), first.state()
@@ -90,7 +89,7 @@ def test_archives_that_announce_much(content, words, tmp_path):
 
 
 def test_only_states_are_replaced(tmp_path):
-    tracker = make('persistent')
+    tracker = make()
     state, link = tmp_path / 'state.npz', tmp_path / 'link.npz'
     save_tracker(tracker, state)
     save_tracker(tracker, state)
@@ -108,10 +107,8 @@ def test_only_states_are_replaced(tmp_path):
     assert not list(tmp_path.glob('*.part'))
 
 
-@pytest.mark.parametrize('algorithm', ALGORITHMS)
-def test_a_restored_tracker_goes_on_as_if_nothing_had_happened(algorithm, tmp_path):
-    # The galleries of deep_sort are full when they are stored.
-    first, second = make(algorithm), make(algorithm)
+def test_a_restored_tracker_goes_on_as_if_nothing_had_happened(tmp_path):
+    first, second = make(), make()
     walk(first, 0, 15)
     save_tracker(first, tmp_path / 'state.npz')
     step(second, [[300, 300, 40, 100]], [5], 0)
@@ -125,9 +122,8 @@ def test_a_restored_tracker_goes_on_as_if_nothing_had_happened(algorithm, tmp_pa
             np.testing.assert_array_equal(second.state()[name], array)
 
 
-@pytest.mark.parametrize('algorithm', ALGORITHMS)
-def test_an_empty_tracker_can_be_stored(algorithm, tmp_path):
-    tracker = make(algorithm)
+def test_an_empty_tracker_can_be_stored(tmp_path):
+    tracker = make()
     save_tracker(tracker, tmp_path / 'state')
     step(tracker, [[300, 300, 40, 100]], [0], 0)
     load_tracker(tracker, tmp_path / 'state')
@@ -138,7 +134,7 @@ def test_an_empty_tracker_can_be_stored(algorithm, tmp_path):
 
 def wrong_states(path):
     """Yield files that are no state, and a part of what is said about each."""
-    save_tracker(make('persistent'), path)
+    save_tracker(make(), path)
     good = path.read_bytes()
     with np.load(path) as file:
         arrays = dict(file)
@@ -165,8 +161,17 @@ def wrong_states(path):
     yield 'damaged'
 
 
+def test_deep_sort_has_no_state(tmp_path):
+    tracker = make_tracker(TrackerSettings(algorithm='deep_sort'))
+    with pytest.raises(SettingsError, match='deep_sort has no state to save'):
+        save_tracker(tracker, tmp_path / 'state.npz')
+    save_tracker(make(), tmp_path / 'state.npz')
+    with pytest.raises(SourceError, match='of the algorithm persistent, but the tracker is deep'):
+        load_tracker(tracker, tmp_path / 'state.npz')
+
+
 def test_files_that_are_no_state_change_nothing(tmp_path):
-    tracker = make('persistent')
+    tracker = make()
     step(tracker, [[300, 300, 40, 100]], [0], 0)
     for words in wrong_states(tmp_path / 'state.npz'):
         with pytest.raises(SourceError, match=words):

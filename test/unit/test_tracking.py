@@ -120,11 +120,10 @@ def test_any_input_gives_finite_tracks_with_unique_ids(algorithm, frames, known,
                     assert track.hits >= before[track.id].hits
 
 
-@pytest.mark.parametrize('algorithm', ALGORITHMS)
 @given(frames=frames, cut=st.integers(0, 16))
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
-def test_any_state_can_be_restored(algorithm, frames, cut):
-    first, second = (make_tracker(TrackerSettings(algorithm=algorithm)) for _ in range(2))
+def test_any_state_can_be_restored(frames, cut):
+    first, second = persistent(), persistent()
     for index, frame in enumerate(frames):
         if index == cut:
             second.restore(first.state())
@@ -286,9 +285,8 @@ def test_odd_stamps_do_not_stop_it(stamps):
     assert len(tracks) == 1
 
 
-@pytest.mark.parametrize('algorithm', ALGORITHMS)
-def test_the_model_may_change(algorithm):
-    tracker = persistent(algorithm=algorithm, n_init=1)
+def test_the_model_may_change():
+    tracker = persistent(n_init=1)
     for frame, dimension in enumerate((8, 8, 4, 4, 0, 0, 16)):
         embeddings = np.eye(1, dimension, dtype=np.float32)
         detections = Detections.create([[300, 300, 40, 100]], [0.95], image_size=SIZE)

@@ -141,27 +141,6 @@ def test_a_raw_stream_has_increasing_stamps(data, campus, ffmpeg, tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    ('make', 'problem'),
-    [
-        (lambda path: None, 'no such video, folder or camera'),
-        (lambda path: path.write_bytes(b''), 'cannot decode the video'),
-        (lambda path: path.write_bytes(bytes(range(256)) * 50), 'cannot decode the video'),
-        (lambda path: path.write_text('no video'), 'cannot decode the video'),
-        (lambda path: path.mkdir(), 'no images'),
-    ],
-    ids=['missing', 'empty', 'garbage', 'text', 'empty folder'],
-)
-def test_sources_that_cannot_be_read(tmp_path, make, problem):
-    path = tmp_path / 'source.mp4'
-    make(path)
-    with pytest.raises(SourceError) as caught:
-        read(str(path))
-    assert problem in str(caught.value)
-    assert str(path) in str(caught.value)
-    assert '\n' not in str(caught.value)
-
-
 @pytest.mark.parametrize('name', ['x' * 300, 'a\0b', '', 'file.txt/video.mp4'])
 def test_names_that_no_file_has(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)

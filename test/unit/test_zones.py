@@ -162,5 +162,3 @@ def test_tables(tmp_path, counter):
         'x': '500.0',
         'y': '700.0',
     }
-    with pytest.raises(PersontrackError, match=r'\.csv, \.jsonl, \.parquet'):
-        TableWriter(tmp_path / 'events.txt', EVENT_COLUMNS)

@@ -6,12 +6,6 @@ import argparse
 from pathlib import Path
 
 from persontrack_ros.cli.options import add_image_topic_option, count
-from persontrack_ros.core.base.errors import SourceError
-from persontrack_ros.core.base.output import write_image
-
-# Number of frames in the list and in a picture.
-_LISTED = 20
-_DRAWN = 3
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,37 +35,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help='number of frames that may differ (default: 0)',
     )
     parser.add_argument(
-        '--picture',
-        type=Path,
-        metavar='FILE',
-        help=f'draw the first {_DRAWN} differences (.png or .jpg)',
-    )
-    parser.add_argument(
         '--tracks-topic', metavar='TOPIC', help='of both bags (default: the only one)'
     )
     add_image_topic_option(parser)
-    parser.set_defaults(execute=execute, reads=('a', 'b'), writes={'picture': ('.png', '.jpg')})
+    parser.set_defaults(execute=execute, reads=('a', 'b'))
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    from persontrack_ros.bags.compare import read_images, read_tracks
-    from persontrack_ros.core.evaluation.comparison import compare, draw_differences
+    from persontrack_ros.bags.compare import read_tracks
+    from persontrack_ros.core.evaluation.comparison import compare
 
     topics = (options.tracks_topic, options.image_topic)
     a, b = read_tracks(options.a, *topics), read_tracks(options.b, *topics)
     differences, total = compare(a, b, options.tolerance)
-    for difference in differences[:_LISTED]:
-        print(f'{difference.title}: {difference}')
-    if len(differences) > _LISTED:
-        print(f'and {len(differences) - _LISTED} more')
+    for difference in differences:
+        print(difference)
     print(f'{len(differences)} of {total} frames differ')
-    if differences and options.picture:
-        stamps = {one.stamp for one in differences[:_DRAWN] if one.stamp is not None}
-        bag = options.a if a.stamps else options.b
-        images = read_images(bag, options.image_topic, stamps)
-        if not images:
-            raise SourceError(f'{bag} has no images of the frames that differ')
-        drawn = [one for one in differences[:_DRAWN] if one.stamp in images]
-        write_image(options.picture, draw_differences(drawn, images))
     return int(len(differences) > options.allow)

@@ -10,10 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
-import cv2
-
 from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.base.images import BgrImage
 
 # The path that is standard output.
 STANDARD_OUTPUT = Path('-')
@@ -120,13 +117,3 @@ def write_file(path: Path, content: bytes) -> None:
     """
     with OutputFile(path) as file:
         file.write(content)
-
-
-def write_image(path: Path, image: BgrImage) -> None:
-    """
-    Write an image file.
-
-    :param path: the suffix, .png or .jpg, decides the format.
-    :raises OutputError: if it cannot be written.
-    """
-    write_file(path, cv2.imencode(path.suffix, image)[1].tobytes())

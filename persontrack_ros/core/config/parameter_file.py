@@ -19,11 +19,8 @@ from persontrack_ros.core.config.settings import Settings, no_such_parameter
 
 DEFAULT_NODE = '/person_tracker'
 
-# Parameters that rclpy and diagnostic_updater declare, by how they begin.
-FOREIGN = (
-    *('use_sim_time', 'start_type_description_service'),
-    *('qos_overrides.', 'diagnostic_updater.'),
-)
+# Parameters that rclpy declares, by how they begin.
+FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 
 _KEY = 'ros__parameters'
 _EXAMPLE = 'write for example "/**: {ros__parameters: {tracker: {max_age: 70}}}"'

@@ -133,13 +133,9 @@ class VideoSource(AbstractContextManager['VideoSource']):
             after = f' after the first {options.skip_frames}' if options.skip_frames else ''
             raise SourceError(f'no image can be read from {self.name}{after}')
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Release file, camera or connection."""
         self._reader.close()
-
-    def __exit__(self, *_: object) -> None:
-        """Close the source."""
-        self.close()
 
     def _stamped(self) -> Iterator[tuple[int, int, BgrImage]]:
         """Give each image a number and a strictly increasing time stamp, over all rounds."""

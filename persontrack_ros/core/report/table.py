@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Union
 
 from persontrack_ros.core.base.errors import OutputError
-from persontrack_ros.core.base.output import STANDARD_OUTPUT, OutputFile
+from persontrack_ros.core.base.output import OutputFile
 from persontrack_ros.core.base.timeline import SECOND
 from persontrack_ros.core.report.events import Event
 from persontrack_ros.core.tracking.track import Track
@@ -46,20 +46,18 @@ def event_rows(events: Iterable[Event]) -> list[tuple[Cell, ...]]:
 
 
 class TableWriter(OutputFile):
-    """Writes rows to a file, whose suffix says the format."""
+    """Writes rows to a file, whose suffix, one of TABLE_SUFFIXES, says the format."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         """
         Create the file.
 
-        :raises OutputError: if it cannot be written, the suffix is none of TABLE_SUFFIXES, or it
-            is .parquet and pandas or its Parquet writer is not installed.
+        :raises OutputError: if it cannot be written, or it is .parquet and pandas or its Parquet
+            writer is not installed.
         """
-        self._suffix = '.csv' if path == STANDARD_OUTPUT else path.suffix.lower()
-        if self._suffix not in TABLE_SUFFIXES:
-            raise OutputError(
-                f'cannot write {path}: the name has to end in {", ".join(TABLE_SUFFIXES)}'
-            )
+        suffix = path.suffix.lower()
+        # Standard output and devices have another.
+        self._suffix = suffix if suffix in TABLE_SUFFIXES else '.csv'
         if self._suffix == '.parquet' and not all(map(find_spec, ('pandas', 'pyarrow'))):
             raise OutputError(
                 f'cannot write {path}: "pip install pandas pyarrow" first, or write .csv'

@@ -8,14 +8,14 @@ ICIP 2017. The numbers in comments are the sections of the paper.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import NoReturn, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
 from persontrack_ros.core.base.detections import Detections
+from persontrack_ros.core.base.errors import SettingsError
 from persontrack_ros.core.base.geometry import (
     FloatArray,
     boxes_to_measurements,
@@ -26,7 +26,7 @@ from persontrack_ros.core.config.settings import TrackerSettings
 from persontrack_ros.core.tracking.appearance import Embed, Embeddings, normalise
 from persontrack_ros.core.tracking.association import Association, IndexArray, associate
 from persontrack_ros.core.tracking.kalman_filter import GATING_THRESHOLD, States
-from persontrack_ros.core.tracking.table import Columns, checked, resized
+from persontrack_ros.core.tracking.table import Columns, resized
 from persontrack_ros.core.tracking.track import NO_DETECTION, Track, TrackState
 
 _NO_ROWS = np.empty(0, dtype=np.intp)
@@ -77,10 +77,6 @@ class DeepSort:
             self._interval = (stamp - self._stamp) / 1e9
         self._stamp = stamp
         table = self._table
-        for row in range(len(table)):
-            # Embeddings of another model, from before a state was restored.
-            if table.galleries[row].shape[1] != embeddings.shape[1]:
-                table.galleries[row] = np.zeros((1, embeddings.shape[1]), dtype=np.float32)
         if motion is not None:
             table.kalman = table.kalman.move(motion)
         table.kalman = table.kalman.predict()
@@ -102,36 +98,19 @@ class DeepSort:
             if track.state == TrackState.CONFIRMED and track.time_since_update <= 1
         ]
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return the state of the tracker, as arrays for `numpy.savez`."""
-        galleries = self._table.galleries.tolist()
-        return {
-            'next_id': np.array([self.next_id], dtype=np.int64),
-            'stamp': np.array([] if self._stamp is None else [self._stamp], dtype=np.int64),
-            'image_size': np.array(self._image_size or [], dtype=np.int64),
-            'interval': np.array([] if self._interval == math.inf else [self._interval]),
-            **self._table.state(),
-            'gallery_sizes': np.array([len(each) for each in galleries], dtype=np.int64),
-            'galleries': np.concatenate(galleries) if galleries else _NO_VECTORS,
-        }
+    def state(self) -> NoReturn:
+        """
+        Refuse to save a state.
 
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continue from what :meth:`state` returned, see :meth:`Persistent.restore`."""
-        (next_id,) = checked(state, 'next_id', np.int64, (1,)).tolist()
-        stamp = checked(state, 'stamp', np.int64, (None,)).tolist()
-        interval = checked(state, 'interval', np.float64, (None,)).tolist()
-        image_size = checked(state, 'image_size', np.int64, (None,)).tolist()
-        columns = self._table.restore(state)
-        sizes = checked(state, 'gallery_sizes', np.int64, columns['ids'].shape)
-        embeddings = checked(state, 'galleries', np.float32, (int(sizes.sum()), None))
-        galleries = np.empty(len(sizes), dtype=object)
-        for row, end in enumerate(np.cumsum(sizes)):
-            galleries[row] = embeddings[end - sizes[row] : end][-self.settings.nn_budget :]
-        self._table = _Table(**columns, galleries=galleries)
-        self.next_id = next_id
-        self._image_size = tuple(image_size) or None
-        self._stamp = stamp[0] if stamp else None
-        self._interval = interval[0] if interval else math.inf
+        :raises SettingsError: always.
+        """
+        raise SettingsError(
+            'tracker.algorithm: deep_sort has no state to save or to load, only persistent'
+        )
+
+    def restore(self, state: object) -> NoReturn:
+        """Refuse to load a state, see :meth:`state`."""
+        self.state()
 
     @property
     def tracks(self) -> list[Track]:

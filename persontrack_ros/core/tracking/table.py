@@ -75,10 +75,10 @@ class Columns:
         return list(map(Track._make, columns))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of the columns, but for those of objects."""
+        """Return copies of the columns."""
         arrays = {**vars(self), **vars(self.kalman)}
         del arrays['kalman']
-        return {name: each.copy() for name, each in arrays.items() if each.dtype != object}
+        return {name: each.copy() for name, each in arrays.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """
