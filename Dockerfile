@@ -1,5 +1,4 @@
-# The robot instructions of README.md on an official image of ROS 2. This file was never built;
-# test/unit/test_docker.py compares it with the README line by line.
+# The robot instructions of README.md on an official image of ROS 2. This file was never built.
 #
 #     docker build --build-arg ROS_DISTRO=jazzy -t persontrack_ros .
 #     docker run --net=host --ipc=host persontrack_ros

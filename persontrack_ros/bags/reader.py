@@ -133,7 +133,7 @@ class BagReader(AbstractContextManager['BagReader']):
         """
         Find the topic of the images.
 
-        :param name: name of the topic; None for the only one.
+        :param name: name of the topic; None for the only one that is not annotated.
         :raises SourceError: with the existing topics, if there is none or a choice is needed.
         """
         # compressedDepth images have their own format, and no colours.
@@ -152,9 +152,11 @@ class BagReader(AbstractContextManager['BagReader']):
                 ', '.join(sorted(topics)) or 'no topics at all'
             )
         if name is None:
-            if len(images) != 1:
+            # `bag track --annotated` adds one.
+            cameras = [one for one in images if '/annotated_image' not in one]
+            if len(cameras) != 1:
                 raise SourceError(f'{self.path}: {there}')
-            (name,) = images
+            (name,) = cameras
         topic = images.get(name) or images.get(f'/{name}')
         if topic is None:
             raise SourceError(f'{self.path} has no image topic {name}; {there}')

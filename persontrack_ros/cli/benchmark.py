@@ -75,7 +75,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _part(text: str) -> str:
     if text not in PARTS:
-        raise ValueError('no part')
+        raise argparse.ArgumentTypeError(f'{text} is none of {", ".join(PARTS)}')
     return text
 
 
@@ -83,6 +83,8 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     # Without ROS, the node is left out.
     wanted = options.parts or [part for part in PARTS if part != 'node' or find_spec('rclpy')]
+    if 'node' in wanted and not find_spec('rclpy'):
+        raise SettingsError('the part node needs ROS 2: source it, or name other parts')
     video = options.video or str(sample_video())
     if 'ways' not in wanted and (options.cores or options.rate or options.plot):
         raise SettingsError('--cores, --rate and --plot need the part ways')
@@ -132,7 +134,7 @@ def _measure_node(video: str, settings: Settings) -> dict[str, Any]:
     command = [sys.executable, '-m', module, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise PersontrackError('part node: it needs ROS 2, and a node that starts; see above')
+        raise PersontrackError('the part node failed; see above')
     return dict(json.loads(done.stdout))
 
 
@@ -186,7 +188,7 @@ def _show_ways(options: argparse.Namespace, rows: list[Way], at: str) -> None:
     chosen = choose(rows, options.cores) if options.cores else None
     if chosen:
         print(f'for {options.cores:g} cores {at}, below ros__parameters in the parameter file:')
-        for name, value in sorted(chosen['values'].items() - Settings().values().items()):
+        for name, value in chosen['values'].items():
             print(f'    {name}: {value}')
     elif options.cores:
         least = min(row['cores'] for row in rows)

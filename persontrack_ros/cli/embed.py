@@ -7,6 +7,8 @@ from pathlib import Path
 
 from persontrack_ros.cli.options import add_settings_options, settings_from
 from persontrack_ros.core.config.node_options import EMBEDDING_SUFFIX
+from persontrack_ros.core.config.settings import NONE, Settings
+from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.inference.similarity import embed, save_embedding
 from persontrack_ros.core.media.folder import read_image
 
@@ -31,7 +33,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
-    settings = settings_from(options)
-    (embedding,) = embed([read_image(options.image)], settings)
+    image, settings = read_image(options.image), settings_from(options)
+    # No detector is needed.
+    settings = with_default_models(Settings.from_values({'detector.model': NONE}, base=settings))
+    (embedding,) = embed([image], settings)
     save_embedding(options.output, embedding, settings.reid.model)
     return 0

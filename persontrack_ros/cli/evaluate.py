@@ -72,6 +72,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
+    if options.results and options.offline:
+        raise SettingsError('--offline is for detections; --results are scored as they are')
     names = [directory.resolve().name for directory in options.ground_truth]
     public = [directory / 'det' / 'det.txt' for directory in options.ground_truth]
     inputs = options.results or options.detections or public

@@ -86,7 +86,7 @@ def add_image_topic_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--image-topic',
         metavar='TOPIC',
-        help='topic of the images, compressed or not (default: the only one)',
+        help='topic of the images, compressed or not (default: the only one not annotated)',
     )
 
 

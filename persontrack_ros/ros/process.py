@@ -52,6 +52,11 @@ class NodeExecutor(SingleThreadedExecutor):
             service.callback = _answering(service.callback, node, service.srv_name)
         return super().add_node(node)
 
+    def spin(self) -> None:
+        """Run callbacks until ROS is shut down; rclpy's own does not call this spin_once."""
+        while self.context.ok():
+            self.spin_once()
+
     def spin_once(self, timeout_sec: Optional[float] = None) -> None:
         """Run the next callback, within a second unless another time is given."""
         # At Ctrl-C, rclpy wakes the executors and shuts ROS down only then. One that was quicker

@@ -126,7 +126,6 @@ def files(data, campus, models, persons, ffmpeg, persontrack, tmp_path_factory):
     make_sequences(persons, folder / 'mot')
     for name in ('scripts', 'examples'):
         (folder / name).symlink_to(CHECKOUT / name)
-    (folder / 'another').symlink_to('tracked')
     (folder / 'strict.yaml').write_text(
         '/person_tracker:\n  ros__parameters:\n    detector.score_threshold: 0.8\n'
     )

@@ -61,6 +61,7 @@ def files(tmp_path):
         ('detect missing.mp4 out.npz', 'no such video'),
         ('evaluate --ground-truth nowhere', 'cannot read the MOTChallenge file'),
         ('evaluate --ground-truth a b --results a', '2 sequences but 1'),
+        ('evaluate --ground-truth a --results a --offline', '--offline is for detections'),
         ('run a.mp4 --output out.gif', 'out.gif: the name has to end in .mp4 or .webm or .mkv'),
         ('run a.mp4 --mot-output out.mp4', 'out.mp4: the name has to end in .txt or .csv'),
         ('run a.mp4 --report out.pdf', 'out.pdf: the name has to end in .html'),

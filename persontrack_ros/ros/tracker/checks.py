@@ -144,7 +144,7 @@ def silence(node: Node, state: NodeState) -> Iterator[Finding]:
 
 
 def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
-    """Whether images, detections and depth do not come together."""
+    """Whether images, detections, depth and transforms do not come together."""
     inputs = state.inputs
     if inputs is None or not state.enabled:
         return
@@ -154,9 +154,11 @@ def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
     if 'depth' in faults:
         # Space logs it with each kind of result.
         yield Finding(Level.WARN, f'no tracks_3d: {faults["depth"]}', 'depth', log=False)
-    space = state.outputs.space if state.outputs is not None else None
-    if space is not None and space.fault:
-        yield Finding(Level.ERROR, space.fault, 'space', log=False)
+    outputs = state.outputs
+    if outputs is not None and outputs.space is not None and outputs.space.fault:
+        yield Finding(Level.ERROR, outputs.space.fault, 'space', log=False)
+    if outputs is not None and outputs.transforms is not None and outputs.transforms.fault:
+        yield Finding(Level.WARN, outputs.transforms.fault, 'tf', log=False)
 
 
 def slow(node: Node, state: NodeState) -> Iterator[Finding]:

@@ -64,6 +64,7 @@ class Transforms(Buffer):
 
     :ivar target: the fixed frame.
     :ivar missing: number of images whose transform did not come.
+    :ivar fault: why the newest one did not come, or empty.
     """
 
     def __init__(self, node: Node, target: str) -> None:
@@ -76,7 +77,7 @@ class Transforms(Buffer):
             raise not_installed('target_frame', 'tf2_ros_py')
         super().__init__()
         self.target = target
-        self.missing = 0
+        self.missing, self.fault = 0, ''
         self._node = node
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
@@ -169,6 +170,7 @@ class Transforms(Buffer):
                 self._refuse(each.future, each.frame, reason)
             else:
                 self._logged.discard('late')
+                self.fault = ''
                 each.future.set_result(pose)
 
     def _pose(self, frame: str, time_: Time) -> Optional[Pose]:
@@ -190,9 +192,10 @@ class Transforms(Buffer):
     def _refuse(self, future: Future[Pose], kind: str, reason: str) -> None:
         """Fail a request, with a warning when the kind of reason is new."""
         self.missing += 1
+        self.fault = f'no positions in {self.target!r}: {reason}'
         if kind not in self._logged:
             self._logged.add(kind)
-            self._node.get_logger().warning(f'no positions in {self.target!r}: {reason}')
+            self._node.get_logger().warning(self.fault)
         future.set_exception(ImageError(reason))
 
 
