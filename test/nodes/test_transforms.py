@@ -315,7 +315,7 @@ def test_odometry_and_frame_of_the_target(robot):
     assert 2 * math.atan2(pose.orientation.z, pose.orientation.w) == pytest.approx(0, abs=0.1)
     velocity = last.twist.twist.linear
     assert [velocity.x, velocity.y, velocity.z] == pytest.approx([1, 0, 0], abs=0.1)
-    (detection,) = [each for each in boxes if each.header == message.header]
+    detection = peer.received(boxes, message.header)
     assert detection in tracks.detections
 
     def found():
