@@ -72,7 +72,8 @@ class Replay:
         headers = enumerate((message.header for message in self.messages), start=1)
         stamps = {number: stamp_to_nanoseconds(header) for number, header in headers}
         tracks = TrackedFrames(self.frames, stamps)
-        lines, _ = compare(tracks, read_tracks(Path(expected)), tolerance)
+        differences, _ = compare(tracks, read_tracks(Path(expected)), tolerance)
+        lines = [one.text for one in differences]
         if len(lines) > allow:
             what = f'{len(lines)} frames differ (A: this replay, B: {expected}), {allow} may:'
             raise AssertionError('\n'.join([what, *lines[:_NAMED]]))

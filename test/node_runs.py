@@ -24,12 +24,16 @@ from rclpy.impl import rcutils_logger
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
+from persontrack_ros.ros.discovery import wait_until_known_by
 from persontrack_ros.ros.nodes import tracker_node
 from persontrack_ros.ros.process import NodeExecutor, until_shutdown
+from persontrack_ros.ros.tools import node_process
 
 # Seconds; on a machine that is busy with other programs.
 TIMEOUT = 120
@@ -175,12 +179,8 @@ Start = Callable[..., Union[Process, Inside]]
 
 def ros_arguments(parameters: Mapping[str, object]) -> list[str]:
     """Return the arguments that set parameters; `__` in a name stands for a dot."""
-    arguments = []
-    for name, value in parameters.items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        quoted = f"'{text}'" if isinstance(value, str) else text
-        arguments += ['-p', f'{name.replace("__", ".")}:={quoted}']
-    return arguments
+    dotted = {name.replace('__', '.'): value for name, value in parameters.items()}
+    return node_process.ros_arguments(dotted)
 
 
 @contextmanager
@@ -220,6 +220,9 @@ class Rig:
         self.peer = Node('peer', context=self.context, use_global_arguments=False)
         for node in (self.tracker, self.peer):
             self.executor.add_node(node)
+        self.publishers: dict[str, Any] = {}
+        self.tracks = self.hear(Detection2DArray, 'tracks')
+        self._seconds = 1000.0
 
     def close(self) -> None:
         self.tracker.destroy_node()
@@ -236,6 +239,39 @@ class Rig:
         while not condition():
             assert time.monotonic() < end
             self.executor.spin_once(timeout_sec=0.02)
+
+    def hear(self, kind: type, topic: str, quality: Union[int, QoSProfile] = 100) -> list[Any]:
+        """Return a list that gets the messages of a topic."""
+        messages: list[Any] = []
+        self.peer.create_subscription(kind, topic, messages.append, quality)
+        return messages
+
+    def advertise(self, **topics: type) -> None:
+        """Make publishers, by the names of their topics."""
+        self.publishers |= {
+            topic: self.peer.create_publisher(kind, topic, 10) for topic, kind in topics.items()
+        }
+
+    def activate(self, *transitions: str) -> None:
+        """Activate the tracker by transitions; then it and the peer know each other's topics."""
+        self.change(*transitions)
+        for each in self.publishers.values():
+            self.until(each.get_subscription_count)
+        self.until(lambda: self.peer.count_publishers('tracks'))
+        wait_until_known_by('person_tracker', self.peer, self.until)
+
+    def header(self, seconds: float = 0.1) -> Header:
+        """Return the header of the next frame, some time after the last one."""
+        self._seconds += seconds
+        return Header(frame_id='lens', stamp=stamp(self._seconds))
+
+    def call(self, name: str) -> Any:
+        """Call a service of the tracker."""
+        client = self.peer.create_client(Trigger, f'person_tracker/{name}')
+        self.until(client.service_is_ready)
+        future = client.call_async(Trigger.Request())
+        self.until(future.done)
+        assert future.result().success, future.result().message
 
 
 def found(header: Header, *boxes: Sequence[float], class_id: str = 'person') -> Detection2DArray:

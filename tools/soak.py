@@ -45,7 +45,7 @@ from vision_msgs.msg import Detection2DArray
 from persontrack_ros.benchmark.measure import machine, paced
 from persontrack_ros.core.base.errors import PersontrackError
 from persontrack_ros.core.media.source import Frame, SourceOptions, VideoSource
-from persontrack_ros.ros.discovery import Introduction
+from persontrack_ros.ros.discovery import wait_until_known_by
 from persontrack_ros.ros.images import bgr_to_image
 from persontrack_ros.ros.tools.node_process import NodeProcess, isolated
 
@@ -120,7 +120,6 @@ class Camera(Guest):
             DiagnosticArray, '/diagnostics', self._on_diagnostics, QoSProfile(depth=10)
         )
         self._enable = self.node.create_client(SetBool, f'{TRACKER}/enable')
-        self._introduction = Introduction(self.node, TRACKER)
         self._reported: list[dict[str, str]] = []
         self.published = 0
 
@@ -140,7 +139,7 @@ class Camera(Guest):
     def introduce(self) -> None:
         """Wait until the tracker has discovered this camera, so that no image is missed."""
         self.until(self._images.get_subscription_count, 'the start of the node')
-        self.until(self._introduction.is_done, 'an answer of the node')
+        wait_until_known_by(TRACKER, self.node, lambda it: self.until(it, 'an answer of the node'))
 
     def publish(self, frame: Frame, is_damaged: bool = False) -> None:
         """Send an image, with a wrong height if it is damaged."""

@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from persontrack_ros.benchmark.measure import percentiles
 from persontrack_ros.cli.options import positive
 from persontrack_ros.core.base.errors import PersontrackError
 from persontrack_ros.core.base.images import BgrImage
-from persontrack_ros.ros.discovery import Introduction
+from persontrack_ros.ros.discovery import wait_until_known_by
 from persontrack_ros.ros.memory import keep_freed_memory
 from persontrack_ros.ros.tools.benchmark import Camera
 from persontrack_ros.ros.tools.node_process import NodeProcess, isolated
@@ -73,9 +74,12 @@ def drive(video: str, reliability: str, count: int) -> dict[str, Any]:
     rclpy.init(args=[])
     try:
         camera = Camera(ReliabilityPolicy[reliability.upper()])
-        introduction = Introduction(camera.node, 'person_tracker')
-        if not camera.spin_until(introduction.is_done, _TIMEOUT):
-            raise PersontrackError('the node does not answer')
+
+        def wait(condition: Callable[[], bool]) -> None:
+            if not camera.spin_until(condition, _TIMEOUT):
+                raise PersontrackError('the node does not answer')
+
+        wait_until_known_by('person_tracker', camera.node, wait)
         send(camera, np.zeros((48, 64, 3), np.uint8), _FIRST)
         sizes = {}
         for size in _SIZES:

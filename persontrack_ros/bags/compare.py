@@ -1,14 +1,17 @@
-"""Tracks of bags, for comparisons."""
+"""Tracks and images of bags, for comparisons."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Optional
 
 from persontrack_ros.bags.reader import BagReader
+from persontrack_ros.bags.track import decode_images
 from persontrack_ros.bags.types import COMPRESSED_IMAGE, IMAGE, TRACKS, deserialise, stamp_of
 from persontrack_ros.core.base.errors import SourceError
 from persontrack_ros.core.base.geometry import FloatArray
+from persontrack_ros.core.base.images import BgrImage
 from persontrack_ros.core.base.messages import message_to_tracks, stamp_to_nanoseconds
 from persontrack_ros.core.evaluation.comparison import TrackedFrames
 from persontrack_ros.core.evaluation.mot import read_mot
@@ -61,3 +64,20 @@ def read_tracks(
             {numbers[stamp]: boxes for stamp, boxes in found.items()},
             {numbers[stamp]: stamp for stamp in found},
         )
+
+
+def read_images(
+    path: Path, topic_name: Optional[str], stamps: Collection[int]
+) -> dict[int, BgrImage]:
+    """
+    Return the images of a bag that have these stamps.
+
+    :raises SourceError: if the bag has no images, or needs a choice.
+    """
+    with BagReader(path) as bag:
+        topic = bag.choose_image_topic(topic_name)
+        messages = ((time, data) for _, time, data in bag.messages([topic.topic]))
+        wanted = ((time, data) for time, data in messages if stamp_of(data) in stamps)
+        return {
+            stamp_to_nanoseconds(one.header): one.image for one in decode_images(topic, wanted)
+        }

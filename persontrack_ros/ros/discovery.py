@@ -7,7 +7,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Union
 
@@ -15,7 +15,6 @@ from rcl_interfaces.srv import GetParameterTypes
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
-from rclpy.task import Future
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from vision_msgs.msg import Detection2DArray
 
@@ -65,58 +64,48 @@ def _take(stack: ExitStack, port: int) -> None:
 
 
 def node_of(endpoint: TopicEndpointInfo) -> str:
-    """Return the full name of the node that a publisher or subscription belongs to, if known."""
-    if not is_known(endpoint):
-        return 'an unknown node'
+    """
+    Return the full name of the node that a publisher or subscription belongs to.
+
+    It is empty until the node is known, which may be later than the endpoint.
+    """
+    if endpoint.node_name == _UNKNOWN_NAME:
+        return ''
     return f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
-
-
-def is_known(endpoint: TopicEndpointInfo) -> bool:
-    """Return whether the node of an endpoint is known; that may be so later than the endpoint."""
-    return bool(endpoint.node_name != _UNKNOWN_NAME)
 
 
 def publishers_of(node: Node, topic: str) -> list[str]:
     """Return the full names of the nodes that publish a topic, as far as they are known."""
-    return [node_of(each) for each in node.get_publishers_info_by_topic(topic) if is_known(each)]
+    return [*filter(None, map(node_of, node.get_publishers_info_by_topic(topic)))]
 
 
-class Introduction:
+def wait_until_known_by(other: str, node: Node, wait: Callable[[Callable[[], bool]], Any]) -> None:
     """
-    Finds out whether another node has discovered all endpoints of a node.
+    Wait until another node has discovered all endpoints of a node.
 
     The two nodes discover each other independently, and a message can be missed before both have.
     Endpoints are discovered in the order in which they were made: a node that answers a client has
     discovered all that was made before it. An answer can be missed too; therefore the request is
     repeated.
+
+    :param other: name of the other node; it must have the services of parameters.
+    :param wait: called with a function; calls it until it returns true, while the node spins.
     """
+    client = node.create_client(GetParameterTypes, f'{other}/get_parameter_types')
+    requested = -math.inf
+    answers: list[Any] = []
 
-    def __init__(self, node: Node, other: str) -> None:
-        """
-        Make the client; send no request yet.
+    def is_answered() -> bool:
+        nonlocal requested
+        is_due = time.monotonic() >= requested + _PATIENCE
+        if not answers and is_due and client.service_is_ready():
+            requested = time.monotonic()
+            future = client.call_async(GetParameterTypes.Request())
+            future.add_done_callback(answers.append)
+        return bool(answers)
 
-        :param other: name of the other node; it must have the services of parameters.
-        """
-        self._node = node
-        self._client = node.create_client(GetParameterTypes, f'{other}/get_parameter_types')
-        self._requested = -math.inf
-        self._answered = False
-
-    def is_done(self) -> bool:
-        """Return whether the other node has answered; call it until then, while the node spins."""
-        is_due = time.monotonic() >= self._requested + _PATIENCE
-        if not self._answered and is_due and self._client.service_is_ready():
-            self._requested = time.monotonic()
-            future = self._client.call_async(GetParameterTypes.Request())
-            future.add_done_callback(self._on_answer)
-        return self._answered
-
-    def close(self) -> None:
-        """Destroy the client."""
-        self._node.destroy_client(self._client)
-
-    def _on_answer(self, answer: Future[GetParameterTypes.Response]) -> None:
-        self._answered = True
+    wait(is_answered)
+    node.destroy_client(client)
 
 
 class TrackerAnswers:
@@ -140,17 +129,19 @@ class TrackerAnswers:
         Each publisher of tracks has discovered us then: no image and no tracks are missed.
         """
         trackers: list[str] = []
-        while self._node.context.ok() and not (
-            trackers and self._publisher.get_subscription_count()
-        ):
-            self._node.get_logger().info('waiting for the tracker', once=True)
-            time.sleep(_POLL)
-            trackers = publishers_of(self._node, self._tracks.topic_name)
+
+        def is_tracked() -> bool:
+            trackers[:] = publishers_of(self._node, self._tracks.topic_name)
+            return bool(trackers and self._publisher.get_subscription_count())
+
+        self._node.get_logger().info('waiting for the tracker')
+        self._wait(is_tracked)
         for tracker in trackers:
-            introduction = Introduction(self._node, tracker)
-            while self._node.context.ok() and not introduction.is_done():
-                time.sleep(_POLL)
-            introduction.close()
+            wait_until_known_by(tracker, self._node, self._wait)
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        while self._node.context.ok() and not condition():
+            time.sleep(_POLL)
 
     def publish(self, message: Union[Any, bytes], stamp: int) -> None:
         """

@@ -28,7 +28,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.ros.discovery import Introduction, own_domain
+from persontrack_ros.ros.discovery import own_domain, wait_until_known_by
 
 EVERYTHING = QoSProfile(history=HistoryPolicy.KEEP_ALL)
 
@@ -106,9 +106,7 @@ class Peer:
 
     def until_known_by(self, other: str = 'person_tracker') -> None:
         """Spin until another node knows all endpoints of this one: nothing is lost from then."""
-        introduction = Introduction(self.node, other)
-        self.until(introduction.is_done, f'answer of {other}')
-        introduction.close()
+        wait_until_known_by(other, self.node, partial(self.until, what=f'answer of {other}'))
 
     def until_tracker_listens(self) -> None:
         self.until(
@@ -187,9 +185,21 @@ class Peer:
     def state(self) -> str:
         return self.call(GetState, 'get_state').current_state.label
 
-    def change_state(self, name: str) -> bool:
-        identifier = getattr(Transition, f'TRANSITION_{name.upper()}')
-        return self.call(ChangeState, 'change_state', transition=Transition(id=identifier)).success
+    def change_state(self, *names: str) -> bool:
+        """Request transitions, one after the other; return whether all succeeded."""
+        numbers = [getattr(Transition, f'TRANSITION_{name.upper()}') for name in names]
+        wanted = [Transition(id=number) for number in numbers]
+        return all(
+            self.call(ChangeState, 'change_state', transition=one).success for one in wanted
+        )
+
+    def until_there(self, subscribed: str = '', published: str = '') -> None:
+        """Spin until there are subscriptions and publishers of topics."""
+        for topics, count in (
+            (subscribed, self.node.count_subscribers),
+            (published, self.node.count_publishers),
+        ):
+            self.until(lambda ts=topics, of=count: all(map(of, ts.split())), topics)
 
     def set(self, **values: object) -> Any:
         """Set parameters together; the result says whether they were taken, and why not."""

@@ -98,8 +98,7 @@ def test_a_busy_camera_does_not_stop_the_others(peers, pictures, to_message, tmp
     request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
     tracked = 0
     for number in range(10):
-        for name in ('deactivate', 'cleanup')[number > 0 :]:
-            assert front.change_state(name)
+        assert front.change_state(*('deactivate', 'cleanup')[number > 0 :])
         cache = str(tmp_path / f'{number}')
         assert front.set(inference__cache_dir=cache, detector__model=OTHERS[number % 2]).successful
         configured = client.call_async(request)

@@ -8,16 +8,14 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from node_runs import Rig, found, pixels, stamp
+from node_runs import Rig, found, pixels
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Bool, Float32, Header, String
-from std_srvs.srv import Trigger
+from std_msgs.msg import Bool, Float32, String
 from test_space import camera_info, depth_image
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
-from persontrack_ros.ros.discovery import Introduction
 from persontrack_ros.ros.tracker import humans
 
 try:
@@ -93,26 +91,15 @@ class Scene(Rig):
 
     def __init__(self, **parameters):
         super().__init__(**PARAMETERS, **parameters)
-        self.client, self.tracks, self.tenths = Client(self.peer), [], 10_000
-        self.peer.create_subscription(Detection2DArray, 'tracks', self.tracks.append, 10)
-        self.publishers = {
-            name: self.peer.create_publisher(kind, name, 10)
-            for name, kind in (
-                *(('image_raw', Image), ('detections', Detection2DArray)),
-                *([('depth_image', Image), ('camera_info', CameraInfo)] * ('depth' in parameters)),
-            )
-        }
-        self.change('configure', 'activate')
-        for publisher in self.publishers.values():
-            self.until(publisher.get_subscription_count)
-        introduction = Introduction(self.peer, 'person_tracker')
-        self.until(introduction.is_done)
-        introduction.close()
+        self.client = Client(self.peer)
+        self.advertise(image_raw=Image, detections=Detection2DArray)
+        if 'depth' in parameters:
+            self.advertise(depth_image=Image, camera_info=CameraInfo)
+        self.activate('configure', 'activate')
 
     def show(self, *persons, seconds=0.1):
         """Show persons, each a left, a top and a colour; return the boxes by the ids of bodies."""
-        self.tenths += round(seconds * 10)
-        header = self.header = Header(frame_id='lens', stamp=stamp(self.tenths / 10))
+        header = self.newest = self.header(seconds)
         self.image = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
         for left, top, colour in persons:
             self.image[max(0, top) : top + 160, max(0, left) : left + 60] = colour
@@ -167,7 +154,7 @@ def test_bodies_appear_move_and_vanish_as_tracks_do(make):
         assert scene.client.ids() == [boxes.keys(), None, None]  # nobody is re-identified
         for id_, box in boxes.items():
             name = f'bodies/{id_}/roi'
-            scene.until(lambda name=name: scene.client.newest[name].header == scene.header)
+            scene.until(lambda name=name: scene.client.newest[name].header == scene.newest)
             roi, centre, size = scene.client.newest[name], box.center.position, [WIDTH, HEIGHT] * 2
             sides = np.array([centre.x, centre.y] * 2) / size
             sides += np.array([-box.size_x, -box.size_y, box.size_x, box.size_y]) / size / 2
@@ -219,9 +206,7 @@ def test_a_person_keeps_the_id(make):
         (info,) = scene.peer.get_publishers_info_by_topic(f'/humans/persons/{id_}/{name}')
         assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
         assert (info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL) == latched
-    reset = scene.peer.create_client(Trigger, 'person_tracker/reset')
-    scene.until(reset.service_is_ready)
-    reset.call_async(Trigger.Request())
+    scene.call('reset')
     scene.until(lambda: client.ids() == [set()] * 3)
     scene.until(lambda: not scene.topics(f'persons/{id_}'))
     # The id begins anew; who was seen longer ago than tracker.remember is forgotten.
@@ -229,7 +214,7 @@ def test_a_person_keeps_the_id(make):
         lambda: scene.show((200, 200, RED)) and client.person(id_) == [False, id_, '', 1.0]
     )
     scene.show(seconds=59)
-    scene.until(lambda: client.newest['persons/known'].header == scene.header)
+    scene.until(lambda: client.newest['persons/known'].header == scene.newest)
     assert client.ids()[2] == {id_}
     scene.show(seconds=9)
     scene.until(lambda: client.ids() == [set()] * 3)

@@ -9,19 +9,14 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 
 
-def change(peer, *transitions):
-    for each in transitions:
-        assert peer.change_state(each), each
-
-
 def test_all_transitions(models, start, peer, pictures, to_message):
     process = start('tracker_node', autostart=False, reid__model='none')
     assert peer.state() == 'unconfigured'
     assert peer.node.count_publishers('tracks') == 0
-    change(peer, 'configure')
+    assert peer.change_state('configure')
     assert peer.state() == 'inactive'
     assert peer.images.get_subscription_count() == 0
-    change(peer, 'activate')
+    assert peer.change_state('activate')
     assert peer.state() == 'active'
     peer.until_tracker_listens()
     for picture in pictures[:8]:
@@ -29,23 +24,23 @@ def test_all_transitions(models, start, peer, pictures, to_message):
     first = {detection.id for detection in tracks.detections}
     assert len(first) >= 2
 
-    change(peer, 'deactivate')
+    assert peer.change_state('deactivate')
     peer.until(lambda: not peer.images.get_subscription_count(), 'end of the subscription')
-    change(peer, 'activate')
+    assert peer.change_state('activate')
     peer.until_tracker_listens()
     again = {detection.id for detection in peer.track(to_message(pictures[8])).detections}
     assert len(first & again) >= 2  # the tracks stayed
 
-    change(peer, 'deactivate', 'cleanup')
+    assert peer.change_state('deactivate', 'cleanup')
     assert peer.state() == 'unconfigured'
     assert peer.set(tracker__nn_budget=7).successful  # structural ones may change here
-    change(peer, 'configure', 'activate')
+    assert peer.change_state('configure', 'activate')
     peer.until_tracker_listens()
     for picture in pictures[:8]:
         tracks = peer.track(to_message(picture))
     assert '1' in {detection.id for detection in tracks.detections}  # ids start anew
 
-    change(peer, 'active_shutdown')
+    assert peer.change_state('active_shutdown')
     assert peer.state() == 'finalized'
     peer.until(lambda: not peer.node.count_publishers('tracks'), 'end of the publisher')
     process.end()
@@ -64,9 +59,9 @@ def test_shutdown_from_other_states(start, peer, state):
     for name in ('activate', 'deactivate', 'cleanup', 'inactive_shutdown'):
         assert not peer.change_state(name)
         assert peer.state() == 'unconfigured'
-    change(peer, *['configure'][: state == 'inactive'])
+    assert peer.change_state(*['configure'][: state == 'inactive'])
     assert peer.state() == state
-    change(peer, f'{state}_shutdown')
+    assert peer.change_state(f'{state}_shutdown')
     assert peer.state() == 'finalized'
     peer.until(lambda: not peer.node.count_publishers('tracks'), 'end of the publisher')
 
@@ -83,11 +78,11 @@ def test_cleanup_frees_the_memory(models, spawn, peer, pictures, to_message):
     assert peer.state() == 'unconfigured'
     used, freed = [], []
     for _ in range(4):
-        change(peer, 'configure', 'activate')
+        assert peer.change_state('configure', 'activate')
         peer.until_tracker_listens()
         peer.track(to_message(pictures[0]))
         used.append(anonymous_memory(process))
-        change(peer, 'deactivate', 'cleanup')
+        assert peer.change_state('deactivate', 'cleanup')
         freed.append(anonymous_memory(process))
     assert max(freed) < min(used) - 50e6
     # What stays does so once. The least of two, as the allocator gives back now and then later:
@@ -117,7 +112,7 @@ def test_wrong_values_at_the_start(models, start, peer, name, wrong, right, mess
     assert re.search(message, status.message)
     assert re.search(message, status['last error'])
     assert peer.set(**{name: right}).successful
-    change(peer, 'configure', 'activate')
+    assert peer.change_state('configure', 'activate')
     peer.until_tracker_listens()
 
 

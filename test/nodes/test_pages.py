@@ -109,12 +109,10 @@ def test_the_tracker(models, start, peer):
 
     for parameters, inputs in CONFIGURATIONS:
         assert peer.set(**parameters).successful
-        assert peer.change_state('configure')
-        assert peer.change_state('activate')
+        assert peer.change_state('configure', 'activate')
         wanted = inputs, parameters.get('depth', False)
         peer.until(lambda wanted=wanted: found() == wanted, f'{wanted}, but {found()}')
-        assert peer.change_state('deactivate')
-        assert peer.change_state('cleanup')
+        assert peer.change_state('deactivate', 'cleanup')
     assert {each[:2] for each in seen} | NOT_ALWAYS == allowed()
     check_page('tracker_node', TRACKER, seen)
 

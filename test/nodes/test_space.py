@@ -119,6 +119,11 @@ def place_of(detection):
     return np.array([centre.x, centre.y, centre.z])
 
 
+def click(frame, x, y, z):
+    point = Point(x=float(x), y=float(y), z=float(z))
+    return PointStamped(header=Header(frame_id=frame), point=point)
+
+
 def points_of(cloud):
     """Read the points as any client does: by the fields that the message names."""
     kinds = {PointField.FLOAT32: '<f4', PointField.UINT32: '<u4'}
@@ -257,13 +262,9 @@ def test_a_click_in_the_frame_of_the_camera(space, tracker):
     depth, _ = space.settle()
     places = space.show(depth)[1]
 
-    def click(frame, x, y, z):
-        point = Point(x=float(x), y=float(y), z=float(z))
-        points.publish(PointStamped(header=Header(frame_id=frame), point=point))
-
     for each in places.detections:
-        click('lens', *place_of(each))
+        points.publish(click('lens', *place_of(each)))
         space.peer.until(lambda id_=each.id: space.peer.get('target') == id_, 'target')
-    click('map', 1, 0, 0)
+    points.publish(click('map', 1, 0, 0))
     tracker.wait_for("in 'map': other frames than that of the camera need target_frame")
     assert space.peer.set(target='').successful

@@ -9,12 +9,11 @@ import node_runs
 import numpy as np
 import pytest
 from geometry_msgs.msg import Point, PointStamped
-from node_runs import found, stamp
+from node_runs import found
 from rcl_interfaces.msg import Log, SetParametersResult
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2D, Detection2DArray
 
 from persontrack_ros.core.config.settings import Settings
@@ -45,45 +44,17 @@ class Rig(node_runs.Rig):
 
     def __init__(self, state_file):
         super().__init__(state_file=str(state_file), **PARAMETERS)
-        self.tracks, self.targets, self.logs = [], [], []
-        self.publishers = {
-            topic: self.peer.create_publisher(kind, topic, 10)
-            for topic, kind in (
-                ('image_raw', Image),
-                ('detections', Detection2DArray),
-                ('target_pixel', Point),
-                ('target_point', PointStamped),
-            )
-        }
-        for kind, topic, messages in (
-            (Detection2DArray, 'tracks', self.tracks),
-            (Detection2D, 'target_detection', self.targets),
-            (Log, '/rosout', self.logs),
-        ):
-            self.peer.create_subscription(kind, topic, messages.append, 100)
-        self.tenths = 10_000
-        self.reconfigure('configure', 'activate')
-
-    def reconfigure(self, *transitions):
-        self.change(*transitions)
-        for each in self.publishers.values():
-            self.until(each.get_subscription_count)
-            self.until(lambda each=each: self.tracker.count_publishers(each.topic_name))
-        self.until(lambda: self.peer.count_publishers('target_detection'))
-
-    def call(self, name):
-        client = self.peer.create_client(Trigger, f'person_tracker/{name}')
-        self.until(client.service_is_ready)
-        future = client.call_async(Trigger.Request())
-        self.until(future.done)
-        assert future.result().success, future.result().message
+        self.targets = self.hear(Detection2D, 'target_detection')
+        self.logs = self.hear(Log, '/rosout')
+        self.advertise(image_raw=Image, detections=Detection2DArray)
+        self.advertise(target_pixel=Point, target_point=PointStamped)
+        self.activate('configure', 'activate')
 
     def see(self, *boxes):
         """Show persons; return their tracks."""
-        self.tenths += 1
         image = picture()
         message = Image(height=96, width=128, encoding='bgr8', step=384, data=image.tobytes())
-        message.header = Header(stamp=stamp(self.tenths / 10), frame_id='lens')
+        message.header = self.header()
         self.publishers['image_raw'].publish(message)
         self.publishers['detections'].publish(found(message.header, *boxes))
         self.until(lambda: self.tracks and self.tracks[-1].header == message.header)
@@ -128,7 +99,7 @@ def rig(isolation, tmp_path_factory):
     [
         lambda rig: rig.call('reset'),
         lambda rig: rig.call('load_state'),
-        lambda rig: rig.reconfigure('deactivate', 'cleanup', 'configure', 'activate'),
+        lambda rig: rig.activate('deactivate', 'cleanup', 'configure', 'activate'),
     ],
     ids=['reset', 'load_state', 'cleanup'],
 )
@@ -235,7 +206,7 @@ def test_the_person_of_a_picture(rig, tmp_path):
     rig.change('configure', result=node_runs.TransitionCallbackReturn.FAILURE)
     rig.until_logged('red.npz needs embeddings: a reid.model, and images')
     rig.tracker.set_parameters([Parameter('target', value='')])
-    rig.reconfigure('configure', 'activate')
+    rig.activate('configure', 'activate')
 
 
 def test_pixels_with_depth(rig):
@@ -244,7 +215,7 @@ def test_pixels_with_depth(rig):
     rig.until(lambda: not rig.tracker.count_publishers('target_point'))
     rig.change('deactivate', 'cleanup')
     rig.tracker.set_parameters([Parameter('depth', value=True)])
-    rig.reconfigure('configure', 'activate')
+    rig.activate('configure', 'activate')
     red, _ = rig.begin()
     rig.until(lambda: rig.tracker._state.statistics.visible == 2)
     rig.publishers['target_pixel'].publish(Point(x=16.0, y=40.0))

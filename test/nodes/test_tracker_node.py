@@ -170,8 +170,7 @@ def test_a_state_survives_a_new_configuration(peer, pictures, to_message, state_
     before = high_ids(peer, pictures, to_message)
     result = peer.call(Trigger, 'save_state')
     assert (result.success, result.message) == (True, f'saved to {state_file}')
-    for name in ('deactivate', 'cleanup'):
-        assert peer.change_state(name)
+    assert peer.change_state('deactivate', 'cleanup')
     for service in ('reset', 'save_state', 'load_state'):
         result = peer.call(Trigger, service)
         assert not result.success

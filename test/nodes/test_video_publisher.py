@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from rclpy.context import Context
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
-from persontrack_ros.core.base.errors import PersontrackError, SourceError
+from persontrack_ros.core.base.errors import PersontrackError
 from persontrack_ros.core.base.messages import stamp_to_nanoseconds
 from persontrack_ros.core.media.encodings import decode_image
 from persontrack_ros.ros.nodes.video_publisher import VideoPublisher
@@ -201,23 +200,3 @@ def test_interrupted(spawn, video, moment):
         process.wait_until_mapped(moment)
     process.interrupt()
     assert process.wait() == 0
-
-
-@pytest.mark.parametrize('damaged', [False, True])
-def test_warnings_of_the_source(own_graph, folder, damaged, monkeypatch, capfd):
-    """They are in the node's log; a node that has ended, also by an error, gets none."""
-    logger = logging.getLogger('persontrack_ros')
-    before = list(logger.handlers)
-    pause = VideoPublisher._pause
-    monkeypatch.setattr(
-        VideoPublisher, '_pause', lambda *given: logger.warning('broke off') or pause(*given)
-    )
-    with publisher(source=folder, rate=1000.0) as node:
-        if damaged:
-            (Path(folder) / '3.png').write_bytes(b'no image')
-            with pytest.raises(SourceError, match='3.png'):
-                node.publish_all()
-        else:
-            assert node.publish_all() == FRAMES
-    assert '[WARN]' in capfd.readouterr().err
-    assert logger.handlers == before

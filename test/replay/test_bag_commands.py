@@ -64,8 +64,10 @@ def test_compare(vtest, persontrack, tmp_path):
     other = tmp_path / 'other.txt'
     np.savetxt(other, rows, fmt='%.4f', delimiter=',')
     arguments = ('bag', 'compare', vtest / 'raw_tracks', other)
-    differ = persontrack(*arguments)
+    picture = tmp_path / 'picture.png'
+    differ = persontrack(*arguments, '--picture', picture)
     assert differ.returncode == 1
+    assert picture.stat().st_size > 10_000
     assert f'frame {FRAMES} ' in differ.stdout
     assert '1 is 101 in B' in differ.stdout
     assert f'1 of {FRAMES} frames differ' in differ.stdout

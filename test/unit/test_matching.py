@@ -26,7 +26,7 @@ class Stream:
     def __init__(self):
         self.time = 0.0
         self.complete = []
-        self.matcher = StampMatcher(TOPICS, self._take, lambda: self.time)
+        self.matcher = StampMatcher(TOPICS, self._take)
 
     def _take(self, messages):
         assert messages.keys() == TOPICS.keys()
@@ -47,6 +47,13 @@ class Stream:
             self.add(name, stamp, size)
 
 
+@pytest.fixture
+def stream(monkeypatch):
+    stream = Stream()
+    monkeypatch.setattr(matching.time, 'monotonic', lambda: stream.time)
+    return stream
+
+
 @pytest.mark.parametrize(
     ('messages', 'complete', 'left'),
     [
@@ -59,23 +66,20 @@ class Stream:
         ([(IMAGE, 0), (IMAGE, 0), (FOUND, 0), (IMAGE, 0)], [0], 1),
     ],
 )
-def test_in_any_order(messages, complete, left):
-    stream = Stream()
+def test_in_any_order(stream, messages, complete, left):
     for name, second in messages:
         stream.add(name, second)
     assert (stream.complete, stream.matcher.unmatched.total()) == (complete, left)
 
 
 @pytest.mark.parametrize(('rate', 'delay'), [(30, 1.5), (60, 0.7), (60, 1.9), (5, 0.01)])
-def test_a_slow_detector_is_waited_for(rate, delay):
-    stream = Stream()
+def test_a_slow_detector_is_waited_for(stream, rate, delay):
     stream.play(rate, 100, delay)
     assert (len(stream.complete), stream.matcher.unmatched.total()) == (100, 0)
     assert stream.matcher.fault == ''
 
 
-def test_a_detector_that_is_too_slow():
-    stream = Stream()
+def test_a_detector_that_is_too_slow(stream):
     stream.play(30, 200, 3.1)
     assert stream.complete == []
     for name in TOPICS:
@@ -88,16 +92,14 @@ def test_a_detector_that_is_too_slow():
     assert stream.matcher.fault == ''
 
 
-def test_memory_is_bounded(monkeypatch):
+def test_memory_is_bounded(stream, monkeypatch):
     monkeypatch.setattr(matching, 'MEMORY', 10 * 2**20)
-    stream = Stream()
     stream.play(30, 60, 1.5, size=2**20)
     assert len(stream.complete) < 10
     assert 'or 10 MiB of them' in stream.matcher.fault
 
 
-def test_a_detector_that_leaves_images_out_is_no_fault():
-    stream = Stream()
+def test_a_detector_that_leaves_images_out_is_no_fault(stream):
     for step in range(90):
         stream.time = step / 30
         stream.add(IMAGE, stream.time)

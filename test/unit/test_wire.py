@@ -8,8 +8,6 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from persontrack_ros.core.base import messages
-from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.ros.tracker.messages import check_layout
 
 
 def rows_of(random, count):
@@ -45,17 +43,3 @@ def test_bytes_and_message_are_the_same(frame, count):
     assert deserialize_message(data, Detection2DArray) == message
     # Paddings hold anything, and some middlewares have one at the end.
     assert 0 <= len(serialize_message(message)) - len(data) < 4
-
-
-def test_other_messages_are_refused(monkeypatch):
-    check_layout()
-    # Big-endian, nonsense, and a longer message.
-    for name, value in (
-        ('_ENCAPSULATION', b'\x00\x00\x00\x00'),
-        ('_ENCAPSULATION', b'\x00\x01\x00\x00\xff\xff\xff\xff'),
-        ('_POSE', messages._POSE + bytes(8)),
-    ):
-        with monkeypatch.context() as patch:
-            patch.setattr(messages, name, value)
-            with pytest.raises(SettingsError, match='vision_msgs'):
-                check_layout()

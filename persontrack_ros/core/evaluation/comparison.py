@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
+import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from persontrack_ros.core.base.geometry import FloatArray, as_boxes, iou
+from persontrack_ros.core.base.images import BgrImage
+from persontrack_ros.core.drawing import label, track_color
 from persontrack_ros.core.evaluation.scores import MIN_IOU
 
 Boxes = Mapping[int, FloatArray]
@@ -28,14 +31,30 @@ class TrackedFrames:
     stamps: Mapping[int, int]
 
 
-def compare(a: TrackedFrames, b: TrackedFrames, tolerance: float) -> tuple[list[str], int]:
+class Difference(NamedTuple):
+    """
+    A frame that differs.
+
+    :ivar text: the frame and its differences, in a line.
+    :ivar stamp: of the frame in nanoseconds; None if unknown.
+    :ivar a: boxes by id in A.
+    :ivar b: boxes by id in B.
+    """
+
+    text: str
+    stamp: Optional[int]
+    a: Boxes
+    b: Boxes
+
+
+def compare(a: TrackedFrames, b: TrackedFrames, tolerance: float) -> tuple[list[Difference], int]:
     """
     Find the frames that differ.
 
     Frames are matched by their stamps if both runs have them, else by their numbers.
 
     :param tolerance: largest difference of left, top, width and height of a box in pixels.
-    :returns: a line for each frame that differs, in their order, and the number of all frames.
+    :returns: one for each frame that differs, in their order, and the number of all frames.
     """
     keys: list[tuple[int, Optional[int]]]
     if a.stamps and b.stamps:
@@ -54,11 +73,36 @@ def compare(a: TrackedFrames, b: TrackedFrames, tolerance: float) -> tuple[list[
         keys = [(number, stamps.get(number)) for number in range(1, last + 1)]
         pairs = [(a.frames.get(number, {}), b.frames.get(number, {})) for number, _ in keys]
     differences = []
-    for (number, stamp), pair in zip(keys, pairs):
+    for (number, stamp), (one, other) in zip(keys, pairs):
         title = f'frame {number}' + ('' if stamp is None else f' ({stamp / 1e9:.3f} s)')
-        if difference := _compare_frame(*pair, tolerance):
-            differences.append(f'{title}: {difference}')
+        if text := _compare_frame(one, other, tolerance):
+            differences.append(Difference(f'{title}: {text}', stamp, one or {}, other or {}))
     return differences, len(keys)
+
+
+def draw_differences(
+    differences: Sequence[Difference], images: Mapping[int, BgrImage]
+) -> BgrImage:
+    """
+    Draw the tracks of frames, one below the other, A on the left and B on the right.
+
+    :param differences: at least one.
+    :param images: by stamp, all of the same size.
+    """
+    rows = []
+    for difference in differences:
+        sides = []
+        for name, boxes in (('A', difference.a), ('B', difference.b)):
+            canvas = images[difference.stamp or 0].copy()
+            scale = max(0.4, min(canvas.shape[0] / 900, canvas.shape[1] / 1200))
+            for id_, box in boxes.items():
+                left, top, width, height = np.round(box).astype(int).tolist()
+                cv2.rectangle(canvas, (left, top, width, height), track_color(id_), 2)
+                label(canvas, str(id_), (left, top), scale, track_color(id_))
+            label(canvas, f'{name}, {difference.text}', (0, 0), scale, (255, 255, 255))
+            sides.append(canvas)
+        rows.append(np.hstack(sides))
+    return np.vstack(rows)
 
 
 def _compare_frame(a: Optional[Boxes], b: Optional[Boxes], tolerance: float) -> str:

@@ -18,8 +18,8 @@ from persontrack_ros.core.tracking.gallery import Camera, Gallery
 from persontrack_ros.ros.memory import giving_memory_back
 from persontrack_ros.ros.parameters import NodeParameters
 from persontrack_ros.ros.process import NodeExecutor, ros, until_shutdown
-from persontrack_ros.ros.tracker.bond import Bond, start_bond
-from persontrack_ros.ros.tracker.checks import Checks, name_work
+from persontrack_ros.ros.tracker import bond
+from persontrack_ros.ros.tracker.checks import Checks, work
 from persontrack_ros.ros.tracker.diagnostics import publish_diagnostics, report
 from persontrack_ros.ros.tracker.frames import Frames
 from persontrack_ros.ros.tracker.inputs import Inputs
@@ -59,7 +59,7 @@ class TrackerNode(LifecycleNode):
         self._configuration = NodeParameters(self, lambda values: self._state.check(values))
         self._state = NodeState(self._configuration, Share(self._turns.budget))
         self._is_dead = False
-        self._bond: Optional[Bond] = None
+        self._bond: Optional[bond.Bond] = None
         self._pattern = ''
         self._transitions = Transitions(self, self._state)
         self._frames = Frames(self, self._state)
@@ -94,11 +94,11 @@ class TrackerNode(LifecycleNode):
         self.get_logger().info(f'loading {settings.detector.model} and {settings.reid.model}')
         started = time.monotonic()
         processor = self._state.processor = Processor(settings, options, self._camera)
-        detects = processor.devices['detector'] != ''
+        on = processor.pipeline.devices
         patterns = WITHOUT_LIGHT if settings.detector.light_model == NONE else WITH_LIGHT
-        self._state.share.patterns = patterns if detects else patterns[:1]
+        self._state.share.patterns = patterns if on['detector'] else patterns[:1]
         self._state.check(options)
-        devices = ' and '.join(sorted({*processor.devices.values()} - {''}))
+        devices = ' and '.join(sorted({*on.values()} - {''}))
         self.get_logger().info(
             f'loaded in {time.monotonic() - started:.1f} s'
             + (f', on {devices}' if devices else '')
@@ -126,7 +126,7 @@ class TrackerNode(LifecycleNode):
         topics = ' and '.join(each.name for each in inputs.topics.values())
         note = ''
         if not options['autostart']:
-            self._bond = start_bond(self)
+            self._bond = bond.Bond(self) if bond.Status else None
             if self._bond is None:
                 note = '; no lifecycle manager can watch this: bond is not installed'
         self.get_logger().info(f'{what} the persons in {topics}{note}')
@@ -141,7 +141,7 @@ class TrackerNode(LifecycleNode):
     def _deactivate(self) -> None:
         try:
             if not self._stop_worker():
-                raise PersontrackError(f'{name_work(self._state)}; the node stays active')
+                raise PersontrackError(f'{work(self._state)[1]}; the node stays active')
         except Exception:
             if self._state.inputs is not None:
                 self._state.inputs.adapt()
@@ -164,17 +164,11 @@ class TrackerNode(LifecycleNode):
     def _shutdown(self) -> None:
         self._transitions.each('shutdown', self._stop_worker, self._disconnect, self._free)
 
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Go back to unconfigured; no transition of ours gets here."""
-        self._transitions.report('a transition ended by an error; the node is unconfigured')
-        self._shutdown()
-        return TransitionCallbackReturn.SUCCESS
-
     def destroy_node(self) -> None:
         """Stop the work and destroy the node."""
         if not self._stop_worker():
             # Python cannot end while another thread is within OpenVINO.
-            problem = f'{name_work(self._state)}; the node does not wait for it any longer'
+            problem = f'{work(self._state)[1]}; the node does not wait for it any longer'
             self._transitions.logger.error(problem)
             if isinstance(self.executor, NodeExecutor):
                 self.executor.fail(RuntimeError(problem))
@@ -189,7 +183,7 @@ class TrackerNode(LifecycleNode):
             self._transitions.each('deactivate', inputs.destroy)
         if worker is None or worker.stop(_SHORT):
             return True
-        self._transitions.logger.warning(f'waiting for the tracker: {name_work(self._state)}')
+        self._transitions.logger.warning(f'waiting for the tracker: {work(self._state)[1]}')
         return worker.stop(_PATIENCE)
 
     def _disconnect(self) -> None:

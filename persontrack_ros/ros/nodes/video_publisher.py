@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from typing import Optional
@@ -26,23 +25,6 @@ from persontrack_ros.ros.parameters import declare
 from persontrack_ros.ros.process import ros, spinning
 
 _QUALITY = 80
-
-
-class _NodeLog(logging.Handler):
-    """Passes warnings of the core on to the log of a node, during a block."""
-
-    def __init__(self, node: Node) -> None:
-        super().__init__(logging.WARNING)
-        self._logger = node.get_logger()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._logger.warning(record.getMessage())
-
-    def __enter__(self) -> None:
-        logging.getLogger('persontrack_ros').addHandler(self)
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger('persontrack_ros').removeHandler(self)
 
 
 class VideoPublisher(Node):
@@ -92,7 +74,7 @@ class VideoPublisher(Node):
         :returns: the number of images.
         :raises SourceError: if an image cannot be read.
         """
-        with _NodeLog(self), self._source:
+        with self._source:
             if self._tracker is not None:
                 self._tracker.wait_until_connected()
             due, before, published = time.monotonic(), 0, 0

@@ -39,6 +39,18 @@ def isolated(context: Optional[Context] = None) -> Iterator[Path]:
                 rclpy.try_shutdown(context=context)
 
 
+def ros_arguments(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the ROS arguments that set parameters."""
+    arguments = []
+    for name, value in parameters.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if isinstance(value, str):
+            # A string stays one: the source '0' does not become an integer.
+            text = "'" + text.replace("'", "''") + "'"
+        arguments += ['-p', f'{name}:={text}']
+    return arguments
+
+
 class NodeProcess:
     """A node that runs until it ends by itself; leaving the context ends it as Ctrl-C does."""
 
@@ -62,14 +74,7 @@ class NodeProcess:
         """
         command = [*within, sys.executable, '-m', 'persontrack_ros.ros', name, '--ros-args']
         command += arguments
-        for parameter, value in parameters.items():
-            text = str(value)
-            if isinstance(value, bool):
-                text = text.lower()
-            elif isinstance(value, str):
-                # A string stays one: the source '0' does not become an integer.
-                text = "'" + text.replace("'", "''") + "'"
-            command += ['-p', f'{parameter}:={text}']
+        command += ros_arguments(parameters)
         for remapping in remappings:
             command += ['-r', remapping]
         self.process = subprocess.Popen(command, start_new_session=True, **options)

@@ -8,14 +8,13 @@ Only this module imports the messages of bond, which not every ROS 2 has.
 from __future__ import annotations
 
 import uuid
-from typing import Optional
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 try:
-    from bond.msg import Status
+    from bond.msg import Status as Status
 except ImportError:
     Status = None
 
@@ -60,8 +59,3 @@ class Bond:
         if self._node.context.ok():
             self._publish(active=False)
         self._node.destroy_publisher(self._publisher)
-
-
-def start_bond(node: Node) -> Optional[Bond]:
-    """Start the bond of a node; return None if the messages of bond are not installed."""
-    return None if Status is None else Bond(node)

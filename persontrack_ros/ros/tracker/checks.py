@@ -120,9 +120,9 @@ def errors(node: Node, state: NodeState) -> Iterator[Finding]:
 
 def long_frame(node: Node, state: NodeState) -> Iterator[Finding]:
     """Whether a frame takes very long: inference hangs, or a device is overloaded."""
-    age = seconds_on_frame(state)
+    age, text = work(state)
     if age > LONG:
-        yield Finding(Level.ERROR if age > TOO_LONG else Level.WARN, name_work(state))
+        yield Finding(Level.ERROR if age > TOO_LONG else Level.WARN, text)
 
 
 def silence(node: Node, state: NodeState) -> Iterator[Finding]:
@@ -155,8 +155,8 @@ def counterparts(node: Node, state: NodeState) -> Iterator[Finding]:
         # Space logs it with each kind of result.
         yield Finding(Level.WARN, f'no tracks_3d: {faults["depth"]}', 'depth', log=False)
     outputs = state.outputs
-    if outputs is not None and outputs.space_fault:
-        yield Finding(Level.ERROR, outputs.space_fault, 'space', log=False)
+    if outputs is not None and outputs.space is not None and outputs.space.fault:
+        yield Finding(Level.ERROR, outputs.space.fault, 'space', log=False)
     if outputs is not None and outputs.transforms is not None and outputs.transforms.fault:
         yield Finding(Level.WARN, outputs.transforms.fault, 'tf', log=False)
 
@@ -234,19 +234,14 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def seconds_on_frame(state: NodeState) -> float:
-    """Return for how long the frame in work has been worked on; 0 where there is none."""
-    current = state.worker.current if state.worker is not None else None
-    return 0.0 if current is None else time.monotonic() - current[1]
-
-
-def name_work(state: NodeState) -> str:
-    """Return a text with the frame in work and for how long it has been."""
+def work(state: NodeState) -> tuple[float, str]:
+    """Return for how long the frame in work has been worked on, in seconds, and a text with it."""
     current = state.worker.current if state.worker is not None else None
     if current is None:
-        return 'other cameras have their turn'
+        return 0.0, 'other cameras have their turn'
     frame, since = current
-    return f'the frame {name_frame(frame)} has been worked on for {time.monotonic() - since:.1f} s'
+    seconds = time.monotonic() - since
+    return seconds, f'the frame {name_frame(frame)} has been worked on for {seconds:.1f} s'
 
 
 def name_frame(frame: Frame) -> str:

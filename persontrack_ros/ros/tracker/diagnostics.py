@@ -11,7 +11,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from persontrack_ros.ros.tracker.checks import Finding, Level, seconds_on_frame
+from persontrack_ros.ros.tracker.checks import Finding, Level, work
 from persontrack_ros.ros.tracker.state import NodeState
 
 # Seconds between two messages.
@@ -54,7 +54,7 @@ def _values(state: NodeState) -> dict[str, str]:
         'latency p50 (ms)': f'{1e3 * times.p50:.1f}',
         'latency p99 (ms)': f'{1e3 * times.p99:.1f}',
         'time since last input (s)': f'{max(heard, default=0.0):.1f}',
-        'time on the frame in work (s)': f'{seconds_on_frame(state):.1f}',
+        'time on the frame in work (s)': f'{work(state)[0]:.1f}',
         'refused detections': str(statistics.refused),
         'persons now': str(statistics.visible),
         'ids so far': str(len(statistics.ids)),
@@ -72,7 +72,7 @@ def _values(state: NodeState) -> dict[str, str]:
         values['target status'] = target.status.value
         values['target since'] = f'{target.since / 1e9:.3f}'
     values['other classes'] = str(processor.classes.left_out if processor else 0)
-    devices = {} if processor is None else processor.devices
+    devices = {} if processor is None else processor.pipeline.devices
     for group in ('detector', 'reid'):
         values[f'{group} model'] = getattr(settings, group).model
         values[f'{group} device'] = devices.get(group, '')

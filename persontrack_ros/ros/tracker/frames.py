@@ -40,7 +40,7 @@ class Frames:
         assert processor is not None
         assert outputs is not None
         started = time.monotonic()
-        with state.share.processing(lambda: processor.turn):
+        with state.share.processing(lambda: processor.pipeline.turn):
             with processor.in_turn():
                 settings, options = state.parameters.current
                 processor.pattern = state.share.pattern

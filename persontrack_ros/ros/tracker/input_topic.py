@@ -135,7 +135,7 @@ class InputTopic:
     def describe_publishers(self) -> str:
         """Name the nodes that publish it, and their quality of service; empty without any."""
         return ', '.join(
-            f'{node_of(each)} ({each.qos_profile.reliability.name.lower()}, '
+            f'{node_of(each) or "an unknown node"} ({each.qos_profile.reliability.name.lower()}, '
             f'{each.qos_profile.durability.name.lower()})'
             for each in self._node.get_publishers_info_by_topic(self.name)
         )

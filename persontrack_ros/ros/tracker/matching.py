@@ -35,21 +35,16 @@ class StampMatcher:
     """
 
     def __init__(
-        self,
-        topics: Mapping[str, str],
-        emit: Callable[[dict[str, Message]], None],
-        clock: Callable[[], float] = time.monotonic,
+        self, topics: Mapping[str, str], emit: Callable[[dict[str, Message]], None]
     ) -> None:
         """
         Begin empty.
 
         :param topics: full names of the topics, by what they bring.
         :param emit: called with one message of each.
-        :param clock: returns the time of arrival in seconds.
         """
         self._topics = topics
         self._emit = emit
-        self._clock = clock
         self._waiting: dict[int, _Set] = {}
         self._bytes = 0
         # Topics of messages that waited too long since the last complete set.
@@ -69,7 +64,7 @@ class StampMatcher:
 
     def add(self, name: str, message: Message) -> None:
         """Take a message; drop those older than a complete set, or waiting for too long."""
-        now, stamp = self._clock(), message.stamp
+        now, stamp = time.monotonic(), message.stamp
         messages = self._waiting.setdefault(stamp, _Set(now, {})).messages
         if name in messages:
             self.unmatched[name] += 1
@@ -125,23 +120,16 @@ class DepthInput:
     :ivar fault: why there was none for the last image; empty where there was.
     """
 
-    def __init__(
-        self,
-        tolerance: float,
-        kept: float = DEPTH_PATIENCE,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, tolerance: float, kept: float = DEPTH_PATIENCE) -> None:
         """
         Begin empty.
 
         :param tolerance: largest difference of the stamps, in seconds.
         :param kept: seconds for which depth images are kept: longer where images are expected only
             when their detections have come.
-        :param clock: returns the time of arrival in seconds.
         """
         self._tolerance = tolerance
         self._kept_for = kept
-        self._clock = clock
         self._info: Optional[CameraInfo] = None
         self._kept: deque[_Kept] = deque()
         self._bytes = 0
@@ -152,7 +140,7 @@ class DepthInput:
     def expect(self, stamp: int) -> Future[Depth]:
         """Return the depth of an image with this stamp; it raises SourceError if there is none."""
         future: Future[Depth] = Future()
-        self._waiting.append(_Waiting(self._clock(), stamp, future))
+        self._waiting.append(_Waiting(time.monotonic(), stamp, future))
         self._settle()
         return future
 
@@ -162,7 +150,7 @@ class DepthInput:
             # Time went back.
             self._kept.clear()
             self._bytes = 0
-        self._kept.append(_Kept(self._clock(), message))
+        self._kept.append(_Kept(time.monotonic(), message))
         self._bytes += len(message.data)
         self._settle()
 
@@ -173,7 +161,7 @@ class DepthInput:
 
     def _settle(self) -> None:
         """Decide about the images for which no nearer depth can come, or has come in time."""
-        now = self._clock()
+        now = time.monotonic()
         while self._kept and (
             now - self._kept[0].arrival > self._kept_for
             or (self._bytes > MEMORY and len(self._kept) > 1)

@@ -12,21 +12,18 @@ from typing import Any, Optional
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Vector3
 from nav_msgs.msg import Odometry
-from rclpy.serialization import deserialize_message
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import ColorRGBA, Header, String
 from vision_msgs.msg import (
     Detection2D,
-    Detection2DArray,
     Detection3D,
     Detection3DArray,
     ObjectHypothesisWithPose,
 )
 from visualization_msgs.msg import Marker, MarkerArray
 
-from persontrack_ros.core.base.errors import SettingsError
-from persontrack_ros.core.base.messages import CLASS_ID, boxes_to_bytes
+from persontrack_ros.core.base.messages import CLASS_ID
 from persontrack_ros.core.drawing import track_color
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.depth import Box3D
@@ -41,29 +38,6 @@ POINT = np.dtype([*((name, '<f4') for name in ('x', 'y', 'z', 'vx', 'vy', 'vz'))
 
 # The disc of points of a person: its radius in metres, and the points on its edge.
 DISC_RADIUS, DISC_POINTS = 0.25, 8
-
-
-def check_layout() -> None:
-    """
-    Check that the installed messages have the layout of :func:`boxes_to_bytes`.
-
-    :raises SettingsError: if not.
-    """
-    # With texts whose lengths take different paddings.
-    boxes = np.arange(16.0).reshape(4, 4)
-    rows = [(box, 0.5, id_) for box, id_ in zip(boxes, ('', '1', '1234', '12'))]
-    try:
-        message = deserialize_message(
-            boxes_to_bytes(rows, Header(frame_id='frame')), Detection2DArray
-        )
-        same = [(each.id, each.bbox.size_y) for each in message.detections] == [
-            (id_, box[3]) for box, _, id_ in rows
-        ]
-    except RuntimeError:
-        # What the middlewares raise where bytes do not fit.
-        same = False
-    if not same:
-        raise SettingsError('the installed vision_msgs is not supported: 4.x is needed')
 
 
 def tracks_to_info(

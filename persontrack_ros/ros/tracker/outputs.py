@@ -24,10 +24,9 @@ from persontrack_ros.core.tracking.gallery import Camera
 from persontrack_ros.core.tracking.persistent import LOST_TIME
 from persontrack_ros.core.tracking.track import Track
 from persontrack_ros.core.tracks3d.following import Target
-from persontrack_ros.core.tracks3d.motion_filter import Motion
 from persontrack_ros.ros.images import bgr_to_compressed, bgr_to_image
 from persontrack_ros.ros.tracker.humans import HumanTopics
-from persontrack_ros.ros.tracker.messages import check_layout, tracks_to_info
+from persontrack_ros.ros.tracker.messages import tracks_to_info
 from persontrack_ros.ros.tracker.processing import FrameResult
 from persontrack_ros.ros.tracker.space import Space
 from persontrack_ros.ros.tracker.target import Targets
@@ -42,6 +41,7 @@ class Outputs:
     Plain publishers, made and destroyed with the state of the node: the frame in work at
     deactivation is still published.
 
+    :ivar space: of the 3D positions, with depth.
     :ivar transforms: of the camera, if a parameter needs tf.
     :ivar zones: of the lines and zones, if `zones_file` is set.
     """
@@ -50,7 +50,7 @@ class Outputs:
         """Begin without publishers; the camera is that of the tracker."""
         self._node, self._camera = node, camera
         self._publishers: dict[str, Publisher] = {}
-        self._space: Optional[Space] = None
+        self.space: Optional[Space] = None
         self._humans: Optional[HumanTopics] = None
         self._targets: Optional[Targets] = None
         self._trails = Trails()
@@ -61,10 +61,8 @@ class Outputs:
         """
         Make the publishers; if that fails, those that were made wait for :meth:`destroy`.
 
-        :raises SettingsError: if tf or hri_msgs is needed, but not installed, or vision_msgs is of
-            another version.
+        :raises SettingsError: if tf or hri_msgs is needed, but not installed.
         """
-        check_layout()
         if options['input'] == IMAGE:
             self._advertise('detections', Detection2DArray, 10)
         if settings.tracker.algorithm != NONE:
@@ -91,14 +89,8 @@ class Outputs:
                 self._advertise('tracks_3d', Detection3DArray, 10)
                 self._advertise('markers', MarkerArray, 10)
                 self._advertise('persons', PointCloud2, 10)
-                self._space = Space(
-                    self._node,
-                    self._publishers['tracks_3d'],
-                    self._publishers['markers'],
-                    self._publishers['persons'],
-                    self._targets,
-                    self.transforms,
-                    self._humans,
+                self.space = Space(
+                    self._node, self._publishers, self._targets, self.transforms, self._humans
                 )
             if options['zones_file']:
                 self.zones = ZoneTopics(self._node, options)
@@ -128,21 +120,18 @@ class Outputs:
         if self._humans:
             self._humans.publish(result)
         info = self._wanted('track_info')
-        moves = self._space is not None and self.transforms is not None
-        moves &= info or self.zones is not None
+        # Has the motions of persons, where they are known and needed.
+        moving = self.space if self.transforms and (info or self.zones) else None
         target = options['target']
-        located = self._humans or any(map(self._wanted, ('tracks_3d', 'markers', 'persons')))
-        located = located or moves or target
-        if self._space and (located or (self._targets and self._targets.needs_positions)):
+        topics = map(self._wanted, ('tracks_3d', 'markers', 'persons'))
+        located = any((self._humans, moving, target, *topics))
+        if self.space and (located or (self._targets and self._targets.needs_positions)):
             if image is not None and result.depth:
-                self._space.publish(result, target)
+                self.space.publish(result, target)
         elif self._targets:
             self._targets.update(result, target)
-        motions: Mapping[int, Motion] = {}
-        fixed = ''
-        if moves and self._space is not None and self.transforms is not None:
-            motions = self._space.motions(result.tracks, result.moment.time)
-            fixed = self.transforms.target
+        motions = moving.motions(result.tracks, result.moment.time) if moving else {}
+        fixed = self.transforms.target if moving and self.transforms else ''
         if self.zones:
             places = {id_: motion.position for id_, motion in motions.items()}
             self.zones.publish(result, places)
@@ -180,11 +169,6 @@ class Outputs:
         """The target and its status; None if no target is set."""
         return None if self._targets is None else self._targets.target
 
-    @property
-    def space_fault(self) -> str:
-        """What failed when the persons of the last frame were located, or empty."""
-        return '' if self._space is None else self._space.fault
-
     def clear(self) -> None:
         """Delete the markers: the tracks end here."""
         self._trails = Trails()
@@ -192,8 +176,8 @@ class Outputs:
             self.zones.forget()
         if self._humans:
             self._humans.clear()
-        if self._space is not None:
-            self._space.clear()
+        if self.space is not None:
+            self.space.clear()
         if self._targets is not None:
             self._targets.forget()
 

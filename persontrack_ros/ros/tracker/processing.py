@@ -89,9 +89,9 @@ class Processor:
     The worker's thread calls :meth:`process` and publishes the tracks within :meth:`in_turn`;
     services, on another thread, replace or save the tracker between two frames.
 
+    :ivar pipeline: of the models and the tracker.
     :ivar tracker: idle with `tracker.algorithm: none`.
     :ivar tracks: whether it tracks, and not only detects.
-    :ivar timeline: the time of the stream.
     :ivar classes: of the detections of another node.
     :ivar pattern: replaces `detector.pattern`, unless it is empty.
     :ivar turning: the rotation of the camera, with `tracker.camera_motion: tf`.
@@ -122,31 +122,21 @@ class Processor:
         if settings.tracker.camera_motion == TF:
             # The motion is passed to the pipeline.
             unused['tracker.camera_motion'] = NONE
-        self._pipeline = Pipeline(Settings.from_values(unused, base=settings))
+        self.pipeline = Pipeline(Settings.from_values(unused, base=settings))
         self._times: deque[float] = deque(maxlen=STATISTICS_FRAMES)
         # Without `tracker.remember`, cameras share no gallery.
         camera = camera if settings.tracker.remember else Camera(Gallery())
         camera.same_person = same_person(settings.reid.model)
         self._lock = threading.Lock()
-        self.tracker = make_tracker(self._pipeline.tracker.settings, camera)
-        self._pipeline.use(self.tracker)
-        self.timeline = Timeline()
+        self.tracker = make_tracker(self.pipeline.tracker.settings, camera)
+        self.pipeline.use(self.tracker)
+        self._timeline = Timeline()
         self._samples = SampleRange()
         self.classes = Classes()
         self.turning: Optional[TurningCamera] = None
         self._warnings: list[tuple[str, str]] = []
         # What `load_target` read, by file.
         self._targets: dict[str, Embeddings] = {}
-
-    @property
-    def devices(self) -> dict[str, str]:
-        """The devices of the models, see :attr:`Pipeline.devices`."""
-        return self._pipeline.devices
-
-    @property
-    def turn(self) -> str:
-        """The word of `detector.pattern` for the newest frame."""
-        return self._pipeline.turn
 
     @contextmanager
     def in_turn(self, patience: float = -1.0) -> Iterator[None]:
@@ -171,7 +161,7 @@ class Processor:
 
         :raises SourceError: see :func:`load_embedding`.
         """
-        model, dimension = self._settings.reid.model, self._pipeline.dimension
+        model, dimension = self._settings.reid.model, self.pipeline.dimension
         self._targets[file] = load_embedding(Path(file).expanduser(), model, dimension)
 
     def reset(self) -> None:
@@ -181,7 +171,7 @@ class Processor:
         :raises PersontrackError: if the frame in work takes too long.
         """
         with self.in_turn(PATIENCE):
-            self._pipeline.reset()
+            self.pipeline.reset()
 
     def save(self, path: Path, counts: str) -> None:
         """
@@ -205,7 +195,7 @@ class Processor:
         """
         with self.in_turn(PATIENCE):
             counts = load_tracker(self.tracker, path)
-            self._pipeline.use(self.tracker)
+            self.pipeline.use(self.tracker)
         return counts
 
     def process(
@@ -219,11 +209,11 @@ class Processor:
         :raises ModelError: if a model gives impossible numbers.
         """
         image = frame.decode(options['max_megapixels'], self._samples)
-        moment = self.timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
+        moment = self._timeline.advance_to(frame.header, arrival, options['time.jump_threshold'])
         # If this frame fails from here on, the next one reports it.
         if moment.jump:
             self._warnings.append(('', f'the stamps {moment.jump}'))
-            self._pipeline.restart()
+            self.pipeline.restart()
             if self.turning is not None:
                 self.turning.forget()
         source = 'detections' if image is None else 'image'
@@ -233,7 +223,7 @@ class Processor:
         if self.turning is not None:
             self.turning.expect(frame.header, moment.stamped)
         started = time.perf_counter()
-        self._pipeline.apply(settings, self.pattern)
+        self.pipeline.apply(settings, self.pattern)
         detections, sources, refused = self._detect(frame, image, moment.time, settings, options)
         elapsed = time.perf_counter() - started
         tracks: Sequence[Track] = ()
@@ -242,7 +232,7 @@ class Processor:
             motion = None
             if self.turning is not None and detections is not None:
                 motion = self.turning.motion(frame.info, image)
-            tracked = self._pipeline.track(detections, image, moment.time, elapsed, motion)
+            tracked = self.pipeline.track(detections, image, moment.time, elapsed, motion)
             tracks, embedded = tracked.tracks, tracked.embedded
         self._times.append(time.perf_counter() - started)
         warnings, self._warnings = self._warnings, []
@@ -254,7 +244,7 @@ class Processor:
             sources,
             frame.depth,
             refused,
-            self._pipeline.mask,
+            self.pipeline.mask,
             warnings,
             tracks,
             embedded,
@@ -287,7 +277,7 @@ class Processor:
         own = None
         if self._detects:
             assert image is not None
-            own = self._pipeline.detect(image, stamp)
+            own = self.pipeline.detect(image, stamp)
             if own is None:
                 return None, (), 0
             if frame.detections is None:
@@ -298,8 +288,8 @@ class Processor:
             settings.detector.score_threshold,
             None if image is None else (image.shape[1], image.shape[0]),
         )
-        if self._pipeline.mask:
-            hidden = self._pipeline.mask.hides(others.boxes, others.image_size)
+        if self.pipeline.mask:
+            hidden = self.pipeline.mask.hides(others.boxes, others.image_size)
             others = others.without(hidden)
             sources = [source for source, left_out in zip(sources, hidden) if not left_out]
         if own is None:

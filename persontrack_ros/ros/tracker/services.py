@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,5 @@ class Services:
         value = self._state.parameters.current.options['state_file']
         if not value:
             raise SettingsError('the parameter state_file is empty: set it to the path of a file')
-        try:
-            return Path(value).expanduser()
-        except RuntimeError as error:
-            raise SettingsError(f'state_file: {value}: {error}') from error
+        # Unlike Path, it leaves the name of an unknown user as it is, for the error of the file.
+        return Path(os.path.expanduser(value))

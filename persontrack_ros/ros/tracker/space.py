@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Optional
 
@@ -41,24 +41,21 @@ class Space:
     def __init__(
         self,
         node: Node,
-        tracks: Publisher,
-        markers: Publisher,
-        persons: Publisher,
+        publishers: Mapping[str, Publisher],
         targets: Targets,
         transforms: Optional[Transforms] = None,
         humans: Optional[HumanTopics] = None,
     ) -> None:
         """
-        Publish on these.
+        Begin without persons.
 
+        :param publishers: of the topics with 3D positions, by name.
         :param targets: gets the positions.
         :param transforms: to the frame of what is published; None: that of the camera.
         :param humans: which have frames of tf.
         """
         self._node = node
-        self._tracks_publisher = tracks
-        self._markers_publisher = markers
-        self._persons_publisher = persons
+        self._publishers = publishers
         self._targets = targets
         self._transforms = transforms
         self._humans = humans
@@ -102,7 +99,7 @@ class Space:
             self._forget()
             markers = self._markers.clear(Header())
             if self._node.context.ok():
-                self._markers_publisher.publish(markers)
+                self._publishers['markers'].publish(markers)
 
     def _advance(self) -> None:
         """Publish the frames for which everything is decided, in their order."""
@@ -143,9 +140,9 @@ class Space:
             )
             boxes = None if boxes is None else known
         if boxes is not None:
-            self._tracks_publisher.publish(boxes_3d_to_message(frame.tracks, boxes, header))
-            if self._persons_publisher.get_subscription_count():
-                self._persons_publisher.publish(boxes_3d_to_cloud(boxes, header))
+            self._publishers['tracks_3d'].publish(boxes_3d_to_message(frame.tracks, boxes, header))
+            if self._publishers['persons'].get_subscription_count():
+                self._publishers['persons'].publish(boxes_3d_to_cloud(boxes, header))
         boxes = boxes or {}
         if self._humans:
             places = {id_: box.position for id_, box in (measured or {}).items() if id_ in boxes}
@@ -162,7 +159,7 @@ class Space:
             motion = self._filter.at(followed, frame.moment.time)
             assert motion is not None
             self._targets.publish_pose(followed, motion, camera.position, header)
-        self._markers_publisher.publish(self._markers.update(self._measured, boxes, header))
+        self._publishers['markers'].publish(self._markers.update(self._measured, boxes, header))
 
     def _measure(self, frame: FrameResult) -> Optional[dict[int, Box3D]]:
         """Return the 3D boxes in the frame of the camera by id; None after a warning."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import UInt32
 from vision_msgs.msg import Detection2DArray
@@ -52,17 +51,14 @@ class ZoneTopics:
             for name in self._zones.zones
         }
         # The topic of each number, by name and event; the event of the persons inside is empty.
-        self._numbers: dict[tuple[str, str], Publisher] = {}
-        for name in self._zones.zones:
-            self._number((name, ''), f'zones/{name}/count')
+        topics = {(name, ''): f'zones/{name}/count' for name in self._zones.zones}
         for name, line in self._zones.lines.items():
-            for side in (line.left, line.right):
-                self._number((name, side), f'lines/{name}/{side}')
+            topics |= {(name, side): f'lines/{name}/{side}' for side in (line.left, line.right)}
+        self._numbers = {
+            key: node.create_publisher(UInt32, topic, _LATCHED) for key, topic in topics.items()
+        }
         self._published: dict[tuple[str, str], int] = {}
         self._publish_numbers()
-
-    def _number(self, key: tuple[str, str], topic: str) -> None:
-        self._numbers[key] = self._node.create_publisher(UInt32, topic, _LATCHED)
 
     def publish(self, result: FrameResult, positions: Mapping[int, FloatArray]) -> None:
         """
