@@ -157,12 +157,8 @@ def spinning(executor: NodeExecutor) -> Iterator[None]:
     end = threading.Event()
 
     def spin() -> None:
-        try:
-            with until_shutdown(executor.context):
-                while executor.context.ok() and not end.is_set():
-                    executor.spin_once(timeout_sec=0.1)
-        except Exception as error:  # noqa: BLE001 - it is raised again on the other thread
-            executor.fail(error)
+        while executor.context.ok() and not end.is_set():
+            executor.spin_once(timeout_sec=0.1)
 
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()

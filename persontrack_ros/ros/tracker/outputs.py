@@ -187,13 +187,8 @@ class Outputs:
 
     def destroy(self) -> None:
         """End the publishers."""
-        if self.transforms is not None:
-            self.transforms.destroy()
-        if self._targets is not None:
-            self._targets.destroy()
-        if self.zones:
-            self.zones.destroy()
-        if self._humans:
-            self._humans.destroy()
+        for each in (self.transforms, self._targets, self.zones, self._humans):
+            if each is not None:
+                each.destroy()
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)

@@ -81,7 +81,7 @@ class Transforms(Buffer):
         self._node = node
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
-        self._logged: set[str] = set()
+        self._logged = ''
         self._newest = 0
         self._listener = TransformListener(self, node)
 
@@ -169,8 +169,7 @@ class Transforms(Buffer):
                 )
                 self._refuse(each.future, each.frame, reason)
             else:
-                self._logged.discard('late')
-                self.fault = ''
+                self._logged = self.fault = ''
                 each.future.set_result(pose)
 
     def _pose(self, frame: str, time_: Time) -> Optional[Pose]:
@@ -193,8 +192,8 @@ class Transforms(Buffer):
         """Fail a request, with a warning when the kind of reason is new."""
         self.missing += 1
         self.fault = f'no positions in {self.target!r}: {reason}'
-        if kind not in self._logged:
-            self._logged.add(kind)
+        if kind != self._logged:
+            self._logged = kind
             self._node.get_logger().warning(self.fault)
         future.set_exception(ImageError(reason))
 
