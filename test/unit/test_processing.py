@@ -36,9 +36,8 @@ class Stream:
         return [track.id for track in result.tracks]
 
 
-@pytest.mark.parametrize('algorithm', ['persistent', 'deep_sort'])
-def test_states_between_two_frames(tmp_path, algorithm):
-    stream = Stream(**{'tracker.algorithm': algorithm})
+def test_states_between_two_frames(tmp_path):
+    stream = Stream()
     first = stream.see()
     assert len(first) == 1
     stream.processor.save(tmp_path / 'state.npz', '[["line", "door", 3]]')
