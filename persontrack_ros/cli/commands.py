@@ -53,6 +53,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2."""
+        if message.startswith('unrecognized arguments: ') and ': -' not in message:
+            message += '; a command takes one source: call it once for each'
         super().error(without_passwords(message))
 
 
