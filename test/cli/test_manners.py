@@ -56,6 +56,12 @@ def test_what_could_be_written(persontrack, campus, models):
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, '', '')
 
 
+def test_two_sources(persontrack):
+    done = persontrack('run', 'a.mp4', 'b.mp4')
+    assert done.returncode == 2
+    assert 'unrecognized arguments: b.mp4; a command takes one source' in done.stderr
+
+
 def test_names_in_any_case(persontrack, stored, tmp_path):
     for name in ('Deep_SORT', 'deep_sort'):
         done = persontrack(
