@@ -25,11 +25,11 @@ from persontrack_ros.core.evaluation.recording import Recording
 
 # Name of each in the package trackers, and settings that differ from its defaults.
 TRACKERS = {
-    'SORT': ('SORTTracker', {}),
-    'ByteTrack': ('ByteTrackTracker', {}),
-    'OC-SORT': ('OCSORTTracker', {}),
-    'BoT-SORT': ('BoTSORTTracker', {'enable_cmc': False}),
-    'C-BIoU': ('CBIoUTracker', {}),
+    'sort': ('SORTTracker', {}),
+    'bytetrack': ('ByteTrackTracker', {}),
+    'oc-sort': ('OCSORTTracker', {}),
+    'bot-sort': ('BoTSORTTracker', {'enable_cmc': False}),
+    'c-biou': ('CBIoUTracker', {}),
 }
 
 
@@ -38,7 +38,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('name', choices=TRACKERS, metavar='TRACKER', help=', '.join(TRACKERS))
+    parser.add_argument(
+        'name', type=str.lower, choices=TRACKERS, metavar='TRACKER', help=', '.join(TRACKERS)
+    )
     parser.add_argument('detections', type=Path, metavar='DETECTIONS', help='.npz, or det.txt')
     parser.add_argument('output', type=Path, metavar='FILE', help='MOTChallenge file to write')
     parser.add_argument('--every', type=int, default=1, metavar='N', help='every N-th frame only')
