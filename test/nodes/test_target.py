@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import Point, PointStamped
 from node_runs import found
-from rcl_interfaces.msg import Log, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -45,7 +45,6 @@ class Rig(node_runs.Rig):
     def __init__(self, state_file):
         super().__init__(state_file=str(state_file), **PARAMETERS)
         self.targets = self.hear(Detection2D, 'target_detection')
-        self.logs = self.hear(Log, '/rosout')
         self.advertise(image_raw=Image, detections=Detection2DArray)
         self.advertise(target_pixel=Point, target_point=PointStamped)
         self.activate('configure', 'activate')
@@ -74,8 +73,14 @@ class Rig(node_runs.Rig):
     def set(self, target):
         return self.tracker.set_parameters([Parameter('target', value=target)])[0]
 
-    def until_logged(self, text):
-        self.until(lambda: any(text in each.msg for each in self.logs))
+    def until_logged(self, capfd, text):
+        lines = []
+
+        def is_logged():
+            lines.append(capfd.readouterr().err)
+            return text in ''.join(lines)
+
+        self.until(is_logged)
 
     @property
     def status(self):
@@ -123,12 +128,12 @@ def test_a_target_ends_with_its_ids(rig, end):
 
 
 @pytest.mark.parametrize(('wanted', 'index'), [('nearest', 0), ('middle', 1)])
-def test_a_choice_is_kept(rig, wanted, index):
+def test_a_choice_is_kept(rig, capfd, wanted, index):
     """Nothing is published while the person is lost, however near another one comes."""
     id_ = rig.begin()[index]
     assert rig.set(wanted).successful
     rig.follow(id_, RED, BLUE)
-    rig.until_logged(f'target {wanted}: person {id_} is followed')
+    rig.until_logged(capfd, f'target {wanted}: person {id_} is followed')
     assert rig.status == (id_, 'seen')
     count = len(rig.targets)
     rig.see((BLUE, RED)[index])
@@ -138,7 +143,7 @@ def test_a_choice_is_kept(rig, wanted, index):
     assert len(rig.targets) == count + 1
 
 
-def test_clicks(rig):
+def test_clicks(rig, capfd):
     """As rqt_image_view and rviz2 publish them; wrong ones change nothing."""
     red, blue = rig.begin()
     values = []
@@ -157,11 +162,11 @@ def test_clicks(rig):
             rig.publishers['target_pixel'].publish(Point(x=x, y=y))
 
     click(100.0, 10.0)
-    rig.until_logged("target is as it was: the point 100, 10, 0 in '': no person is there")
+    rig.until_logged(capfd, "target is as it was: the point 100, 10, 0 in '': no person is there")
     click(16.0, 40.0, 'map')
-    rig.until_logged("in 'map': 3D points need depth; pixels have no frame_id")
+    rig.until_logged(capfd, "in 'map': 3D points need depth; pixels have no frame_id")
     click(math.nan, 40.0, '')
-    rig.until_logged('the point nan, 40, 0')
+    rig.until_logged(capfd, 'the point nan, 40, 0')
     for at, expected in (
         ((16.0, 40.0), red),
         ((64.0, 40.0, ''), blue),
@@ -174,7 +179,7 @@ def test_clicks(rig):
     rig.tracker.remove_on_set_parameters_callback(record)
 
 
-def test_the_person_of_a_picture(rig, tmp_path):
+def test_the_person_of_a_picture(rig, capfd, tmp_path):
     red, _ = rig.begin()
     left, top, width, height, _ = RED
     crop = np.ascontiguousarray(picture()[top : top + height, left : left + width])
@@ -204,7 +209,7 @@ def test_the_person_of_a_picture(rig, tmp_path):
     rig.change('deactivate', 'cleanup')
     rig.tracker.set_parameters([Parameter('reid.model', value='none')])
     rig.change('configure', result=node_runs.TransitionCallbackReturn.FAILURE)
-    rig.until_logged('red.npz needs embeddings: a reid.model, and images')
+    rig.until_logged(capfd, 'red.npz needs embeddings: a reid.model, and images')
     rig.tracker.set_parameters([Parameter('target', value='')])
     rig.activate('configure', 'activate')
 
