@@ -16,8 +16,13 @@ COMMON_SERVICES = re.compile(
     r'.*/(\w*parameters\w*|\w*parameter_types|get_type_description'
     r'|change_state|get_state|get_available_\w+|get_transition_graph)'
 )
-# What nodes do not have on Humble, or where there are no messages of bond.
-NOT_ALWAYS = {('reply', f'/{TRACKER}/get_type_description'), ('publish', '/bond')}
+# What nodes do not have on Humble, where there are no messages of bond, or where another node of
+# the same name in the process has ended, with which rcl on Humble ends the publisher of the log.
+NOT_ALWAYS = {
+    ('reply', f'/{TRACKER}/get_type_description'),
+    ('publish', '/bond'),
+    ('publish', '/rosout'),
+}
 
 # Subscribed in every configuration.
 OTHERS = {'/clock', '/target_point', '/target_pixel'}
