@@ -30,10 +30,13 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     settings = settings_from(options)
     image_a, image_b = (read_image(path) for path in (options.image_a, options.image_b))
-    # No detector is needed.
-    settings = with_default_models(Settings.from_values({'detector.model': NONE}, base=settings))
-    similarity = compare(image_a, image_b, settings)
+    similarity = compare(image_a, image_b, with_reid_model(settings))
     verdict = 'same person' if similarity.same else 'different persons'
     numbers = f'{similarity.cosine:.3f}: {verdict} (threshold {similarity.threshold:.3f})'
     print(f'cosine similarity {numbers}')
     return 0
+
+
+def with_reid_model(settings: Settings) -> Settings:
+    """Get the re-identification model where it is missing; no detector is needed."""
+    return with_default_models(Settings.from_values({'detector.model': NONE}, base=settings))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from persontrack_ros.cli.compare import with_reid_model
 from persontrack_ros.cli.options import add_settings_options, settings_from
 from persontrack_ros.core.config.node_options import EMBEDDING_SUFFIX
-from persontrack_ros.core.config.settings import NONE, Settings
-from persontrack_ros.core.inference.download import with_default_models
 from persontrack_ros.core.inference.similarity import embed, save_embedding
 from persontrack_ros.core.media.folder import read_image
 
@@ -34,8 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def execute(options: argparse.Namespace) -> int:
     """Run the command."""
     image, settings = read_image(options.image), settings_from(options)
-    # No detector is needed.
-    settings = with_default_models(Settings.from_values({'detector.model': NONE}, base=settings))
+    settings = with_reid_model(settings)
     (embedding,) = embed([image], settings)
     save_embedding(options.output, embedding, settings.reid.model)
     return 0

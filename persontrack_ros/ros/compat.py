@@ -21,9 +21,9 @@ try:
 except ImportError:  # Humble
     from rclpy import qos_event as events
 
-__all__ = ['events']
-
 from persontrack_ros.core.base.errors import SettingsError
+
+__all__ = ['events']
 
 
 def init(arguments: Optional[Sequence[str]]) -> None:
